@@ -54,3 +54,35 @@ class Interval:
     def width(self) -> float:
         """`upper` - `lower`."""
         return self.upper - self.lower
+
+
+class BracketedFloat(float):
+    """A float that knows the interval it was found in.
+
+    Attributes
+    ----------
+    lower, upper
+        The ends; the float itself (also `value`) lies between them.
+
+    Examples
+    --------
+    >>> sparsity = BracketedFloat(0.9, lower=0.89, upper=0.92)
+    >>> sparsity > 0.5, sparsity.lower, sparsity.value, sparsity.upper
+    (True, 0.89, 0.9, 0.92)
+    """
+
+    lower: float
+    upper: float
+
+    def __new__(cls, value: float, lower: float, upper: float) -> BracketedFloat:
+        self = super().__new__(cls, value)
+        self.lower, self.upper = float(lower), float(upper)
+        return self
+
+    def __getnewargs__(self) -> tuple[float, float, float]:
+        return (float(self), self.lower, self.upper)
+
+    @property
+    def value(self) -> float:
+        """The float as a plain one."""
+        return float(self)

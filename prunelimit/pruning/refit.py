@@ -1,0 +1,191 @@
+"""Quadratic existence: how low can the survivors bring the quadratic model? (chapters 6 and 7)
+
+With x = w* - w^k on the pruned positions P and S the survivors, the best step
+v on S solves H_SS v = (H x)_S, and the loss of the quadratic model rises by
+
+    1/2 (x - v)^T H (x - v) = 1/2 x^T H x - 1/2 v^T (H x)_S.
+
+This is the optimal-brain-surgeon re-fit (Hassibi and Stork 1993) of all
+survivors at once. **exact** in the quadratic model, for a positive
+semi-definite H.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.progress import progress_bar
+
+
+class SymmetricOperator(Protocol):
+    """All that the re-fit asks of a curvature matrix."""
+
+    @property
+    def dim(self) -> int: ...
+
+    def matmul(self, vectors: Tensor) -> Tensor:
+        """Product with ``(dim,)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The re-fitted survivors of one mask, in the quadratic model.
+
+    Attributes
+    ----------
+    one_shot_rise
+        1/2 x^T H x: loss rise with the survivors untouched.
+    rise
+        Loss rise after the step found; never below the minimum, so the
+        minimum is at most this. Decreases with every iteration.
+    step
+        ``(dim,)``: what to add to the masked weights; 0 on pruned positions.
+    iterations
+        Matrix products used, beside the one for H x.
+    residual
+        ‖H_SS v - (H x)_S‖ / ‖(H x)_S‖ at the end.
+    converged
+        Whether `residual` met the tolerance.
+    curvature
+        Smallest Rayleigh quotient met among the search directions; negative
+        means the model has no minimum and the iteration stopped there.
+    """
+
+    one_shot_rise: float
+    rise: float
+    step: Tensor
+    iterations: int
+    residual: float
+    converged: bool
+    curvature: float
+
+
+def refit_survivors(
+    operator: SymmetricOperator,
+    weights: Tensor,
+    keep: Tensor,
+    *,
+    tolerance: float = 1e-3,
+    max_iterations: int = 60,
+    start: Tensor | None = None,
+    progress: bool | None = None,
+) -> Refit:
+    """Re-fit the survivors of a mask by conjugate gradients on their block of the curvature.
+
+    Parameters
+    ----------
+    operator
+        The curvature at the dense weights; positive semi-definite for a
+        minimum to exist (the generalised Gauss-Newton matrix is).
+    weights
+        ``(dim,)`` dense weights w*.
+    keep
+        ``(dim,)`` boolean, True where a weight survives.
+    tolerance
+        Relative residual to stop at.
+    max_iterations
+        Products to stop at.
+    start
+        ``(dim,)`` first guess of the step (say, from a neighbouring sparsity).
+    progress
+        See `prunelimit.progress.progress_bar`.
+
+    Returns
+    -------
+    Refit
+
+    Raises
+    ------
+    PruneLimitError
+        If the shapes differ from ``(dim,)``.
+
+    Examples
+    --------
+    >>> class Dense:
+    ...     dim = 2
+    ...     def matmul(self, v): return torch.tensor([[2.0, 1.0], [1.0, 1.0]]) @ v
+    >>> fit = refit_survivors(Dense(), torch.tensor([1.0, 3.0]), torch.tensor([False, True]))
+    >>> fit.one_shot_rise, fit.rise, fit.step.tolist()
+    (1.0, 0.5, [0.0, 1.0])
+    """
+    for name, tensor in (("weights", weights), ("keep", keep)):
+        if tensor.shape != (operator.dim,):
+            raise PruneLimitError(
+                f"{name} has shape {tuple(tensor.shape)}, expected ({operator.dim},)"
+            )
+    removed = torch.where(keep, torch.zeros_like(weights), weights)
+    image = operator.matmul(removed).to(weights)
+    one_shot = 0.5 * _dot(removed, image)
+    target = torch.where(keep, image, torch.zeros_like(image))
+    step = torch.zeros_like(weights) if start is None else torch.where(keep, start, 0.0 * start)
+    solution = _conjugate_gradients(
+        operator, target, step, keep, tolerance, max_iterations, progress
+    )
+    # At v = step the rise is one_shot - v^T b + 1/2 v^T A v with A v = b - residual.
+    gain = 0.5 * _dot(solution.step, target) + 0.5 * _dot(solution.step, solution.residual)
+    norm = float(target.norm())
+    relative = float(solution.residual.norm()) / norm if norm > 0 else 0.0
+    return Refit(
+        one_shot_rise=one_shot,
+        rise=one_shot - gain,
+        step=solution.step,
+        iterations=solution.iterations,
+        residual=relative,
+        converged=relative <= tolerance,
+        curvature=solution.curvature,
+    )
+
+
+@dataclass(frozen=True)
+class _Solution:
+    step: Tensor
+    residual: Tensor
+    iterations: int
+    curvature: float
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return float(torch.dot(a.double(), b.double()))
+
+
+def _conjugate_gradients(
+    operator: SymmetricOperator,
+    target: Tensor,
+    step: Tensor,
+    keep: Tensor,
+    tolerance: float,
+    max_iterations: int,
+    progress: bool | None,
+) -> _Solution:
+    """Solve the survivors' block from `step`; stop at the first direction of negative curvature."""
+
+    def block(vector: Tensor) -> Tensor:
+        return torch.where(keep, operator.matmul(vector).to(vector), torch.zeros_like(vector))
+
+    step = step.clone()
+    residual = target - block(step) if bool(step.any()) else target.clone()
+    direction = residual.clone()
+    squared = _dot(residual, residual)
+    goal = tolerance * float(target.norm())
+    lowest, used = float("inf"), 0
+    with progress_bar("re-fit", total=max_iterations, enabled=progress) as bar:
+        while used < max_iterations and squared**0.5 > goal:
+            image = block(direction)
+            used += 1
+            curvature = _dot(direction, image)
+            lowest = min(lowest, curvature / _dot(direction, direction))
+            if curvature <= 0:
+                break
+            rate = squared / curvature
+            step += rate * direction
+            residual -= rate * image
+            previous, squared = squared, _dot(residual, residual)
+            direction = residual + (squared / previous) * direction
+            bar.update(1, f"residual {(squared**0.5) / max(float(target.norm()), 1e-300):.1e}")
+    return _Solution(step, residual, used, lowest)
