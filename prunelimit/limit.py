@@ -1,0 +1,726 @@
+r"""The pruning limit: how few weights a quadratic loss allows (chapters 4 and 6).
+
+Every formula here reads a spectrum only through the effective dimension
+N(s) = sum_i lambda_i / (lambda_i + s), and every one of them becomes the same
+kind of equation once k is written as k = N(s):
+
+    R(k)^2 * curvature(s) = 2 epsilon,
+
+    paper             curvature(s) = s
+    sharp             curvature(s) = s N(s) / (D - N(s))
+    sharp_isotropic   curvature(s) = s N(s) / D
+
+Proposition (ours, exact). If R does not increase with k, the left side does
+not decrease with s, so its crossing of 2 epsilon is unique unless both factors
+stand still. Proof: N falls as s grows, hence R(N(s)) does not fall. The
+curvatures do not fall either: the first is s. As D - N = s sum_i 1/(lambda_i + s),
+the second is the mean of the lambda_i with weights p_i proportional to
+1/(lambda_i + s), whose derivative is the covariance under p of lambda_i with
+-1/(lambda_i + s), two increasing functions of lambda_i: it rises from the harmonic
+to the arithmetic mean of the eigenvalues and stands still only if they are
+all equal. The third is the sum of lambda_i s / (lambda_i + s) over D. []
+
+In the unknown k the sharp equation k = N((2 epsilon / R^2)(D - k)/k) has more
+roots: k = D always solves it when no eigenvalue is 0 (both sides are D), and
+k = 0 does so in the limit. Neither says anything about the model; the solver
+never meets them, because it looks for the crossing in s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+
+from prunelimit.distance import Distance, DistanceProfile, as_distance_function, distance_profile
+from prunelimit.errors import PruneLimitError
+from prunelimit.estimates import Interval
+
+__all__ = [
+    "Distance",
+    "DistanceProfile",
+    "LimitSolution",
+    "distance_profile",
+    "effective_dimension",
+    "one_shot_random_orientation",
+    "paper_interval",
+    "paper_limit",
+    "ridge_at",
+    "sharp_limit",
+    "sharp_loss",
+    "sharpness_bound",
+    "solve_limit",
+]
+
+Formula = Literal["paper", "sharp", "sharp_isotropic"]
+Orientation = Literal["orthogonal", "isotropic"]
+Status = Literal["solved", "any", "none"]
+
+_CHUNK = 1 << 15  # nodes summed at a time: they stay in the processor's cache
+_RESOLUTION = 1e-12  # k/D that counts as 0, and 1 - k/D that counts as 0
+_LOG_TOLERANCE = 1e-12  # of log s; |dk/dlog s| <= D/4, so 1e-10 in k/D is safe
+_LOG_RANGE = 690.0  # exp(690) is still a float
+_FAR = 1e4  # stands for the logarithm of infinity
+_ROUND_OFF = 1e-10  # negative eigenvalues below this share of the largest are rounding
+
+
+@dataclass(frozen=True)
+class LimitSolution:
+    """Where a limit's equation is met.
+
+    Attributes
+    ----------
+    kept
+        Number of weights k that the formula asks for, a real number in [0, dim].
+    ridge
+        The curvature scale s with k = N(s); infinite at k = 0 and 0 where k is the rank.
+    distance
+        R(k).
+    status
+        ``"solved"``: a crossing between the ends. ``"any"``: the loss budget is met
+        at every k, so k = 0. ``"none"``: no k below D meets it, so k = D.
+    dim
+        Number of weights D.
+
+    Examples
+    --------
+    >>> LimitSolution(kept=25.0, ridge=0.1, distance=1.0, status="solved", dim=100.0).sparsity
+    0.75
+    """
+
+    kept: float
+    ridge: float
+    distance: float
+    status: Status
+    dim: float
+
+    @property
+    def pruning_ratio(self) -> float:
+        """Fraction kept, k/D (the paper's rho)."""
+        return self.kept / self.dim
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction removed, 1 - k/D."""
+        return 1 - self.kept / self.dim
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A spectrum: positive nodes, how many eigenvalues each stands for, and the zeros."""
+
+    nodes: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
+    rank: float
+    dim: float
+
+    def _sum(self, function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> float:
+        """Sum of `function` over the positive eigenvalues."""
+        total = []
+        for start in range(0, self.nodes.size, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            values = function(self.nodes[part])
+            total.append(values.sum() if self.weights is None else self.weights[part] @ values)
+        return math.fsum(total)
+
+    def dimension(self, ridge: float) -> float:
+        """N(s) = sum of lambda / (lambda + s)."""
+        if math.isinf(ridge):
+            return 0.0
+        return self._sum(lambda nodes: nodes / (nodes + ridge))
+
+    def codimension(self, ridge: float) -> float:
+        """D - N(s) = sum of s / (lambda + s), without the cancellation."""
+        if math.isinf(ridge):
+            return self.dim
+        return (self.dim - self.rank) + self._sum(lambda nodes: ridge / (nodes + ridge))
+
+    def trace(self) -> float:
+        return float(self.nodes.sum() if self.weights is None else self.weights @ self.nodes)
+
+
+def effective_dimension(
+    eigenvalues: ArrayLike, ridge: ArrayLike, weights: ArrayLike | None = None
+) -> float | NDArray[np.float64]:
+    """Effective dimension N(s) = sum_i lambda_i / (lambda_i + s).
+
+    Statisticians know it as the degrees of freedom of ridge regression.
+
+    Parameters
+    ----------
+    eigenvalues
+        Non-negative eigenvalues ``(dim,)``, or the nodes of a spectral density.
+    ridge
+        Curvature scale s >= 0, a number or an array of any shape, in the units of the
+        eigenvalues. At 0 the answer is the rank, at infinity 0.
+    weights
+        How many eigenvalues each node stands for (Ritz weights times D); their sum is D.
+
+    Returns
+    -------
+    float or ndarray
+        In the shape of `ridge`.
+
+    Raises
+    ------
+    PruneLimitError
+        For a negative or NaN ridge, and for eigenvalues that are empty, not finite or negative.
+
+    Notes
+    -----
+    The functional behind Theorem 3.2 of Zhang et al. (2024): D minus the squared width of
+    the ellipsoid with radii sqrt(2 epsilon / lambda_i) at distance R is N(2 epsilon / R^2).
+
+    Examples
+    --------
+    >>> effective_dimension([1.0, 1.0, 0.0], 1.0)
+    1.0
+    """
+    measure = _measure(eigenvalues, weights)
+    ridges = np.asarray(ridge, dtype=np.float64)
+    if not (ridges >= 0).all():
+        raise PruneLimitError(f"ridge must be at least 0 and not NaN; got {ridge!r}")
+    values = np.array([measure.dimension(float(value)) for value in ridges.ravel()])
+    return float(values[0]) if ridges.ndim == 0 else values.reshape(ridges.shape)
+
+
+def paper_limit(
+    eigenvalues: ArrayLike,
+    distance: Distance,
+    epsilon: float,
+    weights: ArrayLike | None = None,
+) -> float:
+    """The paper's limit: the k that solves k = N(2 epsilon / R(k)^2).
+
+    Parameters
+    ----------
+    eigenvalues
+        Non-negative eigenvalues of the Hessian, ``(dim,)``; any number of zeros.
+    distance
+        R = ||w* - w^k||, a number or a non-increasing function of real k.
+    epsilon
+        Loss that may be lost, in the units of the loss; 0 and infinity are allowed.
+    weights
+        How many eigenvalues each node stands for, if `eigenvalues` are nodes.
+
+    Returns
+    -------
+    float
+        Weights kept, k, to 1e-10 in k/D. At the edges: R = 0, epsilon infinite or no
+        curvature give 0; epsilon = 0 gives the rank of the Hessian, or the smallest k
+        with R(k) = 0 if that is less.
+
+    Raises
+    ------
+    PruneLimitError
+        For negative or non-finite input, with the remedy.
+
+    Notes
+    -----
+    Zhang et al. (2024), Theorem 3.2, with the ellipsoid's width of Larsen et al.
+    (2022): heuristic, because that width stands in for the cone's statistical
+    dimension. Use `solve_limit` for the ridge and the status.
+
+    Examples
+    --------
+    >>> round(paper_limit(1 / np.arange(1, 201), 3.0, 0.1), 1)
+    75.9
+    """
+    return _solve_measure(_measure(eigenvalues, weights), distance, epsilon, "paper").kept
+
+
+def sharp_limit(
+    eigenvalues: ArrayLike,
+    distance: Distance,
+    epsilon: float,
+    weights: ArrayLike | None = None,
+    orientation: Orientation = "orthogonal",
+) -> float:
+    """The sharp threshold: the smallest k whose random subspace reaches the sublevel set.
+
+    Parameters
+    ----------
+    eigenvalues, distance, epsilon, weights
+        As in `paper_limit`.
+    orientation
+        ``"orthogonal"``: w* - w^k is orthogonal to the kept subspace, as under any mask;
+        k = N((2 epsilon / R^2)(D - k)/k). ``"isotropic"``: it points anywhere;
+        k = N(2 epsilon D / (R^2 k)).
+
+    Returns
+    -------
+    float
+        Weights kept, k, to 1e-10 in k/D; 0 if every k will do (``R(0)^2 Tr H <= 2 epsilon D``)
+        and D if no smaller one will. Other edges are as in `paper_limit`.
+
+    Raises
+    ------
+    PruneLimitError
+        For negative or non-finite input, with the remedy.
+
+    Notes
+    -----
+    Ours, asymptotic: from the deterministic equivalent of Derezinski et al. (2020) for
+    the model's own question. It equals the paper's limit at k = D/2 and is sparser beyond.
+
+    Examples
+    --------
+    >>> round(sharp_limit(1 / np.arange(1, 201), 3.0, 0.1), 1)
+    10.5
+    """
+    formula = _formula_of(orientation)
+    return _solve_measure(_measure(eigenvalues, weights), distance, epsilon, formula).kept
+
+
+def solve_limit(
+    effective_dimension: Callable[[float], float],
+    distance: Distance,
+    epsilon: float,
+    dim: float,
+    formula: Formula = "paper",
+) -> LimitSolution:
+    """Solve a limit's equation for a spectrum that is known only through N(s).
+
+    Parameters
+    ----------
+    effective_dimension
+        A function from ridge s > 0 to N(s), non-increasing, between 0 and `dim`.
+    distance, epsilon
+        As in `paper_limit`.
+    dim
+        Number of weights D.
+    formula
+        ``"paper"``, ``"sharp"`` or ``"sharp_isotropic"``.
+
+    Returns
+    -------
+    LimitSolution
+        The kept weights with ridge, distance and status. A lower (upper) bound of N
+        gives a lower (upper) bound of k.
+
+    Raises
+    ------
+    PruneLimitError
+        For bad input, and if `effective_dimension` leaves [0, dim].
+
+    Examples
+    --------
+    >>> solution = solve_limit(lambda ridge: 100 / (1 + ridge), 1.0, 0.5, dim=100)
+    >>> round(solution.kept, 6), solution.status
+    (50.0, 'solved')
+    """
+    if not (math.isfinite(dim) and dim > 0):
+        raise PruneLimitError(f"dim must be a positive number of weights; got {dim}")
+
+    def dimension(ridge: float) -> float:
+        value = float(effective_dimension(ridge))
+        if not -1e-9 * dim <= value <= (1 + 1e-9) * dim:
+            raise PruneLimitError(
+                f"effective_dimension({ridge:g}) = {value:g} is outside 0 ... {dim:g}; "
+                "is it scaled to the number of weights, and the spectrum non-negative?"
+            )
+        return min(max(value, 0.0), float(dim))
+
+    return _Equation(
+        dimension, lambda ridge: dim - dimension(ridge), float(dim), distance, epsilon, formula
+    ).solve()
+
+
+def sharp_loss(
+    eigenvalues: ArrayLike,
+    distance: Distance,
+    kept: ArrayLike,
+    weights: ArrayLike | None = None,
+    orientation: Orientation = "orthogonal",
+) -> float | NDArray[np.float64]:
+    """Expected least loss rise on a random k-dimensional subspace at distance R.
+
+    ``(R^2/2) s k/(D - k)`` with N(s) = k (or ``(R^2/2) s k/D`` if isotropic).
+
+    Parameters
+    ----------
+    eigenvalues, distance, weights, orientation
+        As in `sharp_limit`.
+    kept
+        k, a number or an array, between 0 and D.
+
+    Returns
+    -------
+    float or ndarray
+        In the units of epsilon. At k = 0 it is R^2 Tr H / (2D); it is 0 from k = rank on
+        if the Hessian is singular, and at k = D.
+
+    Raises
+    ------
+    PruneLimitError
+        For bad input.
+
+    Notes
+    -----
+    Ours, asymptotic: the relative error of the expectation falls as 1/D.
+
+    Examples
+    --------
+    >>> sharp_loss([2.0, 2.0, 2.0, 2.0], 1.0, 2)
+    1.0
+    """
+    measure = _measure(eigenvalues, weights)
+    radius = as_distance_function(distance, measure.dim)
+    formula = _formula_of(orientation)
+    many = np.asarray(kept, dtype=np.float64)
+    values = np.array(
+        [
+            0.5 * radius(number) ** 2 * _curvature_at(measure, number, formula)
+            for number in map(float, many.ravel())
+        ]
+    )
+    return float(values[0]) if many.ndim == 0 else values.reshape(many.shape)
+
+
+def ridge_at(eigenvalues: ArrayLike, kept: float, weights: ArrayLike | None = None) -> float:
+    """The ridge s at which the effective dimension is `kept`: the inverse of N.
+
+    Parameters
+    ----------
+    eigenvalues, weights
+        As in `effective_dimension`.
+    kept
+        k between 0 and D.
+
+    Returns
+    -------
+    float
+        Infinity at k = 0, and 0 from k = rank on.
+
+    Raises
+    ------
+    PruneLimitError
+        If `kept` is outside [0, D], or the spectrum is bad.
+
+    Examples
+    --------
+    >>> round(ridge_at([1.0, 1.0, 0.0], 1.0), 12)
+    1.0
+    """
+    return _ridge_at(_measure(eigenvalues, weights), float(kept))
+
+
+def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float) -> float:
+    """Bound on the paper's k/D from the trace alone: R^2 Tr H / (R^2 Tr H + 2 epsilon D).
+
+    Parameters
+    ----------
+    trace
+        Tr H >= 0.
+    distance, epsilon
+        As in `paper_limit`; for a function R(k) the bound is the fixed point with R(k) in it.
+    dim
+        Number of weights D.
+
+    Returns
+    -------
+    float
+        An upper bound on the fraction kept by `paper_limit`, in [0, 1].
+
+    Raises
+    ------
+    PruneLimitError
+        For bad input.
+
+    Notes
+    -----
+    Lemma 3.5 of Zhang et al. (2024); exact for `paper_limit`: N is concave in the
+    eigenvalues, so levelling them all to Tr H / D can only raise it, at every ridge.
+
+    Examples
+    --------
+    >>> sharpness_bound(trace=100.0, distance=1.0, epsilon=0.5, dim=100)
+    0.5
+    """
+    if not (math.isfinite(dim) and dim > 0):
+        raise PruneLimitError(f"dim must be a positive number of weights; got {dim}")
+    if not (math.isfinite(trace) and trace >= 0):
+        raise PruneLimitError(
+            f"trace must be finite and at least 0; got {trace} "
+            "(for an indefinite Hessian use the trace of |H|, of its positive part, or of the GGN)"
+        )
+    return paper_limit([trace / dim], distance, epsilon, weights=[dim]) / dim
+
+
+def one_shot_random_orientation(trace: float, distance: float, dim: float) -> float:
+    """Expected loss rise R^2 Tr H / (2D) of a step of length R in a random direction.
+
+    Parameters
+    ----------
+    trace
+        Tr H (of any sign).
+    distance
+        R >= 0.
+    dim
+        Number of weights D.
+
+    Returns
+    -------
+    float
+        In the units of the loss. Exact for a quadratic loss: E u u^T = I/D for a random
+        unit vector u.
+
+    Examples
+    --------
+    >>> one_shot_random_orientation(trace=10.0, distance=2.0, dim=100)
+    0.2
+    """
+    if not (math.isfinite(dim) and dim > 0):
+        raise PruneLimitError(f"dim must be a positive number of weights; got {dim}")
+    return as_distance_function(distance, dim)(0.0) ** 2 * trace / (2 * dim)
+
+
+def paper_interval(
+    eigenvalues: ArrayLike,
+    distance: Distance,
+    epsilon: float,
+    confidence_eta: float,
+    weights: ArrayLike | None = None,
+) -> Interval:
+    """The paper's limit with the ends that the kinematics formula gives it.
+
+    Parameters
+    ----------
+    eigenvalues, distance, epsilon, weights
+        As in `paper_limit`.
+    confidence_eta
+        eta in (0, 1): each end fails with probability at most eta.
+
+    Returns
+    -------
+    Interval
+        `lower`: below it a random k-dimensional subspace misses the sublevel set with
+        probability at least 1 - eta. `upper`: above it, it meets the set with probability
+        at least 1 - eta. `value` is `paper_limit`. All clipped to [0, D].
+
+    Raises
+    ------
+    PruneLimitError
+        For bad input.
+
+    Notes
+    -----
+    Exact as a bound (Amelunxen et al. 2014, Theorem 7.1 and Proposition 10.2) given that
+    the squared width is D - N(2 epsilon / R^2), which is heuristic:
+    ``k = N - 1 - a sqrt(D)`` and ``k = N + a sqrt(D)`` with ``a = sqrt(8 log(4/eta))``. The
+    constants of the paper's own Theorem 3.6 are not at hand; these are derived here.
+
+    Examples
+    --------
+    >>> paper_interval(np.ones(10_000), 1.0, 0.5, confidence_eta=0.1).value
+    5000.0
+    """
+    if not 0 < confidence_eta < 1:
+        raise PruneLimitError(f"confidence_eta must lie between 0 and 1; got {confidence_eta}")
+    measure = _measure(eigenvalues, weights)
+    spread = math.sqrt(8 * math.log(4 / confidence_eta) * measure.dim)
+    lower, value, upper = (
+        _solve_measure(measure, distance, epsilon, "paper", shift).kept
+        for shift in (-1 - spread, 0.0, spread)
+    )
+    return Interval(lower=lower, value=value, upper=upper)
+
+
+@dataclass
+class _Equation:
+    """R(k)^2 * curvature(s) = 2 epsilon with k = N(s) + shift, solved in t = log s."""
+
+    dimension: Callable[[float], float]
+    codimension: Callable[[float], float]
+    dim: float
+    distance: Distance
+    epsilon: float
+    formula: Formula
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.formula not in get_args(Formula):
+            raise PruneLimitError(
+                f"formula must be one of {', '.join(get_args(Formula))}; got {self.formula!r}"
+            )
+        if not self.epsilon >= 0:
+            raise PruneLimitError(
+                f"epsilon must be a loss increase of at least 0; got {self.epsilon}"
+            )
+        self.radius = as_distance_function(self.distance, self.dim)
+
+    def solve(self) -> LimitSolution:
+        if self.radius(0.0) == 0 or math.isinf(self.epsilon):
+            return self._any()
+        if self.epsilon == 0:
+            return self._without_budget()
+        start = math.log(2 * self.epsilon) - 2 * math.log(self.radius(0.0))
+        bracket = self._bracket(min(max(start, -_LOG_RANGE), _LOG_RANGE))
+        if isinstance(bracket, LimitSolution):
+            return bracket
+        log_ridge = brentq(self._excess, *bracket, xtol=_LOG_TOLERANCE, maxiter=500)
+        return self._at(math.exp(log_ridge))
+
+    def kept(self, ridge: float) -> float:
+        return min(max(self.dimension(ridge) + self.shift, 0.0), self.dim)
+
+    def _excess(self, log_ridge: float) -> float:
+        """Log of R(k)^2 curvature / (2 epsilon): positive where the budget is exceeded."""
+        ridge = math.exp(log_ridge)
+        number = self.dimension(ridge)
+        radius = self.radius(min(max(number + self.shift, 0.0), self.dim))
+        if radius == 0:
+            return -_FAR
+        return (
+            log_ridge
+            + self._log_odds(number, ridge)
+            + 2 * math.log(radius)
+            - math.log(2 * self.epsilon)
+        )
+
+    def _log_odds(self, number: float, ridge: float) -> float:
+        """Log of curvature / s."""
+        if self.formula == "paper":
+            return 0.0
+        others = self.dim if self.formula == "sharp_isotropic" else self.codimension(ridge)
+        if number == 0 or others == 0:
+            return -_FAR if number == 0 else _FAR
+        return math.log(number) - math.log(others)
+
+    def _bracket(self, start: float) -> tuple[float, float] | LimitSolution:
+        """Walk from `start` in growing steps to where the budget's sign changes."""
+        upwards = self._excess(start) <= 0
+        near, step = start, 1.0
+        while True:
+            far = near + step if upwards else near - step
+            if abs(far) > _LOG_RANGE or self._is_end(math.exp(near), upwards):
+                return self._any() if upwards else self._none()
+            excess = self._excess(far)
+            # Rounding on a plateau (equal eigenvalues) must not pass for a crossing.
+            if upwards and excess > 1e-13:
+                return near, far
+            if not upwards and excess <= 0:
+                return far, near
+            near, step = far, 2 * step
+
+    def _is_end(self, ridge: float, upwards: bool) -> bool:
+        if self.formula == "paper":  # its curvature, s itself, has no end
+            return False
+        remaining = self.dimension(ridge) if upwards else self.codimension(ridge)
+        return remaining <= _RESOLUTION * self.dim
+
+    def _without_budget(self) -> LimitSolution:
+        """With epsilon = 0: the rank of H, or the smallest k with R(k) = 0 if that is less."""
+        rank = self.kept(math.exp(-_LOG_RANGE))
+        if self.radius(rank) > 0:
+            kept = rank
+        else:
+            missed, met = 0.0, rank  # R(0) > 0 = R(rank)
+            while met - missed > _RESOLUTION * self.dim:
+                middle = (missed + met) / 2
+                missed, met = (missed, middle) if self.radius(middle) == 0 else (middle, met)
+            kept = met
+        if kept >= (1 - _RESOLUTION) * self.dim:
+            return self._none()
+        return LimitSolution(kept, 0.0, self.radius(kept), "solved" if kept else "any", self.dim)
+
+    def _at(self, ridge: float) -> LimitSolution:
+        kept = self.kept(ridge)
+        if kept == 0:
+            return self._any()
+        if kept == self.dim:
+            return self._none()
+        return LimitSolution(kept, ridge, self.radius(kept), "solved", self.dim)
+
+    def _any(self) -> LimitSolution:
+        return LimitSolution(0.0, math.inf, self.radius(0.0), "any", self.dim)
+
+    def _none(self) -> LimitSolution:
+        return LimitSolution(self.dim, 0.0, self.radius(self.dim), "none", self.dim)
+
+
+def _solve_measure(
+    measure: _Measure, distance: Distance, epsilon: float, formula: Formula, shift: float = 0.0
+) -> LimitSolution:
+    return _Equation(
+        measure.dimension, measure.codimension, measure.dim, distance, epsilon, formula, shift
+    ).solve()
+
+
+def _formula_of(orientation: Orientation) -> Formula:
+    if orientation == "orthogonal":
+        return "sharp"
+    if orientation == "isotropic":
+        return "sharp_isotropic"
+    raise PruneLimitError(f"orientation must be orthogonal or isotropic; got {orientation!r}")
+
+
+def _curvature_at(measure: _Measure, kept: float, formula: Formula) -> float:
+    """The `formula`'s curvature at k = `kept`, so that the loss is R^2/2 times it."""
+    ridge = _ridge_at(measure, kept)
+    if math.isinf(ridge):
+        return measure.trace() / measure.dim
+    if ridge == 0:
+        return 0.0
+    return ridge * kept / (measure.dim - kept if formula == "sharp" else measure.dim)
+
+
+def _ridge_at(measure: _Measure, kept: float) -> float:
+    if not 0 <= kept <= measure.dim:
+        raise PruneLimitError(f"kept = {kept} is outside 0 ... {measure.dim:g}, the dimension")
+    if kept == 0:
+        return math.inf
+    if kept >= measure.rank:
+        return 0.0
+    # N lies between rank * l / (l + s) for the smallest and the largest positive l.
+    odds = math.log(measure.rank - kept) - math.log(kept)
+    low = math.log(measure.nodes.min()) + odds - 1e-9
+    high = math.log(measure.nodes.max()) + odds + 1e-9
+    log_ridge = brentq(
+        lambda t: measure.dimension(math.exp(t)) - kept, low, high, xtol=1e-14, maxiter=500
+    )
+    return math.exp(log_ridge)
+
+
+def _measure(eigenvalues: ArrayLike, weights: ArrayLike | None) -> _Measure:
+    """Check a spectrum and set its zeros apart."""
+    nodes = np.asarray(eigenvalues, dtype=np.float64)
+    if nodes.ndim != 1 or nodes.size == 0:
+        raise PruneLimitError(
+            f"eigenvalues must be a non-empty list of numbers; got shape {nodes.shape}"
+        )
+    largest, smallest = float(nodes.max()), float(nodes.min())
+    if not (math.isfinite(largest) and math.isfinite(smallest)):
+        raise PruneLimitError("eigenvalues hold a NaN or an infinity; check the Hessian")
+    if smallest < -_ROUND_OFF * max(largest, -smallest):
+        raise PruneLimitError(
+            f"negative eigenvalues (smallest {smallest:g}) have no ellipsoid; choose a policy: "
+            "abs (np.abs(eigenvalues)), clip (np.maximum(eigenvalues, 0)), or the Gauss-Newton "
+            "matrix, policy 'ggn', in place of the Hessian"
+        )
+    counts = None if weights is None else _checked_weights(weights, nodes)
+    positive = nodes > 0
+    if positive.all():
+        kept_counts = counts
+    else:
+        nodes = nodes[positive]
+        kept_counts = None if counts is None else counts[positive]
+    rank = float(nodes.size if kept_counts is None else kept_counts.sum())
+    dim = float(positive.size if counts is None else counts.sum())
+    return _Measure(nodes, kept_counts, rank, dim)
+
+
+def _checked_weights(weights: ArrayLike, nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+    counts = np.asarray(weights, dtype=np.float64)
+    if counts.shape != nodes.shape:
+        raise PruneLimitError(
+            f"weights of shape {counts.shape} do not fit {nodes.size} eigenvalues"
+        )
+    if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
+        raise PruneLimitError("weights must be finite, at least 0, and not all 0")
+    return counts
