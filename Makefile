@@ -1,0 +1,52 @@
+# Two commands: `make book` and `make test`. Both set up .venv first, and both are quick the second
+# time: every step is keyed on the content of what it reads, not on dates.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# The install is redone when pyproject.toml's content changes (or .venv is another Python's).
+INSTALLED := $(VENV)/.installed-$(shell sha256sum pyproject.toml 2>/dev/null | cut -c1-16)
+
+# One thread each: two workers on two cores, and results that do not depend on the machine.
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.PHONY: help book test lint pdf notebooks install vendor clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+install: $(INSTALLED)  ## create .venv and install the package with everything the book and tests need
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11, 3.12 or 3.13 is needed, and {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[book,batch,test]'
+	rm -f $(VENV)/.installed-*
+	touch $@
+
+book: $(INSTALLED)  ## run the main job, execute the chapters, build the pages, say where they are
+	@$(BIN)/python -m book.tools.build
+
+test: lint  ## every test: pytest, doctests, notebooks against their outputs (FORCE=1 repeats green ones)
+	@$(BIN)/python -m book.tools.check $(if $(FORCE),--force)
+
+lint: $(INSTALLED)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: $(INSTALLED)  ## carry edits of notebooks/*.py into the paired .ipynb and run the changed ones
+	@$(BIN)/python -m book.tools.notebooks
+
+pdf: $(INSTALLED)  ## the book as a PDF (needs latexmk and TeX Live, see the message)
+	@$(BIN)/python -m book.tools.build --pdf
+
+vendor: $(INSTALLED)  ## fetch the front end that the pages carry (needs npm; only to change versions)
+	@$(BIN)/python -m book.tools.vendor
+
+clean:  ## forget what was built (.venv and runs/ stay)
+	rm -rf _build

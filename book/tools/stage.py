@@ -1,0 +1,142 @@
+"""Lay out what Sphinx reads under ``_build/source``: the sources, with fresh outputs put in.
+
+The committed files are never written. Page names are the same as in the repository, so links to
+the source still fit. A chapter that is planned in ``_toc.yml`` and not written yet is shown by its
+page in ``book/planned``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+from book.tools.content import BUILD, ROOT, files_below, write_if_different
+from book.tools.execute import Executed, with_outputs
+
+STAGE = BUILD / "source"
+_NOT_STAGED = {"planned", "tools"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the book: its name in the table of contents and the file that it is made from."""
+
+    name: str
+    source: Path
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the chapter itself is still to be written."""
+        return self.source.parent.name == "planned"
+
+    def notebook(self) -> NotebookNode | None:
+        """Return the page as a notebook where it has code to run, else None."""
+        if self.source.suffix == ".ipynb":
+            return nbformat.read(self.source, as_version=4)
+        text = self.source.read_text()
+        return jupytext.reads(text, fmt="md:myst") if "```{code-cell}" in text else None
+
+
+def pages() -> list[Page]:
+    """Return the book's pages in reading order.
+
+    Raises
+    ------
+    FileNotFoundError
+        The table of contents names a page that is neither written nor planned.
+    """
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    return [_page(name) for name in _names(toc)]
+
+
+def stage(
+    book: list[Page], executed: dict[Path, Executed], generated: dict[str, str]
+) -> list[Path]:
+    """Write the tree that Sphinx reads; files that did not change keep their dates.
+
+    Parameters
+    ----------
+    book
+        The pages.
+    executed
+        The outputs of those pages that have code, by source path.
+    generated
+        Further texts by their path below the stage.
+
+    Returns
+    -------
+    list of Path
+        Every file of the stage.
+    """
+    wanted: dict[Path, bytes] = {
+        Path("_config.yml"): (ROOT / "_config.yml").read_bytes(),
+        **{Path(name): text.encode() for name, text in generated.items()},
+    }
+    listed = {page.source for page in book}
+    for path in files_below(ROOT / "book"):
+        place = path.relative_to(ROOT)
+        if place.parts[1] not in _NOT_STAGED and path not in listed:
+            wanted[place] = path.read_bytes()
+    for page in book:
+        place, text = _staged(page, executed)
+        wanted[place] = text
+    for place, data in wanted.items():
+        write_if_different(STAGE / place, data)
+    _remove_others(set(wanted))
+    return [STAGE / place for place in wanted]
+
+
+def _names(toc: dict[str, Any]) -> list[str]:
+    names = [toc[key] for key in ("root", "file") if key in toc]
+    for part in ("parts", "chapters", "sections"):
+        for entry in toc.get(part, []):
+            names += _names(entry)
+    return names
+
+
+def _page(name: str) -> Page:
+    planned = ROOT / "book" / "planned" / f"{Path(name).name}.md"
+    for source in (ROOT / f"{name}.ipynb", ROOT / f"{name}.md", planned):
+        if source.is_file():
+            return Page(name, source)
+    raise FileNotFoundError(
+        f"book/_toc.yml names {name}, and there is no {name}.ipynb, no {name}.md and no "
+        f"{planned.relative_to(ROOT)}: write one of them or take the line out"
+    )
+
+
+def _staged(page: Page, executed: dict[Path, Executed]) -> tuple[Path, bytes]:
+    notebook = page.notebook()
+    if notebook is None:
+        return Path(f"{page.name}.md"), page.source.read_bytes()
+    shown = _with_noscript(with_outputs(notebook, executed[page.source]))
+    return Path(f"{page.name}.ipynb"), nbformat.writes(shown).encode()
+
+
+def _with_noscript(notebook: NotebookNode) -> NotebookNode:
+    """Show a widget's static figure, where its output carries one, to readers without scripts."""
+    for cell in notebook.cells:
+        for output in list(cell.get("outputs", [])):
+            data = output.get("data", {})
+            html = data.get("text/html")
+            if "application/vnd.jupyter.widget-view+json" in data and html:
+                html = "".join(html)
+                text = {"text/html": f"<noscript>{html}</noscript>"}
+                cell.outputs.append(nbformat.v4.new_output("display_data", data=text))
+    return notebook
+
+
+def _remove_others(wanted: set[Path]) -> None:
+    for path in list(files_below(STAGE)):
+        if path.relative_to(STAGE) not in wanted:
+            path.unlink()
+    for folder in sorted((p for p in STAGE.rglob("*") if p.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder)
