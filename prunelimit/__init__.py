@@ -16,7 +16,7 @@ _PUBLIC = {
     "hessian_spectrum": "prunelimit.spectrum",
     "Spectrum": "prunelimit.spectrum",
     "predict_limit": "prunelimit.predict",
-    "PruningLimit": "prunelimit.predict",
+    "PruningLimit": "prunelimit.report",
     "prune": "prunelimit.pruning",
     "sweep": "prunelimit.pruning",
     "PruneLimitError": "prunelimit.errors",

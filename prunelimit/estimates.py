@@ -26,7 +26,7 @@ class Estimate:
     stderr: float
 
     def z_score(self, reference: float) -> float:
-        """Distance to `reference` in standard errors (infinite when they differ and stderr is 0)."""
+        """Distance to `reference` in standard errors; infinite if stderr is 0 and they differ."""
         difference = self.value - reference
         if self.stderr == 0:
             return 0.0 if difference == 0 else float("inf")
@@ -75,12 +75,13 @@ class BracketedFloat(float):
     upper: float
 
     def __new__(cls, value: float, lower: float, upper: float) -> BracketedFloat:
+        """The float `value` between `lower` and `upper`."""
         self = super().__new__(cls, value)
         self.lower, self.upper = float(lower), float(upper)
         return self
 
-    def __getnewargs__(self) -> tuple[float, float, float]:
-        return (float(self), self.lower, self.upper)
+    def __reduce__(self) -> tuple[type, tuple[float, float, float]]:
+        return (type(self), (float(self), self.lower, self.upper))
 
     @property
     def value(self) -> float:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from prunelimit.predict import PruningLimit
+    from prunelimit.report import PruningLimit
 
 COLOURS = {
     "black": "#000000",
@@ -64,7 +65,7 @@ def use_style() -> None:
             "axes.spines.right": False,
             "axes.grid": True,
             "grid.alpha": 0.3,
-            "axes.prop_cycle": mpl.cycler(color=cycle) + mpl.cycler(marker=list("osD^vX")),
+            "axes.prop_cycle": cycler(color=cycle) + cycler(marker=list("osD^vX")),
             "lines.markersize": 5,
             "legend.frameon": False,
             "legend.fontsize": 9.5,
@@ -80,7 +81,9 @@ def mark_limits(ax: Axes, limits: Mapping[str, Sequence[float]]) -> None:
     """Draw each limit ``name -> (lower, value, upper)`` as a line with its bracket shaded."""
     for name, (lower, value, upper) in limits.items():
         label, colour, dash = LIMITS[name]
-        ax.axvline(value, color=colour, linestyle=dash, linewidth=1.6, label=f"{label}: {value:.3f}")
+        ax.axvline(
+            value, color=colour, linestyle=dash, linewidth=1.6, label=f"{label}: {value:.3f}"
+        )
         ax.axvspan(lower, upper, color=colour, alpha=0.15, linewidth=0)
 
 
@@ -111,8 +114,14 @@ def four_curves(
         step = max(1, len(shown) // 25)
         ax.plot(sparsities, shown, color=colour, marker=marker, markevery=step, label=label)
     ax.axhline(epsilon, color=COLOURS["grey"], linewidth=1.2, linestyle=":", marker="")
-    ax.annotate(rf"$\epsilon = {epsilon:.3g}$", (0.01, epsilon), xycoords=("axes fraction", "data"),
-                xytext=(0, 4), textcoords="offset points", color=COLOURS["grey"])
+    ax.annotate(
+        rf"$\epsilon = {epsilon:.3g}$",
+        (0.01, epsilon),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        color=COLOURS["grey"],
+    )
     mark_limits(ax, limits)
     ax.set_yscale("log")
     ax.set_ylim(floor, None)
@@ -147,7 +156,7 @@ def weight_histogram(weights: Mapping[str, np.ndarray], thresholds: Mapping[str,
     figure, ax = plt.subplots()
     smallest = min(float(np.abs(values)[values != 0].min()) for values in weights.values())
     largest = max(float(np.abs(values).max()) for values in weights.values())
-    bins = np.geomspace(max(smallest, 1e-9), largest, 80)
+    bins = np.geomspace(max(smallest, 1e-9), largest, 80).tolist()
     hatches = ("", "//", "..", "xx")
     for (name, values), hatch in zip(weights.items(), hatches, strict=False):
         ax.hist(np.abs(values), bins=bins, histtype="step", linewidth=1.6, label=name, hatch=hatch)
@@ -174,8 +183,13 @@ def limit_figure(report: PruningLimit) -> Figure:
         marker=marker,
         label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {report.one_shot.sparsity:.3f}",
     )
-    ax.axhline(report.epsilon, color=COLOURS["grey"], linestyle=":", marker="",
-               label=rf"$\epsilon = {report.epsilon:.3g}$")
+    ax.axhline(
+        report.epsilon,
+        color=COLOURS["grey"],
+        linestyle=":",
+        marker="",
+        label=rf"$\epsilon = {report.epsilon:.3g}$",
+    )
     limits: dict[str, Any] = {
         name: (estimate.lower, float(estimate.sparsity), estimate.upper)
         for name, estimate in (("paper", report.paper), ("sharp", report.sharp))

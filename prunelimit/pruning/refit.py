@@ -26,10 +26,12 @@ class SymmetricOperator(Protocol):
     """All that the re-fit asks of a curvature matrix."""
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Number of rows."""
+        ...
 
     def matmul(self, vectors: Tensor) -> Tensor:
-        """Product with ``(dim,)``."""
+        """Product with ``(dim,)`` or ``(dim, block)``."""
         ...
 
 

@@ -1,0 +1,175 @@
+"""The loss at fixed weights: batch by batch, and its gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunelimit.device import resolve_device
+from prunelimit.errors import PruneLimitError
+from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.spectrum.checks import check_reiterable, iterate_pairs, scalar_loss
+
+Loader = Iterable[tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class LossStatistics:
+    """The loss at w*, batch by batch.
+
+    Attributes
+    ----------
+    mean
+        Over all examples.
+    batch_std
+        Standard deviation over the batches of full size (NaN below two).
+    batch_size
+        Size of those batches.
+    batches, examples
+        How many there are.
+    """
+
+    mean: float
+    batch_std: float
+    batch_size: int
+    batches: int
+    examples: int
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put every module in eval mode, and each back in its own mode afterwards.
+
+    Examples
+    --------
+    >>> model = nn.Dropout()
+    >>> with evaluation_mode(model):
+    ...     model.training
+    False
+    >>> model.training
+    True
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def batch_losses(
+    model: nn.Module, loss_fn: Loss, loader: Loader, device: str = "auto"
+) -> list[tuple[int, float]]:
+    """Size and mean loss of each batch, in eval mode.
+
+    Parameters
+    ----------
+    model
+        On any device; the batches are moved to its weights.
+    loss_fn
+        A mean over the batch.
+    loader
+        Re-iterable of ``(inputs, targets)``.
+    device
+        Checked for existence; see `prunelimit.device.resolve_device`.
+
+    Raises
+    ------
+    PruneLimitError
+        If the loader is empty or a loss is not finite.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> batch_losses(layer, nn.functional.mse_loss, [(torch.zeros(3, 1), torch.ones(3, 1))])
+    [(3, 1.0)]
+    """
+    resolve_device(device)
+    check_reiterable(loader)
+    place = _place(model)
+    with evaluation_mode(model), torch.no_grad():
+        rows = [
+            (
+                inputs.shape[0],
+                float(scalar_loss(loss_fn, model(inputs.to(place)), targets.to(place))),
+            )
+            for inputs, targets in iterate_pairs(loader)
+        ]
+    if not rows:
+        raise PruneLimitError("the loader is empty: it yields no batch; give it at least one")
+    return rows
+
+
+def loss_statistics(
+    model: nn.Module, loss_fn: Loss, loader: Loader, device: str = "auto"
+) -> LossStatistics:
+    """Mean loss over the data, and its standard deviation over batches of full size.
+
+    Parameters
+    ----------
+    model, loss_fn, loader, device
+        As in `predict_limit`.
+
+    Returns
+    -------
+    LossStatistics
+        A shorter last batch counts in the mean but not in the deviation, which
+        depends on the batch size.
+
+    Examples
+    --------
+    >>> data = [(torch.zeros(2, 1), torch.ones(2, 1)), (torch.zeros(2, 1), torch.zeros(2, 1))]
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> statistics = loss_statistics(layer, nn.functional.mse_loss, data)
+    >>> statistics.mean, round(statistics.batch_std, 3), statistics.batch_size
+    (0.5, 0.707, 2)
+    """
+    rows = batch_losses(model, loss_fn, loader, device)
+    sizes = np.array([size for size, _ in rows])
+    losses = np.array([loss for _, loss in rows])
+    full = losses[sizes == sizes.max()]
+    return LossStatistics(
+        mean=float((sizes * losses).sum() / sizes.sum()),
+        batch_std=float(full.std(ddof=1)) if full.size > 1 else math.nan,
+        batch_size=int(sizes.max()),
+        batches=int(sizes.size),
+        examples=int(sizes.sum()),
+    )
+
+
+def loss_gradient(model: nn.Module, loss_fn: Loss, loader: Loader, device: str = "auto") -> Tensor:
+    """Gradient of the mean loss with respect to the prunable weights, ``(dim,)``, in eval mode.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> _ = layer.weight.data.fill_(1.0)
+    >>> loss_gradient(layer, nn.functional.mse_loss, [(torch.ones(2, 1), torch.zeros(2, 1))])
+    tensor([2.])
+    """
+    resolve_device(device)
+    place = _place(model)
+    parameters = list(prunable_parameters(model).values())
+    total = torch.zeros(sum(p.numel() for p in parameters), device=place)
+    examples = 0
+    with evaluation_mode(model), torch.enable_grad():
+        for inputs, targets in iterate_pairs(loader):
+            loss = scalar_loss(loss_fn, model(inputs.to(place)), targets.to(place))
+            gradients = torch.autograd.grad(
+                loss, parameters, allow_unused=True, materialize_grads=True
+            )
+            total += inputs.shape[0] * flatten(gradients)
+            examples += inputs.shape[0]
+    return total / examples
+
+
+def _place(model: nn.Module) -> torch.device:
+    return next(iter(prunable_parameters(model).values())).device

@@ -1,0 +1,264 @@
+"""How sparse can this network go, and how sure are we? (chapters 6 and 9)"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.distance import DistanceProfile, distance_profile
+from prunelimit.errors import PruneLimitError
+from prunelimit.estimates import BracketedFloat, Interval
+from prunelimit.limit import Formula, sharpness_bound, solve_limit
+from prunelimit.losses import Loader, Loss, LossStatistics, loss_gradient, loss_statistics
+from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.pruning.masks import magnitude_order
+from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
+from prunelimit.report import LimitEstimate, PruningLimit
+from prunelimit.spectrum import POLICIES, CurvatureOperator, Spectrum, hessian_spectrum
+from prunelimit.spectrum.engine import DENSE_DIM
+
+Policy = Literal["ggn", "abs", "clip"]
+
+__all__ = ["PruningLimit", "predict_limit"]
+
+
+def predict_limit(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    epsilon: float | None = None,
+    policy: Policy = "ggn",
+    *,
+    tolerance: float = 0.005,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> PruningLimit:
+    """Predict how sparse a trained network can be pruned, with a bracket for each answer.
+
+    Parameters
+    ----------
+    model
+        Trained network, in eval mode; left untouched. The weights of its
+        linear and convolutional layers count as prunable.
+    loss_fn
+        ``loss_fn(outputs, targets)``, a mean over the batch.
+    loader
+        Re-iterable of ``(inputs, targets)``: the fixed, un-augmented data that
+        define the loss.
+    epsilon
+        Loss rise allowed, in the units of the loss. By default the standard
+        deviation of the minibatch losses at w*, the paper's choice: it depends
+        on the batch size, which the report states.
+    policy
+        "ggn": the generalised Gauss-Newton matrix, positive semi-definite, with
+        exact brackets. "abs" (the paper's) and "clip": the Hessian with its
+        negative eigenvalues made positive, or dropped.
+    tolerance
+        Half width of the bracket wanted, in sparsity, for the paper's and the
+        sharp limit.
+    seed
+        Of the random probes.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    progress
+        Show a progress bar; None decides by whether stderr is a terminal.
+    checkpoint
+        A file in which the spectrum's iteration is kept, so that an
+        interrupted call goes on where it stopped.
+
+    Returns
+    -------
+    PruningLimit
+
+    Raises
+    ------
+    PruneLimitError
+        If the input cannot be used; the message names the value and the remedy.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> model = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3))
+    >>> data = [(torch.randn(64, 8), torch.randint(3, (64,))) for _ in range(4)]
+    >>> report = predict_limit(model, nn.functional.cross_entropy, data)
+    >>> 0 <= report.paper.lower <= report.paper.sparsity <= report.paper.upper <= 1
+    True
+    """
+    began = time.perf_counter()
+    _check_settings(epsilon, policy, tolerance)
+    order = magnitude_order(model)
+    parameters = prunable_parameters(model)
+    weights = flatten(p.detach() for p in parameters.values())
+    profile = distance_profile(weights.double().cpu().numpy())
+    operator = _operator(model, loss_fn, loader, policy, device)
+    loss = loss_statistics(model, loss_fn, loader, device)
+    allowed, source = _resolve_epsilon(epsilon, loss)
+    curve = one_shot_curve(
+        operator,
+        weights.to(operator.device, operator.dtype),
+        order.to(operator.device),
+        allowed,
+        progress=progress,
+    )
+    operator.release()
+    spectrum = hessian_spectrum(
+        model,
+        loss_fn,
+        loader,
+        policy=policy,
+        tolerance=tolerance,
+        stop=lambda partial: _widest(partial, profile, allowed),
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    paper = _limit(spectrum, profile, allowed, "paper")
+    linear = _linear_rise(model, loss_fn, loader, order, round(profile.dim - paper.kept), device)
+    return PruningLimit(
+        paper=paper,
+        sharp=_limit(spectrum, profile, allowed, "sharp"),
+        one_shot=_one_shot_estimate(curve, profile),
+        sharpness_bound=1
+        - sharpness_bound(max(0.0, spectrum.trace().value), paper.distance, allowed, operator.dim),
+        epsilon=allowed,
+        epsilon_source=source,
+        loss=loss,
+        distance=profile,
+        spectrum=spectrum,
+        policy=policy,
+        dim=operator.dim,
+        linear_rise=linear,
+        warnings=_warnings(spectrum, paper, linear, allowed, tolerance),
+        products=curve.products + spectrum.products,
+        seconds=time.perf_counter() - began,
+        one_shot_curve=(curve.sparsities, curve.rises),
+    )
+
+
+def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> None:
+    if epsilon is not None and not (
+        isinstance(epsilon, (int, float)) and math.isfinite(epsilon) and epsilon > 0
+    ):
+        raise PruneLimitError(
+            f"epsilon must be a positive loss rise, got {epsilon!r}; "
+            "leave it out for the standard deviation of the minibatch losses"
+        )
+    if policy not in POLICIES:
+        raise PruneLimitError(f"policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
+    if not 0 < tolerance < 1:
+        raise PruneLimitError(
+            f"tolerance must be a half width of sparsity in (0, 1), got {tolerance!r}"
+        )
+
+
+def _operator(
+    model: nn.Module, loss_fn: Loss, loader: Loader, policy: str, device: str
+) -> CurvatureOperator:
+    dim = sum(p.numel() for p in prunable_parameters(model).values())
+    return CurvatureOperator(
+        model,
+        loss_fn,
+        loader,
+        kind=POLICIES[policy],
+        device=device,
+        dtype=torch.float64 if dim <= DENSE_DIM else None,
+    )
+
+
+def _resolve_epsilon(epsilon: float | None, loss: LossStatistics) -> tuple[float, str]:
+    if epsilon is not None:
+        return float(epsilon), "given"
+    if not (math.isfinite(loss.batch_std) and loss.batch_std > 0):
+        raise PruneLimitError(
+            "the default epsilon is the standard deviation of the minibatch losses, which needs "
+            f"two batches of one size with different losses; the loader has {loss.batches} "
+            f"(deviation {loss.batch_std}). Give smaller batches, or epsilon itself"
+        )
+    source = f"standard deviation of the losses of {loss.batches} minibatches of {loss.batch_size}"
+    return loss.batch_std, source
+
+
+def _limit(
+    spectrum: Spectrum, profile: DistanceProfile, epsilon: float, formula: Formula
+) -> LimitEstimate:
+    solutions = {
+        end: solve_limit(
+            lambda ridge, end=end: getattr(spectrum.effective_dimension(ridge), end),  # type: ignore[misc]
+            profile,
+            epsilon,
+            profile.dim,
+            formula,
+        )
+        for end in ("lower", "value", "upper")
+    }
+    dim, found = profile.dim, solutions["value"]
+    return LimitEstimate(
+        sparsity=BracketedFloat(
+            found.sparsity,
+            lower=1 - math.ceil(solutions["upper"].kept) / dim,
+            upper=1 - math.floor(solutions["lower"].kept) / dim,
+        ),
+        kept=found.kept,
+        distance=found.distance,
+        ridge=found.ridge,
+        status=found.status,
+    )
+
+
+def _widest(spectrum: Spectrum, profile: DistanceProfile, epsilon: float) -> Interval:
+    """The less certain of the two limits, as a fraction: what the iteration has to narrow."""
+    limits = [
+        _limit(spectrum, profile, epsilon, formula).sparsity for formula in ("paper", "sharp")
+    ]
+    worst = max(limits, key=lambda sparsity: sparsity.upper - sparsity.lower)
+    return Interval(worst.lower, float(worst), worst.upper)
+
+
+def _one_shot_estimate(curve: OneShotCurve, profile: DistanceProfile) -> LimitEstimate:
+    kept = round((1 - curve.sparsity) * curve.dim)
+    status = "any" if kept == 0 else "none" if kept == curve.dim else "solved"
+    return LimitEstimate(curve.sparsity, float(kept), profile(kept), math.nan, status)
+
+
+def _linear_rise(
+    model: nn.Module, loss_fn: Loss, loader: Loader, order: Tensor, removed: int, device: str
+) -> float:
+    """−gᵀx for the magnitude mask that removes `removed` weights; g on the same data."""
+    gradient = loss_gradient(model, loss_fn, loader, device)
+    weights = flatten(p.detach() for p in prunable_parameters(model).values())
+    positions = order[:removed].to(weights.device)
+    return -float(gradient.to(weights.device)[positions].double() @ weights[positions].double())
+
+
+def _warnings(
+    spectrum: Spectrum, paper: LimitEstimate, linear: float, epsilon: float, tolerance: float
+) -> tuple[str, ...]:
+    notes = list(spectrum.notes)
+    if paper.status == "any":
+        notes.append(f"ε = {epsilon:.3g} is met at every sparsity: the limit says nothing here")
+    if paper.status == "none":
+        notes.append("no weight can go at this ε: the limit keeps everything")
+    if abs(linear) > epsilon:
+        notes.append(
+            f"w* is no minimum of this loss: at the paper's limit the gradient's share −gᵀx is "
+            f"{linear:+.3g} against ε = {epsilon:.3g}; the quadratic picture leaves it out"
+        )
+    half = max(paper.upper - paper.sparsity, paper.sparsity - paper.lower)
+    if half > max(1.01 * tolerance, 2 / spectrum.dim):
+        notes.append(
+            f"the bracket is ±{half:.4f}, wider than the tolerance {tolerance:g}: "
+            "the iteration ran out of products"
+        )
+    if spectrum.policy != "ggn" and spectrum.negative_share() > 0.01:
+        notes.append(
+            f"{spectrum.negative_share():.1%} of the curvature is negative; "
+            f"policy {spectrum.policy!r} hides that, compare with 'ggn'"
+        )
+    return tuple(notes)

@@ -1,0 +1,160 @@
+"""The one-shot curve of the quadratic model: 1/2 x^T H x, one product a sparsity (chapter 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.estimates import BracketedFloat
+from prunelimit.progress import progress_bar
+from prunelimit.pruning.refit import SymmetricOperator
+
+_FIRST_ROUND = 16
+_LATER_ROUNDS = 7
+_BLOCK_ENTRIES = 100_000_000
+
+
+@dataclass(frozen=True)
+class OneShotCurve:
+    """Quadratic loss rise of one-shot pruning, measured where the crossing needs it.
+
+    Attributes
+    ----------
+    sparsity
+        Largest sparsity up to which every measured rise is at most ε, with the
+        bracket (lower: that sparsity; upper: the next one measured).
+    kept, rises
+        ``(points,)``: weights kept and 1/2 x^T H x, sorted from dense to sparse.
+    dim
+        Number of prunable weights.
+    products
+        Matrix-vector products used.
+    """
+
+    sparsity: BracketedFloat
+    kept: np.ndarray
+    rises: np.ndarray
+    dim: int
+    products: int
+
+    @property
+    def sparsities(self) -> np.ndarray:
+        """``(points,)``: 1 - kept / dim."""
+        return 1.0 - self.kept / self.dim
+
+
+def quadratic_rises(
+    operator: SymmetricOperator, weights: Tensor, order: Tensor, removed: list[int]
+) -> list[float]:
+    """1/2 x^T H x with the first `removed` positions of `order` set to 0, for each count.
+
+    Parameters
+    ----------
+    operator
+        The curvature H at `weights`.
+    weights
+        ``(dim,)`` dense weights.
+    order
+        ``(dim,)`` positions in the order of removal.
+    removed
+        How many weights each point removes.
+
+    Returns
+    -------
+    list of float
+        **exact** in the quadratic model; the linear term is not in it.
+
+    Examples
+    --------
+    >>> class Identity:
+    ...     dim = 3
+    ...     def matmul(self, v): return v
+    >>> quadratic_rises(Identity(), torch.tensor([1.0, 2.0, 3.0]), torch.arange(3), [0, 2])
+    [0.0, 2.5]
+    """
+    block = max(1, min(8, _BLOCK_ENTRIES // operator.dim))
+    rises: list[float] = []
+    for start in range(0, len(removed), block):
+        counts = removed[start : start + block]
+        moved = torch.zeros(operator.dim, len(counts), dtype=weights.dtype, device=weights.device)
+        for column, count in enumerate(counts):
+            positions = order[:count]
+            moved[positions, column] = weights[positions]
+        image = operator.matmul(moved).to(moved)
+        rises += (0.5 * (moved.double() * image.double()).sum(0)).tolist()
+    return rises
+
+
+def one_shot_curve(
+    operator: SymmetricOperator,
+    weights: Tensor,
+    order: Tensor,
+    epsilon: float,
+    *,
+    resolution: float = 1e-3,
+    progress: bool | None = None,
+) -> OneShotCurve:
+    """Find where the quadratic one-shot rise first exceeds ε.
+
+    A first round spreads points over all sparsities; later rounds refine
+    between the last that passes and the first that fails, so a curve that is
+    not monotone is judged by its first crossing on that grid.
+
+    Parameters
+    ----------
+    operator, weights, order
+        As in `quadratic_rises`.
+    epsilon
+        Loss rise allowed, positive.
+    resolution
+        Width of the bracket in sparsity to stop at (never below one weight).
+    progress
+        See `prunelimit.progress.progress_bar`.
+
+    Returns
+    -------
+    OneShotCurve
+
+    Raises
+    ------
+    PruneLimitError
+        If `epsilon` is not positive.
+
+    Examples
+    --------
+    >>> class Identity:
+    ...     dim = 4
+    ...     def matmul(self, v): return v
+    >>> curve = one_shot_curve(Identity(), torch.ones(4), torch.arange(4), epsilon=1.1)
+    >>> float(curve.sparsity)
+    0.5
+    """
+    if not epsilon > 0:
+        raise PruneLimitError(f"epsilon must be positive, got {epsilon!r}")
+    dim = operator.dim
+    known = {0: 0.0}
+    passing, failing = 0, dim + 1
+    wanted = np.unique(np.linspace(0, dim, _FIRST_ROUND + 1).round().astype(int))
+    with progress_bar("one-shot curve", enabled=progress) as bar:
+        while True:
+            fresh = [int(count) for count in wanted if int(count) not in known]
+            known |= dict(zip(fresh, quadratic_rises(operator, weights, order, fresh), strict=True))
+            counts = sorted(known)
+            failing = next((count for count in counts if known[count] > epsilon), dim + 1)
+            passing = max(count for count in counts if count < failing)
+            bar.update(len(fresh), f"between {passing / dim:.4f} and {min(failing, dim) / dim:.4f}")
+            if failing > dim or failing - passing <= max(1, resolution * dim):
+                break
+            wanted = np.linspace(passing, failing, _LATER_ROUNDS + 2).round().astype(int)[1:-1]
+    removed = np.array(sorted(known))
+    return OneShotCurve(
+        sparsity=BracketedFloat(passing / dim, passing / dim, min(failing, dim) / dim),
+        kept=dim - removed,
+        rises=np.array([known[int(count)] for count in removed]),
+        dim=dim,
+        products=len(known) - 1,
+    )
