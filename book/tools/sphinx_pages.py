@@ -1,0 +1,67 @@
+"""What Sphinx does not do by itself for these pages.
+
+- *exact*, *asymptotic* and *heuristic* at the end of a theorem's title become labels.
+- Live Code (thebe) would come from another server: its scripts are left out.
+- "Edit this page" leads to the file that people edit: a chapter's ``.py``, a prose page's ``.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from book.tools.content import ROOT
+
+LABELS = ("exact", "asymptotic", "heuristic")
+_IN_TITLE = re.compile(r"[\s,;]*\((" + "|".join(LABELS) + r")\)(?=\)?\s*$)")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect to Sphinx."""
+    app.connect("doctree-read", label_titles)
+    app.connect("html-page-context", leave_out_thebe, priority=900)
+    app.connect("html-page-context", edit_what_people_edit, priority=100)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def label_titles(app: Sphinx, doctree: nodes.document) -> None:
+    """Turn a trailing "(exact)" in a box's title into a label with a class of its own."""
+    for box in doctree.findall(_is_proof_box):
+        for title in [child for child in box.children if isinstance(child, nodes.title)]:
+            last = title.children[-1] if title.children else None
+            if not isinstance(last, nodes.Text):
+                continue
+            found = _IN_TITLE.search(last)
+            if found:
+                kept = nodes.Text(_IN_TITLE.sub("", last))
+                label = nodes.inline("", found[1], classes=["label", f"label-{found[1]}"])
+                title.replace(last, [kept, nodes.Text(" "), label])
+
+
+def leave_out_thebe(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Drop thebe's scripts from the page."""
+    context["script_files"] = [s for s in context["script_files"] if not _is_thebe(s)]
+
+
+def edit_what_people_edit(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Name the source that is in the repository, not the one that the build made of it."""
+    for suffix in (".py", ".md"):
+        if (ROOT / f"{page}{suffix}").is_file():
+            context["page_source_suffix"] = suffix
+            return
+
+
+def _is_proof_box(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Element) and "proof" in node["classes"]
+
+
+def _is_thebe(script: Any) -> bool:
+    attributes = getattr(script, "attributes", {})
+    return "thebe" in f"{getattr(script, 'filename', '')}{attributes.get('body', '')}"
