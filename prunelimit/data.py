@@ -172,6 +172,12 @@ class Batches:
         """The same examples in batches of another size."""
         return self._like(self._images, self._labels, batch_size=batch_size)
 
+    def with_seed(self, seed: int) -> Batches:
+        """The same examples in the order and the augmentation of another seed."""
+        other = self._like(self._images, self._labels)
+        other.seed = int(seed)
+        return other
+
     def subset(self, examples: int, seed: int = 0) -> Batches:
         """A random subset without replacement, in the stored order.
 
