@@ -127,7 +127,7 @@ def _page_tools() -> list[str]:
 
 def _jupyter_book(*options: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "jupyter_book", "build", str(STAGE)),
+        *(str(Path(sys.executable).with_name("jupyter-book")), "build", str(STAGE)),
         *("--config", str(STAGE / "_config.yml"), "--toc", str(STAGE / "book" / "_toc.yml")),
         *("--path-output", str(ROOT), "-W", "--keep-going", *options),
     ]
@@ -138,7 +138,7 @@ def _run(command: list[str], name: str, environment: dict[str, str] | None = Non
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
