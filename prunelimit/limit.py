@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from prunelimit._measure import SpectralMeasure, spectral_measure
 from prunelimit.distance import Distance, DistanceProfile, as_distance_function, distance_profile
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
@@ -61,12 +62,10 @@ Formula = Literal["paper", "sharp", "sharp_isotropic"]
 Orientation = Literal["orthogonal", "isotropic"]
 Status = Literal["solved", "any", "none"]
 
-_CHUNK = 1 << 15  # nodes summed at a time: they stay in the processor's cache
 _RESOLUTION = 1e-12  # k/D that counts as 0, and 1 - k/D that counts as 0
 _LOG_TOLERANCE = 1e-12  # of log s; |dk/dlog s| <= D/4, so 1e-10 in k/D is safe
 _LOG_RANGE = 690.0  # exp(690) is still a float
 _FAR = 1e4  # stands for the logarithm of infinity
-_ROUND_OFF = 1e-10  # negative eigenvalues below this share of the largest are rounding
 
 
 @dataclass(frozen=True)
@@ -110,40 +109,6 @@ class LimitSolution:
         return 1 - self.kept / self.dim
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """A spectrum: positive nodes, how many eigenvalues each stands for, and the zeros."""
-
-    nodes: NDArray[np.float64]
-    weights: NDArray[np.float64] | None
-    rank: float
-    dim: float
-
-    def _sum(self, function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> float:
-        """Sum of `function` over the positive eigenvalues."""
-        total = []
-        for start in range(0, self.nodes.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            values = function(self.nodes[part])
-            total.append(values.sum() if self.weights is None else self.weights[part] @ values)
-        return math.fsum(total)
-
-    def dimension(self, ridge: float) -> float:
-        """N(s) = sum of lambda / (lambda + s)."""
-        if math.isinf(ridge):
-            return 0.0
-        return self._sum(lambda nodes: nodes / (nodes + ridge))
-
-    def codimension(self, ridge: float) -> float:
-        """D - N(s) = sum of s / (lambda + s), without the cancellation."""
-        if math.isinf(ridge):
-            return self.dim
-        return (self.dim - self.rank) + self._sum(lambda nodes: ridge / (nodes + ridge))
-
-    def trace(self) -> float:
-        return float(self.nodes.sum() if self.weights is None else self.weights @ self.nodes)
-
-
 def effective_dimension(
     eigenvalues: ArrayLike, ridge: ArrayLike, weights: ArrayLike | None = None
 ) -> float | NDArray[np.float64]:
@@ -181,7 +146,7 @@ def effective_dimension(
     >>> effective_dimension([1.0, 1.0, 0.0], 1.0)
     1.0
     """
-    measure = _measure(eigenvalues, weights)
+    measure = spectral_measure(eigenvalues, weights)
     ridges = np.asarray(ridge, dtype=np.float64)
     if not (ridges >= 0).all():
         raise PruneLimitError(f"ridge must be at least 0 and not NaN; got {ridge!r}")
@@ -231,7 +196,7 @@ def paper_limit(
     >>> round(paper_limit(1 / np.arange(1, 201), 3.0, 0.1), 1)
     75.9
     """
-    return _solve_measure(_measure(eigenvalues, weights), distance, epsilon, "paper").kept
+    return _solve(spectral_measure(eigenvalues, weights), distance, epsilon, "paper").kept
 
 
 def sharp_limit(
@@ -274,7 +239,7 @@ def sharp_limit(
     10.5
     """
     formula = _formula_of(orientation)
-    return _solve_measure(_measure(eigenvalues, weights), distance, epsilon, formula).kept
+    return _solve(spectral_measure(eigenvalues, weights), distance, epsilon, formula).kept
 
 
 def solve_limit(
@@ -369,7 +334,7 @@ def sharp_loss(
     >>> sharp_loss([2.0, 2.0, 2.0, 2.0], 1.0, 2)
     1.0
     """
-    measure = _measure(eigenvalues, weights)
+    measure = spectral_measure(eigenvalues, weights)
     radius = as_distance_function(distance, measure.dim)
     formula = _formula_of(orientation)
     many = np.asarray(kept, dtype=np.float64)
@@ -407,7 +372,7 @@ def ridge_at(eigenvalues: ArrayLike, kept: float, weights: ArrayLike | None = No
     >>> round(ridge_at([1.0, 1.0, 0.0], 1.0), 12)
     1.0
     """
-    return _ridge_at(_measure(eigenvalues, weights), float(kept))
+    return _ridge_at(spectral_measure(eigenvalues, weights), float(kept))
 
 
 def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float) -> float:
@@ -522,10 +487,10 @@ def paper_interval(
     """
     if not 0 < confidence_eta < 1:
         raise PruneLimitError(f"confidence_eta must lie between 0 and 1; got {confidence_eta}")
-    measure = _measure(eigenvalues, weights)
+    measure = spectral_measure(eigenvalues, weights)
     spread = math.sqrt(8 * math.log(4 / confidence_eta) * measure.dim)
     lower, value, upper = (
-        _solve_measure(measure, distance, epsilon, "paper", shift).kept
+        _solve(measure, distance, epsilon, "paper", shift).kept
         for shift in (-1 - spread, 0.0, spread)
     )
     return Interval(lower=lower, value=value, upper=upper)
@@ -598,8 +563,10 @@ class _Equation:
         near, step = start, 1.0
         while True:
             far = near + step if upwards else near - step
-            if abs(far) > _LOG_RANGE or self._is_end(math.exp(near), upwards):
+            if self._is_end(math.exp(near), upwards):
                 return self._any() if upwards else self._none()
+            if abs(far) > _LOG_RANGE:  # the budget is out of a float's range
+                return self._any() if upwards else self._without_budget()
             excess = self._excess(far)
             # Rounding on a plateau (equal eigenvalues) must not pass for a crossing.
             if upwards and excess > 1e-13:
@@ -644,8 +611,12 @@ class _Equation:
         return LimitSolution(self.dim, 0.0, self.radius(self.dim), "none", self.dim)
 
 
-def _solve_measure(
-    measure: _Measure, distance: Distance, epsilon: float, formula: Formula, shift: float = 0.0
+def _solve(
+    measure: SpectralMeasure,
+    distance: Distance,
+    epsilon: float,
+    formula: Formula,
+    shift: float = 0.0,
 ) -> LimitSolution:
     return _Equation(
         measure.dimension, measure.codimension, measure.dim, distance, epsilon, formula, shift
@@ -660,7 +631,7 @@ def _formula_of(orientation: Orientation) -> Formula:
     raise PruneLimitError(f"orientation must be orthogonal or isotropic; got {orientation!r}")
 
 
-def _curvature_at(measure: _Measure, kept: float, formula: Formula) -> float:
+def _curvature_at(measure: SpectralMeasure, kept: float, formula: Formula) -> float:
     """The `formula`'s curvature at k = `kept`, so that the loss is R^2/2 times it."""
     ridge = _ridge_at(measure, kept)
     if math.isinf(ridge):
@@ -670,7 +641,7 @@ def _curvature_at(measure: _Measure, kept: float, formula: Formula) -> float:
     return ridge * kept / (measure.dim - kept if formula == "sharp" else measure.dim)
 
 
-def _ridge_at(measure: _Measure, kept: float) -> float:
+def _ridge_at(measure: SpectralMeasure, kept: float) -> float:
     if not 0 <= kept <= measure.dim:
         raise PruneLimitError(f"kept = {kept} is outside 0 ... {measure.dim:g}, the dimension")
     if kept == 0:
@@ -685,42 +656,3 @@ def _ridge_at(measure: _Measure, kept: float) -> float:
         lambda t: measure.dimension(math.exp(t)) - kept, low, high, xtol=1e-14, maxiter=500
     )
     return math.exp(log_ridge)
-
-
-def _measure(eigenvalues: ArrayLike, weights: ArrayLike | None) -> _Measure:
-    """Check a spectrum and set its zeros apart."""
-    nodes = np.asarray(eigenvalues, dtype=np.float64)
-    if nodes.ndim != 1 or nodes.size == 0:
-        raise PruneLimitError(
-            f"eigenvalues must be a non-empty list of numbers; got shape {nodes.shape}"
-        )
-    largest, smallest = float(nodes.max()), float(nodes.min())
-    if not (math.isfinite(largest) and math.isfinite(smallest)):
-        raise PruneLimitError("eigenvalues hold a NaN or an infinity; check the Hessian")
-    if smallest < -_ROUND_OFF * max(largest, -smallest):
-        raise PruneLimitError(
-            f"negative eigenvalues (smallest {smallest:g}) have no ellipsoid; choose a policy: "
-            "abs (np.abs(eigenvalues)), clip (np.maximum(eigenvalues, 0)), or the Gauss-Newton "
-            "matrix, policy 'ggn', in place of the Hessian"
-        )
-    counts = None if weights is None else _checked_weights(weights, nodes)
-    positive = nodes > 0
-    if positive.all():
-        kept_counts = counts
-    else:
-        nodes = nodes[positive]
-        kept_counts = None if counts is None else counts[positive]
-    rank = float(nodes.size if kept_counts is None else kept_counts.sum())
-    dim = float(positive.size if counts is None else counts.sum())
-    return _Measure(nodes, kept_counts, rank, dim)
-
-
-def _checked_weights(weights: ArrayLike, nodes: NDArray[np.float64]) -> NDArray[np.float64]:
-    counts = np.asarray(weights, dtype=np.float64)
-    if counts.shape != nodes.shape:
-        raise PruneLimitError(
-            f"weights of shape {counts.shape} do not fit {nodes.size} eigenvalues"
-        )
-    if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
-        raise PruneLimitError("weights must be finite, at least 0, and not all 0")
-    return counts
