@@ -1,0 +1,113 @@
+"""Gauss rules from the tridiagonal matrix of a Lanczos run (no torch in here).
+
+A Lanczos run from the unit vector v with m products leaves the diagonal
+`alphas` (m,) and the off-diagonal `betas` (m,), the last of which couples to
+the vector that was not multiplied any more. The rules below integrate against
+the spectral measure of v: nodes (in units of curvature) and weights that sum
+to 1. Source: Golub and Meurant (2010), *Matrices, Moments and Quadrature*,
+chapter 6.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, eigh_tridiagonal
+
+Array = NDArray[np.float64]
+
+
+def tridiagonal_rule(diagonal: Array, off_diagonal: Array) -> tuple[Array, Array]:
+    """Nodes and weights of the Gauss rule whose Jacobi matrix is given.
+
+    Parameters
+    ----------
+    diagonal
+        ``(m,)``.
+    off_diagonal
+        ``(m - 1,)``.
+
+    Returns
+    -------
+    nodes, weights
+        Ascending eigenvalues, and the squared first components of the
+        eigenvectors (Golub and Welsch 1969).
+
+    Examples
+    --------
+    >>> nodes, weights = tridiagonal_rule(np.array([1.0, 1.0]), np.array([1.0]))
+    >>> nodes.round(12).tolist(), weights.round(12).tolist()
+    ([0.0, 2.0], [0.5, 0.5])
+    """
+    if len(diagonal) == 1:
+        return np.array(diagonal, dtype=float), np.ones(1)
+    try:
+        nodes, vectors = eigh_tridiagonal(diagonal, off_diagonal)
+    except LinAlgError:  # the default driver can fail on tightly clustered values
+        nodes, vectors = eigh_tridiagonal(diagonal, off_diagonal, lapack_driver="stev")
+    return nodes, vectors[0] ** 2
+
+
+def gauss(alphas: Array, betas: Array) -> tuple[Array, Array]:
+    """Gauss rule, exact for polynomials up to degree 2m - 1 (Golub and Meurant, theorem 6.1).
+
+    Examples
+    --------
+    >>> nodes, weights = gauss(np.array([1.0, 1.0]), np.array([1.0, 0.5]))
+    >>> round(float(weights @ nodes), 12)
+    1.0
+    """
+    return tridiagonal_rule(alphas, betas[: len(alphas) - 1])
+
+
+def gauss_radau(alphas: Array, betas: Array, node: float) -> tuple[Array, Array]:
+    """Gauss-Radau rule of m + 1 points, one of them at `node`; exact up to degree 2m.
+
+    The last diagonal entry is moved so that `node` is an eigenvalue (Golub and
+    Meurant 2010, section 6.2). `node` must not lie inside the hull of the Gauss
+    nodes.
+
+    Examples
+    --------
+    >>> nodes, weights = gauss_radau(np.array([1.0]), np.array([1.0]), 0.0)
+    >>> nodes.round(12).tolist(), weights.round(12).tolist()
+    ([0.0, 2.0], [0.5, 0.5])
+    """
+    last = node + betas[-1] ** 2 * last_entry_of_inverse(alphas - node, betas[:-1])
+    return tridiagonal_rule(np.append(alphas, last), betas)
+
+
+def last_entry_of_inverse(diagonal: Array, off_diagonal: Array) -> float:
+    """The last diagonal entry of the inverse of a definite tridiagonal matrix.
+
+    By the recursion of the pivots, which loses no accuracy on a definite
+    matrix: with d_1 = a_1, d_j = a_j - b_{j-1}^2 / d_{j-1} it is 1 / d_m.
+
+    Examples
+    --------
+    >>> last_entry_of_inverse(np.array([2.0, 2.0]), np.array([1.0]))
+    0.6666666666666666
+    """
+    pivot = float(diagonal[0])
+    for entry, coupling in zip(diagonal[1:], off_diagonal, strict=True):
+        pivot = float(entry) - float(coupling) ** 2 / pivot
+    return 1.0 / pivot
+
+
+def averaged_gauss(alphas: Array, betas: Array) -> tuple[Array, Array]:
+    """Generalised averaged Gauss rule of 2m - 1 points from the same m products.
+
+    The tridiagonal matrix is continued by its own mirror image (Spalević 2007,
+    "On generalized averaged Gaussian formulas", Math. Comp. 76). Exact at least
+    up to degree 2m - 1; its nodes may leave the spectrum's hull.
+
+    Examples
+    --------
+    >>> nodes, weights = averaged_gauss(np.array([1.0, 1.0]), np.array([1.0, 1.0]))
+    >>> len(nodes), float(weights.sum().round(12))
+    (3, 1.0)
+    """
+    head = len(alphas) - 1
+    diagonal = np.concatenate([alphas, alphas[:head][::-1]])
+    off_diagonal = np.concatenate([betas[: head + 1], betas[: head - 1][::-1] if head > 1 else []])
+    return tridiagonal_rule(diagonal, off_diagonal[: len(diagonal) - 1])
