@@ -7,6 +7,7 @@ changes. Prose may change freely. A failure is never kept, so it fails every bui
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -122,15 +123,15 @@ def load(path: Path, notebook: NotebookNode, environment_now: str) -> Executed |
 
 def with_outputs(notebook: NotebookNode, executed: Executed) -> NotebookNode:
     """Return a copy of `notebook` whose code cells show the outputs of `executed`."""
-    copy = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
-    code_cells = [c for c in copy.cells if c.cell_type == "code"]
+    shown = copy.deepcopy(notebook)
+    code_cells = [c for c in shown.cells if c.cell_type == "code"]
     for cell, outputs in zip(code_cells, executed.outputs, strict=True):
         cell.outputs = [nbformat.from_dict(o) for o in outputs]
         cell.execution_count = None
-    copy.metadata.pop("widgets", None)
+    shown.metadata.pop("widgets", None)
     if executed.widgets:
-        copy.metadata["widgets"] = nbformat.from_dict(executed.widgets)
-    return copy
+        shown.metadata["widgets"] = nbformat.from_dict(executed.widgets)
+    return shown
 
 
 def _record(path: Path) -> Path:
@@ -152,7 +153,7 @@ def _dependencies(loaded: list[str]) -> dict[str, str]:
 
 
 def _execute(path: Path, notebook: NotebookNode, environment_now: str) -> Executed:
-    run = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+    run = copy.deepcopy(notebook)
     for cell in run.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -163,6 +164,8 @@ def _execute(path: Path, notebook: NotebookNode, environment_now: str) -> Execut
         timeout=CELL_TIMEOUT_S,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
+        # Its remarks about transport are not the reader's business; errors come as outputs.
+        extra_arguments=["--IPKernelApp.log_level=40"],
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )
     started = time.perf_counter()

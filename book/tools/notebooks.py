@@ -33,6 +33,8 @@ def main() -> int:
     for path, notebook in targets.items():
         text = nbformat.writes(with_outputs(notebook, executed[path]))
         write_if_different(path, text + "\n")
+        # The script in jupytext's own form, header included, so that the pair is seen to agree.
+        write_if_different(path.with_suffix(".py"), paired_text(path))
         print(f"wrote {path.relative_to(ROOT)}")
     print(f"{len(targets)} of {len(list(FOLDER.rglob('*.py')))} notebooks changed")
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def stage(
     wanted: dict[Path, bytes] = {
         Path("_config.yml"): (ROOT / "_config.yml").read_bytes(),
         **{Path(name): text.encode() for name, text in generated.items()},
+        **_anywidget(),
     }
     listed = {page.source for page in book}
     for path in files_below(ROOT / "book"):
@@ -91,6 +93,19 @@ def stage(
         write_if_different(STAGE / place, data)
     _remove_others(set(wanted))
     return [STAGE / place for place in wanted]
+
+
+def _anywidget() -> dict[Path, bytes]:
+    """Return the widgets' loader as the installed package ships it, so that the two agree."""
+    vendor = Path("book", "_static", "vendor")
+    files = metadata.files("anywidget") or []
+    wanted = {"nbextension/index.js": "anywidget.js", "licenses/LICENSE": "LICENSE.anywidget"}
+    return {
+        vendor / name: file.read_binary()
+        for ending, name in wanted.items()
+        for file in files
+        if str(file).endswith(ending)
+    }
 
 
 def _names(toc: dict[str, Any]) -> list[str]:
