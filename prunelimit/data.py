@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from prunelimit import _archives
+from prunelimit._names import unknown_name
 from prunelimit.errors import PruneLimitError
 
 CROP_PADDING = 4
@@ -30,6 +31,8 @@ class DataSpec:
 
     Attributes
     ----------
+    label
+        For people.
     archive
         Name of the reader in ``prunelimit._archives``.
     mean, std
@@ -42,6 +45,7 @@ class DataSpec:
         Zero-pad to 32 × 32 and repeat the one channel three times.
     """
 
+    label: str
     archive: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -50,16 +54,22 @@ class DataSpec:
     pad_to_cifar: bool = False
 
 
-_FASHION = DataSpec("fashion_mnist", (0.2860,), (0.3530,))
+_FASHION = DataSpec("Fashion-MNIST", "fashion_mnist", (0.2860,), (0.3530,))
 
 DATASETS: dict[str, DataSpec] = {
     # A mirrored digit is no digit any more: neither flips nor crops.
-    "digits": DataSpec("digits", (0.3053,), (0.3761,), pixel_max=16.0, augment=False),
+    "digits": DataSpec("digits", "digits", (0.3053,), (0.3761,), pixel_max=16.0, augment=False),
     "fashion-mnist": _FASHION,
-    "fashion-mnist-32": replace(_FASHION, pad_to_cifar=True),
-    "cifar10": DataSpec("cifar10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": DataSpec("cifar100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "tiny-imagenet": DataSpec("tiny_imagenet", (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)),
+    "fashion-mnist-32": replace(
+        _FASHION, label="Fashion-MNIST padded to 32 × 32 × 3", pad_to_cifar=True
+    ),
+    "cifar10": DataSpec("CIFAR-10", "cifar10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": DataSpec(
+        "CIFAR-100", "cifar100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+    ),
+    "tiny-imagenet": DataSpec(
+        "Tiny ImageNet", "tiny_imagenet", (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)
+    ),
 }
 """The data sets that `load` knows."""
 
@@ -318,7 +328,9 @@ def load(
     >>> splits.input_shape, splits.classes
     ((1, 8, 8), 10)
     """
-    spec = _spec(name)
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    spec = DATASETS[name]
     if not 0 < validation_fraction < 1:
         raise PruneLimitError(
             f"validation_fraction is {validation_fraction}; it must lie strictly between 0 and 1"
@@ -446,12 +458,6 @@ def _generator(*entropy: int) -> torch.Generator:
     # SeedSequence mixes (seed, epoch) well; seed + epoch would let two runs share orders.
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) % 2**63)
-
-
-def _spec(name: str) -> DataSpec:
-    if name not in DATASETS:
-        raise PruneLimitError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
-    return DATASETS[name]
 
 
 def _in_pixels(spec: DataSpec, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

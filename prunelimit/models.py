@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prunelimit._names import unknown_name
 from prunelimit.errors import PruneLimitError
 
 FC5_WIDTHS = (1000, 600, 300, 100)
@@ -167,7 +168,7 @@ def build(name: str, input_shape: tuple[int, ...], classes: int, seed: int = 0) 
     5018
     """
     if name not in MODELS:
-        raise PruneLimitError(f"unknown model {name!r}; known are {', '.join(MODELS)}")
+        raise unknown_name("model", name, MODELS)
     _check_shape(name, tuple(input_shape), classes)
     with torch.random.fork_rng(devices=[]):
         model = MODELS[name].make(tuple(input_shape), classes)

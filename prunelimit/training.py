@@ -400,10 +400,12 @@ def add_l1_subgradient(parameters: Sequence[Tensor], l1: float) -> None:
     if l1 == 0:
         return
     pairs = [(p.detach(), p.grad) for p in parameters if p.grad is not None]
-    if not pairs:
+    if pairs and pairs[0][0].device.type != "cpu":  # one launch for all of them
+        signs = torch._foreach_sign([value for value, _ in pairs])
+        torch._foreach_add_([gradient for _, gradient in pairs], signs, alpha=l1)
         return
-    signs = torch._foreach_sign([value for value, _ in pairs])
-    torch._foreach_add_([gradient for _, gradient in pairs], signs, alpha=l1)
+    for value, gradient in pairs:  # memory for one parameter at a time stays in the cache
+        gradient.add_(value.sign(), alpha=l1)
 
 
 class _Job:
