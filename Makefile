@@ -24,7 +24,8 @@ install: $(INSTALLED)  ## create .venv and install the package with everything t
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11, 3.12 or 3.13 is needed, and {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[book,batch,test]'
+	@echo "installing into $(VENV) (PyTorch and its CUDA libraries are large: a few minutes)"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[book,batch,test]'
 	rm -f $(VENV)/.installed-*
 	touch $@
 
