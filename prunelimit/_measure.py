@@ -34,13 +34,13 @@ class SpectralMeasure:
         return math.fsum(total)
 
     def dimension(self, ridge: float) -> float:
-        """N(s) = sum of lambda / (lambda + s)."""
+        """N(σ) = Σ λ/(λ + σ)."""
         if math.isinf(ridge):
             return 0.0
         return self._sum(lambda nodes: nodes / (nodes + ridge))
 
     def codimension(self, ridge: float) -> float:
-        """D - N(s) = sum of s / (lambda + s), without the cancellation."""
+        """D - N(σ) = Σ σ/(λ + σ), without the cancellation."""
         if math.isinf(ridge):
             return self.dim
         return (self.dim - self.rank) + self._sum(lambda nodes: ridge / (nodes + ridge))

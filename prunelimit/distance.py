@@ -1,4 +1,4 @@
-"""The projection distance R(k) = ||w* - w^k||: how far magnitude pruning moves the weights."""
+"""The projection distance R(k) = ‖w* - w^k‖: how far magnitude pruning moves the weights."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PROBES = 9  # how many points of a user's function are checked before it is use
 class DistanceProfile:
     """R(k) of global magnitude pruning, as a function of a real k.
 
-    R(k)^2 is the sum of the D - k smallest squares: exact at integers and
+    R(k)² is the sum of the D - k smallest squares: exact at integers and
     linear in between, so that a fixed point in real k is well defined. Ties
     among the weights decide which of them is removed, never R.
 
     Attributes
     ----------
     squared
-        Array ``(dim + 1,)``; entry k is R(k)^2, so it starts at ||w*||^2 and
+        Array ``(dim + 1,)``; entry k is R(k)², so it starts at ‖w*‖² and
         ends at 0.
 
     Examples

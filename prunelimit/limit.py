@@ -1,29 +1,28 @@
 r"""The pruning limit: how few weights a quadratic loss allows (chapters 4 and 6).
 
 Every formula here reads a spectrum only through the effective dimension
-N(s) = sum_i lambda_i / (lambda_i + s), and every one of them becomes the same
-kind of equation once k is written as k = N(s):
+N(σ) = Σ λ_i/(λ_i + σ), and every one of them becomes the same kind of equation
+once k is written as k = N(σ):
 
-    R(k)^2 * curvature(s) = 2 epsilon,
+    R(k)² · curvature(σ) = 2ε,
 
-    paper             curvature(s) = s
-    sharp             curvature(s) = s N(s) / (D - N(s))
-    sharp_isotropic   curvature(s) = s N(s) / D
+    paper             curvature(σ) = σ
+    sharp             curvature(σ) = σ N(σ) / (D - N(σ))
+    sharp_isotropic   curvature(σ) = σ N(σ) / D
 
-Proposition (ours, exact). If R does not increase with k, the left side does
-not decrease with s, so its crossing of 2 epsilon is unique unless both factors
-stand still. Proof: N falls as s grows, hence R(N(s)) does not fall. The
-curvatures do not fall either: the first is s. As D - N = s sum_i 1/(lambda_i + s),
-the second is the mean of the lambda_i with weights p_i proportional to
-1/(lambda_i + s), whose derivative is the covariance under p of lambda_i with
--1/(lambda_i + s), two increasing functions of lambda_i: it rises from the harmonic
-to the arithmetic mean of the eigenvalues and stands still only if they are
-all equal. The third is the sum of lambda_i s / (lambda_i + s) over D. []
+Proposition (ours, exact). If R does not increase with k, the left side does not
+decrease with σ, so its crossing of 2ε is unique unless both factors stand still.
+Proof: N falls as σ grows, hence R(N(σ)) does not fall. The curvatures do not fall
+either. The first is σ. As D - N = σ Σ 1/(λ_i + σ), the second is the mean of the λ_i
+with weights p_i ∝ 1/(λ_i + σ). Its derivative is the covariance under p of λ_i and
+-1/(λ_i + σ), two increasing functions of λ_i, hence not negative: the mean rises from
+the harmonic to the arithmetic mean of the eigenvalues, and stands still only if
+they are all equal. The third is Σ λ_i σ/(λ_i + σ) over D. ∎
 
-In the unknown k the sharp equation k = N((2 epsilon / R^2)(D - k)/k) has more
-roots: k = D always solves it when no eigenvalue is 0 (both sides are D), and
-k = 0 does so in the limit. Neither says anything about the model; the solver
-never meets them, because it looks for the crossing in s.
+In the unknown k the sharp equation k = N((2ε/R²)(D - k)/k) has more roots: k = D
+always solves it when no eigenvalue is 0 (both sides are D), and k = 0 does so in
+the limit. Neither says anything about the model. The solver looks for the crossing
+in σ and so never meets them.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ Orientation = Literal["orthogonal", "isotropic"]
 Status = Literal["solved", "any", "none"]
 
 _RESOLUTION = 1e-12  # k/D that counts as 0, and 1 - k/D that counts as 0
-_LOG_TOLERANCE = 1e-12  # of log s; |dk/dlog s| <= D/4, so 1e-10 in k/D is safe
+_LOG_TOLERANCE = 1e-12  # of log σ; |dk/dlog σ| <= D/4, so 1e-10 in k/D is safe
 _LOG_RANGE = 690.0  # exp(690) is still a float
 _FAR = 1e4  # stands for the logarithm of infinity
 
@@ -77,7 +76,7 @@ class LimitSolution:
     kept
         Number of weights k that the formula asks for, a real number in [0, dim].
     ridge
-        The curvature scale s with k = N(s); infinite at k = 0 and 0 where k is the rank.
+        The curvature scale σ with k = N(σ); infinite at k = 0 and 0 where k is the rank.
     distance
         R(k).
     status
@@ -112,7 +111,7 @@ class LimitSolution:
 def effective_dimension(
     eigenvalues: ArrayLike, ridge: ArrayLike, weights: ArrayLike | None = None
 ) -> float | NDArray[np.float64]:
-    """Effective dimension N(s) = sum_i lambda_i / (lambda_i + s).
+    """Effective dimension N(σ) = Σ λ_i/(λ_i + σ).
 
     Statisticians know it as the degrees of freedom of ridge regression.
 
@@ -121,7 +120,7 @@ def effective_dimension(
     eigenvalues
         Non-negative eigenvalues ``(dim,)``, or the nodes of a spectral density.
     ridge
-        Curvature scale s >= 0, a number or an array of any shape, in the units of the
+        Curvature scale σ >= 0, a number or an array of any shape, in the units of the
         eigenvalues. At 0 the answer is the rank, at infinity 0.
     weights
         How many eigenvalues each node stands for (Ritz weights times D); their sum is D.
@@ -139,7 +138,7 @@ def effective_dimension(
     Notes
     -----
     The functional behind Theorem 3.2 of Zhang et al. (2024): D minus the squared width of
-    the ellipsoid with radii sqrt(2 epsilon / lambda_i) at distance R is N(2 epsilon / R^2).
+    the ellipsoid with radii √(2ε/λ_i) at distance R is N(2ε/R²).
 
     Examples
     --------
@@ -160,14 +159,14 @@ def paper_limit(
     epsilon: float,
     weights: ArrayLike | None = None,
 ) -> float:
-    """The paper's limit: the k that solves k = N(2 epsilon / R(k)^2).
+    """The paper's limit: the k that solves k = N(2ε/R(k)²).
 
     Parameters
     ----------
     eigenvalues
         Non-negative eigenvalues of the Hessian, ``(dim,)``; any number of zeros.
     distance
-        R = ||w* - w^k||, a number or a non-increasing function of real k.
+        R = ‖w* - w^k‖, a number or a non-increasing function of real k.
     epsilon
         Loss that may be lost, in the units of the loss; 0 and infinity are allowed.
     weights
@@ -214,13 +213,13 @@ def sharp_limit(
         As in `paper_limit`.
     orientation
         ``"orthogonal"``: w* - w^k is orthogonal to the kept subspace, as under any mask;
-        k = N((2 epsilon / R^2)(D - k)/k). ``"isotropic"``: it points anywhere;
-        k = N(2 epsilon D / (R^2 k)).
+        k = N((2ε/R²)(D - k)/k). ``"isotropic"``: it points anywhere;
+        k = N(2εD/(R²k)).
 
     Returns
     -------
     float
-        Weights kept, k, to 1e-10 in k/D; 0 if every k will do (``R(0)^2 Tr H <= 2 epsilon D``)
+        Weights kept, k, to 1e-10 in k/D; 0 if every k will do (``R(0)² Tr H <= 2εD``)
         and D if no smaller one will. Other edges are as in `paper_limit`.
 
     Raises
@@ -230,7 +229,7 @@ def sharp_limit(
 
     Notes
     -----
-    Ours, asymptotic: from the deterministic equivalent of Derezinski et al. (2020) for
+    Ours, asymptotic: from the deterministic equivalent of Dereziński et al. (2020) for
     the model's own question. It equals the paper's limit at k = D/2 and is sparser beyond.
 
     Examples
@@ -249,12 +248,12 @@ def solve_limit(
     dim: float,
     formula: Formula = "paper",
 ) -> LimitSolution:
-    """Solve a limit's equation for a spectrum that is known only through N(s).
+    """Solve a limit's equation for a spectrum that is known only through N(σ).
 
     Parameters
     ----------
     effective_dimension
-        A function from ridge s > 0 to N(s), non-increasing, between 0 and `dim`.
+        A function from ridge σ > 0 to N(σ), non-increasing, between 0 and `dim`.
     distance, epsilon
         As in `paper_limit`.
     dim
@@ -305,7 +304,7 @@ def sharp_loss(
 ) -> float | NDArray[np.float64]:
     """Expected least loss rise on a random k-dimensional subspace at distance R.
 
-    ``(R^2/2) s k/(D - k)`` with N(s) = k (or ``(R^2/2) s k/D`` if isotropic).
+    ``(R²/2) σ k/(D - k)`` with N(σ) = k (or ``(R²/2) σ k/D`` if isotropic).
 
     Parameters
     ----------
@@ -317,7 +316,7 @@ def sharp_loss(
     Returns
     -------
     float or ndarray
-        In the units of epsilon. At k = 0 it is R^2 Tr H / (2D); it is 0 from k = rank on
+        In the units of epsilon. At k = 0 it is R² Tr H/(2D); it is 0 from k = rank on
         if the Hessian is singular, and at k = D.
 
     Raises
@@ -348,7 +347,7 @@ def sharp_loss(
 
 
 def ridge_at(eigenvalues: ArrayLike, kept: float, weights: ArrayLike | None = None) -> float:
-    """The ridge s at which the effective dimension is `kept`: the inverse of N.
+    """The ridge σ at which the effective dimension is `kept`: the inverse of N.
 
     Parameters
     ----------
@@ -376,7 +375,7 @@ def ridge_at(eigenvalues: ArrayLike, kept: float, weights: ArrayLike | None = No
 
 
 def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float) -> float:
-    """Bound on the paper's k/D from the trace alone: R^2 Tr H / (R^2 Tr H + 2 epsilon D).
+    """Bound on the paper's k/D from the trace alone: R² Tr H/(R² Tr H + 2εD).
 
     Parameters
     ----------
@@ -418,7 +417,7 @@ def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float
 
 
 def one_shot_random_orientation(trace: float, distance: float, dim: float) -> float:
-    """Expected loss rise R^2 Tr H / (2D) of a step of length R in a random direction.
+    """Expected loss rise R² Tr H/(2D) of a step of length R in a random direction.
 
     Parameters
     ----------
@@ -432,7 +431,7 @@ def one_shot_random_orientation(trace: float, distance: float, dim: float) -> fl
     Returns
     -------
     float
-        In the units of the loss. Exact for a quadratic loss: E u u^T = I/D for a random
+        In the units of the loss. Exact for a quadratic loss: E uuᵀ = I/D for a random
         unit vector u.
 
     Examples
@@ -459,14 +458,14 @@ def paper_interval(
     eigenvalues, distance, epsilon, weights
         As in `paper_limit`.
     confidence_eta
-        eta in (0, 1): each end fails with probability at most eta.
+        η in (0, 1): each end fails with probability at most η.
 
     Returns
     -------
     Interval
         `lower`: below it a random k-dimensional subspace misses the sublevel set with
-        probability at least 1 - eta. `upper`: above it, it meets the set with probability
-        at least 1 - eta. `value` is `paper_limit`. All clipped to [0, D].
+        probability at least 1 - η. `upper`: above it, it meets the set with probability
+        at least 1 - η. `value` is `paper_limit`. All clipped to [0, D].
 
     Raises
     ------
@@ -476,8 +475,8 @@ def paper_interval(
     Notes
     -----
     Exact as a bound (Amelunxen et al. 2014, Theorem 7.1 and Proposition 10.2) given that
-    the squared width is D - N(2 epsilon / R^2), which is heuristic:
-    ``k = N - 1 - a sqrt(D)`` and ``k = N + a sqrt(D)`` with ``a = sqrt(8 log(4/eta))``. The
+    the squared width is D - N(2ε/R²), which is heuristic:
+    ``k = N - 1 - a√D`` and ``k = N + a√D`` with ``a = √(8 log(4/η))``. The
     constants of the paper's own Theorem 3.6 are not at hand; these are derived here.
 
     Examples
@@ -498,7 +497,7 @@ def paper_interval(
 
 @dataclass
 class _Equation:
-    """R(k)^2 * curvature(s) = 2 epsilon with k = N(s) + shift, solved in t = log s."""
+    """R(k)² · curvature(σ) = 2ε with k = N(σ) + shift, solved in log σ."""
 
     dimension: Callable[[float], float]
     codimension: Callable[[float], float]
@@ -535,7 +534,7 @@ class _Equation:
         return min(max(self.dimension(ridge) + self.shift, 0.0), self.dim)
 
     def _excess(self, log_ridge: float) -> float:
-        """Log of R(k)^2 curvature / (2 epsilon): positive where the budget is exceeded."""
+        """Log of R(k)² curvature/(2ε): positive where the budget is exceeded."""
         ridge = math.exp(log_ridge)
         number = self.dimension(ridge)
         radius = self.radius(min(max(number + self.shift, 0.0), self.dim))
@@ -549,7 +548,7 @@ class _Equation:
         )
 
     def _log_odds(self, number: float, ridge: float) -> float:
-        """Log of curvature / s."""
+        """Log of curvature/σ."""
         if self.formula == "paper":
             return 0.0
         others = self.dim if self.formula == "sharp_isotropic" else self.codimension(ridge)
@@ -576,7 +575,7 @@ class _Equation:
             near, step = far, 2 * step
 
     def _is_end(self, ridge: float, upwards: bool) -> bool:
-        if self.formula == "paper":  # its curvature, s itself, has no end
+        if self.formula == "paper":  # its curvature, σ itself, has no end
             return False
         remaining = self.dimension(ridge) if upwards else self.codimension(ridge)
         return remaining <= _RESOLUTION * self.dim
@@ -632,7 +631,7 @@ def _formula_of(orientation: Orientation) -> Formula:
 
 
 def _curvature_at(measure: SpectralMeasure, kept: float, formula: Formula) -> float:
-    """The `formula`'s curvature at k = `kept`, so that the loss is R^2/2 times it."""
+    """The `formula`'s curvature at k = `kept`, so that the loss is R²/2 times it."""
     ridge = _ridge_at(measure, kept)
     if math.isinf(ridge):
         return measure.trace() / measure.dim
@@ -648,7 +647,7 @@ def _ridge_at(measure: SpectralMeasure, kept: float) -> float:
         return math.inf
     if kept >= measure.rank:
         return 0.0
-    # N lies between rank * l / (l + s) for the smallest and the largest positive l.
+    # N lies between rank · λ/(λ + σ) for the smallest and the largest positive λ.
     odds = math.log(measure.rank - kept) - math.log(kept)
     low = math.log(measure.nodes.min()) + odds - 1e-9
     high = math.log(measure.nodes.max()) + odds + 1e-9
