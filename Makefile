@@ -22,7 +22,7 @@ help:  ## say what there is
 install: $(INSTALLED)  ## create .venv and install the package with everything the book and tests need
 
 $(INSTALLED): pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11, 3.12 or 3.13 is needed, and {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 …")'
+	@$(PYTHON) -c 'import re, sys; low, high = map(int, re.search(r"requires-python = .>=3\.(\d+),<3\.(\d+)", open("pyproject.toml").read()).groups()); sys.exit(0 if (3, low) <= sys.version_info[:2] < (3, high) else f"{sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.{low} (below 3.{high})")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (PyTorch and its CUDA libraries are large: a few minutes)"
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[book,batch,test]'

@@ -39,14 +39,6 @@ RESULTS = ROOT / "book" / "results"
 STORE = BUILD / "executed"
 CELL_TIMEOUT_S = 600
 
-# Run as a last cell and taken out again: which of the package's modules did the notebook load?
-_LOADED = f"""
-import json as _json, sys as _sys
-print(_json.dumps(sorted(
-    f for f in (getattr(m, "__file__", None) for m in list(_sys.modules.values()))
-    if f and f.startswith({str(PACKAGE)!r}))))
-"""
-
 
 class NotebookFailed(Exception):
     """A notebook raised; the message shows the cell and the error."""
@@ -152,13 +144,23 @@ def _dependencies(loaded: list[str]) -> dict[str, str]:
     return _fingerprints([*names, str(RESULTS.relative_to(ROOT))])
 
 
+def _ask_what_was_loaded() -> str:
+    """Return the code of a last cell, taken out again: which modules of ours are loaded?"""
+    return f"""
+import json as _json, sys as _sys
+print(_json.dumps(sorted(
+    f for f in (getattr(m, "__file__", None) for m in list(_sys.modules.values()))
+    if f and f.startswith({str(PACKAGE)!r}))))
+"""
+
+
 def _execute(path: Path, notebook: NotebookNode, environment_now: str) -> Executed:
     run = copy.deepcopy(notebook)
     for cell in run.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     run.metadata.pop("widgets", None)
-    run.cells.append(nbformat.v4.new_code_cell(_LOADED))
+    run.cells.append(nbformat.v4.new_code_cell(_ask_what_was_loaded()))
     client = NotebookClient(
         run,
         timeout=CELL_TIMEOUT_S,

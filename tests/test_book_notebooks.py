@@ -1,0 +1,113 @@
+"""The notebooks: the pair agrees, and each chapter keeps the house rules."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from book.tools.content import ROOT
+from book.tools.notebooks import paired_text
+
+PAIRS = sorted((ROOT / "notebooks").rglob("*.py"))
+NOTEBOOKS = sorted(
+    p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts
+)
+CHAPTERS = [p for p in NOTEBOOKS if re.match(r"\d\d_", p.name)]
+HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+
+
+def by_name(path):
+    return path.stem
+
+
+@pytest.fixture(params=CHAPTERS, ids=by_name)
+def chapter(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code"]
+
+
+def prose(notebook):
+    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+
+
+def directives(text, name):
+    """The bodies of the ``:::{name}`` and ````{name}`` boxes in `text`."""
+    box = re.compile(rf"^(:::+|```+)\{{{name}\}}(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
+    return [match[2] for match in box.finditer(text)]
+
+
+@pytest.mark.parametrize("script", PAIRS, ids=by_name)
+def test_script_and_notebook_say_the_same(script):
+    notebook = script.with_suffix(".ipynb")
+    assert notebook.exists(), f"{script.name} has no notebook: make notebooks"
+    assert paired_text(notebook) == script.read_text(), "the pair came apart: make notebooks"
+
+
+def test_every_notebook_has_a_script_to_review():
+    assert [p for p in NOTEBOOKS if not p.with_suffix(".py").exists()] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_committed_outputs_hold_no_error(path):
+    cells = code_cells(nbformat.read(path, as_version=4))
+    wrong = [o for c in cells for o in c.outputs if o.output_type == "error"]
+    assert wrong == []
+
+
+def test_every_chapter_can_be_read_on_a_phone(chapter):
+    cells = code_cells(chapter)
+    shown = [c for c in cells if not HIDDEN & set(c.metadata.get("tags", []))]
+    lengths = {c.source.splitlines()[0]: len(c.source.splitlines()) for c in shown if c.source}
+    assert len(cells) <= 25
+    assert {first: n for first, n in lengths.items() if n > 12} == {}
+
+
+def test_every_chapter_is_short(chapter):
+    assert len(prose(chapter).split()) <= 3000
+
+
+def test_the_table_of_contents_numbers_the_chapters(chapter):
+    title = chapter.cells[0].source.splitlines()[0]
+    assert re.match(r"# (?!chapter\b|\d)\w", title, re.IGNORECASE), title
+
+
+def test_every_chapter_says_what_it_is_for_and_how_long_it_takes(chapter):
+    top = prose(chapter)[:2500].lower()
+    assert "objectives" in top
+    assert re.search(r"\bminutes?\b", top)
+
+
+def test_every_chapter_says_what_it_does_not_say(chapter):
+    assert re.search(r"^#+ What this does \*not\* say", prose(chapter), re.MULTILINE)
+
+
+def test_every_chapter_has_exercises_whose_solutions_are_hidden(chapter):
+    text = prose(chapter)
+    exercises = directives(text, "exercise")
+    solutions = directives(text, "solution")
+    labels = [re.search(r":label:\s*(\S+)", e)[1] for e in exercises]
+    answered = [s.split()[0] for s in solutions]
+    assert len(exercises) >= 3
+    assert sorted(labels) == sorted(answered)
+    assert [s.split()[0] for s in solutions if ":class: dropdown" not in s] == []
+
+
+def test_every_figure_has_words_for_those_who_do_not_see_it(chapter):
+    bare = [
+        c.source
+        for c in code_cells(chapter)
+        if any("image/png" in o.get("data", {}) for o in c.outputs)
+        and not c.metadata.get("mystnb", {}).get("image", {}).get("alt")
+    ]
+    assert bare == []
+
+
+def test_boxes_are_named_once_over_the_whole_book():
+    pages = [prose(nbformat.read(p, as_version=4)) for p in CHAPTERS]
+    pages += [p.read_text() for p in sorted(Path(ROOT, "book").glob("*.md"))]
+    labels = [m for text in pages for m in re.findall(r"^:label:\s*(\S+)", text, re.MULTILINE)]
+    assert sorted(labels) == sorted(set(labels))

@@ -1,0 +1,70 @@
+"""What is shipped: versions stated once, and archives that carry all that the package needs."""
+
+import re
+import subprocess
+import tarfile
+import tomllib
+import zipfile
+
+import pytest
+import yaml
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
+
+from book.tools.content import ROOT, files_below
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PACKAGE_FILES = {
+    str(p.relative_to(ROOT)) for p in files_below(ROOT / "prunelimit") if p.suffix != ".pyc"
+}
+
+
+def test_conda_and_binder_get_their_versions_from_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *plain, through_pip = environment["dependencies"]
+    assert plain == [f"python{PROJECT['requires-python']}", "pip"]
+    extras = re.fullmatch(r"-e \.\[(.*)\]", through_pip["pip"][0])[1].split(",")
+    assert len(through_pip["pip"]) == 1
+    assert set(extras) <= set(PROJECT["optional-dependencies"])
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    (path,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_carries_every_file_of_the_package(wheel):
+    names = set(wheel.namelist())
+    assert names >= PACKAGE_FILES
+    assert "prunelimit/py.typed" in names
+    assert not any(n.startswith(("tests/", "book/", "notebooks/")) for n in names)
+
+
+def test_the_wheel_brings_the_command(wheel):
+    (points,) = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
+    assert "prunelimit = prunelimit.cli:main" in wheel.read(points).decode()
+
+
+def test_the_source_archive_carries_package_and_licence(tmp_path):
+    (path,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with tarfile.open(path) as archive:
+        names = {n.split("/", 1)[1] for n in archive.getnames() if "/" in n}
+    assert names >= PACKAGE_FILES
+    assert {"LICENSE", "README.md", "pyproject.toml", "CITATION.cff"} <= names
+
+
+def test_what_ci_runs_is_a_script_that_bash_can_read():
+    script = ROOT / ".ci" / "run"
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    assert script.stat().st_mode & 0o111
+    lines = script.read_text().splitlines()
+    assert "set -euo pipefail" in lines
+    assert lines.index("make book") < lines.index("make test")
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    version = re.search(r'__version__ = "(.*)"', (ROOT / "prunelimit/__init__.py").read_text())
+    assert citation["version"] == version[1]
