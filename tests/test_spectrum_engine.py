@@ -83,9 +83,9 @@ def test_stop_callable_decides(network) -> None:
             *(end / spectrum.dim for end in (interval.lower, interval.value, interval.upper))
         )
 
-    spectrum = hessian_spectrum(model, CE, data, method="lanczos", stop=stop, tolerance=0.001)
+    spectrum = hessian_spectrum(model, CE, data, method="lanczos", stop=stop, tolerance=0.01)
     assert len(seen) >= 2
-    assert spectrum.effective_dimension(0.05).width <= 2 * 0.001 * spectrum.dim
+    assert spectrum.effective_dimension(0.05).width <= 2 * 0.01 * spectrum.dim
 
 
 def test_same_seed_same_result(network) -> None:
