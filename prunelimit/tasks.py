@@ -179,8 +179,11 @@ _RESNET50 = dataclasses.replace(_RESNET18, l1=2e-5)
 _TINY_NOTE = "the paper's, but not in its code: hyperparameters as for CIFAR-100"
 _PADDED_NOTE = "images padded to 32 × 32 × 3; hyperparameters as in the paper"
 _SAME_NOTE = "hyperparameters as in the paper"
+_SMALL_NOTE = "small network and hyperparameters of ours"
 
-_DIGITS = TrainingConfig(epochs=100, learning_rate=0.1, l1=5e-5, schedule="cosine")
+# λ is larger than the paper's: at 5e-5 so small a network fits its data to a loss of 1e-3, and
+# L1 hardly thins it out.
+_DIGITS = TrainingConfig(epochs=60, learning_rate=0.05, l1=1e-3, schedule="cosine")
 _SMALL_FASHION = TrainingConfig(epochs=20, learning_rate=0.01, l1=5e-5, schedule="cosine")
 
 _ALL = (
@@ -206,10 +209,17 @@ _ALL = (
         from_paper=True,
         note=_TINY_NOTE,
     ),
-    Task("digits-mlp", "digits", "mlp", _DIGITS, augment=False, note="embedded; seconds"),
-    Task("digits-cnn", "digits", "cnn", _DIGITS, augment=False, note="embedded; seconds"),
-    Task("fashion-mlp", "fashion-mnist", "mlp-300-100", _SMALL_FASHION, augment=False),
-    Task("fashion-cnn", "fashion-mnist", "cnn", _SMALL_FASHION, augment=False),
+    Task("digits-mlp", "digits", "mlp", _DIGITS, augment=False, note=_SMALL_NOTE),
+    Task("digits-cnn", "digits", "cnn", _DIGITS, augment=False, note=_SMALL_NOTE),
+    Task(
+        "fashion-mlp",
+        "fashion-mnist",
+        "mlp-300-100",
+        _SMALL_FASHION,
+        augment=False,
+        note=_SMALL_NOTE,
+    ),
+    Task("fashion-cnn", "fashion-mnist", "cnn", _SMALL_FASHION, augment=False, note=_SMALL_NOTE),
     Task("fashion-fc5", "fashion-mnist", "fc5", _FULLY_CONNECTED, note=_SAME_NOTE),
     Task("fashion-fc12", "fashion-mnist", "fc12", _FULLY_CONNECTED, note=_SAME_NOTE),
     Task(
