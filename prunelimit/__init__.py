@@ -17,8 +17,8 @@ _PUBLIC = {
     "Spectrum": "prunelimit.spectrum",
     "predict_limit": "prunelimit.predict",
     "PruningLimit": "prunelimit.report",
-    "prune": "prunelimit.pruning",
-    "sweep": "prunelimit.pruning",
+    "prune": "prunelimit.pruning.masks",
+    "sweep": "prunelimit.pruning.sweep",
     "PruneLimitError": "prunelimit.errors",
 }
 

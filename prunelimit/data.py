@@ -188,6 +188,12 @@ class Batches:
         other.seed = int(seed)
         return other
 
+    def shuffled(self, seed: int = 0) -> Batches:
+        """The same examples, un-augmented as they are, in a new order each epoch."""
+        other = self.with_seed(seed)
+        other.shuffle = True
+        return other
+
     def subset(self, examples: int, seed: int = 0) -> Batches:
         """A random subset without replacement, in the stored order.
 

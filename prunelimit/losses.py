@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from prunelimit.device import resolve_device
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.spectrum.checks import check_reiterable, iterate_pairs, scalar_loss
+from prunelimit.training import evaluation_mode
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -41,28 +41,6 @@ class LossStatistics:
     batch_size: int
     batches: int
     examples: int
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put every module in eval mode, and each back in its own mode afterwards.
-
-    Examples
-    --------
-    >>> model = nn.Dropout()
-    >>> with evaluation_mode(model):
-    ...     model.training
-    False
-    >>> model.training
-    True
-    """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def batch_losses(

@@ -6,6 +6,7 @@ and convolutional layers, never biases or normalisation (Zhang et al. 2024).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -110,3 +111,18 @@ def unflatten(vector: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name: piece.view(tensor.shape)
         for (name, tensor), piece in zip(like.items(), pieces, strict=True)
     }
+
+
+def with_weights(model: nn.Module, vector: Tensor) -> nn.Module:
+    """A copy of the model whose prunable weights are the entries of `vector` ``(dim,)``.
+
+    Examples
+    --------
+    >>> with_weights(nn.Linear(2, 1), torch.tensor([3.0, 4.0])).weight.tolist()
+    [[3.0, 4.0]]
+    """
+    copied = copy.deepcopy(model)
+    parameters = prunable_parameters(copied)
+    for name, values in unflatten(vector, parameters).items():
+        parameters[name].data.copy_(values)
+    return copied

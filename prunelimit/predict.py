@@ -97,7 +97,7 @@ def predict_limit(
     parameters = prunable_parameters(model)
     weights = flatten(p.detach() for p in parameters.values())
     profile = distance_profile(weights.double().cpu().numpy())
-    operator = _operator(model, loss_fn, loader, policy, device)
+    operator = curvature_operator(model, loss_fn, loader, policy, device)
     loss = loss_statistics(model, loss_fn, loader, device)
     allowed, source = _resolve_epsilon(epsilon, loss)
     curve = one_shot_curve(
@@ -142,6 +142,28 @@ def predict_limit(
     )
 
 
+def curvature_operator(
+    model: nn.Module, loss_fn: Loss, loader: Loader, policy: str, device: str = "auto"
+) -> CurvatureOperator:
+    """The curvature that a policy multiplies with, in float64 where a dense matrix would fit.
+
+    Examples
+    --------
+    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
+    >>> curvature_operator(nn.Linear(2, 1), nn.functional.mse_loss, data, "clip").kind
+    'hessian'
+    """
+    dim = sum(p.numel() for p in prunable_parameters(model).values())
+    return CurvatureOperator(
+        model,
+        loss_fn,
+        loader,
+        kind=POLICIES[policy],
+        device=device,
+        dtype=torch.float64 if dim <= DENSE_DIM else None,
+    )
+
+
 def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> None:
     if epsilon is not None and not (
         isinstance(epsilon, (int, float)) and math.isfinite(epsilon) and epsilon > 0
@@ -156,20 +178,6 @@ def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> Non
         raise PruneLimitError(
             f"tolerance must be a half width of sparsity in (0, 1), got {tolerance!r}"
         )
-
-
-def _operator(
-    model: nn.Module, loss_fn: Loss, loader: Loader, policy: str, device: str
-) -> CurvatureOperator:
-    dim = sum(p.numel() for p in prunable_parameters(model).values())
-    return CurvatureOperator(
-        model,
-        loss_fn,
-        loader,
-        kind=POLICIES[policy],
-        device=device,
-        dtype=torch.float64 if dim <= DENSE_DIM else None,
-    )
 
 
 def _resolve_epsilon(epsilon: float | None, loss: LossStatistics) -> tuple[float, str]:

@@ -1,0 +1,276 @@
+"""The command line: ``prunelimit predict``, ``prune``, ``tasks``, ``reproduce``.
+
+Every command is a thin cover over a function of the package; errors that a
+user can mend are printed in one line, with exit status 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from prunelimit.errors import PruneLimitError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+app = typer.Typer(
+    help="How sparse can a trained network be pruned, and how do you know before you try?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+ModelArgument = Annotated[
+    str, typer.Argument(help="module:factory of a function that returns the model, e.g. net:make")
+]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", "-c", help="weights: .safetensors, or a state dict of torch.save"),
+]
+ToleranceOption = Annotated[float, typer.Option(help="half width of the bracket, in sparsity")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+
+
+def main() -> None:
+    """Entry point: run the command; user errors become one line and status 2."""
+    try:
+        app()
+    except PruneLimitError as error:
+        Console(stderr=True, highlight=False).print(
+            f"[red]error:[/red] {_escaped(str(error))}", soft_wrap=True
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; the same command goes on where it stopped")
+        sys.exit(130)
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    data: Annotated[
+        str,
+        typer.Option("--data", "-d", help="a data set's name, or module:factory of a loader"),
+    ],
+    checkpoint: CheckpointOption = None,
+    loss: Annotated[
+        str,
+        typer.Option(help="name in torch.nn.functional, or module:function (outputs, targets)"),
+    ] = "cross_entropy",
+    epsilon: Annotated[
+        float | None, typer.Option(help="loss rise allowed; default: std of minibatch losses")
+    ] = None,
+    policy: Annotated[str, typer.Option(help="ggn, abs or clip")] = "ggn",
+    tolerance: Annotated[
+        float, typer.Option(help="half width of the bracket, in sparsity")
+    ] = 0.005,
+    batch_size: Annotated[int, typer.Option(help="of a named data set's minibatches")] = 128,
+    examples: Annotated[
+        int | None, typer.Option(help="use so many training examples of a named data set")
+    ] = None,
+    data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
+    seed: Annotated[int, typer.Option(help="of the probes and the subset")] = 0,
+    device: DeviceOption = "auto",
+    resume: Annotated[
+        Path | None, typer.Option(help="keep the iteration here, and go on from it")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="report as JSON")] = None,
+) -> None:
+    """Predict how sparse a trained network can be pruned."""
+    from prunelimit.predict import predict_limit
+
+    report = predict_limit(
+        _model(model, checkpoint),
+        _loss(loss),
+        _loader(data, data_root, batch_size, examples, seed),
+        epsilon,
+        policy=policy,  # type: ignore[arg-type]
+        tolerance=tolerance,
+        seed=seed,
+        device=device,
+        checkpoint=resume,
+    )
+    typer.echo(report.summary())
+    if output is not None:
+        report.to_json(output)
+        typer.echo(f"report written to {output}")
+
+
+@app.command()
+def prune(
+    model: ModelArgument,
+    sparsity: Annotated[float, typer.Option("--sparsity", "-s", help="fraction removed, [0, 1)")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="pruned weights (.safetensors)")],
+    checkpoint: CheckpointOption = None,
+) -> None:
+    """Set the smallest weights of the whole network to zero, and save the result."""
+    from safetensors.torch import save_model
+
+    from prunelimit.parameters import flatten, prunable_parameters
+    from prunelimit.pruning import prune as prune_model
+
+    pruned = prune_model(_model(model, checkpoint), sparsity)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.partial")
+    save_model(pruned, str(partial))
+    os.replace(partial, output)
+    weights = flatten(p.detach() for p in prunable_parameters(pruned).values())
+    zeros = int((weights == 0).sum())
+    typer.echo(f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}")
+
+
+@app.command()
+def tasks(
+    plain: Annotated[bool, typer.Option("--names", help="names only, one a line")] = False,
+) -> None:
+    """List the experiments: the paper's eight, and the same networks on data at hand."""
+    from prunelimit.tasks import TASKS
+
+    if plain:
+        typer.echo("\n".join(TASKS))
+        return
+    rows = [task.describe() for task in TASKS.values()]
+    table = Table(box=None, header_style="bold")
+    for column in rows[0]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+@app.command()
+def reproduce(
+    task: Annotated[str, typer.Argument(help="a name that `prunelimit tasks` lists")],
+    run_dir: Annotated[
+        Path | None, typer.Option(help="where the run is kept; default runs/TASK-seedN")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="instead of the task's own number")] = None,
+    l1: Annotated[float | None, typer.Option(help="λ, instead of the task's own")] = None,
+    seed: Annotated[int, typer.Option(help="of split, weights, order and probes")] = 0,
+    epsilon: Annotated[float | None, typer.Option(help="loss rise allowed")] = None,
+    policy: Annotated[str, typer.Option(help="ggn, abs or clip")] = "ggn",
+    tolerance: Annotated[
+        float, typer.Option(help="half width of the bracket, in sparsity")
+    ] = 0.005,
+    device: DeviceOption = "auto",
+    data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="copy result.json")] = None,
+) -> None:
+    """Train, predict, measure and compare one task; the same command goes on after a stop."""
+    from prunelimit.checkpoints import write_json
+    from prunelimit.experiment import ExperimentConfig, run_task
+    from prunelimit.tasks import get
+
+    changes = {"epochs": epochs, "l1": l1, "seed": seed}
+    chosen = get(task).with_(**{name: v for name, v in changes.items() if v is not None})
+    config = ExperimentConfig(epsilon=epsilon, policy=policy, tolerance=tolerance)
+    directory = run_dir or Path("runs") / f"{task}-seed{seed}"
+    result = run_task(chosen, directory, config, device=device, data_root=data_root)
+    typer.echo(comparison_text(result))
+    typer.echo(f"result: {directory / 'result.json'}")
+    if output is not None:
+        write_json(output, result)
+        typer.echo(f"copied to {output}")
+
+
+def comparison_text(result: dict[str, Any]) -> str:
+    """Prediction against experiment, as a table for a terminal of any width."""
+    from prunelimit.experiment import comparison
+
+    dense = result["dense"]
+    lines = [
+        f"{result['task']}: D = {result['prediction']['dim']:,}, "
+        f"epsilon = {result['epsilon']:.4g} ({result['prediction']['epsilon_source']}), "
+        f"dense test accuracy {dense['test_accuracy']:.4f}",
+        f"{'':<32}{'':<11}{'sparsity':>9}  {'bracket':<18}{'test accuracy':<22}",
+        f"{'question':<32}{'':<11}{'':>9}  {'':<18}{'one-shot':<10}{'fine-tuned':<12}",
+    ]
+    for row in comparison(result):
+        tuned = row["finetuned_accuracy"]
+        lines.append(
+            f"{row['question']:<32}{row['kind']:<11}{row['sparsity']:>9.4f}  "
+            f"{row['lower']:.4f} … {row['upper']:.4f}   {row['one_shot_accuracy']:<10.4f}"
+            f"{'–' if tuned is None else format(tuned, '.4f'):<12}"
+        )
+    budget = result["finetuning"]
+    lines.append(f"fine-tuning: {budget['epochs']} epochs, learning rate {budget['learning_rate']}")
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _attribute(reference: str, what: str) -> Any:
+    """What ``module:name`` refers to; modules of the working directory are found too."""
+    module_name, _, name = reference.partition(":")
+    if not module_name or not name:
+        raise PruneLimitError(f"{what} must be given as module:name, got {reference!r}")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise PruneLimitError(
+            f"cannot import {module_name!r} for {what} ({error}); "
+            "run from the directory that holds it, or set PYTHONPATH"
+        ) from error
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        raise PruneLimitError(f"module {module_name!r} has no {name!r} ({what})") from None
+
+
+def _model(reference: str, checkpoint: Path | None) -> nn.Module:
+    from torch import nn
+
+    from prunelimit.checkpoints import load_checkpoint
+
+    factory = _attribute(reference, "the model")
+    model = factory if isinstance(factory, nn.Module) else factory()
+    if not isinstance(model, nn.Module):
+        raise PruneLimitError(
+            f"{reference} returned a {type(model).__name__}, not a torch.nn.Module"
+        )
+    if checkpoint is not None:
+        load_checkpoint(model, checkpoint)
+    return model.eval()
+
+
+def _loss(reference: str) -> Callable[[Tensor, Tensor], Tensor]:
+    from torch.nn import functional
+
+    if ":" in reference:
+        return _attribute(reference, "the loss")
+    if not callable(getattr(functional, reference, None)):
+        raise PruneLimitError(
+            f"torch.nn.functional has no loss {reference!r}; try cross_entropy or mse_loss, "
+            "or give module:function"
+        )
+    return getattr(functional, reference)
+
+
+def _loader(
+    reference: str, root: Path | None, batch_size: int, examples: int | None, seed: int
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """A named data set's un-augmented training examples, or what ``module:factory`` returns."""
+    from prunelimit import data
+
+    if ":" in reference:
+        source = _attribute(reference, "the data")
+        return source() if callable(source) else source
+    batches = data.load(reference, root, seed).train_eval.with_batch_size(batch_size)
+    return batches if examples is None else batches.subset(examples, seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Real existence: the lowest loss that training finds under a mask (chapter 7)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.progress import track
+from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
+from prunelimit.training import evaluate, resolve_device
+
+Loader = Iterable[tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """The stated budget of a fine-tuning.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training data.
+    learning_rate
+        Of SGD at the start; it falls to 0 along a cosine, step by step.
+    momentum
+        Of SGD.
+    """
+
+    epochs: int = 12
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or not self.learning_rate > 0:
+            raise PruneLimitError(
+                f"fine-tuning needs epochs >= 1 and learning_rate > 0, got {self.epochs} and "
+                f"{self.learning_rate}"
+            )
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What fine-tuning found.
+
+    Attributes
+    ----------
+    model
+        The network of the lowest loss, masks written into its weights.
+    losses
+        Loss on the reference data before the first epoch and after each.
+    """
+
+    model: nn.Module
+    losses: tuple[float, ...]
+
+    @property
+    def lowest_loss(self) -> float:
+        """Lowest loss on the reference data: an upper bound on the minimum under the mask."""
+        return min(self.losses)
+
+
+def finetune(
+    model: nn.Module,
+    masks: Masks,
+    loss_fn: Loss,
+    loader: Loader,
+    reference: Loader,
+    budget: FineTuning,
+    *,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> FineTuned:
+    """Train the survivors of `masks` on `loss_fn` alone (no L1) and keep the best epoch.
+
+    Biases and normalisation are trained along: they are never pruned.
+
+    Parameters
+    ----------
+    model
+        Dense network; left untouched.
+    masks
+        From `prunelimit.pruning`.
+    loss_fn
+        The mean loss that also defines S(ε).
+    loader
+        Training batches; `set_epoch` is called on it if it has one.
+    reference
+        The data on which the loss of S(ε) is measured.
+    budget
+        How long and how fast.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    progress
+        See `prunelimit.progress.track`.
+
+    Returns
+    -------
+    FineTuned
+
+    Raises
+    ------
+    DivergenceError
+        If the loss leaves the finite numbers.
+
+    Examples
+    --------
+    >>> from prunelimit.pruning import magnitude_mask
+    >>> _ = torch.manual_seed(0)
+    >>> layer = nn.Linear(4, 3)
+    >>> data = [(torch.randn(32, 4), torch.randint(3, (32,)))]
+    >>> tuned = finetune(layer, magnitude_mask(layer, 0.5), nn.functional.cross_entropy,
+    ...                  data, data, FineTuning(epochs=5, learning_rate=0.1))
+    >>> tuned.lowest_loss < tuned.losses[0], int((tuned.model.weight == 0).sum())
+    (True, 6)
+    """
+    place = resolve_device(device)
+    working = copy.deepcopy(model).to(place)
+    apply_masks(working, masks)
+    optimizer = torch.optim.SGD(
+        working.parameters(), lr=budget.learning_rate, momentum=budget.momentum
+    )
+    losses = [evaluate(working, loss_fn, reference, device=device)[0]]
+    best = copy.deepcopy(working.state_dict())
+    for epoch in track(range(budget.epochs), "fine-tune", enabled=progress):
+        _run_epoch(working, loss_fn, loader, optimizer, budget, epoch, place)
+        losses.append(evaluate(working, loss_fn, reference, device=device)[0])
+        if not math.isfinite(losses[-1]):
+            raise DivergenceError(
+                f"fine-tuning diverged in epoch {epoch + 1} (loss {losses[-1]}); "
+                f"lower learning_rate from {budget.learning_rate}"
+            )
+        if losses[-1] <= min(losses):
+            best = copy.deepcopy(working.state_dict())
+    working.load_state_dict(best)
+    return FineTuned(model=make_permanent(working).eval(), losses=tuple(losses))
+
+
+def _run_epoch(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    optimizer: torch.optim.Optimizer,
+    budget: FineTuning,
+    epoch: int,
+    device: torch.device,
+) -> None:
+    if hasattr(loader, "set_epoch"):
+        loader.set_epoch(epoch)
+    batches = len(loader) if isinstance(loader, Sized) else sum(1 for _ in loader)
+    model.train()
+    for batch, (inputs, targets) in enumerate(loader):
+        done = (epoch + batch / batches) / budget.epochs
+        for group in optimizer.param_groups:
+            group["lr"] = 0.5 * budget.learning_rate * (1 + math.cos(math.pi * done))
+        loss = loss_fn(model(inputs.to(device)), targets.to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()

@@ -1,0 +1,205 @@
+"""The measured curve: loss and accuracy of a network at many sparsities (chapter 7)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.progress import track
+from prunelimit.pruning.masks import magnitude_order, removed_count
+from prunelimit.training import evaluate
+
+Loader = Iterable[tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Loss and accuracy against sparsity, of one network on one data set.
+
+    Attributes
+    ----------
+    sparsities, loss, accuracy
+        ``(points,)`` float64 arrays in the order asked for; accuracy is NaN
+        where the task has none.
+    kept
+        ``(points,)`` int64: weights left.
+    dim
+        Number of prunable weights.
+    dense_loss, dense_accuracy
+        Of the network untouched.
+    """
+
+    sparsities: np.ndarray
+    kept: np.ndarray
+    loss: np.ndarray
+    accuracy: np.ndarray
+    dim: int
+    dense_loss: float
+    dense_accuracy: float
+
+    def largest_sparsity(self, epsilon: float) -> float:
+        """Largest measured sparsity up to which the loss never exceeds dense loss + `epsilon`.
+
+        The first crossing counts: a loss that comes back down later does not.
+
+        Raises
+        ------
+        PruneLimitError
+            If `epsilon` is not positive.
+
+        Examples
+        --------
+        >>> curve = Sweep(np.array([0.1, 0.5, 0.9]), np.array([9, 5, 1]),
+        ...               np.array([1.0, 1.1, 3.0]), np.full(3, np.nan), 10, 1.0, math.nan)
+        >>> curve.largest_sparsity(0.2)
+        0.5
+        """
+        if not epsilon > 0:
+            raise PruneLimitError(f"epsilon must be positive, got {epsilon!r}")
+        order = np.argsort(self.sparsities, kind="stable")
+        within = self.loss[order] <= self.dense_loss + epsilon
+        crossings = np.flatnonzero(~within)
+        last = (int(crossings[0]) if crossings.size else len(order)) - 1
+        return float(self.sparsities[order][last]) if last >= 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON; NaN becomes None."""
+        return {
+            "sparsities": self.sparsities.tolist(),
+            "kept": self.kept.tolist(),
+            "loss": [_none_if_nan(x) for x in self.loss],
+            "accuracy": [_none_if_nan(x) for x in self.accuracy],
+            "dim": self.dim,
+            "dense_loss": self.dense_loss,
+            "dense_accuracy": _none_if_nan(self.dense_accuracy),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Sweep:
+        """The inverse of `to_dict`."""
+        return cls(
+            sparsities=np.array(data["sparsities"], dtype=float),
+            kept=np.array(data["kept"], dtype=np.int64),
+            loss=np.array(data["loss"], dtype=float),
+            accuracy=np.array(data["accuracy"], dtype=float),
+            dim=data["dim"],
+            dense_loss=data["dense_loss"],
+            dense_accuracy=math.nan if data["dense_accuracy"] is None else data["dense_accuracy"],
+        )
+
+
+def _none_if_nan(number: float) -> float | None:
+    return None if math.isnan(number) else float(number)
+
+
+def sweep(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    sparsities: Sequence[float] | np.ndarray,
+    *,
+    order: Tensor | None = None,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Sweep:
+    """Measure one-shot magnitude pruning at each sparsity, survivors untouched.
+
+    The weights are ranked once. Going from sparse to sparser only zeroes the
+    next weights of one working copy, so a thousand sparsities cost a thousand
+    evaluations and nothing else: no model is written, none is re-sorted.
+
+    Parameters
+    ----------
+    model
+        Left untouched.
+    loss_fn
+        ``loss_fn(outputs, targets)``, a mean over the batch.
+    loader
+        Re-iterable of ``(inputs, targets)``.
+    sparsities
+        Fractions removed, each in [0, 1), in any order.
+    order
+        ``(dim,)`` positions in the order of removal; by default the magnitude
+        order. A random permutation gives the random-mask control.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    progress
+        See `prunelimit.progress.track`.
+
+    Returns
+    -------
+    Sweep
+
+    Raises
+    ------
+    PruneLimitError
+        If a sparsity lies outside [0, 1), the loader is empty, or `order` is
+        no permutation of the prunable positions.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> data = [(torch.randn(8, 4), torch.randint(3, (8,)))]
+    >>> curve = sweep(nn.Linear(4, 3), nn.functional.cross_entropy, data, [0.0, 0.5])
+    >>> curve.kept.tolist()
+    [12, 6]
+    """
+    requested = [float(s) for s in sparsities]
+    if not requested:
+        raise PruneLimitError("sparsities is empty; give at least one number in [0, 1)")
+    working = copy.deepcopy(model)
+    order = magnitude_order(model) if order is None else order
+    dim = order.numel()
+    counts = [removed_count(s, dim) for s in requested]
+    dense_loss, dense_accuracy = evaluate(working, loss_fn, loader, device=device)
+    flat = _flat_view(working)
+    order = _checked_order(order, flat)
+    measured = {0: (dense_loss, dense_accuracy)}
+    previous = 0
+    for count in track(sorted(set(counts) - {0}), "sweep", enabled=progress):
+        flat[order[previous:count]] = 0.0
+        previous = count
+        measured[count] = evaluate(working, loss_fn, loader, device=device)
+    loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
+    return Sweep(
+        sparsities=np.array(requested),
+        kept=dim - np.array(counts, dtype=np.int64),
+        loss=loss,
+        accuracy=accuracy,
+        dim=dim,
+        dense_loss=dense_loss,
+        dense_accuracy=dense_accuracy,
+    )
+
+
+def _flat_view(model: nn.Module) -> Tensor:
+    """One vector whose entries are the prunable weights themselves."""
+    parameters = prunable_parameters(model)
+    flat = flatten(p.detach() for p in parameters.values())
+    for parameter, view in zip(
+        parameters.values(), unflatten(flat, parameters).values(), strict=True
+    ):
+        parameter.data = view
+    return flat
+
+
+def _checked_order(order: Tensor, flat: Tensor) -> Tensor:
+    order = order.to(flat.device)
+    if order.shape != flat.shape or not torch.equal(
+        torch.sort(order).values, torch.arange(flat.numel(), device=flat.device)
+    ):
+        raise PruneLimitError(
+            f"order must be a permutation of 0 … {flat.numel() - 1}, "
+            f"got a tensor of shape {tuple(order.shape)}"
+        )
+    return order
