@@ -40,6 +40,7 @@ from prunelimit._measure import SpectralMeasure, spectral_measure
 from prunelimit.distance import Distance, DistanceProfile, as_distance_function, distance_profile
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
+from prunelimit.kinematics import deviation
 
 __all__ = [
     "Distance",
@@ -487,7 +488,7 @@ def paper_interval(
     if not 0 < confidence_eta < 1:
         raise PruneLimitError(f"confidence_eta must lie between 0 and 1; got {confidence_eta}")
     measure = spectral_measure(eigenvalues, weights)
-    spread = math.sqrt(8 * math.log(4 / confidence_eta) * measure.dim)
+    spread = deviation(confidence_eta, 1) * math.sqrt(measure.dim)
     lower, value, upper = (
         _solve(measure, distance, epsilon, "paper", shift).kept
         for shift in (-1 - spread, 0.0, spread)

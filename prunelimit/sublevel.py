@@ -1,4 +1,4 @@
-r"""Loss sublevel sets: the ellipsoid {w : (w - w*)^T H (w - w*) / 2 <= epsilon} (chapter 4).
+r"""Loss sublevel sets: the ellipsoid {w : ½(w - w*)ᵀH(w - w*) ≤ ε} (chapter 4).
 
 Its radii, its width as seen from the pruned network, and the pruning model asked
 exactly: does a random k-dimensional subspace through w^k meet it? The answer is
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, stats
 
 from prunelimit._measure import spectral_measure
+from prunelimit.cones import EllipsoidCone, estimate_statistical_dimension
 from prunelimit.distance import Distance, as_distance_function
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Estimate, Interval
@@ -28,7 +29,7 @@ Orientation = Literal["orthogonal", "isotropic"]
 
 
 def ellipsoid_radii(eigenvalues: ArrayLike, epsilon: float) -> NDArray[np.float64]:
-    """Radii r_i = sqrt(2 epsilon / lambda_i) of the sublevel set along the Hessian's axes.
+    """Radii r_i = √(2ε/λ_i) of the sublevel set along the Hessian's axes.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def ellipsoid_radii(eigenvalues: ArrayLike, epsilon: float) -> NDArray[np.float6
 def ellipsoid_width(
     eigenvalues: ArrayLike, distance: float, epsilon: float, weights: ArrayLike | None = None
 ) -> float:
-    """Squared width of the sublevel set seen from distance R: sum r_i^2 / (R^2 + r_i^2).
+    """Squared width of the sublevel set seen from distance R: Σ r_i²/(R² + r_i²).
 
     Parameters
     ----------
@@ -104,12 +105,136 @@ def ellipsoid_width(
     return spectral_measure(eigenvalues, weights).codimension(2 * epsilon / distance**2)
 
 
+def contact_points(radii: ArrayLike, centre: ArrayLike, count: int = 120) -> NDArray[np.float64]:
+    """Where the lines of sight from the origin touch an ellipsoid: two points, or a closed curve.
+
+    Parameters
+    ----------
+    radii
+        Finite semi-axes ``(dim,)``, dim 2 or 3.
+    centre
+        The ellipsoid's centre ``(dim,)``; the origin must be outside.
+    count
+        Points on the curve, in three dimensions.
+
+    Returns
+    -------
+    ndarray
+        ``(2, 2)`` or ``(count, 3)``; the last point of the curve is its first.
+
+    Raises
+    ------
+    PruneLimitError
+        In other dimensions, and if the origin is not outside.
+
+    Notes
+    -----
+    Exact. Divided by the radii, the ellipsoid is a unit ball seen from distance ρ; its points
+    of contact lie at height 1/ρ towards the viewer, on a sphere of radius √(1 - 1/ρ²).
+
+    Examples
+    --------
+    >>> contact_points([1.0, 1.0], [np.sqrt(2), 0.0]).round(6) + 0.0
+    array([[ 0.707107,  0.707107],
+           [ 0.707107, -0.707107]])
+    """
+    axes, middle = np.asarray(radii, dtype=np.float64), np.asarray(centre, dtype=np.float64)
+    if axes.shape != middle.shape or axes.shape not in ((2,), (3,)):
+        raise PruneLimitError(
+            f"pictures have 2 or 3 dimensions; got radii {axes.shape} and centre {middle.shape}"
+        )
+    white = middle / axes
+    rho = float(np.linalg.norm(white))
+    if not (np.isfinite(axes).all() and (axes > 0).all() and rho > 1):
+        raise PruneLimitError(
+            "radii must be positive and finite, and the origin outside the ellipsoid; "
+            f"got radii {axes} and centre {middle}"
+        )
+    # Columns 1, 2 of the full basis are orthogonal to the line of sight.
+    sideways = np.linalg.svd(white[None, :])[2][1:]
+    if axes.size == 2:
+        circle = np.array([1.0, -1.0])[:, None] * sideways
+    else:
+        turn = np.linspace(0, 2 * np.pi, count)[:, None]
+        circle = np.cos(turn) * sideways[0] + np.sin(turn) * sideways[1]
+    return axes * (white * (1 - 1 / rho**2) + math.sqrt(1 - 1 / rho**2) * circle)
+
+
+def cone_statistical_dimension(
+    eigenvalues: ArrayLike,
+    distance: float,
+    epsilon: float,
+    viewpoints: int = 8,
+    samples: int = 200,
+    seed: int | np.random.Generator = 0,
+    progress: bool | None = None,
+) -> Estimate:
+    """Statistical dimension of the cone over the sublevel set, seen from random directions.
+
+    Parameters
+    ----------
+    eigenvalues
+        Non-negative eigenvalues of the Hessian, ``(dim,)``; dim up to about a thousand (one
+        dense eigenvalue problem a viewpoint).
+    distance
+        R > 0, how far the viewer stands from the centre.
+    epsilon
+        Loss that may be lost, positive.
+    viewpoints
+        Number of uniformly random directions, at least 2; the standard error is taken
+        between them, since the cone depends on where it is seen from.
+    samples
+        Gaussian vectors projected for each.
+    seed
+        Integer or generator.
+    progress
+        Show a progress bar: True, False, or None for only on a terminal.
+
+    Returns
+    -------
+    Estimate
+        Between 0 and D; a viewer inside the set sees the whole space, D.
+
+    Raises
+    ------
+    PruneLimitError
+        For bad input.
+
+    Notes
+    -----
+    Exact up to the Monte-Carlo error: δ = E‖Π_C g‖² by projection on `cones.EllipsoidCone`.
+
+    Examples
+    --------
+    >>> ball = cone_statistical_dimension(np.full(40, 2.0), 2.0, 1.0, seed=1)
+    >>> abs(ball.z_score(10.5)) < 4  # a ball seen under sin α = 1/2: D sin²α + cos(2α)
+    True
+    """
+    ellipsoid_width(eigenvalues, distance, epsilon)  # refuses bad input
+    if viewpoints < 2:
+        raise PruneLimitError(
+            f"viewpoints must be at least 2, for a standard error; got {viewpoints}"
+        )
+    values = np.maximum(np.asarray(eigenvalues, dtype=np.float64), 0.0)
+    generator = np.random.default_rng(seed)
+    seen = []
+    for _ in track(range(viewpoints), "looking at the ellipsoid", enabled=progress):
+        centre = generator.standard_normal(values.size)
+        centre *= distance / np.linalg.norm(centre)
+        if 0.5 * values @ centre**2 <= epsilon:
+            seen.append(float(values.size))
+            continue
+        cone = EllipsoidCone.from_curvature(values, centre, epsilon)
+        seen.append(estimate_statistical_dimension(cone, samples, generator).value)
+    return Estimate(float(np.mean(seen)), float(np.std(seen, ddof=1) / math.sqrt(viewpoints)))
+
+
 @dataclass(frozen=True, eq=False)
 class LossCurves:
     """Least loss on nested random subspaces, one row a draw, at distance 1.
 
     The subspaces of one draw are nested, so each row falls with k. The loss is
-    quadratic: at distance R it is R^2 times as much.
+    quadratic: at distance R it is R² times as much.
 
     Attributes
     ----------
@@ -176,7 +301,7 @@ def simulate_loss_curves(
     ----------
     eigenvalues
         Non-negative eigenvalues ``(dim,)``, any number of zeros; dim up to a few thousand
-        (one QR factorisation a draw, cost rank * largest_kept^2).
+        (one QR factorisation a draw, cost rank · largest_kept²).
     trials
         Number of draws, at least 2.
     seed
@@ -201,9 +326,9 @@ def simulate_loss_curves(
 
     Notes
     -----
-    With V a basis of the subspace the least loss is half the squared residual of
-    sqrt(H) x regressed on sqrt(H) V. It equals a^T (A^T H^-1 A)^-1 a / 2 for an orthonormal
-    basis A of the complement and a = A^T x, and needs no inverse of H. Columns join one by
+    With V a basis of the subspace the least loss is half the squared residual of √H x
+    regressed on √H V. It equals ½ aᵀ(AᵀH⁻¹A)⁻¹a for an orthonormal basis A of the complement
+    and a = Aᵀx, and needs no inverse of H. Columns join one by
     one in a QR factorisation, so one factorisation serves every k.
 
     Examples

@@ -333,9 +333,7 @@ def test_ten_million_weights():
     assert limit.paper_limit(spectrum, 10.0, 1.0) / dim == pytest.approx(expected, abs=1e-10)
     sharp = limit.sharp_limit(spectrum, 10.0, 1.0)
     level = 0.02 * (dim - sharp) / sharp
-    assert limit.effective_dimension(spectrum, level) / dim == pytest.approx(
-        sharp / dim, abs=1e-9
-    )
+    assert limit.effective_dimension(spectrum, level) / dim == pytest.approx(sharp / dim, abs=1e-9)
 
 
 # -- loss curve -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from prunelimit import limit, sublevel
+from prunelimit.cones import CircularCone
 from prunelimit.errors import PruneLimitError
 
 DIM = 200
@@ -41,6 +42,24 @@ def test_width_adds_squared_sines_and_complements_the_paper_limit():
     width = sublevel.ellipsoid_width(spectrum, distance, epsilon)
     assert width == pytest.approx(np.square(np.sin(np.arctan(radii / distance))).sum())
     assert DIM - width == pytest.approx(limit.paper_limit(spectrum, distance, epsilon))
+
+
+@pytest.mark.parametrize(
+    ("radii", "centre"), [([1.0, 3.0], [4.0, 1.0]), ([1.0, 0.5, 2.0], [0.3, -2.0, 1.0])]
+)
+def test_lines_of_sight_touch_the_ellipsoid(radii, centre):
+    """On the surface, with the line of sight inside the tangent plane."""
+    axes, middle = np.array(radii), np.array(centre)
+    points = sublevel.contact_points(axes, middle)
+    assert np.square((points - middle) / axes).sum(axis=1) == pytest.approx(np.ones(len(points)))
+    normals = (points - middle) / axes**2
+    assert (normals * points).sum(axis=1) == pytest.approx(np.zeros(len(points)), abs=1e-12)
+
+
+def test_tangent_seen_along_an_axis():
+    """The lemma of chapter 4: tan of the half-angle is r_2/√(R² - r_1²)."""
+    x, y = sublevel.contact_points([1.5, 0.7], [4.0, 0.0])[0]
+    assert abs(y / x) == pytest.approx(0.7 / math.sqrt(16 - 1.5**2))
 
 
 def dense_minimum(eigenvalues, direction, basis):
@@ -117,6 +136,34 @@ def test_sharp_loss_error_falls_with_the_dimension():
     assert abs(large) < abs(small) / 4 + 4 * large_error  # ... and gone in the large one
 
 
+def test_cone_over_a_ball_is_circular():
+    """Curvature 2 and ε = 1 give a unit ball; from distance R it is a cone with sin α = 1/R."""
+    for dim, distance in ((12, 1.2), (60, 3.0)):
+        found = sublevel.cone_statistical_dimension(
+            np.full(dim, 2.0), distance, 1.0, viewpoints=8, samples=2000, seed=3
+        )
+        circular = CircularCone(dim, math.asin(1 / distance)).statistical_dimension()
+        assert abs(found.z_score(circular)) < 4
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_cone_dimension_gives_the_isotropic_limit(name):
+    """D - δ is where random subspaces start to meet the set: the isotropic sharp limit, to O(1)."""
+    for epsilon in (0.01, 0.1):
+        found = sublevel.cone_statistical_dimension(
+            SPECTRA[name], 3.0, epsilon, viewpoints=12, samples=50, seed=6
+        )
+        kept = limit.sharp_limit(SPECTRA[name], 3.0, epsilon, orientation="isotropic")
+        assert abs(DIM - found.value - kept) < 4 * found.stderr + 1.5
+        # the width formula is not that number: it asks for more wherever the two differ
+        assert limit.paper_limit(SPECTRA[name], 3.0, epsilon) > kept
+
+
+def test_viewer_inside_sees_everything():
+    found = sublevel.cone_statistical_dimension(np.ones(9), 1.0, 0.6, viewpoints=3)
+    assert (found.value, found.stderr) == (9.0, 0.0)
+
+
 @pytest.mark.parametrize(("name", "epsilon", "orthogonal", "isotropic"), SIMULATED)
 def test_simulated_thresholds(name, epsilon, orthogonal, isotropic):
     """Within a dimension of the formula, and within three of the sheet's few-draw values."""
@@ -165,6 +212,10 @@ def test_bad_input_is_refused():
         (lambda: sublevel.ellipsoid_radii([1.0, -1.0], 0.1), "abs"),
         (lambda: sublevel.ellipsoid_width(spectrum, 0.0, 0.1), "distance"),
         (lambda: sublevel.ellipsoid_width(spectrum, 1.0, math.nan), "epsilon"),
+        (lambda: sublevel.cone_statistical_dimension(spectrum, 1.0, 0.1, viewpoints=1), "viewp"),
+        (lambda: sublevel.cone_statistical_dimension([1.0, -1.0], 1.0, 0.1), "clip"),
+        (lambda: sublevel.contact_points([1.0], [2.0]), "2 or 3"),
+        (lambda: sublevel.contact_points([1.0, 1.0], [0.5, 0.0]), "outside"),
         (lambda: sublevel.simulate_loss_curves(spectrum, trials=1), "trials"),
         (lambda: sublevel.simulate_loss_curves(spectrum, orientation="up"), "orientation"),
         (lambda: sublevel.simulate_minimum_loss(spectrum, 1.0, kept=3), "largest_kept"),
