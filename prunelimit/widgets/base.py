@@ -1,0 +1,303 @@
+"""What every widget shares on the Python side: its module, its controls, its static figure.
+
+A widget is one ES module, ``<name>.mjs``, beside ``common.mjs``, which all import.
+anywidget takes a single module as text, so the files are joined, imported ones first,
+and the lines that import them are dropped. Python states the controls (names, ranges,
+defaults, presets) once; the module reads them from the model.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+from threading import Event, Thread
+from typing import Any, ClassVar
+
+import anywidget
+import ipywidgets
+import traitlets
+from IPython.display import display
+from matplotlib.figure import Figure
+
+from prunelimit.errors import PruneLimitError
+
+_IMPORT = re.compile(r'^import\s[^;]*?from\s+"\./(\w+)\.mjs";\n', re.MULTILINE)
+
+Values = dict[str, Any]
+Progress = Callable[[float], None]
+
+
+@lru_cache
+def source(name: str) -> str:
+    """Text of a file of this folder.
+
+    Examples
+    --------
+    >>> "export function createWidget" in source("common.mjs")
+    True
+    """
+    return (resources.files("prunelimit.widgets") / name).read_text(encoding="utf-8")
+
+
+def bundle(name: str) -> str:
+    """One ES module out of ``<name>.mjs`` and the files of this folder that it imports.
+
+    Examples
+    --------
+    >>> 'from "./' in bundle("sublevel_set")
+    False
+    """
+    texts: dict[str, str] = {}
+
+    def collect(file: str) -> None:
+        if file in texts:
+            return
+        text = source(f"{file}.mjs")
+        for needed in _IMPORT.findall(text):
+            collect(needed)
+        texts[file] = _IMPORT.sub("", text)
+
+    collect(name)
+    return "\n".join(texts.values())
+
+
+def slider(
+    label: str,
+    default: float,
+    low: float,
+    high: float,
+    step: float,
+    *,
+    log: bool = False,
+    integer: bool = False,
+    percent: bool = False,
+    unit: str = "",
+) -> Any:
+    """A number with a slider. `step` is in decades if `log`."""
+    control = {
+        "kind": "slider",
+        "label": label,
+        "min": low,
+        "max": high,
+        "step": step,
+        "scale": "log" if log else "linear",
+        "integer": integer,
+        "percent": percent,
+        "unit": unit,
+    }
+    trait = traitlets.CInt if integer else traitlets.CFloat
+    return trait(default, min=low, max=high).tag(sync=True, control=control)
+
+
+def choice(
+    label: str, default: Any, options: Mapping[Any, str] | Sequence[Any], stepper: bool = False
+) -> Any:
+    """One of several values, in a menu; `stepper` adds buttons for the next and the last one."""
+    names = options if isinstance(options, Mapping) else {value: str(value) for value in options}
+    control = {
+        "kind": "choice",
+        "label": label,
+        "stepper": stepper,
+        "options": [{"value": value, "label": name} for value, name in names.items()],
+    }
+    return traitlets.Enum(list(names), default).tag(sync=True, control=control)
+
+
+def toggle(label: str, default: bool) -> Any:
+    """A box to tick."""
+    return traitlets.Bool(default).tag(sync=True, control={"kind": "toggle", "label": label})
+
+
+class BookWidget(anywidget.AnyWidget):
+    """A widget of the book.
+
+    Subclasses state `_module` (the file's name), their controls as class attributes made
+    by `slider`, `choice` and `toggle`, and `_ready_made` presets; they draw their static
+    figure in `_draw`. Those that can do more with a kernel override `_simulate`.
+
+    Parameters
+    ----------
+    title
+        Heading above the widget.
+    key
+        Name in the page's address; give one where a page shows the same widget twice.
+    presets
+        Name to values, in place of the ready-made ones.
+    **values
+        Starting values of the controls. Reset goes back to them.
+
+    Raises
+    ------
+    PruneLimitError
+        If a name is no control of the widget, or a value is outside its range.
+    """
+
+    _module: ClassVar[str]
+    _heading: ClassVar[str]
+    _ready_made: ClassVar[Mapping[str, Values]] = {}
+    _can_simulate: ClassVar[bool] = False
+
+    title = traitlets.Unicode().tag(sync=True)
+    key = traitlets.Unicode().tag(sync=True)
+    data = traitlets.Dict().tag(sync=True)
+    _controls: Any = traitlets.List().tag(sync=True)
+    _presets: Any = traitlets.List().tag(sync=True)
+    _defaults = traitlets.Dict().tag(sync=True)
+    _simulates = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(
+        self,
+        title: str | None = None,
+        key: str | None = None,
+        presets: Mapping[str, Values] | None = None,
+        data: Values | None = None,
+        **values: Any,
+    ) -> None:
+        self._check_names(values)
+        self._esm = bundle(self._module)
+        self._css = source("common.css")
+        try:
+            super().__init__(
+                title=title or self._heading,
+                key=key or self._module.replace("_", "-"),
+                data=data or {},
+                **values,
+            )
+        except traitlets.TraitError as problem:
+            raise PruneLimitError(str(problem)) from problem
+        self._controls = [
+            {"key": name, **trait.metadata["control"]} for name, trait in self.control_traits()
+        ]
+        self._defaults = self.values()
+        chosen = self._ready_made if presets is None else presets
+        for wanted in chosen.values():
+            self._check_names(wanted)
+        self._presets = [{"name": name, "values": dict(wanted)} for name, wanted in chosen.items()]
+        self._simulates = self._can_simulate
+        self._stop = Event()
+        self._thread: Thread | None = None
+        self.on_msg(self._answer)
+
+    @classmethod
+    def control_traits(cls) -> list[tuple[str, Any]]:
+        """Names and traits of the controls, in the order in which the class states them."""
+        return [
+            (name, trait)
+            for ancestor in reversed(cls.__mro__)
+            for name, trait in vars(ancestor).items()
+            if isinstance(trait, traitlets.TraitType) and "control" in trait.metadata
+        ]
+
+    @classmethod
+    def _check_names(cls, values: Mapping[str, Any]) -> None:
+        known = [name for name, _ in cls.control_traits()]
+        for name in values:
+            if name not in known and name not in {"layout"}:
+                raise PruneLimitError(
+                    f"{cls.__name__} has no control {name!r}; it has {', '.join(known)}"
+                )
+
+    def values(self) -> Values:
+        """The controls' present values."""
+        return {name: getattr(self, name) for name, _ in self.control_traits()}
+
+    def with_controls(self) -> ipywidgets.Widget:
+        """The widget with ipywidgets' own controls beside it, linked both ways.
+
+        Only for a live notebook: those controls need a kernel, the widget's own do not.
+        """
+        rows = [_python_control(self, name, trait) for name, trait in self.control_traits()]
+        return ipywidgets.VBox([self, ipywidgets.VBox(rows)])
+
+    # ---- the static figure
+
+    def numbers(self) -> dict[str, float]:
+        """What the widget's readouts show now, by the package's own formulas."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """One sentence on what the widget shows now: the static figure's alt text."""
+        raise NotImplementedError
+
+    def _draw(self, figure: Figure) -> None:
+        """Draw the present state into an empty figure."""
+        raise NotImplementedError
+
+    def static_figure(self) -> bytes:
+        """The present state as a PNG, for pages without scripts and for print."""
+        figure = Figure(figsize=(7.2, 3.4), dpi=100, layout="constrained", facecolor="white")
+        self._draw(figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        picture = base64.b64encode(self.static_figure()).decode()
+        alternative = html.escape(f"{self.title}. {self.describe()}", quote=True)
+        without_scripts = (
+            f'<noscript><img class="pl-static" style="max-width:100%" alt="{alternative}" '
+            f'src="data:image/png;base64,{picture}"></noscript>'
+        )
+        display({"text/html": without_scripts, "text/latex": "$ $"}, raw=True)
+        view: Any = super()._repr_mimebundle_(**kwargs)
+        bundles = view[0] if isinstance(view, tuple) else view
+        bundles.update({"image/png": picture, "text/plain": f"{self.title}. {self.describe()}"})
+        return bundles
+
+    # ---- what a kernel adds
+
+    def _simulate(self, progress: Progress, stopped: Callable[[], bool]) -> Values:
+        """Long work for the present state; returns entries that are merged into `data`."""
+        raise NotImplementedError
+
+    def _answer(self, _: Any, content: Values, buffers: Any) -> None:
+        kind = content.get("type")
+        if kind == "hello" and self._can_simulate:
+            self.send({"type": "ready"})
+        elif kind == "stop":
+            self._stop.set()
+        elif kind == "simulate" and (self._thread is None or not self._thread.is_alive()):
+            self._stop.clear()
+            self._thread = Thread(target=self._run_simulation, daemon=True)
+            self._thread.start()
+
+    def _run_simulation(self) -> None:
+        def progress(fraction: float) -> None:
+            self.send({"type": "progress", "fraction": fraction})
+
+        progress(0.0)
+        try:
+            found = self._simulate(progress, self._stop.is_set)
+        except Exception as problem:  # shown to the reader, who can change the settings
+            self.send({"type": "failed", "text": str(problem)})
+            return
+        self.data = {**self.data, **found}
+        self.send({"type": "stopped" if self._stop.is_set() else "done"})
+
+
+def _python_control(widget: BookWidget, name: str, trait: Any) -> ipywidgets.Widget:
+    """One ipywidgets control linked to a trait of `widget`."""
+    control = trait.metadata["control"]
+    label = {"description": control["label"], "style": {"description_width": "16em"}}
+    made: ipywidgets.Widget
+    if control["kind"] == "toggle":
+        made = ipywidgets.Checkbox(**label)
+    elif control["kind"] == "choice":
+        pairs = [(option["label"], option["value"]) for option in control["options"]]
+        made = ipywidgets.Dropdown(options=pairs, value=getattr(widget, name), **label)
+    elif control["integer"]:
+        made = ipywidgets.IntSlider(min=control["min"], max=control["max"], **label)
+    elif control["scale"] == "log":
+        made = ipywidgets.BoundedFloatText(min=control["min"], max=control["max"], **label)
+    else:
+        made = ipywidgets.FloatSlider(
+            min=control["min"], max=control["max"], step=control["step"], **label
+        )
+    made.layout = ipywidgets.Layout(width="34em")
+    ipywidgets.link((widget, name), (made, "value"))
+    return made

@@ -1,0 +1,101 @@
+"""Chapter 2: the statistical dimension of a cone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from prunelimit import cones
+from prunelimit.widgets import base
+from prunelimit.widgets.kinematics import rounded
+
+
+class StatisticalDimension(base.BookWidget):
+    """A cone's shape against its size, and projected normal vectors.
+
+    Controls: `cone` ("circular", "orthant", "subspace" or "descent"), `dim`, `angle`
+    (degrees) and `share` (the subspace's dimension, or the non-zeros, over `dim`).
+
+    Examples
+    --------
+    >>> StatisticalDimension(cone="orthant", dim=30).describe()
+    'The orthant in R^30 has statistical dimension 15.'
+    """
+
+    _module = "statistical_dimension"
+    _heading = "Statistical dimension: how large is a cone?"
+    _ready_made = {
+        "Circular, 30°": {"cone": "circular", "angle": 30.0, "dim": 100},
+        "Second-order cone": {"cone": "circular", "angle": 45.0, "dim": 100},
+        "Orthant": {"cone": "orthant", "dim": 100},
+        "A third of the dimensions": {"cone": "subspace", "share": 0.3, "dim": 100},
+        "ℓ1 descent cone": {"cone": "descent", "share": 0.1, "dim": 1000},
+    }
+
+    cone = base.choice(
+        "cone",
+        "circular",
+        {
+            "circular": "circular cone",
+            "orthant": "non-negative orthant",
+            "subspace": "subspace",
+            "descent": "ℓ1 descent cone",
+        },
+    )
+    dim = base.choice(
+        "ambient dimension D", 100, [3, 10, 30, 100, 300, 1000, 10_000, 100_000], stepper=True
+    )
+    angle = base.slider("half-angle α", 30.0, 2.0, 88.0, 0.5, unit="°")
+    share = base.slider("share of dimensions or non-zeros", 0.3, 0.0, 1.0, 0.001)
+
+    def geometry(self) -> cones.Cone:
+        """The cone that is shown."""
+        number = rounded(self.dim, self.share)
+        if self.cone == "circular":
+            return cones.CircularCone(self.dim, math.radians(self.angle))
+        if self.cone == "orthant":
+            return cones.Orthant(self.dim)
+        if self.cone == "subspace":
+            return cones.Subspace(self.dim, number)
+        return cones.L1DescentCone(self.dim, number)
+
+    def size(self) -> float:
+        """Statistical dimension as the widget shows it (asymptotic for the descent cone)."""
+        geometry = self.geometry()
+        if isinstance(geometry, cones.L1DescentCone):
+            return geometry.asymptotic_statistical_dimension()
+        return geometry.statistical_dimension()
+
+    def numbers(self) -> dict[str, float]:
+        """Statistical dimension of the cone and of its polar."""
+        return {"delta": self.size(), "polar": self.dim - self.size()}
+
+    def describe(self) -> str:
+        """One sentence on the statistical dimension."""
+        name = dict(
+            circular=f"circular cone of {self.angle:g} degrees",
+            orthant="orthant",
+            subspace="subspace",
+            descent="l1 descent cone",
+        )[self.cone]
+        return f"The {name} in R^{self.dim} has statistical dimension {self.size():.4g}."
+
+    def _draw(self, figure: Figure) -> None:
+        shape, histogram = figure.subplots(1, 2)
+        angles = np.linspace(1, 89, 89)
+        circular = [
+            cones.CircularCone(self.dim, angle).statistical_dimension() / self.dim
+            for angle in np.radians(angles)
+        ]
+        shape.plot(angles, circular, label="circular cone, exact")
+        shape.axhline(self.size() / self.dim, ls="--", color="#A8487C", label="δ/D")
+        shape.set(xlabel="half-angle α in degrees", ylabel="δ / D")
+        shape.legend()
+        draws = np.random.default_rng(0).standard_normal((400, min(self.dim, 1000)))
+        small = type(self)(**{**self.values(), "dim": min(self.dim, 1000)})
+        squares = (small.geometry().project(draws) ** 2).sum(axis=1) / small.dim
+        histogram.hist(squares, bins=30, color="#009E73", alpha=0.5)
+        histogram.axvline(small.size() / small.dim, ls="--", color="#A8487C")
+        histogram.set(xlabel="‖Π g‖² / D", ylabel="of 400 normal vectors")

@@ -1,0 +1,268 @@
+"""The numbers, addresses and controls that every widget shares, against scipy and numpy."""
+
+import json
+import subprocess
+
+import mpmath
+import numpy as np
+import pytest
+import traitlets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
+from widget_support import NODE, call, call_many, needs_node
+
+from prunelimit import limit, widgets
+from prunelimit.errors import PruneLimitError
+from prunelimit.widgets import base
+
+pytestmark = needs_node
+
+
+def test_log_gamma_and_log_beta_agree_with_scipy():
+    rng = np.random.default_rng(0)
+    a, b = 10 ** rng.uniform(-1, 5, (2, 300))
+    found = call_many([("common", "logGamma", [x]) for x in a])
+    assert np.allclose(found, special.gammaln(a), rtol=1e-12, atol=1e-12)
+    found = call_many([("common", "logBeta", [x, y]) for x, y in zip(a, b, strict=True)])
+    with mpmath.workdps(40):  # scipy's own loses ten digits here
+        exact = [float(mpmath.log(mpmath.beta(x, y))) for x, y in zip(a, b, strict=True)]
+    assert np.allclose(found, exact, rtol=1e-12, atol=1e-12)
+
+
+def test_incomplete_beta_agrees_with_scipy_from_small_to_large_arguments():
+    rng = np.random.default_rng(1)
+    a, b = 10 ** rng.uniform(-0.3, 4.7, (2, 400))
+    centre = a / (a + b)
+    spread = np.sqrt(centre * (1 - centre) / (a + b + 1))
+    x = np.clip(centre + rng.uniform(-5, 5, 400) * spread, 1e-12, 1 - 1e-12)
+    found = call_many([("common", "betaRegularized", arg) for arg in zip(x, a, b, strict=True)])
+    assert np.allclose(found, special.betainc(a, b, x), rtol=1e-9, atol=1e-12)
+
+
+def test_erfc_agrees_with_scipy():
+    x = np.linspace(-6, 12, 361)
+    found = call_many([("common", "erfc", [value]) for value in x])
+    assert np.allclose(found, special.erfc(x), rtol=1e-11, atol=1e-15)
+
+
+def random_spectrum(rng):
+    size = rng.integers(1, 60)
+    nodes = 10 ** rng.uniform(-8, 3, size)
+    counts = rng.integers(1, 3000, size).astype(float)
+    if rng.random() < 0.3:
+        nodes[0] = 0.0
+    return nodes, counts
+
+
+def test_limits_agree_with_the_package_on_random_spectra_and_profiles():
+    rng = np.random.default_rng(2)
+    calls, expected = [], []
+    for _ in range(300):
+        nodes, counts = random_spectrum(rng)
+        dim = counts.sum()
+        epsilon = 10 ** rng.uniform(-4, 1)
+        grid = np.linspace(0, dim, 30)
+        radii = 10 ** rng.uniform(-1, 1.5) * np.sqrt(1 - grid / dim)
+        formula = ["paper", "sharp"][rng.integers(2)]
+        table = {"$table": [grid, radii]}
+        calls.append(("common", "solveLimit", [formula, nodes, counts, table, epsilon]))
+        solve = limit.paper_limit if formula == "paper" else limit.sharp_limit
+        expected.append(
+            solve(nodes, lambda k, g=grid, r=radii: np.interp(k, g, r), epsilon, counts)
+        )
+    found = [answer["kept"] for answer in call_many(calls)]
+    sizes = np.array([sum(np.asarray(arguments[2])) for _, _, arguments in calls])
+    assert np.max(np.abs(np.array(found) - expected) / sizes) < 1e-9
+    assert len({answer["status"] for answer in call_many(calls)}) >= 2
+
+
+def test_effective_dimension_and_its_inverse_agree_with_the_package():
+    rng = np.random.default_rng(3)
+    spectra = [random_spectrum(rng) for _ in range(200)]
+    ridges = 10 ** rng.uniform(-8, 4, 200)
+    calls = [
+        ("common", "effectiveDimension", [*s, r]) for s, r in zip(spectra, ridges, strict=True)
+    ]
+    expected = [
+        limit.effective_dimension(nodes, r, counts)
+        for (nodes, counts), r in zip(spectra, ridges, strict=True)
+    ]
+    assert np.allclose(call_many(calls), expected, rtol=1e-12)
+    shares = rng.uniform(0.01, 0.99, 200)
+    kept = [f * counts[nodes > 0].sum() for f, (nodes, counts) in zip(shares, spectra, strict=True)]
+    calls = [("common", "ridgeAt", [*s, k]) for s, k in zip(spectra, kept, strict=True) if k > 0]
+    expected = [
+        limit.ridge_at(nodes, k, counts)
+        for (nodes, counts), k in zip(spectra, kept, strict=True)
+        if k > 0
+    ]
+    assert np.allclose(call_many(calls), expected, rtol=1e-9)
+
+
+def test_chi_square_draws_have_the_right_mean_and_variance():
+    code = (
+        "import {generator, chiSquare} from './prunelimit/widgets/common.mjs';"
+        "const out = {}; for (const d of [1, 2, 7, 5000]) { const u = generator(d);"
+        "out[d] = Array.from({length: 20000}, () => chiSquare(u, d)); }"
+        "process.stdout.write(JSON.stringify(out));"
+    )
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-e", code], capture_output=True, text=True, check=True
+    )
+    for freedom, draws in json.loads(done.stdout).items():
+        d = float(freedom)
+        assert abs(np.mean(draws) - d) < 4 * np.sqrt(2 * d / 20000)
+        fourth = 12 * d * (d + 4)  # central moment
+        assert abs(np.var(draws) - 2 * d) < 4 * np.sqrt((fourth - 4 * d * d) / 20000)
+
+
+names = st.text("abcdefghij-", min_size=1, max_size=8)
+settings_of = st.dictionaries(st.text("abcxyz_", min_size=1, max_size=5), st.text(max_size=12))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.dictionaries(names, settings_of, max_size=3), st.sampled_from(["", "the-theorem"]))
+def test_fragment_is_read_back_as_it_was_written(states, anchor):
+    written = json.dumps({"anchor": anchor, "widgets": list(states.items())})
+    code = (
+        "import {formatFragment, parseFragment} from './prunelimit/widgets/common.mjs';"
+        f"const given = JSON.parse({json.dumps(written)}); given.widgets = new Map(given.widgets);"
+        "const back = parseFragment(formatFragment(given));"
+        "process.stdout.write(JSON.stringify({anchor: back.anchor, widgets: [...back.widgets]}));"
+    )
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-e", code], capture_output=True, text=True, check=True
+    )
+    back = json.loads(done.stdout)
+    assert back["anchor"] == anchor
+    assert {name: values for name, values in back["widgets"]} == states
+
+
+def test_a_value_from_outside_is_made_admissible_or_refused():
+    slider = {"kind": "slider", "min": 1, "max": 10, "integer": True}
+    choice = {"kind": "choice", "options": [{"value": 10, "label": "ten"}]}
+    asked = [
+        (slider, "3.4"),
+        (slider, "99"),
+        (slider, "x"),
+        (slider, ""),
+        (choice, "10"),
+        (choice, "11"),
+    ]
+    found = call_many(
+        [("common", "admit", list(pair)) for pair in asked] + [("common", "format", [1])]
+    )
+    assert found[:2] == [3, 10]
+    assert found[2:4] == [None, None]
+    assert found[4] == 10 and found[5] is None
+
+
+def test_numbers_are_written_for_readers():
+    cases = {0: "0", 75.87654: "75.88", -2.5: "−2.5", 1e-7: "1.00·10⁻⁷", 100000: "100000"}
+    found = call_many([("common", "format", [number]) for number in cases])
+    assert found == list(cases.values())
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_the_bundle_is_one_module_with_the_same_exports(name, tmp_path):
+    widget = getattr(widgets, name)()
+    file = tmp_path / "bundle.mjs"
+    file.write_text(widget._esm)
+    code = (
+        f"const own = await import('./prunelimit/widgets/{widget._module}.mjs');"
+        f"const all = await import('{file.as_uri()}');"
+        "const missing = Object.keys(own).filter((key) => typeof all[key] !== typeof own[key]);"
+        "if (missing.length || typeof all.default.render !== 'function') throw new Error(missing);"
+    )
+    done = subprocess.run([NODE, "--input-type=module", "-e", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_presets_controls_and_static_figure_of_each_widget(name):
+    widget = getattr(widgets, name)()
+    assert 3 <= len(widget._presets) <= 5
+    for preset in widget._presets:
+        changed = type(widget)(**preset["values"])  # admissible values of known controls
+        assert changed.describe()
+    assert widget.static_figure().startswith(b"\x89PNG")
+    assert widget._defaults == widget.values()
+    for name_, _trait in widget.control_traits():
+        assert name_ in widget._esm
+
+
+def test_bad_names_and_values_are_refused_with_a_reason():
+    with pytest.raises(PruneLimitError, match="no control 'colour'"):
+        widgets.SublevelSet(colour="red")
+    with pytest.raises(PruneLimitError, match="epsilon"):
+        widgets.SublevelSet(epsilon=-1.0)
+    with pytest.raises(PruneLimitError, match="family"):
+        widgets.SublevelSet(family="flat")
+
+
+def test_python_controls_are_linked_both_ways():
+    widget = widgets.SublevelSet()
+    column = widget.with_controls().children[1]
+    by_name = {child.description: child for child in column.children}
+    by_name["distance R"].value = 2.0
+    assert widget.distance == 2.0
+    widget.dim = 64
+    assert by_name["weights D"].value == 64
+    assert len(column.children) == len(widget.values())
+
+
+def test_showing_a_widget_also_gives_a_figure_for_pages_without_scripts(capsys):
+    shown = []
+    original = base.display
+    base.display = lambda data, raw: shown.append(data)
+    try:
+        bundle = widgets.SublevelSet()._repr_mimebundle_()
+    finally:
+        base.display = original
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "<noscript><img" in shown[0]["text/html"]
+    assert bundle["image/png"] in shown[0]["text/html"]
+    assert 'alt="Sublevel set' in shown[0]["text/html"]
+
+
+def run_to_the_end(widget, monkeypatch, stop_at=None):
+    sent = []
+
+    def record(content):
+        sent.append(content)
+        if stop_at is not None and content.get("fraction", 0) >= stop_at:
+            widget._answer(widget, {"type": "stop"}, [])
+
+    monkeypatch.setattr(widget, "send", record)
+    widget._answer(widget, {"type": "hello"}, [])
+    widget._answer(widget, {"type": "simulate"}, [])
+    widget._thread.join(60)
+    return sent
+
+
+def test_simulate_reports_progress_and_merges_its_result(monkeypatch):
+    widget = widgets.SublevelSet(dim=64)
+    sent = run_to_the_end(widget, monkeypatch)
+    assert [message["type"] for message in sent[:2]] == ["ready", "progress"]
+    assert sent[-1] == {"type": "done"}
+    assert widget.data["simulated"]["count"] == 24
+    assert len(widget.data["simulated"]["median"]) == 64
+
+
+def test_simulate_can_be_stopped_and_keeps_what_was_done(monkeypatch):
+    widget = widgets.SublevelSet(dim=64)
+    sent = run_to_the_end(widget, monkeypatch, stop_at=0.2)
+    assert sent[-1] == {"type": "stopped"}
+    assert 1 <= widget.data["simulated"]["count"] < 24
+
+
+def test_simulate_says_why_it_cannot(monkeypatch):
+    sent = run_to_the_end(widgets.SublevelSet(dim=100_000), monkeypatch)
+    assert sent[-1]["type"] == "failed" and "too large" in sent[-1]["text"]
+
+
+def test_control_traits_need_no_instance():
+    names = [name for name, trait in widgets.SublevelSet.control_traits()]
+    assert names[0] == "family" and isinstance(widgets.SublevelSet.dim, traitlets.Enum)
+    assert call("common", "toPosition", {"scale": "log"}, 100) == pytest.approx(2)

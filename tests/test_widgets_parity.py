@@ -1,0 +1,267 @@
+"""Each widget's formulas in JavaScript against the package's own, over random settings."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from widget_support import call_many, needs_node
+
+from prunelimit import cones, kinematics, limit, sublevel, widgets
+
+pytestmark = needs_node
+
+
+# ---- 1: cone and subspace
+
+
+def test_moreau_split_agrees_with_the_projection_of_the_package():
+    rng = np.random.default_rng(10)
+    states = [
+        {"angle": rng.uniform(5, 85), "x1": rng.uniform(-3, 3), "x2": rng.uniform(-3, 3)}
+        for _ in range(300)
+    ]
+    found = call_many([("cone_and_subspace", "split", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        cone = cones.CircularCone(2, np.radians(state["angle"]))
+        up, right = cone.project([state["x2"], state["x1"]])
+        assert np.allclose(result["cone"], [right, up], rtol=1e-9, atol=1e-12)
+        polar = np.array([state["x1"], state["x2"]]) - [right, up]
+        assert np.allclose(result["polar"], polar, rtol=1e-9, atol=1e-12)
+        assert abs(result["inner"]) < 1e-12
+
+
+def test_projection_onto_circular_cones_of_any_dimension():
+    rng = np.random.default_rng(11)
+    cases = [(rng.standard_normal(int(rng.integers(2, 9))), rng.uniform(3, 87)) for _ in range(200)]
+    found = call_many([("cones", "projectCircular", list(case)) for case in cases])
+    for (x, degrees), result in zip(cases, found, strict=True):
+        expected = cones.CircularCone(len(x), np.radians(degrees)).project(x)
+        assert np.allclose(result, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("subspace", "m"), [("line", 1), ("plane", 2)])
+def test_spun_subspaces_hit_as_often_as_the_formula_says(subspace, m):
+    angles = [10.0, 35.0, 60.0, 80.0]
+    spins = 20_000
+    hits = call_many([("cone_and_subspace", "countHits", [subspace, a, spins, 5]) for a in angles])
+    for angle, count in zip(angles, hits, strict=True):
+        cone = cones.CircularCone(3, np.radians(angle))
+        expected = kinematics.intersection_probability(cone, m)
+        error = np.sqrt(expected * (1 - expected) / spins)
+        assert abs(count / spins - expected) < 4 * error
+
+
+# ---- 2: statistical dimension
+
+
+def cone_states(rng, count, kinds, largest=2000):
+    for _ in range(count):
+        yield {
+            "cone": str(rng.choice(kinds)),
+            "dim": int(np.exp(rng.uniform(np.log(3), np.log(largest)))),
+            "angle": float(rng.uniform(2, 88)),
+            "share": float(rng.uniform(0, 1)),
+        }
+
+
+def test_statistical_dimensions_agree_with_the_package():
+    kinds = ["circular", "orthant", "subspace", "descent"]
+    states = list(cone_states(np.random.default_rng(20), 300, kinds, largest=100_000))
+    found = call_many([("cones", "statisticalDimension", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        geometry = cone_of(state)
+        expected = (
+            geometry.asymptotic_statistical_dimension()
+            if state["cone"] == "descent"
+            else geometry.statistical_dimension()
+        )
+        assert result == pytest.approx(expected, rel=1e-9)
+
+
+def cone_of(state):
+    number = min(state["dim"], max(1, int(np.floor(state["share"] * state["dim"] + 0.5))))
+    return {
+        "circular": lambda: cones.CircularCone(state["dim"], np.radians(state["angle"])),
+        "orthant": lambda: cones.Orthant(state["dim"]),
+        "subspace": lambda: cones.Subspace(state["dim"], number),
+        "descent": lambda: cones.L1DescentCone(state["dim"], number),
+    }[state["cone"]]()
+
+
+def test_intrinsic_volumes_agree_with_the_package():
+    states = list(cone_states(np.random.default_rng(21), 40, ["circular", "orthant"]))
+    rng = np.random.default_rng(22)
+    asked = [(s, int(j)) for s in states for j in {0, s["dim"], *rng.integers(0, s["dim"], 8)}]
+    found = call_many([("cones", "intrinsicVolume", list(pair)) for pair in asked])
+    for (state, j), result in zip(asked, found, strict=True):
+        expected = cone_of(state).intrinsic_volumes()[j]
+        assert result == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_the_density_is_that_of_the_mixture():
+    states = list(cone_states(np.random.default_rng(23), 12, ["circular", "orthant"], largest=400))
+    for state in states:
+        volumes = cone_of(state).intrinsic_volumes()
+        delta = cone_of(state).statistical_dimension()
+        grid = delta * np.linspace(0.5, 1.5, 9) + 1
+        terms = call_many([("statistical_dimension", "mixture", [state, delta])])[0]
+        found = call_many([("statistical_dimension", "density", [terms, t]) for t in grid])
+        freedom = np.arange(1, state["dim"] + 1)
+        expected = stats.chi2.pdf(grid[:, None], freedom) @ volumes[1:]
+        assert np.allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["circular", "orthant", "subspace", "descent"])
+def test_sampled_squares_average_to_the_statistical_dimension(kind):
+    state = {"cone": kind, "dim": 45, "angle": 40.0, "share": 0.3}
+    drawn = np.array(call_many([("statistical_dimension", "samples", [state, 4000, 3])])[0])
+    delta = cone_of(state).statistical_dimension()
+    assert abs(drawn.mean() - delta) < 4 * drawn.std() / np.sqrt(drawn.size)
+
+
+def test_descent_projection_of_given_vectors_agrees_with_the_package():
+    rng = np.random.default_rng(24)
+    cases = [(rng.standard_normal(20), int(rng.integers(1, 20))) for _ in range(100)]
+    found = call_many([("statistical_dimension", "descentSquare", list(case)) for case in cases])
+    for (g, nonzeros), result in zip(cases, found, strict=True):
+        # the package puts the non-zeros first and positive, as the widget does
+        expected = np.sum(cones.L1DescentCone(20, nonzeros).project(g) ** 2)
+        assert result == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+# ---- 3: kinematics
+
+
+def test_hitting_probabilities_agree_with_the_kinematic_formula():
+    states = list(cone_states(np.random.default_rng(30), 300, ["circular", "orthant"]))
+    rng = np.random.default_rng(31)
+    asked = []
+    for state in states:
+        delta = cone_of(state).statistical_dimension()
+        near = rng.normal(state["dim"] - delta, np.sqrt(state["dim"]))
+        asked.append((state, int(np.clip(round(near), 1, state["dim"]))))
+    found = call_many([("cones", "hittingProbability", list(pair)) for pair in asked])
+    for (state, m), result in zip(asked, found, strict=True):
+        expected = kinematics.intersection_probability(cone_of(state), m)
+        assert result == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+@pytest.mark.parametrize("form", ["paper", "sharper"])
+def test_bounds_agree_with_the_package(form):
+    rng = np.random.default_rng(32)
+    cases = []
+    for _ in range(300):
+        dim = int(rng.integers(2, 5000))
+        cases.append((rng.uniform(0.01, dim - 0.01), int(rng.integers(0, dim + 1)), dim))
+    found = call_many([("kinematics", "bounds", [*case, form]) for case in cases])
+    bounds = kinematics.approximate_bounds if form == "paper" else kinematics.sharper_bounds
+    for case, result in zip(cases, found, strict=True):
+        assert np.allclose(result, bounds(*case), rtol=1e-9, atol=1e-12)
+
+
+def test_simulated_hits_follow_the_exact_probability():
+    cases = [({"dim": 60, "angle": a}, m) for a in (20, 45, 70) for m in (5, 20, 30, 50)]
+    hits = call_many([("kinematics", "simulateHits", [*case, 4000, 7]) for case in cases])
+    for (state, m), count in zip(cases, hits, strict=True):
+        cone = cones.CircularCone(60, np.radians(state["angle"]))
+        expected = kinematics.intersection_probability(cone, m)
+        error = np.sqrt(max(expected * (1 - expected), 1e-3) / 4000)
+        assert abs(count / 4000 - expected) < 4 * error
+
+
+# ---- 4: the sublevel set
+
+
+def sublevel_states(rng, count, dims):
+    for _ in range(count):
+        yield {
+            "family": str(rng.choice(["power", "exponential"])),
+            "power": float(rng.uniform(0, 3)),
+            "rate": float(rng.uniform(0, 15)),
+            "dim": int(rng.choice(dims)),
+            "epsilon": float(10 ** rng.uniform(-4, 0.7)),
+            "distance": float(rng.uniform(0.5, 6)),
+            "tilt": float(rng.uniform(0, 90)),
+        }
+
+
+def test_sublevel_set_agrees_with_the_limits_of_the_package():
+    states = list(sublevel_states(np.random.default_rng(0), 300, [20, 64, 200]))
+    found = call_many([("sublevel_set", "evaluate", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        spectrum = widgets.SublevelSet(**state).eigenvalues()
+        arguments = (spectrum, state["distance"], state["epsilon"])
+        assert result["paper"] == pytest.approx(limit.paper_limit(*arguments), rel=1e-9, abs=1e-8)
+        assert result["sharp"] == pytest.approx(limit.sharp_limit(*arguments), rel=1e-9, abs=1e-8)
+        assert result["trace"] == pytest.approx(spectrum.sum(), rel=1e-12)
+        bound = limit.sharpness_bound(spectrum.sum(), *arguments[1:], state["dim"])
+        assert result["bound"] == pytest.approx(bound, rel=1e-9)
+        once = limit.one_shot_random_orientation(spectrum.sum(), state["distance"], state["dim"])
+        assert result["oneShot"] == pytest.approx(once, rel=1e-9)
+
+
+def test_binned_spectra_count_every_eigenvalue_and_stay_close_to_the_exact_limits():
+    states = list(sublevel_states(np.random.default_rng(1), 60, [1000, 10_000, 100_000]))
+    found = call_many([("sublevel_set", "evaluate", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        assert sum(result["counts"]) == state["dim"]
+        assert len(result["nodes"]) <= 256
+        spectrum = widgets.SublevelSet(**state).eigenvalues()
+        arguments = (spectrum, state["distance"], state["epsilon"])
+        assert abs(result["paper"] - limit.paper_limit(*arguments)) < 2e-4 * state["dim"]
+        assert abs(result["sharp"] - limit.sharp_limit(*arguments)) < 2e-4 * state["dim"]
+        binned = (result["nodes"], state["distance"], state["epsilon"], result["counts"])
+        assert result["paper"] == pytest.approx(limit.paper_limit(*binned), rel=1e-9, abs=1e-6)
+        assert result["sharp"] == pytest.approx(limit.sharp_limit(*binned), rel=1e-9, abs=1e-6)
+
+
+def test_loss_curve_is_the_sharp_loss():
+    states = list(sublevel_states(np.random.default_rng(2), 20, [20, 200]))
+    found = call_many([("sublevel_set", "evaluate", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        spectrum = widgets.SublevelSet(**state).eigenvalues()
+        kept = np.array(result["curves"]["kept"])
+        inner = (kept > 1e-3 * state["dim"]) & (kept < 0.999 * state["dim"])
+        expected = limit.sharp_loss(spectrum, state["distance"], kept[inner])
+        assert np.allclose(np.array(result["curves"]["sharp"])[inner], expected, rtol=1e-8)
+
+
+def test_the_slice_shows_one_shot_and_refit_losses_of_its_two_directions():
+    states = list(sublevel_states(np.random.default_rng(3), 100, [20, 200]))
+    found = call_many([("sublevel_set", "slice", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        c, s = np.cos(result["angle"]), np.sin(result["angle"])
+        turn = np.array([[c, -s], [s, c]])
+        hessian = turn @ np.diag(result["values"]) @ turn.T
+        gone = np.array([0.0, -state["distance"]])  # from w* to the one-shot point
+        assert result["oneShot"] == pytest.approx(0.5 * gone @ hessian @ gone, rel=1e-9)
+        best = gone + np.array([result["shift"], 0.0])
+        assert result["refit"] == pytest.approx(0.5 * best @ hessian @ best, rel=1e-9)
+        assert (hessian @ best)[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_simulated_subspaces_in_javascript_python_and_by_brute_force_tell_the_same():
+    eigenvalues = 1 / np.arange(1, 31.0)
+    code = [("sublevel_set", "drawMany", [eigenvalues, 200])]
+    browser = np.array(call_many(code)[0])
+    rng = np.random.default_rng(4)
+    python = sublevel.simulate_loss_curves(eigenvalues, 400, rng).unit
+    for kept in (0, 3, 10, 20, 29):
+        brute = np.array([brute_force_loss(eigenvalues, kept, rng) for _ in range(400)])
+        for sample in (browser, python):
+            drawn = sample[:, kept]
+            error = np.hypot(drawn.std() / np.sqrt(len(drawn)), brute.std() / np.sqrt(len(brute)))
+            assert abs(drawn.mean() - brute.mean()) < 4 * error
+
+
+def brute_force_loss(eigenvalues, kept, rng):
+    """Least squares over a random subspace orthogonal to a random unit vector."""
+    dim = eigenvalues.size
+    x = rng.standard_normal(dim)
+    x /= np.linalg.norm(x)
+    subspace = rng.standard_normal((dim, kept))
+    subspace -= np.outer(x, x @ subspace)
+    root = np.sqrt(eigenvalues)
+    if kept == 0:
+        return 0.5 * np.sum((root * x) ** 2)
+    best = np.linalg.lstsq(root[:, None] * subspace, root * x, rcond=None)[0]
+    return 0.5 * np.sum((root * (x - subspace @ best)) ** 2)
