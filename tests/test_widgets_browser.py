@@ -7,7 +7,15 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from widget_support import Driven, faults, needs_browser, needs_node, open_browser, write_page
+from widget_support import (
+    Driven,
+    faults,
+    needs_browser,
+    needs_node,
+    open_browser,
+    wait_until,
+    write_page,
+)
 
 from prunelimit import widgets
 
@@ -36,12 +44,6 @@ def opened(browser, page):
     wait_until(browser, "return document.body.dataset.ready === 'yes'")
     yield browser
     assert faults(browser) == []
-
-
-def wait_until(browser, script):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(script))
 
 
 def all_keys():

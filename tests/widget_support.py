@@ -96,6 +96,12 @@ def open_browser(profile):
     return webdriver.Chrome(options=options, service=Service(DRIVER))
 
 
+def wait_until(browser, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(script))
+
+
 def faults(browser):
     """Console errors and requests that leave the machine since the last call."""
     errors = [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE"]
