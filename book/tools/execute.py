@@ -173,8 +173,8 @@ def _execute(path: Path, notebook: NotebookNode, environment_now: str) -> Execut
     started = time.perf_counter()
     try:
         client.execute()
-    except CellExecutionError as error:
-        raise NotebookFailed(_explain(path, run, error)) from None
+    except CellExecutionError:
+        raise NotebookFailed(_explain(path, run)) from None
     except (CellTimeoutError, DeadKernelError) as error:
         raise NotebookFailed(f"{path.relative_to(ROOT)}: {error}") from None
     seconds = time.perf_counter() - started
@@ -189,13 +189,15 @@ def _execute(path: Path, notebook: NotebookNode, environment_now: str) -> Execut
     )
 
 
-def _explain(path: Path, run: NotebookNode, error: CellExecutionError) -> str:
-    number, source = next(
-        (i, c.source)
+def _explain(path: Path, run: NotebookNode) -> str:
+    number, source, error = next(
+        (i, c.source, o)
         for i, c in enumerate(run.cells)
-        if c.cell_type == "code" and any(o.output_type == "error" for o in c.outputs)
+        if c.cell_type == "code"
+        for o in c.outputs
+        if o.output_type == "error"
     )
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
     tail = "\n".join(plain.strip().splitlines()[-25:])
     return (
         f"{path.relative_to(ROOT)}: cell {number + 1} failed.\n"

@@ -2,12 +2,15 @@
 
 - *exact*, *asymptotic* and *heuristic* at the end of a theorem's title become labels.
 - Live Code (thebe) would come from another server: its scripts are left out.
+- Roles and names are set right for those who hear a page: the bibliography is a list of list items,
+  and a button's name holds what is written on it and nothing that is drawn.
 - "Edit this page" leads to the file that people edit: a chapter's ``.py``, a prose page's ``.md``.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -17,13 +20,17 @@ from book.tools.content import ROOT
 
 LABELS = ("exact", "asymptotic", "heuristic")
 _IN_TITLE = re.compile(r"[\s,;]*\((" + "|".join(LABELS) + r")\)(?=\)?\s*$)")
+_SEARCH_NAME = re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"')
+_ICON_NAME = re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"')
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("doctree-read", label_titles)
     app.connect("html-page-context", leave_out_thebe, priority=900)
+    app.connect("html-page-context", name_the_roles)
     app.connect("html-page-context", edit_what_people_edit, priority=100)
+    app.connect("build-finished", name_the_buttons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -46,6 +53,25 @@ def leave_out_thebe(
 ) -> None:
     """Drop thebe's scripts from the page."""
     context["script_files"] = [s for s in context["script_files"] if not _is_thebe(s)]
+
+
+def name_the_roles(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Give the bibliography's entries a role that a list may hold."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def name_the_buttons(app: Sphinx, failure: Exception | None) -> None:
+    """Set the names of the theme's buttons right in the finished pages."""
+    if failure or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        text = path.read_text()
+        named = _ICON_NAME.sub(r'\1 aria-hidden="true"', _SEARCH_NAME.sub(r"\1", text))
+        if named != text:
+            path.write_text(named)
 
 
 def edit_what_people_edit(

@@ -1,4 +1,5 @@
-"""``make vendor``: fetch the front end that the pages carry, so that they need no network.
+"""``make vendor``: fetch the front end that the pages carry, so that they need no network, and the
+accessibility checker that the tests run in them.
 
 Only for changing a version: what it writes is committed under ``book/_static/vendor``.
 ``anywidget.js`` is not here, since the build takes it from the installed package.
@@ -20,6 +21,7 @@ from book.tools.content import ROOT
 VENDOR = ROOT / "book" / "_static" / "vendor"
 MATHJAX = "mathjax@3.2.2"
 REQUIRE = "requirejs@2.3.8"
+AXE = "axe-core@4.14.1"
 MANAGER = "@jupyter-widgets/html-manager@1.0.15"
 
 # A page opened from a disk has the origin "null", and the widgets' fonts would be looked for there.
@@ -32,6 +34,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         mathjax, require, manager = (_unpack(p, where) for p in (MATHJAX, REQUIRE, MANAGER))
+        axe = _unpack(AXE, where)
+        _copy(axe / "axe.min.js", ROOT / "tests" / "vendor")
+        _copy(axe / "LICENSE", ROOT / "tests" / "vendor")
         shutil.rmtree(VENDOR / "mathjax", ignore_errors=True)
         _copy(mathjax / "es5" / "tex-chtml-full.js", VENDOR / "mathjax")
         fonts = Path("output", "chtml", "fonts", "woff-v2")
