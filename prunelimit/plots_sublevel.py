@@ -78,7 +78,8 @@ def tangent_view(
     for ax, outline, contact, title in zip(axes, outlines, contacts, titles, strict=True):
         ax.fill(outline[:, 0], outline[:, 1], color=COLOURS["sky"], alpha=0.5)
         for point in contact:
-            ax.plot([0, 1.5 * point[0]], [0, 1.5 * point[1]], color=COLOURS["blue"], marker="")
+            end = point * outline[:, 0].max() / point[0]
+            ax.plot([0, end[0]], [0, end[1]], color=COLOURS["blue"], marker="")
         ax.plot(0, 0, marker="s", color=COLOURS["vermilion"], ls="", label="$w^k$, the viewer")
         ax.plot(*outline.mean(axis=0), marker="*", color=COLOURS["vermilion"], ls="", ms=10,
                 label="$w^*$")  # fmt: skip
@@ -101,8 +102,10 @@ def space_view(
     for point in contact[:: len(contact) // 10]:
         ax.plot(*np.stack([np.zeros(3), 1.3 * point]).T, color=COLOURS["orange"], marker="", lw=1)
     ax.plot([0], [0], [0], marker="s", color=COLOURS["vermilion"], ls="", label="$w^k$, the viewer")
-    ax.set_box_aspect([np.ptp(part) for part in surface])
+    ax.locator_params(axis="z", nbins=3)
     ax.set(xlabel=r"along $w^*-w^k$", ylabel="axis 2", zlabel="axis 3", title=title)
+    ends = (ax.get_xlim3d(), ax.get_ylim3d(), ax.get_zlim3d())
+    ax.set_box_aspect([np.ptp(end) for end in ends], zoom=0.9)
     ax.view_init(elev=22, azim=-64)
     ax.legend(loc="upper left")
     return figure
@@ -156,10 +159,10 @@ def loss_curve(
         label="simulated, ±2 standard errors",
     )
     ax.axhline(epsilon, color=COLOURS["grey"], linestyle=":", marker="")
-    ax.annotate(rf"$\epsilon = {epsilon:g}$", (0.02, epsilon), color=COLOURS["grey"],
+    ax.annotate(rf"$\epsilon = {epsilon:g}$", (0.9, epsilon), color=COLOURS["grey"],
                 xycoords=("axes fraction", "data"), xytext=(0, 3),
                 textcoords="offset points")  # fmt: skip
-    ax.set_yscale("log")
+    ax.set_ylim(0, None)
     ax.set_xlabel(r"kept dimensions $k$")
     ax.set_ylabel("least loss rise (units of the loss)")
     ax.legend()

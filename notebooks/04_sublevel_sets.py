@@ -1,0 +1,489 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Loss sublevel sets
+#
+# **Objectives.** After this chapter you can
+#
+# - draw the set of weights that do about as well as the trained ones, and say how large it looks from the pruned ones;
+# - derive the paper's limit $k_\mathrm{paper}$, and name the one step in it that is a guess;
+# - put the same question to the same model exactly, and derive the answer, $k_\mathrm{sharp}$;
+# - judge both by simulation, and say where each of them errs.
+#
+# *Reading: 50 minutes. Exercises: 40 minutes. You need chapters 1 to 3, eigenvalues and least squares.*
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from prunelimit import cones, limit, plots, plots_sublevel, sublevel
+
+plots.use_style()
+
+# %% [markdown]
+# ## Weights that do as well
+#
+# Training ends at weights $w^*$. How much may they change before the loss notices?
+#
+# :::{prf:definition} Loss sublevel set
+# :label: def-sublevel
+# $S(\epsilon) = \{w : L(w) \le L(w^*) + \epsilon\}$. Near a minimum with Hessian $H$ we replace it by the ellipsoid
+#
+# $$S(\epsilon) \approx \{w : \tfrac12 (w-w^*)^\top H (w-w^*) \le \epsilon\}, \qquad r_i = \sqrt{2\epsilon/\lambda_i},$$
+#
+# whose radius along the $i$-th eigenvector of $H$ is $r_i$; where $\lambda_i = 0$ it is infinite.
+# The set is a definition; the ellipsoid is **heuristic**, good for small steps only. Chapter 10 shows where it breaks.
+# :::
+#
+# Flat directions (small $\lambda_i$) are long axes. Here are three radii at $\epsilon = 1$:
+
+# %%
+sublevel.ellipsoid_radii([2.0, 0.5, 0.0], epsilon=1.0)
+
+# %% [markdown]
+# ### Two weights by hand
+#
+# Let $H = \begin{pmatrix} 2 & 1 \\ 1 & 2\end{pmatrix}$ and $w^* = (1, 2)$. Magnitude pruning to $k=1$ removes the smaller weight: $w^1 = (0, 2)$, so
+# $x = w^* - w^1 = (1, 0)$ and $R = \lVert x \rVert = 1$.
+#
+# - *Leave the survivor alone* (one-shot): the loss rises by $\tfrac12 x^\top H x = 1$.
+# - *Let the survivor move* by $t$: it rises by $\tfrac12 (1, -t) H (1, -t)^\top = 1 - t + t^2$, least at $t = \tfrac12$: $0.75$.
+#
+# So for $\epsilon = 0.8$ one-shot pruning fails, yet a network with the same mask and a loss within $\epsilon$ exists.
+# Geometrically, the line $L$ of all networks with this mask meets the ellipse, although the point $w^1$ is outside.
+#
+# **Predict:** below which $\epsilon$ does the line miss the ellipse?
+
+# %% mystnb={"image": {"alt": "Two level ellipses of the loss around the trained weights (1, 2). The vertical line of kept weights, w1 = 0, touches the inner ellipse of level 0.75 at (0, 2.5) and passes through the pruned weights (0, 2) on the outer ellipse of level 1."}}
+hessian = np.array([[2.0, 1.0], [1.0, 2.0]])
+trained = np.array([1.0, 2.0])
+x, y = np.linspace(-0.6, 2.6, 200), np.linspace(0.4, 3.6, 200)
+steps = np.stack(np.meshgrid(x, y), axis=-1) - trained
+rise = 0.5 * np.einsum("abi,ij,abj->ab", steps, hessian, steps)
+points = {"$w^*$": (1, 2), "$w^1$, one-shot": (0, 2), "best on $L$": (0, 2.5)}
+levels = {0.75: "0.75", 1.0: "1"}
+plots_sublevel.plane_view(x, y, rise, levels, points, [(0, 0.4), (0, 3.6)])
+plt.show()
+
+# %% [markdown]
+# The line touches the ellipse of level 0.75: below it, no network with this mask will do.
+#
+# The question of this chapter is the same in $D$ dimensions. A mask that keeps $k$ weights leaves a $k$-dimensional plane $L$ through $w^k$,
+# at distance $R = \lVert w^* - w^k\rVert$ from the centre. **How large must $k$ be for $L$ to meet $S(\epsilon)$?**
+
+# %% [markdown]
+# ## How large does an ellipsoid look?
+#
+# Chapter 3 answers for a *random* plane: it starts to meet a cone $C$ at $k = D - \delta(C)$. Here $C$ is the cone over $S(\epsilon)$ as seen from $w^k$.
+# In two dimensions its size is an angle.
+#
+# :::{prf:lemma} Seen along an axis (exact)
+# :label: lem-tangent
+# From distance $R > r_1$ along its first axis, an ellipse with radii $r_1, r_2$ subtends the half-angle
+# $\tan\alpha = r_2 / \sqrt{R^2 - r_1^2}$.
+# :::
+#
+# :::{prf:proof}
+# The line $y = mx$ touches the ellipse around $(R, 0)$ when the tangency condition $m^2R^2 = m^2 r_1^2 + r_2^2$ holds.
+# :::
+#
+# Check it on two ellipses of the same height, one deep, one shallow:
+
+# %% mystnb={"image": {"alt": "Two ellipses at distance 4 from the viewer, both with radius 1.5 across. The deep one, radius 3 along the line of sight, subtends a visibly larger angle than the shallow one, radius 0.5."}}
+turn = np.linspace(0, 2 * np.pi, 100)[:-1]
+circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+ellipses = [np.array([3.0, 1.5]), np.array([0.5, 1.5])]
+contacts = [sublevel.contact_points(radii, [4.0, 0.0]) for radii in ellipses]
+angles = [np.degrees(np.arctan2(abs(c[0, 1]), c[0, 0])) for c in contacts]
+titles = [f"half-angle {angle:.1f}°" for angle in angles]
+outlines = [[4, 0] + radii * circle for radii in ellipses]
+plots_sublevel.tangent_view(outlines, contacts, titles)
+plt.show()
+
+# %%
+for radii, angle in zip(ellipses, angles, strict=True):
+    by_lemma = np.degrees(np.arctan(radii[1] / np.sqrt(4**2 - radii[0] ** 2)))
+    print(f"radii {radii}: tangent {angle:.6f}°, lemma {by_lemma:.6f}°")
+
+# %% [markdown]
+# In three dimensions the lines of sight touch along a rim, and the cone has an elliptic section: a wide angle where the ellipsoid is long, a narrow one where it is short.
+
+# %% mystnb={"image": {"alt": "An ellipsoid in space, long across one axis, with the closed rim where lines of sight from the viewer touch it. The cone of these lines is wide along the long axis and narrow along the short one."}}
+radii, centre = np.array([1.0, 2.0, 0.6]), np.array([4.0, 0.0, 0.0])
+up = np.linspace(0, np.pi, 30)[:, None]
+around = np.linspace(0, 2 * np.pi, 40)
+sphere = (np.sin(up) * np.cos(around), np.sin(up) * np.sin(around), np.cos(up) + 0 * around)
+surface = [c + r * part for c, r, part in zip(centre, radii, sphere, strict=True)]
+plots_sublevel.space_view(surface, sublevel.contact_points(radii, centre))
+plt.show()
+
+# %% [markdown]
+# ### The shortcut of the width formula
+#
+# The statistical dimension of a circular cone is about $D\sin^2\alpha$ (chapter 2). An elliptic cone suggests a sum of $\sin^2\alpha_i$, one for each axis.
+# If the viewer is far away, $\tan\alpha_i \approx r_i/R$, and then $\sin^2\alpha_i = r_i^2/(R^2 + r_i^2)$.
+#
+# :::{prf:assumption} Width of an ellipsoid (heuristic)
+# :label: asm-width
+# Seen from distance $R$, the cone over an ellipsoid with radii $r_i$ has
+# $w^2 \approx \delta \approx \sum_i \frac{r_i^2}{R^2 + r_i^2}$.
+# Source: {cite}`larsen2022degrees`, taken over by {cite}`zhang2024sparse`.
+# :::
+#
+# **Predict:** take a ball of radius $r$ in $D = 100$ and walk towards it. At $R = r$ you stand on its surface and it fills half of the space around you:
+# a half-space, $\delta = D - \tfrac12$. What does the formula say there?
+
+# %% mystnb={"image": {"alt": "Statistical dimension of the cone over a ball against the viewer's distance in radii, dimension 100. Simulated points follow the exact curve, which rises to 100 at the surface; the width formula only reaches 50 there. From three radii on they agree."}}
+dim, curvature, budget = 100, 2.0, 1.0  # a ball of radius 1
+ratio = np.linspace(1.02, 5, 120)
+exact = [cones.CircularCone(dim, np.arcsin(1 / r)).statistical_dimension() for r in ratio]
+formula = [sublevel.ellipsoid_width(np.full(dim, curvature), r, budget) for r in ratio]
+measured = {
+    r: sublevel.cone_statistical_dimension(np.full(dim, curvature), r, budget, samples=400)
+    for r in (1.1, 1.5, 2.0, 3.0, 4.5)
+}
+curves = {"width formula (heuristic)": formula, "circular cone (exact)": exact}
+plots_sublevel.width_against_distance(ratio, curves, measured, dim)
+plt.show()
+
+# %% [markdown]
+# It says $D/2$. The formula uses $\tan\alpha = r/R$ where the ball has $\sin\alpha = r/R$: fine from afar, half of the truth at the door.
+# Keep this in mind; a flat direction has $r_i = \infty$, and no one is far away from *that*.
+
+# %% [markdown]
+# ## The paper's limit
+#
+# Put the assumption into chapter 3's transition, $k = D - \delta$. As $r_i^2 = 2\epsilon/\lambda_i$,
+#
+# $$k = D - \sum_i \frac{2\epsilon}{\lambda_i R^2 + 2\epsilon} = \sum_i \frac{\lambda_i}{\lambda_i + \sigma} = N_\mathrm{eff}(\sigma), \qquad \sigma = \frac{2\epsilon}{R^2}.$$
+#
+# $N_\mathrm{eff}$ is the *effective dimension*: it counts the directions that curve more than the ridge $\sigma$, softly.
+#
+# :::{prf:theorem} Lower bound of the pruning ratio (Zhang et al., Theorem 3.2)
+# :label: thm-paper-lower
+# A random $k$-dimensional subspace at distance $R$ misses $S(\epsilon)$ with high probability when $k + \delta < D$; with {prf:ref}`asm-width`, when
+# $k < k_\mathrm{paper} = N_\mathrm{eff}(2\epsilon/R^2)$.
+# **Exact** as a bound given $\delta$ (approximate kinematics, chapter 3, for a uniformly random subspace); **heuristic** in its value of $\delta$.
+# Source: {cite}`zhang2024sparse`, as summarised there; the width of its transition is ours to state below.
+# :::
+#
+# :::{prf:theorem} Upper bound of the pruning ratio (Zhang et al., Theorem 3.6)
+# :label: thm-paper-upper
+# Above the same transition the subspace meets $S(\epsilon)$ with high probability. With $a_\eta = \sqrt{8\log(4/\eta)}$ {cite}`amelunxen2014living` and
+# $w^2 \le \delta \le w^2 + 1$ we get: misses with probability $\ge 1-\eta$ for $k \le N_\mathrm{eff} - 1 - a_\eta\sqrt D$, meets for $k \ge N_\mathrm{eff} + a_\eta\sqrt D$.
+# **Exact** given $w^2$, **heuristic** through {prf:ref}`asm-width`. The paper's own constants are not at hand; these are derived here.
+# :::
+#
+# :::{prf:remark} What stands between them
+# :label: rem-not-held
+# The paper's Lemma 3.3 and Corollary 3.4 lie between the two. We hold their numbers, not their statements, and do not guess them.
+# :::
+#
+# If $R$ shrinks as more weights are kept, $k = N_\mathrm{eff}(2\epsilon/R(k)^2)$ is a fixed point. Check three ways that the arithmetic agrees:
+
+# %%
+dim, distance, epsilon = 200, 3.0, 0.1
+harmonic = 1 / np.arange(1, dim + 1)
+from_width = dim - sublevel.ellipsoid_width(harmonic, distance, epsilon)
+from_sum = limit.effective_dimension(harmonic, 2 * epsilon / distance**2)
+print(f"{from_width:.6f}  {from_sum:.6f}  {limit.paper_limit(harmonic, distance, epsilon):.6f}")
+
+# %%
+large = np.tile(harmonic, 500)  # D = 100,000: the bounds need room
+interval = limit.paper_interval(large, distance, epsilon, confidence_eta=0.01)
+print(f"k/D between {interval.lower / large.size:.3f} and {interval.upper / large.size:.3f}")
+
+# %% [markdown]
+# Two numbers govern $k_\mathrm{paper}$: how far pruning moves the weights, and how sharp the minimum is.
+#
+# :::{prf:lemma} Pruning ratio and sharpness (Zhang et al., Lemma 3.5)
+# :label: lem-sharpness
+# $\displaystyle \rho_\mathrm{paper} = \frac{k_\mathrm{paper}}{D} \le \frac{R^2 \operatorname{Tr} H}{R^2 \operatorname{Tr} H + 2\epsilon D}.$
+# **Exact**, given $k_\mathrm{paper}$. Source: {cite}`zhang2024sparse`.
+# :::
+#
+# :::{prf:proof}
+# $\lambda \mapsto \lambda/(\lambda+\sigma)$ is concave, so by Jensen the mean of its values is at most its value at the mean $\operatorname{Tr} H/D$.
+# :::
+#
+# With equal eigenvalues there is equality; the more unequal they are, the more room the bound leaves:
+
+# %%
+spectra = {
+    "equal": np.full(dim, harmonic.mean()),
+    "narrow": harmonic.mean() * np.linspace(0.5, 1.5, dim),
+    "harmonic": harmonic,
+}
+bound = limit.sharpness_bound(harmonic.sum(), distance, epsilon, dim)
+for name, eigenvalues in spectra.items():
+    ratio_kept = limit.paper_limit(eigenvalues, distance, epsilon) / dim
+    print(f"{name:9} k/D = {ratio_kept:.4f} <= {bound:.4f}")
+
+# %% [markdown]
+# ## Asking the model exactly
+#
+# Now forget cones. The model is: $L$ is a random $k$-dimensional subspace through $w^k$; $x = w^* - w^k$ has length $R$ and is orthogonal to $L$, as under every mask.
+# It meets the ellipsoid if and only if the *least* loss on it is at most $\epsilon$, and that is least squares.
+#
+# :::{prf:proposition} Least loss on a subspace (exact)
+# :label: prop-least-loss
+# Let the columns of $A$ be an orthonormal basis of $L^\perp$, $a = A^\top x$, and $H$ positive definite. Then
+# $\min_{v\in L} \tfrac12 (x-v)^\top H (x-v) = \tfrac12\, a^\top (A^\top H^{-1} A)^{-1} a.$
+# :::
+#
+# :::{prf:proof}
+# Minimise $\tfrac12 u^\top H u$ over all $u$ with $A^\top u = a$. Lagrange: $Hu = A\mu$, so $A^\top H^{-1}A\mu = a$, and the minimum is $\tfrac12 a^\top\mu$.
+# :::
+#
+# In the example with two weights, $A = (1, 0)^\top$ and $(H^{-1})_{11} = \tfrac23$: the least rise is $\tfrac12 \cdot \tfrac32 = 0.75$, as found by hand. A random case, both ways:
+
+# %%
+generator = np.random.default_rng(0)
+basis = np.linalg.qr(generator.standard_normal((dim, dim)))[0]
+inside, outside = basis[:, :40], basis[:, 40:]  # L and its complement, k = 40
+a = generator.standard_normal(160)
+cut = outside @ a  # x, orthogonal to L
+dense = 0.5 * a @ np.linalg.solve(outside.T @ (outside / harmonic[:, None]), a)
+root = np.sqrt(harmonic)
+residual = np.linalg.lstsq(root[:, None] * inside, root * cut)[1][0]
+print(f"formula {dense:.8f}   least squares {0.5 * residual:.8f}")
+
+# %% [markdown]
+# ### The expected least loss
+#
+# $A(A^\top \Sigma A)^{-1}A^\top$ is a random matrix. For large $D$ it acts, on average, like a simple one:
+# $(\Sigma + \gamma I)^{-1}$, where $\gamma$ makes $\operatorname{Tr}\Sigma(\Sigma+\gamma I)^{-1}$ equal to the number of columns of $A$ {cite}`derezinski2020precise`. That is a *deterministic equivalent*.
+#
+# :::{prf:theorem} Sharp threshold (this project; asymptotic)
+# :label: thm-sharp
+# For $x \perp L$ the expected least loss is, for large $D$,
+#
+# $$\ell(k) = \frac{R^2}{2}\,\frac{\sigma k}{D-k} \quad\text{with}\quad N_\mathrm{eff}(\sigma) = k,$$
+#
+# and $L$ starts to meet $S(\epsilon)$ where $\ell(k) = \epsilon$, that is at
+#
+# $$k_\mathrm{sharp} = N_\mathrm{eff}\!\left(\frac{2\epsilon}{R^2}\cdot\frac{D-k_\mathrm{sharp}}{k_\mathrm{sharp}}\right).$$
+#
+# If instead $x$ points anywhere, replace $D - k$ by $D$: $k = N_\mathrm{eff}(2\epsilon D/(R^2k))$.
+# :::
+#
+# :::{prf:proof}
+# *Idea.* Put $\Sigma = H^{-1}$ and $\sigma = 1/\gamma$: the condition on $\gamma$ reads $D - N_\mathrm{eff}(\sigma) = D - k$.
+# Given $L$, the vector $a$ is uniform on a sphere of radius $R$ in $D-k$ dimensions, so
+# $\mathbb{E}\,\ell = \frac{R^2}{2(D-k)} \operatorname{Tr}(A^\top H^{-1}A)^{-1} \approx \frac{R^2}{2(D-k)} \operatorname{Tr}(H^{-1}+\gamma I)^{-1} = \frac{R^2}{2(D-k)}\,\sigma N_\mathrm{eff}(\sigma).$
+# If $x$ points anywhere, only the part of it outside $L$ counts, of squared length $R^2(D-k)/D$. What we take from the source is the equivalent and its error.
+# :::
+#
+# It is the paper's functional at another ridge. At $k = D/2$ both agree. Does the formula hold for $D = 200$?
+
+# %% mystnb={"image": {"alt": "Least loss rise on a random subspace against its dimension k, for eigenvalues 1/i. Simulated means lie on the curve of the sharp formula from k = 0 to 199 and cross the budget 0.1 near k = 10."}}
+curves = sublevel.simulate_loss_curves(harmonic, trials=100, seed=1)
+kept = np.arange(0, dim)
+simulated = {k: curves.at(k, distance) for k in (0, 2, 5, 10, 20, 40, 80, 120, 160, 190)}
+losses = {"sharp": limit.sharp_loss(harmonic, distance, kept)}
+plots_sublevel.loss_curve(kept, losses, simulated, epsilon)
+plt.show()
+
+# %%
+worst = max(
+    abs(estimate.z_score(limit.sharp_loss(harmonic, distance, k)))
+    for k, estimate in simulated.items()
+)
+print(f"largest distance between formula and simulation: {worst:.1f} standard errors")
+
+# %% [markdown]
+# ### One crossing
+#
+# :::{prf:proposition} The threshold is unique (this project; exact)
+# :label: prop-unique
+# If $R(k)$ does not increase with $k$, then $\ell(k)$ does not increase either. At constant $R$ it falls from $\frac{R^2}{2}\cdot$ the arithmetic mean of the $\lambda_i$ (at $k = 0$)
+# to $\frac{R^2}{2}\cdot$ their harmonic mean (as $k \to D$), strictly unless all are equal.
+# :::
+#
+# :::{prf:proof}
+# Write $k = N_\mathrm{eff}(\sigma)$; $k$ falls as $\sigma$ grows. As $D - k = \sigma\sum_i \frac{1}{\lambda_i+\sigma}$,
+# the factor $\frac{\sigma k}{D-k}$ is the mean of the $\lambda_i$ with weights $p_i \propto \frac{1}{\lambda_i+\sigma}$.
+# Its derivative in $\sigma$ is the covariance under $p$ of $\lambda_i$ and $-\frac{1}{\lambda_i+\sigma}$, two increasing functions of $\lambda_i$, hence $\ge 0$. And $R(k)^2$ does not decrease with $\sigma$.
+# :::
+#
+# So there are three cases: $\epsilon$ above the first value (*any* $k$ will do), below the second (*none* but $k = D$), or one crossing.
+# Written as a scalar equation, $k = N_\mathrm{eff}(\dots\frac{D-k}{k})$ seems to have more roots: $k = D$ always solves it if no $\lambda_i$ is 0, for both sides are $D$.
+# That root says only that the whole space meets $S(\epsilon)$. The solver looks for the crossing in $\sigma$, and never sees it.
+
+# %% mystnb={"image": {"alt": "Both sides of the scalar equation against k for eigenvalues 1/i, D = 200. They cross at k = 10.5, the threshold, and meet again at k = 200, the trivial root."}}
+grid = np.linspace(0.5, dim, 400)
+right = limit.effective_dimension(harmonic, 2 * epsilon / distance**2 * (dim - grid) / grid)
+threshold = limit.sharp_limit(harmonic, distance, epsilon)
+roots = {"threshold": (threshold, threshold), "trivial root": (dim, dim)}
+plots_sublevel.roots_view(grid, right, roots)
+plt.show()
+
+# %%
+narrow = spectra["narrow"]
+ends = limit.sharp_loss(narrow, distance, [0, dim - 1e-9])
+print(f"least loss from {ends[0]:.4f} at k = 0 to {ends[1]:.4f} near k = D")
+for tried in (0.2, 0.125, 0.1):
+    solution = limit.solve_limit(
+        lambda ridge: limit.effective_dimension(narrow, ridge), distance, tried, dim, "sharp"
+    )
+    print(f"epsilon {tried}: {solution.status}, k = {solution.kept:.1f}")
+
+# %% [markdown]
+# ## Which line do the points follow?
+#
+# Six spectra, each with a budget, all at $D = 200$, $R = 3$. For each we draw 200 random subspaces and count how many meet $S(\epsilon)$.
+#
+# **Predict** before you look: where $k_\mathrm{paper} < D/2$, on which side of it will the points rise? And in the panel where $k_\mathrm{paper} > D/2$?
+
+# %%
+rank = np.arange(1, dim + 1)
+features = np.random.default_rng(2).standard_normal((300, dim)) / np.sqrt(300)
+cases = {
+    "1/i": (1 / rank, 0.1),
+    "1/i²": (1 / rank**2, 0.01),
+    "exponential": (np.exp(-np.linspace(0, 12, dim)), 0.1),
+    "two levels": (np.where(rank <= 20, 10.0, 1e-3), 0.01),
+    "half flat": (np.where(rank <= 100, 1 / rank, 0.0), 0.02),
+    "random features": (np.linalg.svd(features, compute_uv=False) ** 2, 1.7),
+}
+
+# %% mystnb={"image": {"alt": "Six panels, one a spectrum: the share of random subspaces that meet the sublevel set rises from 0 to 1 around the line of k_sharp in every panel. The line of k_paper lies far to the right in five of them and to the left for random features."}}
+panels, draws, trials = {}, {}, 200
+for name, (eigenvalues, budget) in cases.items():
+    draws[name] = sublevel.simulate_loss_curves(eigenvalues, trials, seed=4)
+    lines = {
+        "paper": limit.paper_limit(eigenvalues, distance, budget),
+        "sharp": limit.sharp_limit(eigenvalues, distance, budget),
+    }
+    share = draws[name].meeting(budget, distance)
+    panels[name] = {"fraction": share, "trials": trials, "limits": lines}
+plots_sublevel.meeting_panels(panels)
+plt.show()
+
+# %% [markdown]
+# In every panel the points rise at $k_\mathrm{sharp}$. Where $k_\mathrm{paper} < D/2$ they rise before $k_\mathrm{paper}$: the paper asks for too many weights.
+# Where $k_\mathrm{paper} > D/2$ they rise after it: there it promises too much, and so it is no safe bound either.
+# More budgets, chosen so that the thresholds spread over all $k$:
+
+# %% mystnb={"image": {"alt": "Predicted against simulated thresholds for six spectra and six budgets each. The circles of k_sharp lie on the diagonal; the crosses of k_paper lie above it below k = 100, below it above, and meet it at one half."}}
+simulated, predicted = [], {"paper": [], "sharp": []}
+for name, (eigenvalues, _) in cases.items():
+    for target in (5, 20, 50, 90, 130, 170):
+        budget = float(limit.sharp_loss(eigenvalues, distance, target))
+        if budget > 0:  # beyond the rank no budget is needed
+            simulated.append(draws[name].threshold(budget, distance))
+            predicted["paper"].append(limit.paper_limit(eigenvalues, distance, budget))
+            predicted["sharp"].append(target)
+plots_sublevel.agreement(simulated, predicted, dim)
+plt.show()
+
+# %% [markdown]
+# The two formulas cross at $k = D/2$ because $(D-k)/k = 1$ there. Everywhere else they differ, and the points know which one they follow.
+#
+# ## Why the other line misses
+#
+# The paper's argument has two steps: the cone's size, and the kinematics. Which one is off?
+# Let $x$ point anywhere: then $L$ is uniformly random and chapter 3 holds as it stands. So project Gaussian vectors onto the true cone, and see whether $D - \delta$ is where the subspaces start to meet $S(\epsilon)$:
+
+# %%
+print(f"{'':16}D - δ (projected)   isotropic   paper")
+for name, (eigenvalues, budget) in cases.items():
+    delta = sublevel.cone_statistical_dimension(eigenvalues, distance, budget, 12, 100, seed=5)
+    anywhere = limit.sharp_limit(eigenvalues, distance, budget, orientation="isotropic")
+    paper = limit.paper_limit(eigenvalues, distance, budget)
+    print(f"{name:16}{dim - delta.value:8.1f} ± {delta.stderr:3.1f} {anywhere:14.1f} {paper:9.1f}")
+
+# %% [markdown]
+# The kinematics is right, to a dimension or two; the width is off. Reading the isotropic formula backwards gives the width that works:
+#
+# :::{prf:proposition} The cone over an ellipsoid (this project; asymptotic)
+# :label: prop-cone-dimension
+# Seen from a random direction at distance $R$, with $k = D - \delta$,
+#
+# $$\delta = \sum_i \frac{r_i^2}{r_i^2 + R^2\,k/D}.$$
+#
+# It is {prf:ref}`asm-width` with $R\sqrt{k/D}$ in place of $R$. For $x \perp L$ read $R\sqrt{k/(D-k)}$.
+# :::
+#
+# :::{prf:proof}
+# $\frac{\lambda_i}{\lambda_i+\sigma} = 1 - \frac{r_i^2}{r_i^2 + 2\epsilon/\sigma}$; put $\sigma = 2\epsilon D/(R^2k)$ from {prf:ref}`thm-sharp`.
+# :::
+#
+# For a ball it gives $\delta = D r^2/R^2 = D\sin^2\alpha$: the exact curve of our walk above.
+# A reading, no proof: the formula's viewer stands still at $w^k$, whereas the best point of a plane slides along it to where the ellipsoid is near.
+# If most directions are nearly flat, $\delta$ is almost $D$, the viewer is almost inside, and the far-away formula is at its worst. Trained networks have such spectra (chapter 5).
+
+# %% [markdown]
+# ## What this does *not* say
+#
+# - **A mask is not a random subspace.** {prf:ref}`thm-sharp` needs the eigenvectors of $H$ in general position to the coordinates, and a mask that knows nothing of $H$. Exercise 2 breaks it.
+# - **A quadratic is not a loss.** $R$ is often a large part of $\lVert w^*\rVert$, and $H$ at $w^*$ need not describe the loss out there. That $k_\mathrm{sharp}$ answers the model's question and $k_\mathrm{paper}$ does not says nothing about which is nearer to a *real* network's threshold; chapters 7 and 10 measure it, and the winner changes.
+# - **Existence is not a recipe.** The threshold is about the best survivors, not the untouched ones of one-shot pruning.
+# - **The proof is an idea.** We take the deterministic equivalent on trust and check it at $D = 200$; we bound neither its error nor the fluctuations (they shrink as $D$ grows: see the standard errors).
+# - **$\epsilon$ is a choice**, and both limits move with it.
+#
+# ## Exercises
+#
+# :::{exercise} Calculate: a few sharp directions
+# :label: ex-sublevel-two-levels
+# Let $m$ of the $D$ eigenvalues be $c > 0$ and the others 0, and $u = 2\epsilon/(cR^2)$.
+# Find $k_\mathrm{paper}$ and $k_\mathrm{sharp}$. Which of them notices that flat directions are added?
+# :::
+#
+# :::{solution} ex-sublevel-two-levels
+# :class: dropdown
+# $N_\mathrm{eff}(\sigma) = mc/(c+\sigma)$. At $\sigma = uc$: $k_\mathrm{paper} = m/(1+u)$, whatever $D$ is.
+# For the sharp one $k = m/(1 + u\frac{D-k}{k})$, so $k + u(D-k) = m$ and $k_\mathrm{sharp} = \frac{m - uD}{1-u}$ (0 if $uD \ge m$).
+# It falls as $D$ grows: the same $R$ is spread over more directions, of which only $m$ cost anything.
+# With $c = 3, m = 30, D = 120, R = 2, \epsilon = 0.4$: $u = 1/15$, $k_\mathrm{paper} = 28.1$, $k_\mathrm{sharp} = 23.6$.
+# :::
+#
+# :::{exercise} Code: a Hessian that is aligned with the weights
+# :label: ex-sublevel-diagonal
+# Let $H$ be *diagonal* in the weights, with entries $1/i$ in random order. Keep a random set of 40 of the 200 weights, cut a random $x$ with $R = 3$ and find the mean least loss over many draws.
+# Compare it with `limit.sharp_loss` and `limit.one_shot_random_orientation`.
+# :::
+#
+# :::{solution} ex-sublevel-diagonal
+# :class: dropdown
+# ```python
+# rng, least = np.random.default_rng(0), []
+# for _ in range(2000):
+#     removed = rng.permutation(harmonic)[40:]   # curvatures of the weights that are cut
+#     x = rng.standard_normal(removed.size)
+#     x *= 3.0 / np.linalg.norm(x)
+#     least.append(0.5 * removed @ x**2)         # no cross terms: the survivors cannot help
+# print(np.mean(least), limit.one_shot_random_orientation(harmonic.sum(), 3.0, 200),
+#       limit.sharp_loss(harmonic, 3.0, 40))
+# ```
+# The mean is the one-shot value, about 0.13; `sharp_loss` promises little more than half of it. All of the gain comes from cross terms between kept and cut weights.
+# :::
+#
+# :::{exercise} Criticise: a flatter minimum
+# :label: ex-sublevel-criticise
+# "In a ReLU network we multiplied one layer by 2 and divided the next by 2. The function is unchanged, but $\operatorname{Tr} H$ fell by a third. By Lemma 3.5 we can now prune more." What is wrong? Name three things.
+# :::
+#
+# :::{solution} ex-sublevel-criticise
+# :class: dropdown
+# (1) The lemma bounds $\rho_\mathrm{paper}$ from above; a smaller bound is not a smaller value, since the shape of the spectrum changed too. (2) The bound contains $R^2\operatorname{Tr} H$, and rescaling moves $R$ as well: the doubled layer now weighs more in $R$, and the *order* of magnitudes, hence the mask, has changed. (3) Whether a sparse network with loss at most $L(w^*)+\epsilon$ exists under a given mask cannot depend on such a rescaling at all; a criterion that does depend on it measures the parametrisation, not the network.
+# :::
+#
+# ## Sources
+#
+# :::{bibliography}
+# :filter: docname in docnames
+# :::
