@@ -132,6 +132,52 @@ def four_curves(
     return figure
 
 
+def four_curves_of_result(result: Mapping[str, Any]) -> Figure:
+    """`four_curves` of what `prunelimit.experiment` wrote."""
+    sweep, prediction = result["sweep"]["training"], result["prediction"]
+    one_shot = np.asarray(sweep["loss"], dtype=float) - sweep["dense_loss"]
+    quadratic = prediction["one_shot_curve"]
+    return four_curves(
+        {
+            "one_shot": (sweep["sparsities"], one_shot),
+            "one_shot_quadratic": (quadratic["sparsities"], quadratic["rises"]),
+            "quadratic_existence": _columns(result["refit"], "rise"),
+            "real_existence": _columns(result["finetune"], "rise"),
+        },
+        _limits_of_result(result),
+        result["epsilon"],
+        title=f"{result['task']}, D = {prediction['dim']:,}",
+    )
+
+
+def accuracy_of_result(result: Mapping[str, Any]) -> Figure:
+    """Test accuracy against sparsity of what `prunelimit.experiment` wrote."""
+    test = result["sweep"]["test"]
+    figure = accuracy_curve(
+        test["sparsities"],
+        {"one-shot, survivors untouched": test["accuracy"]},
+        _limits_of_result(result),
+        title=result["task"],
+    )
+    label, colour, marker = CURVES["real_existence"]
+    tuned = _columns(result["finetune"], "test_accuracy")
+    figure.axes[0].plot(*tuned, color=colour, marker=marker, linestyle="", label=label)
+    figure.axes[0].legend(loc="lower left")
+    return figure
+
+
+def _columns(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
+    return [row["sparsity"] for row in rows], [row[name] for row in rows]
+
+
+def _limits_of_result(result: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
+    prediction = result["prediction"]
+    return {
+        name: tuple(prediction[name][end] for end in ("lower", "sparsity", "upper"))
+        for name in ("paper", "sharp")
+    }
+
+
 def accuracy_curve(
     sparsities: Sequence[float],
     accuracies: Mapping[str, Sequence[float]],
