@@ -242,3 +242,74 @@ def roots_view(
     ax.set_ylabel("both sides of the equation")
     ax.legend()
     return figure
+
+
+def fixed_points(
+    kept: ArrayLike, maps: Mapping[str, ArrayLike], crossings: Mapping[str, float], dim: int
+) -> Figure:
+    """The map k -> N_eff(2ε/R(k)²) against k for several networks, and where it meets k."""
+    figure, ax = plt.subplots(figsize=(6.0, 4.8))
+    share = np.asarray(kept) / dim
+    ax.plot(share, share, color=COLOURS["grey"], marker="", label="$k/D$ itself")
+    for (name, values), marker in zip(maps.items(), "osD^", strict=False):
+        (line,) = ax.plot(share, np.asarray(values) / dim, marker="", label=name)
+        place = crossings[name] / dim
+        ax.plot(place, place, marker=marker, ls="", ms=8, color=line.get_color())
+    ax.set_xlabel(r"kept fraction $k/D$ that sets $R(k)$")
+    ax.set_ylabel(r"$N_\mathrm{eff}\left(2\epsilon/R(k)^2\right)/D$")
+    ax.legend()
+    return figure
+
+
+def three_losses(
+    sparsity: ArrayLike,
+    losses: Mapping[str, ArrayLike],
+    thresholds: Mapping[str, float],
+    epsilon: float,
+) -> Figure:
+    """The loss that each formula expects against sparsity; a limit is where it reaches ε.
+
+    Parameters
+    ----------
+    sparsity
+        1 - k/D, ``(points,)``.
+    losses, thresholds
+        Formula name to its loss ``(points,)``, and to the sparsity of its limit.
+    """
+    figure, ax = plt.subplots()
+    for (name, values), marker in zip(losses.items(), "Xos", strict=False):
+        label, colour, dash = LINES[name]
+        ax.plot(sparsity, values, color=colour, linestyle=dash, marker="", label=label)
+        ax.plot(thresholds[name], epsilon, marker=marker, color=colour, ls="", ms=8)
+    ax.axhline(epsilon, color=COLOURS["grey"], linestyle=":", marker="")
+    ax.annotate(r"$\epsilon$", (0.01, epsilon), xycoords=("axes fraction", "data"),
+                xytext=(0, 4), textcoords="offset points", color=COLOURS["grey"])  # fmt: skip
+    ax.set_yscale("log")
+    ax.set_xlabel(r"sparsity $1 - k/D$")
+    ax.set_ylabel("least loss rise by the formula")
+    ax.legend(loc="upper left")
+    return figure
+
+
+def sparsity_against(
+    values: ArrayLike,
+    lines: Mapping[str, ArrayLike],
+    xlabel: str,
+    bands: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+) -> Figure:
+    """The sparsity that each formula allows against something on a logarithmic axis."""
+    figure, ax = plt.subplots()
+    for (name, sparsities), marker in zip(lines.items(), "Xos", strict=False):
+        label, colour, dash = LINES[name]
+        every = max(1, len(np.asarray(values)) // 8)
+        ax.plot(values, sparsities, color=colour, linestyle=dash, marker=marker, markevery=every,
+                label=label)  # fmt: skip
+        if bands and name in bands:
+            ax.fill_between(values, *bands[name], color=colour, alpha=0.15, lw=0,
+                            label=f"{label}: kinematic bounds")  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_ylim(0, 1)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(r"sparsity $1 - k/D$")
+    ax.legend()
+    return figure

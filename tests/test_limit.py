@@ -144,6 +144,30 @@ def test_more_budget_or_less_distance_keeps_fewer(eigenvalues, distance, epsilon
 
 
 @settings(deadline=None)
+@given(eigenvalue_lists, distances, budgets, st.data(), st.sampled_from([*RIDGES]))
+def test_flatter_keeps_fewer(eigenvalues, distance, epsilon, data, formula):
+    """Lowering any eigenvalue cannot raise a limit."""
+    size = eigenvalues.size
+    factors = data.draw(st.lists(st.floats(0, 1), min_size=size, max_size=size))
+    flatter = solve(eigenvalues * np.array(factors), distance, epsilon, formula).kept
+    assert flatter <= solve(eigenvalues, distance, epsilon, formula).kept + 1e-9 * size
+
+
+@settings(deadline=None)
+@given(eigenvalue_lists, distances, budgets, st.floats(0.1, 10), st.sampled_from([*RIDGES]))
+def test_limits_see_only_distance_squared_times_curvature_over_budget(
+    eigenvalues, distance, epsilon, scale, formula
+):
+    # equal eigenvalues at the very edge of all or nothing may fall on either side
+    if formula == "sharp" and eigenvalues.max() < 1.01 * eigenvalues.min():
+        return
+    base = solve(eigenvalues, distance, epsilon, formula).kept
+    moved = solve(eigenvalues / scale**2, scale * distance, epsilon, formula).kept
+    budget = solve(eigenvalues, scale * distance, epsilon * scale**2, formula).kept
+    assert [moved, budget] == pytest.approx([base, base], abs=1e-7 * eigenvalues.size)
+
+
+@settings(deadline=None)
 @given(eigenvalue_lists, distances, budgets)
 def test_order_of_the_three_limits(eigenvalues, distance, epsilon):
     """Isotropic <= paper and isotropic <= sharp; sharp and paper swap sides at D/2."""
