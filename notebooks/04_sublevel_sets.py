@@ -177,7 +177,7 @@ plt.show()
 # A random $k$-dimensional subspace at distance $R$ misses $S(\epsilon)$ with high probability when $k + \delta < D$; with {prf:ref}`asm-width`, when
 # $k < k_\mathrm{paper} = N_\mathrm{eff}(2\epsilon/R^2)$.
 # **Exact** as a bound given $\delta$ (approximate kinematics, chapter 3, for a uniformly random subspace); **heuristic** in its value of $\delta$.
-# Source: {cite}`zhang2024sparse`, as summarised there; the width of its transition is ours to state below.
+# Source: {cite}`zhang2024sparse`; we hold a summary of the paper, not its full text.
 # :::
 #
 # :::{prf:theorem} Upper bound of the pruning ratio (Zhang et al., Theorem 3.6)

@@ -78,7 +78,7 @@ def tangent_view(
     for ax, outline, contact, title in zip(axes, outlines, contacts, titles, strict=True):
         ax.fill(outline[:, 0], outline[:, 1], color=COLOURS["sky"], alpha=0.5)
         for point in contact:
-            end = point * outline[:, 0].max() / point[0]
+            end = point * 1.25 * outline[:, 0].mean() / point[0]
             ax.plot([0, end[0]], [0, end[1]], color=COLOURS["blue"], marker="")
         ax.plot(0, 0, marker="s", color=COLOURS["vermilion"], ls="", label="$w^k$, the viewer")
         ax.plot(*outline.mean(axis=0), marker="*", color=COLOURS["vermilion"], ls="", ms=10,
