@@ -58,9 +58,9 @@ def leave_out_thebe(
 def name_the_roles(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Give the bibliography's entries a role that a list may hold."""
-    if "body" in context:
-        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+    """Give the bibliography's entries a role that a list may hold, and folds their own words."""
+    body = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
+    context["body"] = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
 
 
 def name_the_buttons(app: Sphinx, failure: Exception | None) -> None:
