@@ -1,4 +1,4 @@
-"""Quadrature rules and brackets against dense spectra."""
+"""Quadrature rules and certified brackets against dense spectra."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.fft import dct
+from scipy.linalg import toeplitz
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.spectrum import ProbeRun, Spectrum
+from prunelimit.spectrum import KrylovSpace, Spectrum
 from prunelimit.spectrum.basis import Basis
-from prunelimit.spectrum.lanczos import Lanczos
-from prunelimit.spectrum.quadrature import averaged_gauss, gauss, gauss_radau
+from prunelimit.spectrum.bracket import (
+    FoldedRule,
+    Rule,
+    Vectors,
+    deflate,
+    folded_rule,
+    gauss_rule,
+    radau_rule,
+)
+from prunelimit.spectrum.quadrature import gauss, gauss_radau
 
-SHAPES = ("power", "bulks", "zeros", "constant", "exponential")
+SEMI_DEFINITE = ("power", "bulks", "zeros", "constant", "exponential")
+INDEFINITE = ("negative tail", "symmetric", "few negative")
 
 
-def spectrum_of_shape(shape: str, dim: int, rng: np.random.Generator) -> np.ndarray:
-    """Positive semi-definite test spectra, with a little randomness."""
+def eigenvalues_of(shape: str, dim: int, rng: np.random.Generator) -> np.ndarray:
+    """Test spectra, with a little randomness."""
     index = np.arange(1, dim + 1)
     if shape == "power":
         return 10.0 * index ** -rng.uniform(0.3, 2.5)
@@ -30,54 +41,121 @@ def spectrum_of_shape(shape: str, dim: int, rng: np.random.Generator) -> np.ndar
         return np.where(index <= dim // 10, rng.exponential(1.0, dim), 0.0)
     if shape == "constant":
         return np.full(dim, rng.uniform(0.1, 2.0))
-    return np.exp(-np.linspace(0, rng.uniform(4, 14), dim))
+    if shape == "exponential":
+        return np.exp(-np.linspace(0, rng.uniform(4, 14), dim))
+    if shape == "negative tail":
+        positive = 10.0 * index ** -rng.uniform(0.5, 1.5)
+        return np.where(index % 3 == 0, -rng.uniform(0.01, 0.5) * positive, positive)
+    if shape == "symmetric":
+        return rng.normal(size=dim)
+    return np.where(index <= 3, -rng.exponential(1.0, dim), rng.exponential(0.1, dim))
 
 
-def lanczos_run(eigenvalues: np.ndarray, start: np.ndarray, steps: int) -> ProbeRun:
-    """A run on the diagonal matrix; rotation invariance is tested by the engine's own tests."""
-    matrix = torch.from_numpy(eigenvalues)
-    run = Lanczos(torch.from_numpy(start), Basis(len(start), dtype=torch.float64))
-    while run.steps < steps and not run.exhausted:
-        run.advance(matrix * run.current)
-    return ProbeRun(tuple(run.alphas.tolist()), tuple(run.betas.tolist()))
+def grown(eigenvalues: np.ndarray, starts: np.ndarray, products: int) -> KrylovSpace:
+    """A space on the diagonal matrix from the columns of `starts`."""
+    matrix = torch.from_numpy(eigenvalues)[:, None]
+    space = KrylovSpace(Basis(len(eigenvalues), torch.float64), torch.float64)
+    for column in starts.T:
+        space.add_start(torch.from_numpy(column.copy()))
+    while space.products < products and not space.exhausted:
+        space.grow(lambda block: (matrix * block.reshape(len(matrix), -1)).reshape(block.shape))
+    return space
 
 
-def signs(rng: np.random.Generator, dim: int) -> np.ndarray:
-    return rng.choice([-1.0, 1.0], dim)
+def as_given(starts: np.ndarray) -> Vectors:
+    return Vectors(np.zeros((len(starts), 0)), starts)
 
 
-@given(st.sampled_from(SHAPES), st.integers(2, 30), st.integers(0, 2**32), st.floats(-4, 1.5))
-@settings(max_examples=150)
-def test_gauss_and_radau_bracket_the_quadratic_form(shape, steps, seed, exponent) -> None:
+def spectrum_from(
+    space: KrylovSpace, policy: str, confidence: float = 0.0, deflating: bool = False
+) -> Spectrum:
+    """As the engine assembles it; the probes' own forms unless `deflating`."""
+    coefficients, starts = space.coefficients(), space.start_coordinates()
+    dim = space.basis.dim
+    vectors = deflate(coefficients, starts, dim) if deflating else as_given(starts)
+    return Spectrum(
+        dim=dim,
+        policy=policy,
+        gauss=gauss_rule(coefficients, vectors),
+        outer=radau_rule(coefficients, vectors, 1e-14),
+        folded=folded_rule(coefficients, vectors),
+        probes=starts.shape[1],
+        rounding=1e-14,
+        confidence=confidence,
+    )
+
+
+def kept(eigenvalues: np.ndarray, ridge: float, policy: str) -> np.ndarray:
+    values = np.abs(eigenvalues) if policy == "abs" else np.maximum(eigenvalues, 0)
+    return values / (values + ridge)
+
+
+def signs(rng: np.random.Generator, dim: int, count: int = 1) -> np.ndarray:
+    return rng.choice([-1.0, 1.0], (dim, count))
+
+
+def rotated(rng: np.random.Generator, vectors: np.ndarray) -> np.ndarray:
+    """A random rotation: flips, a cosine transform, a shuffle."""
+    flipped = signs(rng, len(vectors)) * vectors
+    return rng.permutation(dct(flipped, axis=0, norm="ortho"))
+
+
+@given(
+    st.sampled_from(SEMI_DEFINITE + INDEFINITE),
+    st.sampled_from(["ggn", "abs", "clip"]),
+    st.integers(1, 40),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.floats(-4, 1.5),
+)
+@settings(max_examples=400)
+def test_every_policy_brackets_the_quadratic_forms(
+    shape, policy, products, probes, seed, exponent
+) -> None:
     rng = np.random.default_rng(seed)
-    eigenvalues = spectrum_of_shape(shape, 120, rng)
-    ridge, start = 10.0**exponent, signs(rng, 120)
-    weights = start**2 / np.sum(start**2)
-    truth = float(weights @ (ridge / (eigenvalues + ridge)))
-    run = lanczos_run(eigenvalues, start, steps)
-    spectrum = Spectrum(dim=120, policy="ggn", runs=(run,), rounding=1e-14, confidence=0.0)
-    interval = spectrum.effective_dimension(ridge)
-    slack = 1e-9
-    assert interval.lower / 120 - slack <= 1 - truth <= interval.upper / 120 + slack
+    eigenvalues = eigenvalues_of(shape, 100, rng)
+    if policy == "ggn":
+        eigenvalues = np.abs(eigenvalues)
+    ridge, starts = 10.0**exponent, signs(rng, 100, probes) * rng.uniform(0.2, 2, (100, 1))
+    space = grown(eigenvalues, starts, max(products, probes))
+    scale = np.sqrt(100 / probes / (starts**2).sum(axis=0))
+    space.starts = [start * factor for start, factor in zip(space.starts, scale, strict=True)]
+    truth = float(kept(eigenvalues, ridge, policy) @ ((starts * scale) ** 2).sum(axis=1))
+    interval = spectrum_from(space, policy).effective_dimension(ridge)
+    slack = 1e-7 * 100
+    assert interval.lower - slack <= truth <= interval.upper + slack
     assert interval.lower <= interval.value <= interval.upper
+
+
+def test_single_start_rules_are_gauss_and_gauss_radau() -> None:
+    rng = np.random.default_rng(3)
+    eigenvalues = eigenvalues_of("power", 60, rng)
+    space = grown(eigenvalues, rng.normal(size=(60, 1)), 8)
+    coefficients = space.coefficients()
+    alphas, betas = np.diag(coefficients), np.diag(coefficients, -1)
+    unit = as_given(np.eye(8)[:, :1])
+    for rule, (nodes, weights) in (
+        (gauss_rule(coefficients, unit), gauss(alphas, betas)),
+        (radau_rule(coefficients, unit, 0.0), gauss_radau(alphas, betas, 0.0)),
+    ):
+        np.testing.assert_allclose(rule.nodes, nodes, atol=1e-9)
+        np.testing.assert_allclose(rule.weights, weights, atol=1e-9)
 
 
 @given(st.integers(2, 12), st.integers(0, 2**32))
 def test_rules_are_exact_for_polynomials(steps, seed) -> None:
     rng = np.random.default_rng(seed)
-    eigenvalues, start = rng.uniform(0.1, 1.0, 40), rng.normal(size=40)
-    run = lanczos_run(eigenvalues, start, steps)
-    alphas, betas = np.array(run.alphas), np.array(run.betas)
-    weights = start**2 / np.sum(start**2)
+    eigenvalues, start = rng.uniform(0.1, 1.0, 40), rng.normal(size=(40, 1))
+    coefficients = grown(eigenvalues, start, steps).coefficients()
+    alphas, betas = np.diag(coefficients), np.diag(coefficients, -1)
+    weights = start[:, 0] ** 2 / np.sum(start**2)
     for rule, degree in (
         (gauss(alphas, betas), 2 * steps - 1),
         (gauss_radau(alphas, betas, 0.0), 2 * steps),
-        (averaged_gauss(alphas, betas), 2 * steps - 1),
     ):
         for power in range(degree + 1):
-            assert float(rule[1] @ rule[0] ** power) == pytest.approx(
-                weights @ eigenvalues**power, rel=1e-8
-            )
+            moment = weights @ eigenvalues**power
+            assert float(rule[1] @ rule[0] ** power) == pytest.approx(moment, rel=1e-8)
 
 
 def test_radau_has_the_node_asked_for() -> None:
@@ -85,60 +163,107 @@ def test_radau_has_the_node_asked_for() -> None:
     assert nodes[0] == pytest.approx(-0.25, abs=1e-14)
 
 
-def test_bracket_closes_with_depth() -> None:
+@pytest.mark.parametrize("policy", ["ggn", "abs", "clip"])
+def test_bracket_closes_with_depth_and_with_company(policy: str) -> None:
     rng = np.random.default_rng(0)
-    eigenvalues, start = spectrum_of_shape("power", 300, rng), signs(rng, 300)
-    widths = []
-    for steps in (2, 5, 10, 20, 40):
-        runs = (lanczos_run(eigenvalues, start, steps),)
-        spectrum = Spectrum(dim=300, policy="ggn", runs=runs, rounding=1e-15, confidence=0.0)
-        widths.append(spectrum.effective_dimension(0.01).width)
-    assert all(b <= a + 1e-9 for a, b in zip(widths, widths[1:], strict=False))
+    eigenvalues = eigenvalues_of("power" if policy == "ggn" else "negative tail", 300, rng)
+    start = signs(rng, 300)
+    widths = [
+        spectrum_from(grown(eigenvalues, start, products), policy).effective_dimension(0.01).width
+        for products in (4, 10, 20, 40, 80)
+    ]
+    assert all(b <= a + 1e-7 for a, b in zip(widths, widths[1:], strict=False))
     assert widths[-1] < 1e-3 * widths[0]
+    company = grown(eigenvalues, np.hstack([start, signs(rng, 300, 3)]), 80)
+    alone = grown(eigenvalues, start, 20)
+    company.starts = company.starts[:1]
+    wide, narrow = (spectrum_from(s, policy).effective_dimension(0.01) for s in (alone, company))
+    assert narrow.width <= wide.width + 1e-7
 
 
-def test_lanczos_keeps_orthogonality_and_reproduces_eigenvalues() -> None:
+def test_space_satisfies_its_relation_and_keeps_orthogonality() -> None:
     rng = np.random.default_rng(1)
     eigenvalues = 10.0 ** -np.linspace(0, 8, 60)
-    matrix = torch.from_numpy(eigenvalues)
-    run = Lanczos(torch.from_numpy(rng.normal(size=60)), Basis(60, dtype=torch.float64))
-    while not run.exhausted:
-        run.advance(matrix * run.current)
-    basis = run.basis.combine(torch.eye(len(run.basis), dtype=torch.float64))
-    torch.testing.assert_close(basis.T @ basis, torch.eye(len(run.basis), dtype=torch.float64))
-    assert np.allclose(run.ritz()[0][-20:], np.sort(eigenvalues)[-20:], rtol=1e-6)
+    space = grown(eigenvalues, rng.normal(size=(60, 2)), 20)
+    space.add_start(torch.from_numpy(rng.normal(size=60)))
+    space.grow(lambda block: torch.from_numpy(eigenvalues)[:, None] * block, block=3)
+    count = len(space.basis)
+    assert space.products == 23 and space.pending == count - 23
+    basis = space.basis.combine(torch.eye(count, dtype=torch.float64))
+    torch.testing.assert_close(basis.T @ basis, torch.eye(count, dtype=torch.float64))
+    image = torch.from_numpy(eigenvalues)[:, None] * basis[:, :23]
+    torch.testing.assert_close(basis @ torch.from_numpy(space.coefficients()), image)
+    values, coordinates, residuals = space.ritz()
+    vectors = space.ritz_vectors(coordinates)
+    errors = torch.from_numpy(eigenvalues)[:, None] * vectors - vectors * torch.from_numpy(values)
+    np.testing.assert_allclose(errors.norm(dim=0).numpy(), residuals, atol=1e-12)
 
 
 def test_exhaustion_makes_the_quadrature_exact() -> None:
     eigenvalues = np.repeat([0.0, 1.0, 5.0], [50, 30, 20])
-    run = lanczos_run(eigenvalues, np.ones(100), 50)
-    assert run.steps == 3
-    spectrum = Spectrum(dim=100, policy="ggn", runs=(run,), confidence=0.0)
-    assert spectrum.effective_dimension(0.5).value == pytest.approx(30 / 1.5 + 100 / 5.5, rel=1e-9)
+    space = grown(eigenvalues, np.ones((100, 1)), 50)
+    assert space.products == 3 and space.exhausted
+    for policy in ("ggn", "abs", "clip"):
+        interval = spectrum_from(space, policy).effective_dimension(0.5)
+        assert interval.value == pytest.approx(30 / 1.5 + 100 / 5.5, rel=1e-9)
+        assert interval.width < 1e-5
 
 
-def test_probe_error_covers_the_truth() -> None:
-    """99 % two-sided: at least 97 of 100 fresh probes on a rotated spectrum, one probe each."""
+def test_asymmetric_products_are_noticed() -> None:
+    rng = np.random.default_rng(0)
+    space = KrylovSpace(Basis(30, torch.float64), torch.float64)
+    space.add_start(torch.ones(30, dtype=torch.float64))
+    with pytest.raises(PruneLimitError, match="not one symmetric matrix"):
+        for _ in range(5):
+            noise = torch.from_numpy(rng.normal(size=30))
+            space.grow(lambda vector, noise=noise: (1 + noise) * vector)
+
+
+@pytest.mark.parametrize("probes", [1, 4])
+def test_probe_error_covers_the_truth(probes: int) -> None:
+    """99 % two-sided, on fresh rotated spectra: at least 97 of 100 (P < 0.1 % if 99 % holds)."""
     rng = np.random.default_rng(5)
     hits = 0
     for _ in range(100):
-        eigenvalues = spectrum_of_shape(rng.choice(SHAPES), 200, rng)
-        rotation = np.linalg.qr(rng.normal(size=(200, 200)))[0]
-        run = lanczos_run(eigenvalues, rotation.T @ signs(rng, 200), 40)
+        shape = rng.choice(SEMI_DEFINITE + INDEFINITE)
+        policy = "ggn" if shape in SEMI_DEFINITE else rng.choice(["abs", "clip"])
+        eigenvalues = eigenvalues_of(shape, 200, rng)
+        space = grown(eigenvalues, rotated(rng, signs(rng, 200, probes)), 40)
         ridge = 10 ** rng.uniform(-4, 1)
-        spectrum = Spectrum(dim=200, policy="ggn", runs=(run,), rounding=1e-14)
-        hits += np.sum(eigenvalues / (eigenvalues + ridge)) in spectrum.effective_dimension(ridge)
+        spectrum = spectrum_from(space, policy, confidence=0.99, deflating=True)
+        truth = kept(eigenvalues, ridge, policy).sum()
+        hits += truth in spectrum.effective_dimension(ridge)
     assert hits >= 97
+
+
+def test_deflation_knows_found_eigenvalues_exactly() -> None:
+    rng = np.random.default_rng(8)
+    eigenvalues = np.concatenate([np.linspace(20, 60, 12), 0.01 * rng.random(388)])
+    space = grown(eigenvalues, rotated(rng, signs(rng, 400, 4)), 60)
+    plain, deflated = (spectrum_from(space, "ggn", 0.99, flag) for flag in (False, True))
+    assert deflated.gauss is not None
+    fixed = np.array(deflated.gauss.weights) - np.array(deflated.gauss.random)
+    assert fixed.sum() == pytest.approx(12, abs=1e-6)
+    truth = kept(eigenvalues, 1.0, "ggn").sum()
+    sharp, blunt = deflated.effective_dimension(1.0), plain.effective_dimension(1.0)
+    assert truth in sharp and sharp.width < 0.2 * blunt.width
+
+
+def test_deflation_leaves_multiple_eigenvalues_to_the_probes() -> None:
+    rng = np.random.default_rng(9)
+    eigenvalues = np.concatenate([np.full(40, 50.0), 0.01 * rng.random(360)])
+    space = grown(eigenvalues, rotated(rng, signs(rng, 400, 4)), 60)
+    spectrum = spectrum_from(space, "ggn", 0.99, deflating=True)
+    assert kept(eigenvalues, 1.0, "ggn").sum() in spectrum.effective_dimension(1.0)
 
 
 def test_trace_and_density_of_exact_and_estimated_spectra() -> None:
     rng = np.random.default_rng(2)
-    eigenvalues = np.sort(spectrum_of_shape("power", 200, rng))
+    eigenvalues = np.sort(eigenvalues_of("power", 200, rng))
     exact = Spectrum(dim=200, policy="ggn", eigenvalues=tuple(eigenvalues))
     assert exact.trace().value == pytest.approx(eigenvalues.sum())
-    rotation = np.linalg.qr(rng.normal(size=(200, 200)))[0]
-    runs = tuple(lanczos_run(eigenvalues, rotation.T @ signs(rng, 200), 12) for _ in range(3))
-    estimated = Spectrum(dim=200, policy="ggn", runs=runs)
+    space = grown(eigenvalues, rotated(rng, signs(rng, 200, 3)), 36)
+    estimated = spectrum_from(space, "ggn", deflating=True)
     assert abs(estimated.trace().z_score(eigenvalues.sum())) < 4
     nodes, weights = estimated.density()
     assert len(nodes) == 36 and weights.sum() == pytest.approx(200)
@@ -156,10 +281,12 @@ def test_signed_spectra() -> None:
 
 
 def test_round_trip_through_json() -> None:
-    run = lanczos_run(np.linspace(0.1, 1, 20), np.ones(20), 4)
+    rng = np.random.default_rng(4)
+    space = grown(eigenvalues_of("symmetric", 20, rng), signs(rng, 20), 5)
     for spectrum in (
-        Spectrum(dim=20, policy="clip", runs=(run,), products=4, examples=3, outputs=2, loss=0.5),
-        Spectrum(dim=2, policy="abs", eigenvalues=(-1.0, 2.0), notes=("a note",)),
+        spectrum_from(space, "clip"),
+        spectrum_from(space, "abs"),
+        Spectrum(dim=2, policy="abs", eigenvalues=(-1.0, 2.0), notes=("a note",), examples=3),
     ):
         assert Spectrum.from_dict(json.loads(json.dumps(spectrum.to_dict()))) == spectrum
 
@@ -171,7 +298,42 @@ def test_refusals_name_value_and_remedy() -> None:
             spectrum.effective_dimension(ridge)
     with pytest.raises(PruneLimitError, match="policy='fisher'.*ggn"):
         Spectrum(dim=1, policy="fisher", eigenvalues=(1.0,))
-    with pytest.raises(PruneLimitError, match="eigenvalues or at least one"):
-        Spectrum(dim=1, policy="ggn")
+    rule, folded = Rule((1.0,), (1.0,), (1.0,)), FoldedRule((1.0,), (1.0,), (1.0,), (1.0,))
+    for parts in ({}, {"gauss": rule, "folded": folded, "probes": 1}):
+        with pytest.raises(PruneLimitError, match="needs all eigenvalues"):
+            Spectrum(dim=1, policy="ggn", **parts)
     with pytest.raises(PruneLimitError, match="missing entries"):
         Spectrum.from_dict({"dim": 3})
+
+
+def test_half_precision_storage_does_little_harm() -> None:
+    """Full runs on a dense matrix with basis vectors in float64, float32 and bfloat16."""
+    matrix = torch.from_numpy(toeplitz(0.9 ** np.arange(400)))
+    start = torch.from_numpy(signs(np.random.default_rng(0), 400)[:, 0])
+    results = []
+    for stored, computed in (
+        (torch.float64, torch.float64),
+        (torch.float32, torch.float32),
+        (torch.bfloat16, torch.float32),
+    ):
+        space = KrylovSpace(Basis(400, stored), computed)
+        space.add_start(start)
+        for _ in range(40):
+            space.grow(lambda vector: (matrix @ vector.double()).to(vector.dtype))
+        results.append(spectrum_from(space, "ggn").effective_dimension(0.05).value)
+    assert results[1] == pytest.approx(results[0], rel=1e-4)
+    assert results[2] == pytest.approx(results[0], rel=3e-2)
+
+
+def test_basis_spills_to_disk() -> None:
+    vectors = torch.linalg.qr(torch.randn(50, 30, generator=torch.Generator().manual_seed(0)))[0]
+    memory_only, spilling = Basis(50), Basis(50, memory=50 * 4 * 8)
+    memory_only.rows = spilling.rows = 8
+    for vector in vectors.T:
+        memory_only.append(vector)
+        spilling.append(vector)
+    probe = torch.ones(50)
+    first, second = probe.clone(), probe.clone()
+    np.testing.assert_array_equal(memory_only.orthogonalise(first), spilling.orthogonalise(second))
+    assert torch.equal(first, second)
+    torch.testing.assert_close(spilling.vector(29), vectors[:, 29])

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.parameters import prunable_parameters
-from prunelimit.progress import Reporter, progress_bar
+from prunelimit.progress import progress_bar
+from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
+from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
+from prunelimit.spectrum.checkpoint import Checkpoint
 from prunelimit.spectrum.checks import LossFunction
-from prunelimit.spectrum.lanczos import Lanczos
+from prunelimit.spectrum.gram import GramOperator
+from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.operator import CurvatureOperator
-from prunelimit.spectrum.result import POLICIES, ProbeRun, Spectrum
+from prunelimit.spectrum.result import POLICIES, Spectrum
+from prunelimit.spectrum.search import Search, Target
 
 DENSE_DIM = 6000
 """Up to this dimension the matrix is built and diagonalised in float64."""
 
-Target = Callable[[Spectrum], Interval]
-"""What is wanted of a spectrum, as a fraction: a sparsity, or kept weights over D."""
+STEPS_TO_STORE = 256
+"""Vectors that should fit in memory; if they do not in float32, they are kept in bfloat16."""
+
+
+METHODS = ("auto", "dense", "lanczos", "gram")
+
+
+class CurvatureWarning(UserWarning):
+    """The data limit what can be said about the curvature."""
 
 
 def hessian_spectrum(
@@ -41,22 +54,23 @@ def hessian_spectrum(
     seed: int | np.random.Generator = 0,
     device: str | torch.device = "auto",
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     parameters: Mapping[str, nn.Parameter] | None = None,
     memory: int | None = None,
 ) -> Spectrum:
     """The curvature spectrum of a trained network, known well enough for the answer wanted.
 
-    Up to 6,000 dimensions all eigenvalues are computed in float64. Beyond, Lanczos
-    runs from random probes go on until the answer is bracketed: deeper while the
-    quadrature's bracket is wide, more probes while their error is.
+    Up to 6,000 dimensions all eigenvalues are computed in float64. Beyond, a
+    Krylov space grows from random probes until the answer is bracketed: deeper
+    while the quadrature's bracket is wide, by more probes while their error is.
 
     Parameters
     ----------
-    model, loss_fn, loader, parameters, device, memory
+    model, loss_fn, loader, parameters, device
         See `CurvatureOperator`.
     policy
-        "ggn" (Gauss-Newton, the bracket is certified), "abs" (|H|, the paper's)
-        or "clip" (negative curvature counts as flat).
+        "ggn" (Gauss-Newton), "abs" (|H|, the paper's) or "clip" (negative
+        curvature counts as flat). The bracket is certified for each.
     tolerance
         Half width of the interval wanted, as a fraction of D.
     ridges
@@ -64,15 +78,24 @@ def hessian_spectrum(
         default: 0.1, 1, 10 and 100 times the mean curvature.
     stop
         Instead of `ridges`: a function of the spectrum so far that returns the
-        answer as an `Interval` (a fraction); its width decides.
+        answer as an `Interval` (a fraction, such as the sparsity at the fixed
+        point); its width decides. It is also called with spectra whose
+        `confidence` is 0, to tell the two errors apart.
     max_products
         Stop in any case after so many products with the full data.
     method
-        "auto", "dense" or "lanczos".
+        "auto"; "dense"; "lanczos" (matrix products only); "gram" (the same from the
+        examples' side, for policy "ggn"; chosen by "auto" where N C < D).
     seed
         Of the probes.
     progress
         Show the bracket closing; None shows it on a terminal only.
+    checkpoint
+        Directory in which the run is kept after every step (at most once a
+        second); called again with the same arguments it goes on from there, to
+        the same result.
+    memory
+        Bytes to use; default: 80 % of what is free.
 
     Returns
     -------
@@ -81,7 +104,13 @@ def hessian_spectrum(
     Raises
     ------
     PruneLimitError
-        On input that defines no curvature, or unknown options.
+        On input that defines no curvature, unknown options, or a checkpoint of another run.
+
+    Warns
+    -----
+    CurvatureWarning
+        If the data cap the rank of the Gauss-Newton matrix below D, which
+        makes directions flat that more data would not.
 
     Examples
     --------
@@ -95,6 +124,8 @@ def hessian_spectrum(
     chosen = prunable_parameters(model) if parameters is None else parameters
     dim = sum(p.numel() for p in chosen.values())
     dense = method == "dense" or (method == "auto" and dim <= DENSE_DIM)
+    store = None if checkpoint is None or dense else Checkpoint(checkpoint)
+    stored = None if store is None else store.identity()
     operator = CurvatureOperator(
         model,
         loss_fn,
@@ -102,15 +133,31 @@ def hessian_spectrum(
         POLICIES[policy],
         chosen,
         device=device,
-        memory=memory,
+        memory=None if memory is None else memory // 2,
         dtype=torch.float64 if dense else None,
+        chunk=None if stored is None else stored["chunk"],  # so that sums round as they did
     )
+    notes = _data_notes(operator, policy)
     if dense:
-        return _dense_spectrum(operator, policy)
-    search = _Search(operator, policy, seed, max_products)
+        return dense_spectrum(operator, operator, policy, notes)
+    matrix = _choose_matrix(operator, policy, method, memory)
+    space = KrylovSpace(_basis(matrix, memory), operator.dtype)
+    drawn = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed)
+    search = Search(
+        matrix,
+        space,
+        lambda found: _assemble(found, matrix, operator, policy, notes),
+        seed=drawn,
+        max_products=max_products,
+        checkpoint=store,
+        identity=_identity(operator, matrix, policy, drawn),
+    )
     target = stop if stop is not None else _ridge_target(ridges)
     with progress_bar("curvature", total=max_products, enabled=progress) as bar:
-        return search.run(target, tolerance, bar)
+        spectrum = search.run(target, tolerance, bar)
+    if spectrum is None:
+        return dense_spectrum(matrix, operator, policy, notes, spent=space.products)
+    return spectrum
 
 
 def _check_options(
@@ -118,30 +165,147 @@ def _check_options(
 ) -> None:
     if policy not in POLICIES:
         raise PruneLimitError(f"policy={policy!r} is unknown; choose one of {', '.join(POLICIES)}")
-    if method not in ("auto", "dense", "lanczos"):
-        raise PruneLimitError(f"method={method!r} is unknown; choose 'auto', 'dense' or 'lanczos'")
+    if method not in METHODS:
+        raise PruneLimitError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}")
+    if method == "gram" and policy != "ggn":
+        raise PruneLimitError(
+            f"method='gram' needs a Gauss-Newton matrix, not policy={policy!r}; use policy='ggn'"
+        )
     if not 0 < tolerance < 1:
         raise PruneLimitError(f"tolerance={tolerance} must lie between 0 and 1 (a fraction of D)")
     if max_products < 1:
         raise PruneLimitError(f"max_products={max_products} must be at least 1")
-    for ridge in ridges or ():
+    for ridge in () if ridges is None else ridges:
         if not (np.isfinite(ridge) and ridge > 0):
             raise PruneLimitError(f"ridge={ridge} must be a positive, finite curvature")
 
 
-def _dense_spectrum(operator: CurvatureOperator, policy: str) -> Spectrum:
-    eigenvalues = torch.linalg.eigvalsh(operator.dense()).cpu().numpy()
+Matrix = CurvatureOperator | GramOperator
+
+
+def _choose_matrix(
+    operator: CurvatureOperator, policy: str, method: str, memory: int | None
+) -> Matrix:
+    """The Gram form where it is asked for, or smaller and its C by C blocks fit."""
+    free = memory_module.available_bytes(operator.device) if memory is None else memory
+    blocks = operator.examples * operator.outputs**2 * operator.dtype.itemsize
+    smaller = operator.examples * operator.outputs < operator.dim and blocks <= free // 4
+    if method == "gram" or (method == "auto" and policy == "ggn" and smaller):
+        return GramOperator(operator)
+    return operator
+
+
+def _basis(matrix: Matrix, memory: int | None) -> Basis:
+    """Full precision where it fits, half of it where it does not, on disk past that."""
+    if memory is None:
+        room = int(0.7 * memory_module.available_bytes(matrix.device))
+    else:
+        room = memory // 2
+    dtype = matrix.dtype
+    if matrix.dim * dtype.itemsize * STEPS_TO_STORE > room:
+        dtype = torch.bfloat16
+    return Basis(matrix.dim, dtype, matrix.device, room)
+
+
+def _data_notes(operator: CurvatureOperator, policy: str) -> tuple[str, ...]:
+    """Warn where the data cap the rank."""
+    rank = operator.examples * max(1, operator.outputs - 1)
+    if policy != "ggn" or rank >= operator.dim:
+        return ()
+    note = (
+        f"{operator.examples} examples with {operator.outputs} outputs give a Gauss-Newton matrix "
+        f"of rank at most about {rank}, below its dimension {operator.dim}: the other directions "
+        "count as flat because no example sees them"
+    )
+    warnings.warn(note + ". Use more examples if there are any.", CurvatureWarning, stacklevel=3)
+    return (note,)
+
+
+def _identity(
+    operator: CurvatureOperator, matrix: Matrix, policy: str, seed: int
+) -> dict[str, Any]:
+    """What a checkpoint must agree on."""
+    flat = [p.detach().double() for p in operator.parameters.values()]
+    return {
+        "dim": operator.dim,
+        "policy": policy,
+        "seed": seed,
+        "examples": operator.examples,
+        "loss": operator.loss,
+        "weights": [float(sum(p.sum() for p in flat)), float(sum(p.square().sum() for p in flat))],
+        "dtype": str(operator.dtype),
+        "matrix": type(matrix).__name__,
+        "chunk": operator.chunk,
+    }
+
+
+def _assemble(
+    space: KrylovSpace,
+    matrix: Matrix,
+    operator: CurvatureOperator,
+    policy: str,
+    notes: tuple[str, ...],
+) -> Spectrum:
+    """The quadrature rules of the space as it is."""
+    coefficients, starts = space.coefficients(), space.start_coordinates()
+    vectors = deflate(coefficients, starts, matrix.dim)
+    rounding = float(torch.finfo(operator.dtype).eps)
+    gauss = gauss_rule(coefficients, vectors)
+    outer = folded = None
     if policy == "ggn":
-        eigenvalues = np.maximum(eigenvalues, 0.0)
+        _check_semi_definite(gauss)
+        outer = radau_rule(coefficients, vectors, rounding)
+        gauss, outer = (rule.with_zeros(operator.dim - matrix.dim) for rule in (gauss, outer))
+    else:
+        folded = folded_rule(coefficients, vectors)
     return Spectrum(
         dim=operator.dim,
         policy=policy,
-        eigenvalues=tuple(float(value) for value in eigenvalues),
-        products=operator.products,
-        rounding=float(torch.finfo(operator.dtype).eps) * operator.dim**0.5,
+        gauss=gauss,
+        outer=outer,
+        folded=folded,
+        probes=starts.shape[1],
+        products=space.products,
+        rounding=rounding,
         examples=operator.examples,
         outputs=operator.outputs,
         loss=operator.loss,
+        notes=notes,
+    )
+
+
+def _check_semi_definite(rule: Rule) -> None:
+    lowest, highest = min(rule.nodes), max(map(abs, rule.nodes))
+    if lowest < -1e-3 * highest:
+        raise PruneLimitError(
+            f"the Gauss-Newton matrix has a negative curvature {lowest:.3g} (largest "
+            f"{highest:.3g}): the loss is not convex in the model's outputs; use policy='abs' or "
+            "'clip'"
+        )
+
+
+def dense_spectrum(
+    matrix: Matrix,
+    operator: CurvatureOperator,
+    policy: str,
+    notes: tuple[str, ...],
+    spent: int = 0,
+) -> Spectrum:
+    """All eigenvalues, from the matrix itself, after `spent` products of a search."""
+    values = torch.linalg.eigvalsh(matrix.dense().double()).cpu().numpy()
+    if policy == "ggn":
+        _check_semi_definite(Rule(tuple(values), (), ()))
+        values = np.concatenate([np.zeros(operator.dim - matrix.dim), np.maximum(values, 0.0)])
+    return Spectrum(
+        dim=operator.dim,
+        policy=policy,
+        eigenvalues=tuple(float(value) for value in np.sort(values)),
+        products=spent + matrix.dim,
+        rounding=float(torch.finfo(operator.dtype).eps) * matrix.dim**0.5,
+        examples=operator.examples,
+        outputs=operator.outputs,
+        loss=operator.loss,
+        notes=notes,
     )
 
 
@@ -158,89 +322,3 @@ def _ridge_target(ridges: Sequence[float] | None) -> Target:
         return Interval(*(end / spectrum.dim for end in (worst.lower, worst.value, worst.upper)))
 
     return target
-
-
-def rademacher(dim: int, seed: int, index: int) -> Tensor:
-    """Probe number `index`: ``(dim,)`` random signs, the same on every device.
-
-    Examples
-    --------
-    >>> rademacher(4, seed=0, index=0).abs()
-    tensor([1., 1., 1., 1.])
-    """
-    state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    return (
-        torch.randint(0, 2, (dim,), generator=generator, dtype=torch.int8).float().mul_(2).sub_(1)
-    )
-
-
-class _Search:
-    """Lanczos runs that grow in depth and number until the target is bracketed."""
-
-    def __init__(
-        self,
-        operator: CurvatureOperator,
-        policy: str,
-        seed: int | np.random.Generator,
-        max_products: int,
-    ) -> None:
-        self.operator = operator
-        self.policy = policy
-        drawn = seed.integers(2**62) if isinstance(seed, np.random.Generator) else seed
-        self.seed = int(drawn)
-        self.max_products = max_products
-        self.runs: list[Lanczos] = []
-
-    def run(self, target: Target, tolerance: float, bar: Reporter) -> Spectrum:
-        self._add_probe()
-        depth = 8
-        while True:
-            self._deepen(depth, bar)
-            spectrum = self.spectrum()
-            wanted = target(spectrum)
-            bar.update(0.0, remark=f"{wanted.lower:.4f} to {wanted.upper:.4f}")
-            if _half_width(wanted) <= tolerance or self._spent() >= self.max_products:
-                return spectrum
-            quadrature = _half_width(target(replace(spectrum, confidence=0.0)))
-            exhausted = all(run.exhausted for run in self.runs)
-            if quadrature > 0.3 * tolerance and not exhausted:
-                depth = depth + max(4, depth // 8)
-            else:
-                self._add_probe()
-
-    def _spent(self) -> int:
-        return sum(run.steps for run in self.runs)
-
-    def _add_probe(self) -> None:
-        operator = self.operator
-        start = rademacher(operator.dim, self.seed, len(self.runs))
-        basis = Basis(operator.dim, operator.dtype, operator.device)
-        self.runs.append(Lanczos(start.to(operator.device, operator.dtype), basis))
-
-    def _deepen(self, depth: int, bar: Reporter) -> None:
-        for run in self.runs:
-            while run.steps < depth and not run.exhausted and self._spent() < self.max_products:
-                run.advance(self.operator.matmul(run.current))
-                bar.update(1.0)
-
-    def spectrum(self) -> Spectrum:
-        operator = self.operator
-        return Spectrum(
-            dim=operator.dim,
-            policy=self.policy,
-            runs=tuple(
-                ProbeRun(tuple(run.alphas.tolist()), tuple(run.betas.tolist()))
-                for run in self.runs
-                if run.steps
-            ),
-            products=operator.products,
-            rounding=float(torch.finfo(operator.dtype).eps),
-            examples=operator.examples,
-            outputs=operator.outputs,
-            loss=operator.loss,
-        )
-
-
-def _half_width(interval: Interval) -> float:
-    return max(interval.upper - interval.value, interval.value - interval.lower)

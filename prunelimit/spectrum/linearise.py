@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum.checks import LossFunction, scalar_loss
 
 Pieces = Sequence[Tensor]
@@ -116,17 +117,54 @@ class GaussNewtonChunk:
         loss = scalar_loss(loss_fn, self.leaf, targets)
         (self.slope,) = torch.autograd.grad(loss, self.leaf, create_graph=True)
 
-    def apply(self, vector: Pieces) -> Sequence[Tensor | None]:
-        """J^T H_out J v, see `Linearisation.apply`."""
-        if not self.used or not self.slope.requires_grad:
-            return [None] * len(self.parameters)
+    def push(self, vector: Pieces) -> Tensor:
+        """J v, shaped as the outputs."""
+        if not self.used:
+            return torch.zeros_like(self.outputs)
         (pushed,) = torch.autograd.grad(
             self.pulled, self.cotangent, [vector[i] for i in self.used], retain_graph=True
         )
-        (bent,) = torch.autograd.grad(self.slope, self.leaf, pushed, retain_graph=True)
+        return pushed
+
+    def pull(self, cotangent: Tensor) -> Sequence[Tensor | None]:
+        """J^T u, parameter by parameter."""
         return torch.autograd.grad(
-            self.outputs, self.parameters, bent, retain_graph=True, allow_unused=True
+            self.outputs, self.parameters, cotangent, retain_graph=True, allow_unused=True
         )
+
+    def bend(self, tangent: Tensor) -> Tensor:
+        """H_out y, the second derivative of the chunk's mean loss in the outputs."""
+        if not self.slope.requires_grad:
+            return torch.zeros_like(tangent)
+        (bent,) = torch.autograd.grad(self.slope, self.leaf, tangent, retain_graph=True)
+        return bent
+
+    def apply(self, vector: Pieces) -> Sequence[Tensor | None]:
+        """J^T H_out J v, see `Linearisation.apply`."""
+        return self.pull(self.bend(self.push(vector)))
+
+    def root(self) -> Tensor:
+        """S ``(n, C, C)`` with S S^T the second derivative in each example's C outputs.
+
+        Raises
+        ------
+        PruneLimitError
+            If the loss is not convex in the outputs.
+        """
+        n, outputs = self.outputs.shape[0], self.outputs[0].numel()
+        rows = []
+        for index in range(outputs):
+            unit = torch.zeros(n, outputs, dtype=self.outputs.dtype, device=self.outputs.device)
+            unit[:, index] = 1.0
+            rows.append(self.bend(unit.view_as(self.outputs)).reshape(n, outputs))
+        values, vectors = torch.linalg.eigh(torch.stack(rows, dim=1).double())
+        if float(values.min()) < -1e-4 * float(values.abs().max()):
+            raise PruneLimitError(
+                f"the loss is not convex in the model's outputs (a second derivative of "
+                f"{float(values.min()):.3g}), so its Gauss-Newton matrix is indefinite; use "
+                "policy='abs' or 'clip'"
+            )
+        return (vectors * values.clamp_min(0).sqrt()[:, None, :]).to(self.outputs.dtype)
 
 
 LINEARISATIONS: dict[str, type[HessianChunk] | type[GaussNewtonChunk]] = {

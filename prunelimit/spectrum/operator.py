@@ -9,7 +9,8 @@ its graph) is kept between products as far as memory allows.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -31,6 +32,10 @@ from prunelimit.spectrum.linearise import LINEARISATIONS, Linearisation, curvatu
 
 DEFAULT_CHUNK = 1000
 """Examples a product handles at once where memory allows: fastest by measurement on CPUs."""
+
+
+DENSE_BLOCK = 64
+"""Columns computed at once when the matrix itself is built."""
 
 
 class CurvatureOperator:
@@ -236,7 +241,7 @@ class CurvatureOperator:
                 self.model, self.loss_fn, list(self.parameters.values()), inputs, targets
             )
 
-    def _linearised(self) -> Iterator[tuple[Linearisation, float]]:
+    def linearised(self) -> Iterator[tuple[Linearisation, float]]:
         """Every chunk's linearisation with its share of the examples; the first ones are kept."""
         seen = 0
         for position, (inputs, targets) in enumerate(self._chunks()):
@@ -292,30 +297,34 @@ class CurvatureOperator:
         return total.T.reshape(vectors.shape).to(vectors.device, vectors.dtype)
 
     def _accumulate(self, rows: Tensor) -> Tensor:
-        wide = torch.float32 if self.device.type == "mps" else torch.float64
-        total = torch.zeros(rows.shape, dtype=wide, device=self.device)
-        shapes = [p.shape for p in self.parameters.values()]
-        sizes = [p.numel() for p in self.parameters.values()]
-        pieces = [
-            [part.view(shape) for part, shape in zip(row.split(sizes), shapes, strict=True)]
-            for row in rows.contiguous()
-        ]
-        sums = [
-            [part.view(shape) for part, shape in zip(row.split(sizes), shapes, strict=True)]
-            for row in total
-        ]
-        with curvature_context(self.model, self.allow_tf32):
-            for linearisation, share in self._linearised():
-                for vector, target in zip(pieces, sums, strict=True):
-                    for part, product in zip(target, linearisation.apply(vector), strict=True):
-                        if product is not None:
-                            part.add_(product, alpha=share)
+        total = self.zeros(rows.shape[0])
+        vectors = [self.pieces(row) for row in rows.contiguous()]
+        sums = [self.pieces(row) for row in total]
+        with self.context():
+            for linearisation, share in self.linearised():
+                for vector, target in zip(vectors, sums, strict=True):
+                    add_pieces(target, linearisation.apply(vector), share)
         return total
+
+    def zeros(self, rows: int) -> Tensor:
+        """Where sums over batches are kept: ``(rows, dim)`` in float64 if the device has it."""
+        wide = torch.float32 if self.device.type == "mps" else torch.float64
+        return torch.zeros(rows, self.dim, dtype=wide, device=self.device)
+
+    def pieces(self, vector: Tensor) -> list[Tensor]:
+        """Views of ``(dim,)`` shaped as the parameters."""
+        sizes = [p.numel() for p in self.parameters.values()]
+        parts = zip(vector.split(sizes), self.parameters.values(), strict=True)
+        return [part.view(parameter.shape) for part, parameter in parts]
+
+    def context(self) -> AbstractContextManager[None]:
+        """The settings under which linearisations are built and applied."""
+        return curvature_context(self.model, self.allow_tf32)
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
         return self.matmul(vectors)
 
-    def dense(self, block: int = 64) -> Tensor:
+    def dense(self) -> Tensor:
         """The matrix ``(dim, dim)`` itself, symmetrised; for small dimensions.
 
         Examples
@@ -325,13 +334,33 @@ class CurvatureOperator:
         tensor([[1., 0.],
                 [0., 1.]])
         """
-        matrix = torch.empty(self.dim, self.dim, dtype=self.dtype, device=self.device)
-        for start in range(0, self.dim, block):
-            width = min(block, self.dim - start)
-            units = torch.zeros(self.dim, width, dtype=self.dtype, device=self.device)
-            units[start : start + width].fill_diagonal_(1.0)
-            matrix[:, start : start + width] = self.matmul(units)
-        return (matrix + matrix.T) / 2
+        return dense_matrix(self.matmul, self.dim, self.dtype, self.device)
+
+
+def dense_matrix(
+    matmul: Callable[[Tensor], Tensor], dim: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """The symmetric matrix ``(dim, dim)`` behind a product, from its columns.
+
+    Examples
+    --------
+    >>> dense_matrix(lambda x: 2 * x, 1, torch.float32, torch.device("cpu"))
+    tensor([[2.]])
+    """
+    matrix = torch.empty(dim, dim, dtype=dtype, device=device)
+    for start in range(0, dim, DENSE_BLOCK):
+        width = min(DENSE_BLOCK, dim - start)
+        units = torch.zeros(dim, width, dtype=dtype, device=device)
+        units[start : start + width].fill_diagonal_(1.0)
+        matrix[:, start : start + width] = matmul(units)
+    return (matrix + matrix.T) / 2
+
+
+def add_pieces(target: list[Tensor], pieces: Sequence[Tensor | None], share: float) -> None:
+    """Target += share * pieces; None stands for 0."""
+    for part, piece in zip(target, pieces, strict=True):
+        if piece is not None:
+            part.add_(piece, alpha=share)
 
 
 def _placed(

@@ -92,22 +92,3 @@ def last_entry_of_inverse(diagonal: Array, off_diagonal: Array) -> float:
     for entry, coupling in zip(diagonal[1:], off_diagonal, strict=True):
         pivot = float(entry) - float(coupling) ** 2 / pivot
     return 1.0 / pivot
-
-
-def averaged_gauss(alphas: Array, betas: Array) -> tuple[Array, Array]:
-    """Generalised averaged Gauss rule of 2m - 1 points from the same m products.
-
-    The tridiagonal matrix is continued by its own mirror image (Spalević 2007,
-    "On generalized averaged Gaussian formulas", Math. Comp. 76). Exact at least
-    up to degree 2m - 1; its nodes may leave the spectrum's hull.
-
-    Examples
-    --------
-    >>> nodes, weights = averaged_gauss(np.array([1.0, 1.0]), np.array([1.0, 1.0]))
-    >>> len(nodes), float(weights.sum().round(12))
-    (3, 1.0)
-    """
-    head = len(alphas) - 1
-    diagonal = np.concatenate([alphas, alphas[:head][::-1]])
-    off_diagonal = np.concatenate([betas[: head + 1], betas[: head - 1][::-1] if head > 1 else []])
-    return tridiagonal_rule(diagonal, off_diagonal[: len(diagonal) - 1])

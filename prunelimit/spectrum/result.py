@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from scipy.special import ndtri
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.spectrum.quadrature import Array, averaged_gauss, gauss, gauss_radau
+from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
+from prunelimit.spectrum.quadrature import Array
 
 POLICIES = {"ggn": "ggn", "abs": "hessian", "clip": "hessian"}
 """Policy to the curvature it needs. "ggn": the positive semi-definite Gauss-Newton matrix;
@@ -20,30 +21,11 @@ POLICIES = {"ggn": "ggn", "abs": "hessian", "clip": "hessian"}
 
 
 @dataclass(frozen=True)
-class ProbeRun:
-    """The tridiagonal matrix of one random probe.
-
-    Attributes
-    ----------
-    alphas, betas
-        ``(steps,)`` each; the last beta couples to the next vector, 0 if exhausted.
-    """
-
-    alphas: tuple[float, ...]
-    betas: tuple[float, ...]
-
-    @property
-    def steps(self) -> int:
-        """Products of this run."""
-        return len(self.alphas)
-
-
-@dataclass(frozen=True)
 class Spectrum:
     """The spectrum of a curvature matrix as far as it is known.
 
-    Either all eigenvalues (`eigenvalues` is set), or Lanczos runs from random
-    Rademacher probes.
+    Either all eigenvalues (`eigenvalues` is set), or the quadrature rules of a
+    Krylov space grown from random Rademacher probes.
 
     Attributes
     ----------
@@ -51,12 +33,18 @@ class Spectrum:
         Dimension D.
     policy
         "ggn", "abs" or "clip" (see `POLICIES`).
-    runs
-        One `ProbeRun` a probe.
     eigenvalues
         All D signed eigenvalues, ascending, or None.
+    gauss
+        Ritz values, signed, with their weights in dimensions.
+    outer
+        For "ggn" the Gauss-Radau rule, which bounds from the other side.
+    folded
+        For "abs" and "clip" the rule of their bracket.
+    probes
+        Number of random probes p.
     products
-        Matrix-vector products with the full data that were spent.
+        Matrix-vector products with the full data that the rules rest on.
     rounding
         Relative accuracy of a product; eigenvalues are known to about this
         times the largest.
@@ -64,27 +52,35 @@ class Spectrum:
         Of the data: number N, outputs per example C, mean loss.
     confidence
         Two-sided, for the error of the probes; 0 leaves the quadrature's bracket alone.
+    notes
+        Warnings, in words.
     """
 
     dim: int
     policy: str
-    runs: tuple[ProbeRun, ...] = ()
     eigenvalues: tuple[float, ...] | None = None
+    gauss: Rule | None = None
+    outer: Rule | None = None
+    folded: FoldedRule | None = None
+    probes: int = 0
     products: float = 0.0
     rounding: float = 1e-7
     examples: int | None = None
     outputs: int | None = None
     loss: float | None = None
     confidence: float = 0.99
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
             raise PruneLimitError(
                 f"policy={self.policy!r} is unknown; choose one of {', '.join(POLICIES)}"
             )
-        if self.eigenvalues is None and not self.runs:
-            raise PruneLimitError("a spectrum needs eigenvalues or at least one Lanczos run")
+        other = self.outer if self.policy == "ggn" else self.folded
+        if self.eigenvalues is None and (self.gauss is None or other is None or self.probes < 1):
+            raise PruneLimitError(
+                "a spectrum needs all eigenvalues, or the quadrature rules of at least one probe"
+            )
 
     @property
     def exact(self) -> bool:
@@ -92,21 +88,21 @@ class Spectrum:
         return self.eigenvalues is not None
 
     @property
-    def rank_cap(self) -> int | None:
-        """Largest rank the data allow a Gauss-Newton matrix, N C (None if unknown)."""
+    def rank_cap(self) -> int:
+        """Largest rank that the data allow a Gauss-Newton matrix, N C; D where unknown."""
         if self.policy != "ggn" or self.examples is None or self.outputs is None:
-            return None
+            return self.dim
         return min(self.dim, self.examples * self.outputs)
 
     # ------------------------------------------------------------- functionals
     def effective_dimension(self, ridge: float) -> Interval:
         """N_eff(ridge) = Tr A (A + ridge I)^-1 for the policy's matrix A, with its bracket.
 
-        For "ggn" the ends are Gauss and Gauss-Radau quadrature of
-        ridge/(lambda + ridge), a lower and an upper bound by theorem (Golub and
-        Meurant 2010, section 6.3), widened by the probes' error: a Rademacher
-        probe's variance is at most 2 |f(A) - c I|_F^2 for every c, that is
-        2 D Var f(lambda) over the spectrum, estimated by the quadrature itself.
+        The ends bound the quadratic forms of the probes by theorem (see
+        `prunelimit.spectrum.bracket`; exact), widened by the probes' error: a
+        Rademacher probe's variance is at most 2 |f(A) - c I|_F^2 for every c,
+        that is 2 D Var f(lambda) over the spectrum, estimated by the quadrature
+        itself (asymptotic in D: normal quantiles).
 
         Parameters
         ----------
@@ -132,17 +128,15 @@ class Spectrum:
             raise PruneLimitError(f"ridge={ridge} must be a positive, finite curvature")
         if self.eigenvalues is not None:
             return self._exact_effective_dimension(ridge)
-        lower, value, upper, spread = self._flat_fraction(ridge)
-        margin = self._quantile() * math.sqrt(2.0 * spread / (self.dim * len(self.runs)))
-        cap = self.dim if self.rank_cap is None else self.rank_cap
-
-        def kept(flat: float) -> float:
-            return min(max(self.dim * (1.0 - flat), 0.0), cap)
-
-        rounding = 1e-12 + 8.0 * self.rounding * (1.0 - value)
-        most_flat = _score_end(upper, margin) + rounding
-        most_kept = _score_end(1.0 - lower, margin) + rounding
-        return Interval(kept(most_flat), kept(value), kept(1.0 - most_kept))
+        lower, upper = self._bracket(ridge)
+        below, above = self._probe_error(ridge, lower, upper)
+        value = (lower + upper) / 2
+        rounding = 1e-12 * self.dim + 8.0 * self.rounding * value
+        return Interval(
+            max(0.0, lower - below - rounding),
+            min(max(value, 0.0), self.rank_cap),
+            min(upper + above + rounding, self.rank_cap),
+        )
 
     def _exact_effective_dimension(self, ridge: float) -> Interval:
         values = self._apply_policy(np.asarray(self.eigenvalues))
@@ -150,64 +144,50 @@ class Spectrum:
         noise = self.rounding * float(np.abs(values).max(initial=0.0))
         error = float(np.sum(1.0 - terms) * min(1.0, noise / ridge))
         total = float(terms.sum())
-        return Interval(max(0.0, total - error), total, min(float(self.dim), total + error))
+        return Interval(max(0.0, total - error), total, min(float(self.rank_cap), total + error))
 
-    def _flat_fraction(self, ridge: float) -> tuple[float, float, float, float]:
-        """Mean over the probes of lower, value, upper and variance of ridge/(lambda + ridge)."""
-        rows = [self._bracket_run(index, ridge) for index in range(len(self.runs))]
-        lower, value, upper, spread = np.mean(rows, axis=0)
-        return float(lower), float(value), float(upper), float(spread)
-
-    def _bracket_run(self, index: int, ridge: float) -> tuple[float, float, float, float]:
-        def integral(rule: tuple[Array, Array], power: int = 1) -> float:
-            return float(rule[1] @ self._resolvent(rule[0], ridge) ** power)
-
-        rules = self._rules(index)
-        ends = [min(1.0, max(0.0, integral(rule))) for rule in rules]
-        lower, upper = min(ends), max(ends)
+    def _bracket(self, ridge: float) -> tuple[float, float]:
+        """Bounds of the probes' quadratic forms, in dimensions."""
         if self.policy == "ggn":
-            lower, upper = (
-                ends[0],
-                max(ends[0], ends[1]) if self._pole_is_clear(rules, ridge) else 1.0,
-            )
-        value = (lower + upper) / 2
-        spread = max(integral(rules[0], 2) - integral(rules[0]) ** 2, 0.0) + (upper - lower) / 2
-        return lower, value, upper, spread
+            assert self.gauss is not None and self.outer is not None
+            # A Ritz value below 0 is rounding; if that hides the ridge, nothing is known below.
+            hidden = min(self.outer.nodes) < -0.5 * ridge
+            lower = 0.0 if hidden else _kept(self.outer, ridge)
+            upper = _kept(self._lifted(self.gauss), ridge)
+        else:
+            assert self.folded is not None
+            bracket = absolute_bracket if self.policy == "abs" else clipped_bracket
+            lower, upper = bracket(self.folded, ridge)
+        lower, upper = max(lower, 0.0), min(upper, float(self.dim))
+        return min(lower, upper), upper
 
-    def _pole_is_clear(self, rules: list[tuple[Array, Array]], ridge: float) -> bool:
-        return float(rules[1][0][0]) > -0.5 * ridge
+    def _probe_error(self, ridge: float, lower: float, upper: float) -> tuple[float, float]:
+        """Margins below and above, in dimensions, for the part that comes from probes."""
+        if self.confidence <= 0:
+            return 0.0, 0.0
+        assert self.gauss is not None
+        nodes, random = (
+            self._apply_policy(np.asarray(self.gauss.nodes)),
+            np.array(self.gauss.random),
+        )
+        drawn = float(random.sum())
+        if drawn <= 0:
+            return 0.0, 0.0
+        terms = nodes / (nodes + ridge)
+        kept = float(random @ terms) / drawn
+        variance = float(random @ (terms - kept) ** 2) / drawn + (upper - lower) / (2 * drawn)
+        quantile = float(ndtri(0.5 + self.confidence / 2))
+        margin = quantile * math.sqrt(2.0 * variance / (drawn * self.probes))
+        above = _score_end(kept, margin) - kept
+        below = _score_end(1.0 - kept, margin) - (1.0 - kept)
+        return drawn * below, drawn * above
 
-    def _rules(self, index: int) -> list[tuple[Array, Array]]:
-        """Gauss first, then the rules that end the bracket on the other side."""
-        cache: dict[int, list[tuple[Array, Array]]] = self.__dict__.setdefault("_rule_cache", {})
-        if index not in cache:
-            run = self.runs[index]
-            alphas, betas = np.asarray(run.alphas), np.asarray(run.betas)
-            first = gauss(alphas, betas)
-            rules = [first, first]
-            if betas[-1] > 0:
-                scale = self.rounding * float(np.abs(first[0]).max())
-                node = min(-scale, float(first[0][0]) - scale)
-                if self.policy == "ggn":
-                    rules = [first, gauss_radau(alphas, betas, node)]
-                else:
-                    rules = [first, averaged_gauss(alphas, betas)]
-            cache[index] = rules
-        return cache[index]
+    @staticmethod
+    def _lifted(rule: Rule) -> Rule:
+        return replace(rule, nodes=tuple(max(node, 0.0) for node in rule.nodes))
 
     def _apply_policy(self, values: Array) -> Array:
         return np.abs(values) if self.policy == "abs" else np.maximum(values, 0.0)
-
-    def _resolvent(self, values: Array, ridge: float) -> Array:
-        """f(lambda) = ridge/(lambda + ridge) of the policy; analytic near 0 for "ggn"."""
-        if self.policy == "ggn":
-            values = np.maximum(values, -0.5 * ridge)
-        else:
-            values = self._apply_policy(values)
-        return ridge / (values + ridge)
-
-    def _quantile(self) -> float:
-        return float(ndtri(0.5 + self.confidence / 2)) if self.confidence > 0 else 0.0
 
     def trace(self, signed: bool = False) -> Estimate:
         """Trace of the policy's matrix, or with `signed` of the curvature matrix itself.
@@ -220,15 +200,18 @@ class Spectrum:
         if self.eigenvalues is not None:
             values = np.asarray(self.eigenvalues)
             return Estimate(float((values if signed else self._apply_policy(values)).sum()), 0.0)
-        nodes, weights = self.density(signed)
-        mean = float(weights @ nodes) / self.dim
-        variance = float(weights @ (nodes - mean) ** 2) / self.dim
-        return Estimate(self.dim * mean, math.sqrt(2.0 * self.dim * variance / len(self.runs)))
+        assert self.gauss is not None
+        nodes = np.asarray(self.gauss.nodes)
+        nodes = nodes if signed else self._apply_policy(nodes)
+        random = np.array(self.gauss.random)
+        drawn = float(random.sum())
+        mean = float(random @ nodes) / drawn if drawn > 0 else 0.0
+        variance = float(random @ (nodes - mean) ** 2)
+        value = float(np.asarray(self.gauss.weights) @ nodes)
+        return Estimate(value, math.sqrt(2.0 * variance / self.probes))
 
     def density(self, signed: bool = False) -> tuple[Array, Array]:
-        """Nodes (curvatures) and weights (numbers of dimensions, summing to D).
-
-        With Lanczos runs these are the Ritz values of all probes, unsmeared.
+        """Nodes (curvatures) and weights (numbers of dimensions, summing to D), unsmeared.
 
         Examples
         --------
@@ -239,9 +222,8 @@ class Spectrum:
         if self.eigenvalues is not None:
             nodes, weights = np.asarray(self.eigenvalues), np.ones(self.dim)
         else:
-            rules = [self._rules(index)[0] for index in range(len(self.runs))]
-            nodes = np.concatenate([rule[0] for rule in rules])
-            weights = np.concatenate([rule[1] for rule in rules]) * (self.dim / len(rules))
+            assert self.gauss is not None
+            nodes, weights = np.array(self.gauss.nodes), np.array(self.gauss.weights)
         if not signed:
             nodes = self._apply_policy(nodes)
         order = np.argsort(nodes, kind="stable")
@@ -268,7 +250,9 @@ class Spectrum:
         >>> Spectrum(dim=1, policy="abs", eigenvalues=(2.0,)).to_dict()["eigenvalues"]
         [2.0]
         """
-        return _plain(asdict(self))
+        plain = _plain(asdict(self))
+        assert isinstance(plain, dict)
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Spectrum:
@@ -293,13 +277,19 @@ class Spectrum:
                 f"{sorted(missing)}; give what Spectrum.to_dict returned"
             )
         values = dict(data)
-        values["runs"] = tuple(
-            ProbeRun(tuple(run["alphas"]), tuple(run["betas"])) for run in data.get("runs", ())
-        )
-        if values.get("eigenvalues") is not None:
-            values["eigenvalues"] = tuple(values["eigenvalues"])
+        for name, kind in (("gauss", Rule), ("outer", Rule), ("folded", FoldedRule)):
+            if data.get(name) is not None:
+                values[name] = kind(**{key: tuple(entry) for key, entry in data[name].items()})
+        if data.get("eigenvalues") is not None:
+            values["eigenvalues"] = tuple(data["eigenvalues"])
         values["notes"] = tuple(data.get("notes", ()))
         return cls(**values)
+
+
+def _kept(rule: Rule, ridge: float) -> float:
+    """Sum of weight lambda/(lambda + ridge) over a rule."""
+    nodes = np.asarray(rule.nodes)
+    return float(np.asarray(rule.weights) @ (nodes / (nodes + ridge)))
 
 
 def _score_end(share: float, margin: float) -> float:

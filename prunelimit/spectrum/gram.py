@@ -1,0 +1,104 @@
+"""The Gauss-Newton matrix seen from the examples: N C by N C instead of D by D.
+
+With H_out = S S^T for every example, the Gauss-Newton matrix is A^T A with
+A = S^T J / sqrt(N), one row an output of an example. A A^T has the same
+eigenvalues but for zeros (exact), so that where N C < D its Krylov vectors are
+shorter, and its probes waste no randomness on directions that no example sees.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.spectrum.linearise import GaussNewtonChunk
+from prunelimit.spectrum.operator import CurvatureOperator, add_pieces, dense_matrix
+
+
+class GramOperator:
+    """A A^T of a Gauss-Newton operator A^T A; see the module's text.
+
+    Parameters
+    ----------
+    operator
+        Of kind "ggn".
+
+    Attributes
+    ----------
+    dim
+        Number of examples times outputs, N C.
+
+    Raises
+    ------
+    PruneLimitError
+        If the operator is no Gauss-Newton matrix, or the loss is not convex in the outputs.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(3, 1, bias=False)
+    >>> data = [(torch.tensor([[1.0, 0.0, 0.0], [0.0, 3.0, 0.0]]), torch.zeros(2, 1))]
+    >>> operator = CurvatureOperator(model, torch.nn.functional.mse_loss, data)
+    >>> GramOperator(operator).matmul(torch.eye(2)).round(decimals=5)
+    tensor([[1., 0.],
+            [0., 9.]])
+    """
+
+    def __init__(self, operator: CurvatureOperator) -> None:
+        if operator.kind != "ggn":
+            raise PruneLimitError(
+                f"the {operator.kind} has no Gram form; use CurvatureOperator(..., kind='ggn')"
+            )
+        self.operator = operator
+        self.dim = operator.examples * operator.outputs
+        self.device, self.dtype = operator.device, operator.dtype
+        self.products = 0.0
+        self._roots: list[Tensor] = []
+        with operator.context():
+            for chunk, share in operator.linearised():
+                assert isinstance(chunk, GaussNewtonChunk)
+                self._roots.append(chunk.root() * share**0.5)
+
+    def matmul(self, vectors: Tensor) -> Tensor:
+        """A A^T times a vector ``(dim,)`` or the columns of a block ``(dim, block)``."""
+        columns = vectors.detach().reshape(self.dim, -1).to(self.device, self.dtype)
+        total = self._pull(columns)
+        images = self._push(total.to(self.dtype))
+        self.products += columns.shape[1]
+        if not bool(torch.isfinite(images).all()):
+            raise PruneLimitError(
+                "a curvature product is not finite; look for a diverged training, or use a model "
+                "in float64"
+            )
+        return images.reshape(vectors.shape).to(vectors.device, vectors.dtype)
+
+    def dense(self) -> Tensor:
+        """The matrix ``(dim, dim)`` itself."""
+        return dense_matrix(self.matmul, self.dim, self.dtype, self.device)
+
+    def _pull(self, columns: Tensor) -> Tensor:
+        """A^T times the columns, as rows ``(block, D)``."""
+        total = self.operator.zeros(columns.shape[1])
+        sums = [self.operator.pieces(row) for row in total]
+        start = 0
+        with self.operator.context():
+            for (chunk, _), root in zip(self.operator.linearised(), self._roots, strict=True):
+                assert isinstance(chunk, GaussNewtonChunk)
+                stop = start + root.shape[0] * root.shape[1]
+                for column, target in zip(columns[start:stop].T, sums, strict=True):
+                    bent = torch.einsum("nck,nk->nc", root, column.reshape(root.shape[:2]))
+                    add_pieces(target, chunk.pull(bent.view_as(chunk.outputs)), 1.0)
+                start = stop
+        return total
+
+    def _push(self, rows: Tensor) -> Tensor:
+        """A times the rows, as columns ``(dim, block)``."""
+        vectors = [self.operator.pieces(row) for row in rows]
+        parts = []
+        with self.operator.context():
+            for (chunk, _), root in zip(self.operator.linearised(), self._roots, strict=True):
+                assert isinstance(chunk, GaussNewtonChunk)
+                pushed = [chunk.push(vector).reshape(root.shape[:2]) for vector in vectors]
+                stacked = torch.stack(pushed, dim=-1)
+                parts.append(torch.einsum("nck,ncb->nkb", root, stacked).flatten(0, 1))
+        return torch.cat(parts)

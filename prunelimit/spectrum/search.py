@@ -1,0 +1,163 @@
+"""When to go deeper, when to add a probe, and when to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunelimit.estimates import Interval
+from prunelimit.progress import Reporter
+from prunelimit.spectrum.checkpoint import Checkpoint
+from prunelimit.spectrum.krylov import KrylovSpace
+from prunelimit.spectrum.result import Spectrum
+
+Target = Callable[[Spectrum], Interval]
+"""What is wanted of a spectrum, as a fraction: a sparsity, or kept weights over D."""
+
+FIRST_LOOK = 8
+"""Products before the first look at the bracket."""
+
+PROBE_SHARE = 0.6
+"""Part of the tolerance that the probes' error may take; the quadrature has the rest."""
+
+BLOCK = 16
+"""Vectors multiplied at once."""
+
+DENSE_LIMIT = 20_000
+"""Largest dimension at which a search may give up in favour of the matrix itself."""
+
+
+class Multipliable(Protocol):
+    """A symmetric matrix known by its products."""
+
+    dim: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def matmul(self, vectors: Tensor) -> Tensor:
+        """The matrix times ``(dim,)`` or ``(dim, block)``."""
+
+
+def rademacher(dim: int, seed: int, index: int) -> Tensor:
+    """Probe number `index`: ``(dim,)`` random signs, the same on every device.
+
+    Examples
+    --------
+    >>> rademacher(4, seed=0, index=0).abs()
+    tensor([1., 1., 1., 1.])
+    """
+    state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    signs = torch.randint(0, 2, (dim,), generator=generator, dtype=torch.int8)
+    return signs.float().mul_(2).sub_(1)
+
+
+def half_width(interval: Interval) -> float:
+    """The larger distance of an end from the value.
+
+    Examples
+    --------
+    >>> half_width(Interval(lower=0.0, value=1.0, upper=3.0))
+    2.0
+    """
+    return max(interval.upper - interval.value, interval.value - interval.lower)
+
+
+class Search:
+    """A Krylov space that grows until the target is bracketed.
+
+    Every decision depends on the space alone, so that a run resumed from a
+    checkpoint takes the same ones.
+    """
+
+    def __init__(
+        self,
+        matrix: Multipliable,
+        space: KrylovSpace,
+        assemble: Callable[[KrylovSpace], Spectrum],
+        *,
+        seed: int,
+        max_products: int,
+        checkpoint: Checkpoint | None = None,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.matrix = matrix
+        self.space = space
+        self.assemble = assemble
+        self.seed = seed
+        self.max_products = max_products
+        self.checkpoint = checkpoint
+        self.identity = dict(identity or {})
+        self.next_look = FIRST_LOOK
+
+    def run(self, target: Target, tolerance: float, bar: Reporter) -> Spectrum | None:
+        """Grow until the answer is sure; None if building the matrix would cost less."""
+        self._resume(bar)
+        while True:
+            done = self.space.products >= self.max_products
+            if done or self.space.exhausted or self.space.products >= self.next_look:
+                spectrum = self.assemble(self.space)
+                wanted = target(spectrum)
+                bar.update(0.0, remark=f"{wanted.lower:.4f} to {wanted.upper:.4f}")
+                if done or half_width(wanted) <= tolerance:
+                    self._save(force=True)
+                    return spectrum
+                if not self._plan(spectrum, target, tolerance, wanted):
+                    return None
+            self._grow(bar)
+
+    def _resume(self, bar: Reporter) -> None:
+        stored = None
+        if self.checkpoint is not None:
+            stored = self.checkpoint.load(self.space, self.identity)
+        if stored is None:
+            self._add_probes(1)
+        else:
+            self.next_look = int(stored["next_look"])
+            bar.update(self.space.products)
+
+    def _save(self, force: bool = False) -> None:
+        if self.checkpoint is not None:
+            extra = {"next_look": self.next_look}
+            self.checkpoint.save(self.space, self.identity, extra, force)
+
+    def _grow(self, bar: Reporter) -> None:
+        before = self.space.products
+        room = max(1, self.max_products - before)
+        self.space.grow(self.matrix.matmul, min(BLOCK, self.space.pending, room))
+        bar.update(self.space.products - before)
+        self._save()
+
+    def _add_probes(self, count: int) -> None:
+        for _ in range(count):
+            index = len(self.space.starts)
+            self.space.add_start(rademacher(self.matrix.dim, self.seed, index))
+
+    def _plan(self, spectrum: Spectrum, target: Target, tolerance: float, wanted: Interval) -> bool:
+        """More probes, or more depth until the next look; False if the matrix itself is cheaper."""
+        products, probes = self.space.products, len(self.space.starts)
+        quadrature = half_width(target(replace(spectrum, confidence=0.0)))
+        sampling = max(half_width(wanted) - quadrature, 0.0)
+        needed = math.ceil(spectrum.probes * (sampling / (PROBE_SHARE * tolerance)) ** 2)
+        if self._matrix_is_cheaper(needed, quadrature > tolerance):
+            return False
+        if spectrum.probes < probes and not self.space.exhausted:
+            self.next_look = products + self.space.pending
+        elif needed > probes and (self.space.exhausted or quadrature < 2 * sampling):
+            self._add_probes(min(needed - probes, max(3, 2 * probes)))
+            self.next_look = products + 2 * self.space.pending
+        else:
+            self.next_look = products + max(self.space.pending, products // 8, 4)
+        return True
+
+    def _matrix_is_cheaper(self, probes_needed: int, deeper: bool) -> bool:
+        """Whether the products expected exceed the dimension, of a matrix that can be built."""
+        probes, products = len(self.space.starts), self.space.products
+        expected = products * max(probes_needed / probes, 1.0) * (1.5 if deeper else 1.0)
+        return self.matrix.dim <= DENSE_LIMIT and min(expected, self.max_products) > self.matrix.dim
