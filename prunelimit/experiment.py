@@ -74,8 +74,8 @@ class ExperimentConfig:
     loss_points: int = 200
     accuracy_points: int = 1000
     resolution: float = 0.005
-    refit_measurements: int = 9
-    refit_iterations: int = 60
+    refit_measurements: int = 8
+    refit_iterations: int = 40
     finetune_measurements: int = 9
     finetuning: FineTuning | None = None
     accuracy_tolerance: float = 0.005
@@ -326,6 +326,7 @@ def _refit(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
         report.epsilon,
         min(start, 0.98),
         _SPARSEST,
+        guess=float(report.sharp.sparsity),
         resolution=run.config.resolution,
         max_measurements=run.config.refit_measurements,
     )
@@ -368,6 +369,7 @@ def _finetune(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
         report.epsilon,
         min(start, 0.98),
         _SPARSEST,
+        guess=float(report.paper.sparsity),
         resolution=run.config.resolution,
         max_measurements=run.config.finetune_measurements,
     )

@@ -39,14 +39,15 @@ def find_crossing(
     lower: float,
     upper: float,
     *,
+    guess: float | None = None,
     resolution: float = 0.005,
     max_measurements: int = 12,
 ) -> Crossing:
-    """Bisect for the sparsity at which `measure` first exceeds `level`.
+    """Bracket and bisect the sparsity at which `measure` first exceeds `level`.
 
-    The bisection runs in log(1 - sparsity), since near 1 it is the share kept
-    that matters. With a curve that is not monotone the answer is one crossing
-    between the ends, and `points` shows the rest.
+    Steps and bisection are in log(1 - sparsity), since near 1 it is the share
+    kept that matters. With a curve that is not monotone the answer is one
+    crossing between the ends, and `points` shows the rest.
 
     Parameters
     ----------
@@ -56,6 +57,9 @@ def find_crossing(
         The largest value that passes.
     lower, upper
         Ends of the search, 0 <= lower < upper < 1.
+    guess
+        Where to begin: from here the share kept is multiplied or divided by
+        1.5 until the crossing is enclosed. Without it the ends are measured.
     resolution
         Stop when the bracket is this narrow.
     max_measurements
@@ -64,7 +68,7 @@ def find_crossing(
     Returns
     -------
     Crossing
-        If even `lower` fails, all three numbers are `lower` with `points`
+        If even `lower` fails, all three numbers are `lower`, with `points`
         telling so; if even `upper` passes, all three are `upper`.
 
     Raises
@@ -80,19 +84,58 @@ def find_crossing(
     """
     if not 0 <= lower < upper < 1:
         raise PruneLimitError(f"need 0 <= lower < upper < 1, got lower={lower!r}, upper={upper!r}")
-    points = {lower: measure(lower)}
-    if points[lower] > level:
-        return Crossing(lower, lower, lower, tuple(points.items()))
-    points[upper] = measure(upper)
-    if points[upper] <= level:
-        return Crossing(upper, upper, upper, tuple(points.items()))
-    while upper - lower > resolution and len(points) < max_measurements:
-        middle = 1.0 - math.sqrt((1.0 - lower) * (1.0 - upper))
-        points[middle] = measure(middle)
-        if points[middle] <= level:
-            lower = middle
-        else:
-            upper = middle
-    share = (level - points[lower]) / (points[upper] - points[lower])
-    value = lower + share * (upper - lower) if math.isfinite(share) else lower
-    return Crossing(lower, value, upper, tuple(sorted(points.items())))
+    search = _Search(measure, level, max_measurements)
+    search.enclose(lower, upper, guess)
+    if search.passing is None:
+        return search.at(lower)
+    if search.failing is None:
+        return search.at(upper)
+    return search.bisect(resolution)
+
+
+class _Search:
+    """The measurements so far, the last sparsity that passes and the first that fails."""
+
+    def __init__(self, measure: Callable[[float], float], level: float, most: int) -> None:
+        self.measure, self.level, self.most = measure, level, most
+        self.points: dict[float, float] = {}
+        self.passing: float | None = None
+        self.failing: float | None = None
+
+    def passes(self, sparsity: float) -> bool:
+        if sparsity not in self.points:
+            self.points[sparsity] = self.measure(sparsity)
+        if self.points[sparsity] <= self.level:
+            self.passing = sparsity
+            return True
+        self.failing = sparsity
+        return False
+
+    def enclose(self, lower: float, upper: float, guess: float | None) -> None:
+        if guess is None:
+            if self.passes(lower):
+                self.passes(upper)
+            return
+        sparsity = min(max(guess, lower), upper)
+        up = self.passes(sparsity)
+        while sparsity != (upper if up else lower) and None in (self.passing, self.failing):
+            share = (1 - sparsity) / 1.5 if up else (1 - sparsity) * 1.5
+            sparsity = min(max(1 - share, lower), upper)
+            self.passes(sparsity)
+
+    def at(self, end: float) -> Crossing:
+        return Crossing(end, end, end, tuple(sorted(self.points.items())))
+
+    def bisect(self, resolution: float) -> Crossing:
+        assert self.passing is not None and self.failing is not None
+        while self.failing - self.passing > resolution and len(self.points) < self.most:
+            self.passes(1.0 - math.sqrt((1.0 - self.passing) * (1.0 - self.failing)))
+        low, high = self.points[self.passing], self.points[self.failing]
+        share = (self.level - low) / (high - low)
+        value = self.passing + share * (self.failing - self.passing)
+        return Crossing(
+            lower=self.passing,
+            value=value if math.isfinite(share) else self.passing,
+            upper=self.failing,
+            points=tuple(sorted(self.points.items())),
+        )
