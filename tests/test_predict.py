@@ -1,0 +1,272 @@
+"""predict_limit against a dense matrix computed apart, and every bad input with its message."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, hessian, jacrev
+
+import prunelimit as pl
+from prunelimit.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.pruning import magnitude_order
+
+cross_entropy = nn.functional.cross_entropy
+
+
+def trained(
+    activation: type[nn.Module], l1: float, seed: int, widths: tuple[int, ...] = (6, 12, 8, 3)
+) -> tuple[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]]:
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(230, widths[0], generator=generator)
+    targets = (inputs[:, :3] + 0.5 * torch.randn(230, 3, generator=generator)).argmax(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layers: list[nn.Module] = []
+        for a, b in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(a, b), activation()]
+        model = nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(150):
+        loss = cross_entropy(model(inputs), targets)
+        loss = loss + l1 * sum(p.abs().sum() for p in model.parameters())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    batches = [(inputs[i : i + 50], targets[i : i + 50]) for i in range(0, 230, 50)]
+    return model.eval(), batches
+
+
+def dense_curvature(model: nn.Module, batches: list, kind: str) -> torch.Tensor:
+    """Written with torch.func, sharing nothing with the package's operators."""
+    model = nn.Sequential(*model).double()
+    inputs = torch.cat([x for x, _ in batches]).double()
+    targets = torch.cat([y for _, y in batches])
+    parameters = {n: p.detach() for n, p in prunable_parameters(model).items()}
+    start = flatten(parameters.values())
+
+    def outputs(vector: torch.Tensor) -> torch.Tensor:
+        return functional_call(model, unflatten(vector, parameters), (inputs,))
+
+    if kind == "hessian":
+        matrix = hessian(lambda v: cross_entropy(outputs(v), targets))(start)
+    else:
+        probabilities = outputs(start).softmax(1)
+        jacobian = jacrev(outputs)(start)
+        middle = (
+            torch.diag_embed(probabilities) - probabilities[:, :, None] * probabilities[:, None]
+        )
+        matrix = torch.einsum("nci,ncd,ndj->ij", jacobian, middle, jacobian) / len(inputs)
+    model.float()
+    return matrix.detach()
+
+
+def dense_limits(eigenvalues: np.ndarray, weights: np.ndarray, epsilon: float) -> dict[str, float]:
+    """Largest sparsities by scanning every integer k, from the theory's equations as written."""
+    dim = len(weights)
+    squares = np.sort(weights**2)
+    paper = sharp = 0
+    for k in range(1, dim):
+        ridge = 2 * epsilon / squares[: dim - k].sum()
+        if (eigenvalues / (eigenvalues + ridge)).sum() >= k:
+            paper = k
+        sharp_ridge = ridge * (dim - k) / k
+        if (eigenvalues / (eigenvalues + sharp_ridge)).sum() >= k:
+            sharp = k
+    return {"paper": 1 - paper / dim, "sharp": 1 - sharp / dim}
+
+
+@pytest.mark.parametrize("policy", ["ggn", "abs", "clip"])
+@pytest.mark.parametrize(
+    ("activation", "l1", "seed"), [(nn.Tanh, 0.0, 0), (nn.ReLU, 1e-3, 1), (nn.Tanh, 3e-3, 2)]
+)
+def test_agrees_with_a_dense_matrix(policy: str, activation: type, l1: float, seed: int) -> None:
+    model, batches = trained(activation, l1, seed)
+    report = pl.predict_limit(model, cross_entropy, batches, policy=policy)
+    matrix = dense_curvature(model, batches, "ggn" if policy == "ggn" else "hessian")
+    eigenvalues = torch.linalg.eigvalsh(matrix.detach()).numpy()
+    eigenvalues = np.abs(eigenvalues) if policy == "abs" else np.maximum(eigenvalues, 0)
+    weights = flatten(p.detach() for p in prunable_parameters(model).values()).double().numpy()
+    expected = dense_limits(eigenvalues, weights, report.epsilon)
+    for name, sparsity in expected.items():
+        found = getattr(report, name)
+        assert found.lower - 1 / report.dim <= sparsity <= found.upper + 1 / report.dim, name
+        assert abs(float(found.sparsity) - sparsity) < 0.01
+        assert found.lower <= found.sparsity <= found.upper
+    ridge = report.paper.ridge
+    exact = (eigenvalues / (eigenvalues + ridge)).sum()
+    bracket = report.spectrum.effective_dimension(ridge)
+    assert bracket.lower - 1e-6 <= exact <= bracket.upper + 1e-6
+
+
+@pytest.mark.parametrize("policy", ["ggn", "clip"])
+def test_one_shot_is_the_quadratic_form_of_the_magnitude_mask(policy: str) -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 4)
+    report = pl.predict_limit(model, cross_entropy, batches, policy=policy)
+    matrix = dense_curvature(model, batches, "ggn" if policy == "ggn" else "hessian")
+    weights = flatten(p.detach() for p in prunable_parameters(model).values()).double()
+    order = magnitude_order(model)
+
+    def rise(removed: int) -> float:
+        moved = torch.zeros_like(weights)
+        moved[order[:removed]] = weights[order[:removed]]
+        return 0.5 * float(moved @ matrix @ moved)
+
+    removed = round(report.one_shot.sparsity * report.dim)
+    assert rise(removed) <= report.epsilon
+    assert rise(round(report.one_shot.upper * report.dim)) > report.epsilon
+    sparsities, rises = report.one_shot_curve
+    for sparsity, value in zip(sparsities, rises, strict=True):
+        assert value == pytest.approx(rise(round(sparsity * report.dim)), rel=1e-6, abs=1e-12)
+
+
+def test_the_iterated_path_agrees_with_the_dense_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 5, widths=(6, 40, 30, 3))
+    exact = pl.predict_limit(model, cross_entropy, batches)
+    assert exact.spectrum.exact
+    monkeypatch.setattr("prunelimit.predict.DENSE_DIM", 10)
+    monkeypatch.setattr("prunelimit.spectrum.engine.DENSE_DIM", 10)
+    iterated = pl.predict_limit(model, cross_entropy, batches, tolerance=0.03)
+    assert not iterated.spectrum.exact
+    for name in ("paper", "sharp"):
+        found, truth = getattr(iterated, name), float(getattr(exact, name).sparsity)
+        assert found.lower <= truth <= found.upper
+        assert found.upper - found.lower <= 0.07
+
+
+def test_epsilon_is_the_deviation_of_full_minibatches_and_says_so() -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 0)
+    report = pl.predict_limit(model, cross_entropy, batches)
+    with torch.no_grad():
+        losses = [float(cross_entropy(model(x), y)) for x, y in batches if len(x) == 50]
+    assert report.epsilon == pytest.approx(np.std(losses, ddof=1), rel=1e-5)
+    assert "50" in report.epsilon_source
+    with torch.no_grad():
+        x, y = (torch.cat(part) for part in zip(*batches, strict=True))
+        whole = float(cross_entropy(model(x), y))
+    assert report.loss.mean == pytest.approx(whole, rel=1e-5)
+
+
+def test_more_loss_allowed_is_never_less_sparse() -> None:
+    model, batches = trained(nn.ReLU, 1e-3, 3)
+    reports = [pl.predict_limit(model, cross_entropy, batches, e) for e in (0.001, 0.01, 0.1, 1.0)]
+    for name in ("paper", "sharp", "one_shot"):
+        values = [float(getattr(report, name).sparsity) for report in reports]
+        assert values == sorted(values), name
+    for report in reports:
+        assert report.sharpness_bound <= report.paper.sparsity + 1e-9
+
+
+def test_report_survives_json_and_both_spellings_of_the_ends_work(tmp_path) -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 0)
+    report = pl.predict_limit(model, cross_entropy, batches)
+    path = tmp_path / "report.json"
+    text = report.to_json(path)
+    assert json.loads(text) == json.loads(path.read_text())
+    for again in (pl.PruningLimit.from_json(path), pl.PruningLimit.from_json(text)):
+        assert again.summary() == report.summary()
+        assert again.spectrum == report.spectrum
+        assert again.distance(report.paper.kept) == pytest.approx(report.paper.distance, rel=1e-3)
+    assert report.paper.sparsity.lower == report.paper.lower
+    assert report.paper.sparsity.upper == report.paper.upper
+    assert "paper's limit" in str(report) and "<table>" in report._repr_html_()
+    assert report.plot().axes[0].get_xlabel()
+
+
+def test_the_model_its_mode_and_its_gradients_are_left_alone() -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 0)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.zero_grad()
+    pl.predict_limit(model, cross_entropy, batches)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert all(p.grad is None for p in model.parameters()) and not model.training
+
+
+def test_a_random_state_is_neither_read_nor_changed() -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 0)
+    torch.manual_seed(11)
+    expected = torch.rand(1)
+    torch.manual_seed(11)
+    one = pl.predict_limit(model, cross_entropy, batches, seed=3)
+    assert torch.equal(torch.rand(1), expected)
+    two = pl.predict_limit(model, cross_entropy, batches, seed=3)
+    assert one.paper == two.paper
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.fixture(scope="module")
+def case() -> tuple[nn.Module, list]:
+    return trained(nn.Tanh, 1e-3, 0)
+
+
+def test_empty_loader(case) -> None:
+    with pytest.raises(pl.PruneLimitError, match="loader is empty"):
+        pl.predict_limit(case[0], cross_entropy, [])
+
+
+def test_a_generator_is_no_loader(case) -> None:
+    with pytest.raises(pl.PruneLimitError, match=r"DataLoader or a list"):
+        pl.predict_limit(case[0], cross_entropy, (batch for batch in case[1]))
+
+
+def test_nan_loss(case) -> None:
+    broken = [(torch.full((4, 6), math.nan), torch.zeros(4, dtype=torch.long))] * 2
+    with pytest.raises(pl.PruneLimitError, match="nan"):
+        pl.predict_limit(case[0], cross_entropy, broken)
+
+
+def test_sum_and_unreduced_losses(case) -> None:
+    with pytest.raises(pl.PruneLimitError, match="reduction='mean'"):
+        pl.predict_limit(case[0], nn.CrossEntropyLoss(reduction="sum"), case[1])
+    with pytest.raises(pl.PruneLimitError, match="reduction='mean'"):
+        pl.predict_limit(case[0], nn.CrossEntropyLoss(reduction="none"), case[1])
+
+
+def test_nothing_prunable(case) -> None:
+    with pytest.raises(pl.PruneLimitError, match="no prunable parameter"):
+        pl.predict_limit(nn.BatchNorm1d(6).eval(), cross_entropy, case[1])
+
+
+def test_batchnorm_in_training_mode(case) -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+    with pytest.raises(pl.PruneLimitError, match=r"model\.eval\(\)"):
+        pl.predict_limit(model, cross_entropy, case[1])
+
+
+@pytest.mark.parametrize("epsilon", [0, -0.1, math.nan, math.inf, "small"])
+def test_epsilon_that_is_not_positive(case, epsilon) -> None:
+    with pytest.raises(pl.PruneLimitError, match="epsilon must be a positive loss rise"):
+        pl.predict_limit(case[0], cross_entropy, case[1], epsilon)
+
+
+def test_one_batch_has_no_deviation(case) -> None:
+    with pytest.raises(pl.PruneLimitError, match="smaller batches, or epsilon itself"):
+        pl.predict_limit(case[0], cross_entropy, case[1][:1])
+
+
+def test_unknown_policy_tolerance_and_device(case) -> None:
+    with pytest.raises(pl.PruneLimitError, match="policy 'fisher'"):
+        pl.predict_limit(case[0], cross_entropy, case[1], policy="fisher")
+    with pytest.raises(pl.PruneLimitError, match="tolerance"):
+        pl.predict_limit(case[0], cross_entropy, case[1], tolerance=0)
+    with pytest.raises(pl.PruneLimitError, match="device"):
+        pl.predict_limit(case[0], cross_entropy, case[1], device="tpu9")
+
+
+def test_weights_that_are_not_finite(case) -> None:
+    model = nn.Sequential(nn.Linear(6, 3))
+    model[0].weight.data[0, 0] = math.inf
+    with pytest.raises(pl.PruneLimitError, match="NaN or infinite"):
+        pl.predict_limit(model, cross_entropy, case[1])
+
+
+def test_other_json_is_refused(tmp_path) -> None:
+    with pytest.raises(pl.PruneLimitError, match="no report"):
+        pl.PruningLimit.from_json('{"format": "something else"}')
+    with pytest.raises(pl.PruneLimitError, match="cannot read"):
+        pl.PruningLimit.from_json(tmp_path / "missing.json")
