@@ -19,7 +19,6 @@ def tree(tmp_path, monkeypatch):
     (package / "view.js").write_text("export default {};\n")
     (package / "unused").mkdir()
     (package / "unused" / "__init__.py").write_text("")
-    (tmp_path / "results").mkdir()
     (tmp_path / "notebooks").mkdir()
     monkeypatch.setattr(execute, "ROOT", tmp_path)
     monkeypatch.setattr(execute, "PACKAGE", package)
@@ -65,6 +64,7 @@ def test_outputs_are_kept_until_something_that_the_page_reads_changes(tree):
 @pytest.mark.parametrize("name", ["tinypackage/view.js", "results/new.json"])
 def test_a_widgets_script_and_a_committed_result_are_read_too(tree, name):
     run(tree, notebook(tree, CODE))
+    (tree / name).parent.mkdir(exist_ok=True)
     (tree / name).write_text("{}\n")
     assert run(tree, notebook(tree, CODE))[1]
 

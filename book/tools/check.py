@@ -29,7 +29,6 @@ from book.tools.execute import PACKAGE, RESULTS
 PASSED = BUILD / "stamps" / "passed.json"
 # These look at the book as a whole, at other files of the tree or at the built pages.
 _LOOKS_AT_EVERYTHING = ("test_book", "test_packaging", "test_widgets", "test_benchmarks")
-_SHARED = ("pyproject.toml", "tests/conftest.py", "tests/nbval.cfg")
 _WHOLE = ("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.yml")
 
 
@@ -57,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 def fingerprints() -> dict[str, str]:
     """Return, for each file that pytest is given, a fingerprint of what its tests read."""
     package = digest(digest_of_files(files_below(PACKAGE, RESULTS)), environment())
-    shared = digest(package, digest_of_files(ROOT / n for n in _SHARED if (ROOT / n).exists()))
+    shared = digest(package, digest_of_files(_shared_by_tests()))
     whole = digest(shared, _digest_of_everything())
     keys = {}
     for path in _test_files():
@@ -71,6 +70,12 @@ def _test_files() -> list[Path]:
     tests = [p for p in files_below(ROOT / "tests") if p.match("test_*.py")]
     notebooks = [p for p in files_below(ROOT / "notebooks") if p.suffix == ".ipynb"]
     return tests + notebooks
+
+
+def _shared_by_tests() -> list[Path]:
+    """Return what any test may use: configuration, and the helpers beside the tests."""
+    helpers = [p for p in files_below(ROOT / "tests") if not p.match("test_*.py")]
+    return [p for p in (ROOT / "pyproject.toml", *helpers) if p.exists()]
 
 
 def _digest_of_everything() -> str:

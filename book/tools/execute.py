@@ -132,8 +132,8 @@ def _record(path: Path) -> Path:
 
 
 def _fingerprints(names: list[str]) -> dict[str, str]:
-    present = [n for n in names if (ROOT / n).exists()]
-    return {n: digest_of_files(files_below(ROOT / n)) for n in present}
+    # What is not there counts, too: it may come.
+    return {n: digest_of_files(files_below(ROOT / n)) for n in names}
 
 
 def _dependencies(loaded: list[str]) -> dict[str, str]:
