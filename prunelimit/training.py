@@ -448,6 +448,8 @@ class _Job:
         checkpoints.restore(newest, self.model, self.optimizer)
         self.checkpoint, self.epoch = newest, newest.epoch
         self.history = [_record(entry) for entry in newest.history]
+        # A kill between writing the newest and removing the one before left both.
+        checkpoints.drop_older(newest, self.keep_epochs)
         return newest.epoch
 
     def advance(self, bar: Reporter) -> None:
@@ -594,9 +596,17 @@ def _describe_run(
 
 
 def _name_of(loss_fn: LossFunction) -> str:
-    if isinstance(loss_fn, nn.Module):
-        return repr(loss_fn)
-    return getattr(loss_fn, "__qualname__", type(loss_fn).__qualname__)
+    """What can be told of a loss: its name and, of a module, its settings and tensors."""
+    if not isinstance(loss_fn, nn.Module):
+        return getattr(loss_fn, "__qualname__", type(loss_fn).__qualname__)
+    settings = [
+        f"{name}={value!r}"
+        for name, value in vars(loss_fn).items()
+        if isinstance(value, bool | int | float | str) and name != "training"
+    ]
+    if loss_fn.state_dict():
+        settings.append(f"tensors={checkpoints.digest(loss_fn)}")
+    return f"{type(loss_fn).__qualname__}({', '.join(settings)})"
 
 
 def _read_final(report: Path, run: dict[str, Any]) -> FinalMeasurements | None:
