@@ -118,6 +118,7 @@ def predict_limit(
         seed=seed,
         device=device,
         progress=progress,
+        checkpoint=checkpoint,
     )
     paper = _limit(spectrum, profile, allowed, "paper")
     linear = _linear_rise(model, loss_fn, loader, order, round(profile.dim - paper.kept), device)

@@ -12,6 +12,7 @@ from torch.func import functional_call, hessian, jacrev
 import prunelimit as pl
 from prunelimit.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning import magnitude_order
+from prunelimit.spectrum import CurvatureOperator
 
 cross_entropy = nn.functional.cross_entropy
 
@@ -134,6 +135,28 @@ def test_the_iterated_path_agrees_with_the_dense_one(monkeypatch: pytest.MonkeyP
         found, truth = getattr(iterated, name), float(getattr(exact, name).sparsity)
         assert found.lower <= truth <= found.upper
         assert found.upper - found.lower <= 0.07
+
+
+def test_an_interrupted_prediction_goes_on(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 5, widths=(6, 40, 30, 3))
+    monkeypatch.setattr("prunelimit.predict.DENSE_DIM", 10)
+    monkeypatch.setattr("prunelimit.spectrum.engine.DENSE_DIM", 10)
+    path = tmp_path / "iteration"
+    options = {"policy": "clip", "tolerance": 0.05}
+    whole = pl.predict_limit(model, cross_entropy, batches, **options)
+    product, calls = CurvatureOperator.matmul, iter(range(10**9))
+
+    def interrupted(operator: CurvatureOperator, vectors: torch.Tensor) -> torch.Tensor:
+        if next(calls) == 30:
+            raise KeyboardInterrupt
+        return product(operator, vectors)
+
+    monkeypatch.setattr(CurvatureOperator, "matmul", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pl.predict_limit(model, cross_entropy, batches, checkpoint=path, **options)
+    monkeypatch.setattr(CurvatureOperator, "matmul", product)
+    resumed = pl.predict_limit(model, cross_entropy, batches, checkpoint=path, **options)
+    assert resumed.paper.sparsity == pytest.approx(whole.paper.sparsity, abs=1e-6)
 
 
 def test_epsilon_is_the_deviation_of_full_minibatches_and_says_so() -> None:
