@@ -290,7 +290,7 @@ plt.show()
 # %% [markdown]
 # ## What this says about pruning
 #
-# Read $C$ as the conic hull of the good weights, seen from $w^k$, and $L$ as the $k$ weights that are kept. **Below** $k = D - \delta$ the two almost surely miss each other, **above** they almost surely meet. Divide by $D$: the smallest fraction of weights that one can keep is $1 - \delta/D$.
+# Read $C$ as the conic hull of the good weights, seen from $w^k$, and $L$ as the $k$ weights that are kept. Well **below** $k = D - \delta$ the two almost never meet, well **above** they almost always do. Divide by $D$: the smallest fraction of weights that one can keep is $1 - \delta/D$.
 # All that is left is to find $\delta$. That is chapter 4.
 #
 # Distance works through $\delta$. Let $S$ be a ball of radius 1 in $\R^{100}$ and keep $k = 50$, $75$ or $90$ dimensions. **Predict** the distance at which a subspace of 75 dimensions starts to miss it: $D\sin^2\alpha = D - k$ with $\sin\alpha = 1/R$.
@@ -311,7 +311,7 @@ plt.show()
 #
 # - $L$ was turned *at random*. A magnitude mask keeps coordinate axes that the weights themselves have chosen. Whether the two behave alike is an empirical question (chapters 7 and 10).
 # - "They meet" says that a good network with this mask exists, not that training finds it.
-# - The bounds are exact and loose; the location is right only as $D$ grows. For $D = 20$ the transition covers half of all dimensions.
+# - The bounds are exact and loose; the location is right only as $D$ grows. For $D = 20$ the transition covers almost half of all dimensions.
 # - The theorems take $C$ as given. If $S$ is not an ellipsoid, or if its curvature is misjudged, the jump is sharp and in the wrong place.
 #
 # ## Exercises
@@ -330,7 +330,7 @@ plt.show()
 #
 # :::{exercise} How many trials?
 # :label: ex-trials
-# Code. For the orthant in $\R^{40}$ and $m = 24$, compare the simulated with the exact probability at 100, 1,000 and 4,000 trials. How does the standard error scale, and how many trials would tell $0.92$ from $0.93$?
+# Code. For the orthant in $\R^{40}$ and $m = 24$, compare the simulated with the exact probability at 100, 1,000 and 4,000 trials. How does the standard error scale, and how many trials would tell $0.90$ from $0.91$?
 # :::
 
 # %% [markdown]
@@ -339,7 +339,7 @@ plt.show()
 # :class: dropdown
 # ```
 #
-# The error falls like one over the root of the number of trials. To see a difference of $0.01$ at three standard errors takes $\sqrt{0.07/N} \approx 0.0033$, about 6,500 trials.
+# The error falls like one over the root of the number of trials. To see a difference of $0.01$ at three standard errors takes $\sqrt{0.09/N} \approx 0.0033$, about 8,000 trials.
 
 # %%
 exact = kinematics.intersection_probability(cones.Orthant(40), 24)
