@@ -95,7 +95,8 @@ def hessian_spectrum(
         second); called again with the same arguments it goes on from there, to
         the same result.
     memory
-        Bytes to use; default: 80 % of what is free.
+        Bytes to use, half for kept graphs and half for Krylov vectors; default: 85 % of
+        what is free. Vectors that do not fit go to a temporary file.
 
     Returns
     -------
@@ -141,7 +142,7 @@ def hessian_spectrum(
     if dense:
         return dense_spectrum(operator, operator, policy, notes)
     matrix = _choose_matrix(operator, policy, method, memory)
-    space = KrylovSpace(_basis(matrix, memory), operator.dtype)
+    space = KrylovSpace(_basis(matrix, operator, memory), operator.dtype)
     drawn = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed)
     search = Search(
         matrix,
@@ -150,7 +151,7 @@ def hessian_spectrum(
         seed=drawn,
         max_products=max_products,
         checkpoint=store,
-        identity=_identity(operator, matrix, policy, drawn),
+        identity=_identity(operator, matrix, policy, drawn, space.basis.dtype),
     )
     target = stop if stop is not None else _ridge_target(ridges)
     with progress_bar("curvature", total=max_products, enabled=progress) as bar:
@@ -195,10 +196,11 @@ def _choose_matrix(
     return operator
 
 
-def _basis(matrix: Matrix, memory: int | None) -> Basis:
+def _basis(matrix: Matrix, operator: CurvatureOperator, memory: int | None) -> Basis:
     """Full precision where it fits, half of it where it does not, on disk past that."""
     if memory is None:
-        room = int(0.7 * memory_module.available_bytes(matrix.device))
+        free = memory_module.available_bytes(matrix.device)
+        room = max(0, int(0.85 * free) - operator.reserved)
     else:
         room = memory // 2
     dtype = matrix.dtype
@@ -222,7 +224,7 @@ def _data_notes(operator: CurvatureOperator, policy: str) -> tuple[str, ...]:
 
 
 def _identity(
-    operator: CurvatureOperator, matrix: Matrix, policy: str, seed: int
+    operator: CurvatureOperator, matrix: Matrix, policy: str, seed: int, storage: torch.dtype
 ) -> dict[str, Any]:
     """What a checkpoint must agree on."""
     flat = [p.detach().double() for p in operator.parameters.values()]
@@ -235,6 +237,7 @@ def _identity(
         "weights": [float(sum(p.sum() for p in flat)), float(sum(p.square().sum() for p in flat))],
         "dtype": str(operator.dtype),
         "matrix": type(matrix).__name__,
+        "storage": str(storage),
         "chunk": operator.chunk,
     }
 

@@ -80,6 +80,8 @@ class CurvatureOperator:
         The mean loss over the data.
     products
         Matrix-vector products with the full data done so far.
+    reserved
+        Bytes that the kept graphs will come to.
 
     Raises
     ------
@@ -211,6 +213,8 @@ class CurvatureOperator:
             self._chunk = int(min(DEFAULT_CHUNK, max(1, budget // (4 * per_example))))
         chunk_bytes = per_example * min(self._chunk, self.examples)
         self._room = int(0.75 * budget // chunk_bytes) if self._data is not None else 0
+        chunks = -(-self.examples // self._chunk)
+        self.reserved = chunk_bytes * max(1, min(self._room, chunks))
         self._kept: dict[int, Linearisation] = {}
 
     @property
