@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from typing import Literal
 
 import torch
@@ -19,7 +20,13 @@ from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
 from prunelimit.report import LimitEstimate, PruningLimit
-from prunelimit.spectrum import POLICIES, CurvatureOperator, Spectrum, hessian_spectrum
+from prunelimit.spectrum import (
+    POLICIES,
+    CurvatureOperator,
+    CurvatureWarning,
+    Spectrum,
+    hessian_spectrum,
+)
 from prunelimit.spectrum.engine import DENSE_DIM
 
 Policy = Literal["ggn", "abs", "clip"]
@@ -108,18 +115,21 @@ def predict_limit(
         progress=progress,
     )
     operator.release()
-    spectrum = hessian_spectrum(
-        model,
-        loss_fn,
-        loader,
-        policy=policy,
-        tolerance=tolerance,
-        stop=lambda partial: _widest(partial, profile, allowed),
-        seed=seed,
-        device=device,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
+    with warnings.catch_warnings():
+        # Said once, in the report's own warnings.
+        warnings.simplefilter("ignore", CurvatureWarning)
+        spectrum = hessian_spectrum(
+            model,
+            loss_fn,
+            loader,
+            policy=policy,
+            tolerance=tolerance,
+            stop=lambda partial: _widest(partial, profile, allowed),
+            seed=seed,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
     paper = _limit(spectrum, profile, allowed, "paper")
     linear = _linear_rise(model, loss_fn, loader, order, round(profile.dim - paper.kept), device)
     return PruningLimit(
