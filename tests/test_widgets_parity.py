@@ -1,11 +1,17 @@
 """Each widget's formulas in JavaScript against the package's own, over random settings."""
 
+import itertools
+import json
+
+import mpmath
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 from widget_support import call_many, needs_node
 
 from prunelimit import cones, kinematics, limit, sublevel, widgets
+from prunelimit.errors import PruneLimitError
+from prunelimit.widgets import lanczos
 
 pytestmark = needs_node
 
@@ -265,3 +271,235 @@ def brute_force_loss(eigenvalues, kept, rng):
         return 0.5 * np.sum((root * x) ** 2)
     best = np.linalg.lstsq(root[:, None] * subspace, root * x, rcond=None)[0]
     return 0.5 * np.sum((root * (x - subspace @ best)) ** 2)
+
+
+# ---- 5: Lanczos
+
+
+def lanczos_states(rng, count):
+    for _ in range(count):
+        yield {
+            "spectrum": str(rng.choice(["network", "power", "even", "clusters"])),
+            "steps": int(rng.integers(1, 61)),
+            "ridge": float(10 ** rng.uniform(-7, 2)),
+            "reorthogonalise": bool(rng.integers(2)),
+            "probe": int(rng.integers(4)),
+        }
+
+
+def test_lanczos_runs_are_the_same_bit_for_bit_ghosts_included():
+    data = widgets.Lanczos().data
+    for state in lanczos_states(np.random.default_rng(50), 24):
+        widget = widgets.Lanczos(data=data, **state)
+        chosen = data["spectra"][state["spectrum"]]
+        weights = chosen["counts"]
+        if state["probe"]:
+            weights = data["probes"][state["spectrum"]][state["probe"] - 1]
+        arguments = [chosen["nodes"], weights, state["steps"], state["reorthogonalise"]]
+        found = call_many([("lanczos", "tridiagonalise", arguments)])[0]
+        alphas, betas = widget.run()
+        assert found["alphas"] == alphas.tolist() and found["betas"] == betas.tolist()
+
+
+def test_brackets_and_ritz_values_agree_with_the_package():
+    data = widgets.Lanczos().data
+    states = list(lanczos_states(np.random.default_rng(51), 200))
+    made = [widgets.Lanczos(data=data, **state) for state in states]
+    runs = [dict(zip(("alphas", "betas"), widget.run(), strict=True)) for widget in made]
+    dim = float(lanczos.DIM)
+    found = call_many(
+        [
+            ("lanczos", "bracket", [run, len(run["alphas"]), state["ridge"], dim])
+            for run, state in zip(runs, states, strict=True)
+        ]
+    )
+    for widget, ends in zip(made, found, strict=True):
+        expected = widget.numbers()
+        assert np.allclose(ends, [expected["lower"], expected["upper"]], rtol=1e-9, atol=1e-9 * dim)
+    found = call_many([("lanczos", "ritzValues", [run, len(run["alphas"])]) for run in runs])
+    for run, values in zip(runs, found, strict=True):
+        expected = linalg.eigvalsh_tridiagonal(run["alphas"], run["betas"][:-1])
+        assert np.allclose(values, expected, rtol=1e-9, atol=1e-12 * expected.max())
+
+
+def test_the_bracket_agrees_with_forty_digit_arithmetic():
+    data = widgets.Lanczos().data
+    chosen = data["spectra"]["power"]
+    exact = forty_digit_run(chosen["nodes"], chosen["counts"], 30)
+    for steps, ridge in itertools.product((1, 5, 12, 30), (1e-4, 1e-2, 1.0)):
+        widget = widgets.Lanczos(data=data, spectrum="power", steps=steps, ridge=ridge)
+        expected = call_many([("lanczos", "bracket", [exact, steps, ridge, lanczos.DIM])])[0]
+        found = widget.numbers()
+        # The iteration's own rounding reaches the seventh digit of the Radau end.
+        assert np.allclose([found["lower"], found["upper"]], expected, rtol=1e-6)
+
+
+def forty_digit_run(eigenvalues, counts, steps):
+    run = {"alphas": [], "betas": []}
+    with mpmath.workdps(40):
+        nodes = [mpmath.mpf(node) for node in eigenvalues]
+        scale = mpmath.sqrt(sum(counts))
+        vector = [mpmath.sqrt(count) / scale for count in counts]
+        previous, beta = [mpmath.mpf(0)] * len(nodes), mpmath.mpf(0)
+        for _ in range(steps):
+            following = [node * entry for node, entry in zip(nodes, vector, strict=True)]
+            alpha = mpmath.fdot(vector, following)
+            following = [
+                f - alpha * v - beta * p
+                for f, v, p in zip(following, vector, previous, strict=True)
+            ]
+            beta = mpmath.sqrt(mpmath.fdot(following, following))
+            run["alphas"].append(float(alpha))
+            run["betas"].append(float(beta))
+            previous, vector = vector, [entry / beta for entry in following]
+    return run
+
+
+def test_the_bracket_holds_the_exact_value_and_closes():
+    data = widgets.Lanczos().data
+    for name in ("network", "power", "even", "clusters"):
+        for ridge in (1e-5, 1e-2, 1.0):
+            widths = []
+            for steps in (3, 10, 30, 60):
+                widget = widgets.Lanczos(data=data, spectrum=name, ridge=ridge, steps=steps)
+                found = widget.numbers()
+                slack = 1e-6 * lanczos.DIM
+                assert found["lower"] - slack <= found["exact"] <= found["upper"] + slack
+                widths.append(found["upper"] - found["lower"])
+            assert all(a >= b - slack for a, b in zip(widths, widths[1:], strict=False))
+
+
+def test_ghosts_come_up_without_reorthogonalisation_and_only_then():
+    data = widgets.Lanczos().data
+    state = {"spectrum": "network", "steps": 60, "ridge": 1e-3, "probe": 0}
+    asked = [
+        ("lanczos", "evaluate", [state | {"reorthogonalise": on}, data]) for on in (True, False)
+    ]
+    with_it, without = call_many(asked)
+    assert with_it["ghostCount"] == 0
+    assert without["ghostCount"] > 0
+
+
+def test_a_probe_run_in_python_brackets_the_same_number(monkeypatch):
+    widget = widgets.Lanczos(spectrum="clusters")
+    ticks = []
+    found = widget._simulate(ticks.append, lambda: False)["simulated"]
+    assert ticks[-1] == 1 or len(found["alphas"]) < 60
+    run = {"alphas": found["alphas"], "betas": found["betas"]}
+    lower, upper = call_many(
+        [("lanczos", "bracket", [run, len(run["alphas"]), 1e-3, lanczos.DIM])]
+    )[0]
+    exact = widget.numbers()["exact"]
+    assert abs((lower + upper) / 2 - exact) < 4 * np.sqrt(2 / lanczos.DIM) * lanczos.DIM
+
+
+# ---- 0, 6, 7, 8: a real network
+
+
+def compare_numbers(kind, states, tolerance=1e-9):
+    """`evaluate` in node against `numbers` in Python."""
+    data = kind().data
+    module = kind._module
+    found = call_many([(module, "evaluate", [state, data]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        for name, value in kind(data=data, **state).numbers().items():
+            if name in result:
+                assert result[name] == pytest.approx(value, rel=tolerance, abs=1e-10), (name, state)
+    return found
+
+
+def test_the_limit_agrees_with_the_package():
+    rng = np.random.default_rng(60)
+    states = [
+        {
+            "epsilon": float(10 ** rng.uniform(-4, 0.3)),
+            "scale": float(2 ** rng.uniform(-2, 2)),
+            "sharpness": float(10 ** rng.uniform(-2, 2)),
+            "guess": 0.5,
+            "reveal": bool(rng.integers(2)),
+        }
+        for _ in range(200)
+    ]
+    found = compare_numbers(widgets.TheLimit, states)
+    assert len({round(result["sharp"], 6) for result in found}) > 100  # not all at an end
+
+
+def test_boundaries_pass_through_the_limits():
+    data = widgets.TheLimit().data
+    rng = np.random.default_rng(61)
+    for _ in range(10):
+        epsilon = 10 ** rng.uniform(-3, 0)
+        arguments = [data["nodes"], data["counts"], data["dim"], epsilon, 400]
+        found = call_many([("common", "boundaries", arguments)])[0]
+        for formula, points in found.items():
+            sparsity, radius = points[int(rng.integers(120, 300))]
+            solve = limit.paper_limit if formula == "paper" else limit.sharp_limit
+            kept = solve(data["nodes"], radius, epsilon, data["counts"])
+            assert 1 - kept / data["dim"] == pytest.approx(sparsity, rel=1e-8, abs=1e-8)
+
+
+def test_guess_histogram_and_paths_agree_with_python():
+    rng = np.random.default_rng(62)
+    places = rng.uniform(0.01, 0.99, (100, 2))
+    compare_numbers(
+        widgets.WhereDoesAccuracyBreak,
+        [{"guess": a, "loss": 0.2 * b, "reveal": True} for a, b in places.tolist()],
+    )
+    compare_numbers(
+        widgets.CutTheHistogram, [{"sparsity": s} for s in np.linspace(0, 0.999, 200).tolist()]
+    )
+    compare_numbers(
+        widgets.Paths,
+        [
+            {"sparsity": s, "guess": "l2", "reveal": True}
+            for s in np.linspace(0.6, 0.99, 80).tolist()
+        ],
+    )
+
+
+def test_layers_lose_as_many_weights_as_the_network():
+    data = widgets.CutTheHistogram().data
+    sizes = {name: sum(counts) for name, counts in data["weights"]["counts"].items()}
+    states = [{"sparsity": s} for s in np.linspace(0.01, 0.99, 25).tolist()]
+    found = call_many([("cut_the_histogram", "evaluate", [state, data]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        removed = sum(share * sizes[name] for name, share in result["layers"])
+        assert removed == pytest.approx(state["sparsity"] * data["dim"], abs=0.01 * data["dim"])
+
+
+def test_a_report_of_ones_own_becomes_a_grid_that_keeps_its_limits():
+    from prunelimit.spectrum import Spectrum
+
+    rng = np.random.default_rng(63)
+    eigenvalues = tuple(np.sort(10 ** rng.uniform(-8, 1, 3000)))
+    weights = rng.laplace(size=3000)
+    profile = limit.distance_profile(weights)
+
+    class Report:
+        spectrum = Spectrum(dim=3000, policy="abs", eigenvalues=eigenvalues)
+        distance = staticmethod(profile)
+        dim, epsilon = 3000, 0.05
+        one_shot_curve = (np.linspace(0, 1, 50), np.linspace(0, 1, 50) ** 3)
+
+    widget = widgets.TheLimit(Report())
+    assert len(widget.data["nodes"]) <= 256 and widget.epsilon == 0.05
+    found = widget.numbers()
+    exact = (
+        limit.paper_limit(eigenvalues, profile, 0.05),
+        limit.sharp_limit(eigenvalues, profile, 0.05),
+    )
+    assert found["paper"] == pytest.approx(1 - exact[0] / 3000, abs=1e-3)
+    assert found["sharp"] == pytest.approx(1 - exact[1] / 3000, abs=1e-3)
+    assert found["oneShot"] == pytest.approx(0.05 ** (1 / 3), abs=1e-3)
+
+
+def test_shipped_data_stay_small():
+    for name in widgets.__all__:
+        assert len(json.dumps(getattr(widgets, name)().data)) < 300_000
+
+
+def test_what_describes_no_network_is_refused():
+    with pytest.raises(PruneLimitError, match="describes no network"):
+        widgets.TheLimit({"weights": [1, 2]})
+    with pytest.raises(PruneLimitError, match="two equally long lists"):
+        widgets.Lanczos(nodes=[1.0, 2.0], counts=[1.0])

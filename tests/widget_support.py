@@ -121,10 +121,11 @@ class Driven:
     def __init__(self, browser, key):
         self.browser = browser
         self.selector = f'[data-widget="{key}"]'
+        self.root = f"document.querySelector({json.dumps(self.selector)})"
         self.key = key
 
     def script(self, body, *args):
-        code = f"const root = document.querySelector({json.dumps(self.selector)}); {body}"
+        code = f"const root = {self.root}; {body}"
         return self.browser.execute_script(code, *args)
 
     def state(self):

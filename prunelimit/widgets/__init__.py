@@ -16,10 +16,15 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "WhereDoesAccuracyBreak": "where_does_accuracy_break",
     "ConeAndSubspace": "cone_and_subspace",
     "StatisticalDimension": "statistical_dimension",
     "Kinematics": "kinematics",
     "SublevelSet": "sublevel_set",
+    "Lanczos": "lanczos",
+    "TheLimit": "the_limit",
+    "CutTheHistogram": "cut_the_histogram",
+    "Paths": "paths",
 }
 
 __all__ = list(_PUBLIC)

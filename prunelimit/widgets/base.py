@@ -171,7 +171,8 @@ class BookWidget(anywidget.AnyWidget):
         except traitlets.TraitError as problem:
             raise PruneLimitError(str(problem)) from problem
         self._controls = [
-            {"key": name, **trait.metadata["control"]} for name, trait in self.control_traits()
+            {"key": name, **self._offered(name, trait.metadata["control"])}
+            for name, trait in self.control_traits()
         ]
         self._defaults = self.values()
         chosen = self._ready_made if presets is None else presets
@@ -192,6 +193,10 @@ class BookWidget(anywidget.AnyWidget):
             for name, trait in vars(ancestor).items()
             if isinstance(trait, traitlets.TraitType) and "control" in trait.metadata
         ]
+
+    def _offered(self, name: str, control: Values) -> Values:
+        """What the page offers for a control: a place to narrow it to the widget's data."""
+        return control
 
     @classmethod
     def _check_names(cls, values: Mapping[str, Any]) -> None:

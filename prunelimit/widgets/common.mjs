@@ -246,6 +246,22 @@ export function solveLimit(formula, nodes, counts, distance, epsilon) {
   return { kept, ridge, status: kept >= dim * (1 - 1e-12) ? "none" : "solved" };
 }
 
+/** Distance R at which each formula would just allow k = N_eff(σ): {paper: [[sparsity, R], …], sharp}. */
+export function boundaries(nodes, counts, dim, epsilon, points = 110) {
+  const positive = nodes.filter((node) => node > 0);
+  const low = Math.log(Math.min(...positive)) - 8;
+  const high = Math.log(Math.max(...positive)) + Math.log(dim) + 2;
+  const found = { paper: [], sharp: [] };
+  for (let j = 0; j <= points; j += 1) {
+    const ridge = Math.exp(low + ((high - low) * j) / points);
+    const kept = effectiveDimension(nodes, counts, ridge);
+    const flat = flatDimension(nodes, counts, ridge);
+    found.paper.push([1 - kept / dim, Math.sqrt((2 * epsilon) / ridge)]);
+    found.sharp.push([1 - kept / dim, Math.sqrt((2 * epsilon * flat) / (ridge * kept))]);
+  }
+  return found;
+}
+
 /** The ridge at which the effective dimension is `kept` (between 0 and the rank). */
 export function ridgeAt(nodes, counts, kept) {
   const positive = nodes.filter((node, j) => node > 0 && counts[j] > 0);
@@ -387,9 +403,9 @@ const MARKS = {
 
 /** Axes, lines, marks and words in pixels of the panel; `toString` is the SVG's content. */
 export class Plot {
-  constructor({ width, height, x, y, xLabel = "", yLabel = "", xLog = false, yLog = false, square = false, bare = false }) {
-    Object.assign(this, { width, height, xLog, yLog, xLabel, yLabel, bare });
-    this.left = bare ? 6 : 50;
+  constructor({ width, height, x, y, xLabel = "", yLabel = "", xLog = false, yLog = false, square = false, bare = false, rows = false }) {
+    Object.assign(this, { width, height, xLog, yLog, xLabel, yLabel, bare, rows });
+    this.left = bare ? 6 : rows ? 14 : 50; // rows are labelled inside
     this.right = width - 10;
     this.top = 12;
     this.bottom = height - (bare ? 6 : 40);
@@ -551,13 +567,14 @@ export class Plot {
   axes() {
     if (this.bare) return "";
     const xs = ticks(this.x[0], this.x[1], this.xLog, this.width / 75).filter((v) => this.px(v) <= this.right + 1 && this.px(v) >= this.left - 1);
-    const ys = ticks(this.y[0], this.y[1], this.yLog, this.height / 45).filter((v) => this.py(v) <= this.bottom + 1 && this.py(v) >= this.top - 1);
+    const ys = this.rows ? [] : ticks(this.y[0], this.y[1], this.yLog, this.height / 45).filter((v) => this.py(v) <= this.bottom + 1 && this.py(v) >= this.top - 1);
     let grid = "";
     let words = "";
     for (const value of xs) {
       const at = this.px(value).toFixed(1);
       grid += `M${at} ${this.top}V${this.bottom}`;
-      words += `<text x="${at}" y="${this.bottom + 16}" text-anchor="middle">${tickLabel(value, this.xLog)}</text>`;
+      const edge = Number(at) > this.right - 12;
+      words += `<text x="${edge ? this.right + 8 : at}" y="${this.bottom + 16}" text-anchor="${edge ? "end" : "middle"}">${tickLabel(value, this.xLog)}</text>`;
     }
     for (const value of ys) {
       const at = this.py(value).toFixed(1);
@@ -570,7 +587,7 @@ export class Plot {
   }
 
   toString() {
-    const clip = `pl-clip-${COPY}-${(Plot.count = (Plot.count || 0) + 1)}`;
+    const clip = `pl-clip-${this.name || ""}`;
     const box = `<clipPath id="${clip}"><rect x="${this.left}" y="${this.top - 1}" width="${this.right - this.left + 1}" height="${this.bottom - this.top + 1}"/></clipPath>`;
     return `${box}${this.axes()}<g clip-path="url(#${clip})">${this.items.join("")}</g>${this.over.join("")}`;
   }
@@ -609,6 +626,7 @@ class View {
     this.state = {};
     for (const control of this.controls) this.state[control.key] = model.get(control.key);
     this.adoptAddress();
+    if (spec.start) spec.start(this);
     this.build(root);
     this.listen();
     this.update();
@@ -628,6 +646,7 @@ class View {
     }
     if (!changed) return;
     if (this.spec.forget) this.spec.forget(this.memory, this.state, changes);
+    if (this.spec.changed) this.spec.changed(this, changes);
     this.update();
     if (!fromModel) this.saveSoon();
     this.rememberAddressSoon();
@@ -661,6 +680,7 @@ class View {
   }
 
   rememberAddressSoon() {
+    this.root.dataset.address = "pending";
     clearTimeout(this.addressTimer);
     this.addressTimer = setTimeout(() => this.rememberAddress(), 250);
   }
@@ -676,6 +696,7 @@ class View {
     else fragment.widgets.delete(this.address);
     const url = `${window.location.pathname}${window.location.search}${formatFragment(fragment)}`;
     window.history.replaceState(window.history.state, "", url);
+    this.root.dataset.address = "written";
   }
 
   // A link to an exact state leads to the widget; a link to an anchor beside states leads to the anchor.
@@ -848,8 +869,10 @@ class View {
       if (this.adoptAddress()) this.update();
     };
     window.addEventListener("hashchange", this.hashListener);
+    // In a frame of its own: drawing changes the height, which would set the observer off again.
     this.observer = new ResizeObserver(() => {
-      if (this.holderWidth !== this.root.clientWidth) this.draw();
+      cancelAnimationFrame(this.frame);
+      this.frame = requestAnimationFrame(() => this.fit());
     });
     this.observer.observe(this.root);
     if (this.model.get("_simulates")) this.send({ type: "hello" });
@@ -911,6 +934,7 @@ class View {
     for (const [event, listener] of this.controlListeners) this.model.off(event, listener);
     window.removeEventListener("hashchange", this.hashListener);
     this.observer.disconnect();
+    cancelAnimationFrame(this.frame);
     clearTimeout(this.saveTimer);
     clearTimeout(this.addressTimer);
     clearTimeout(this.liveTimer);
@@ -934,7 +958,7 @@ class View {
   showControls() {
     for (const { control, input, shown, row } of this.inputs.values()) {
       const value = this.state[control.key];
-      row.hidden = this.spec.shows ? !this.spec.shows(control.key, this.state) : false;
+      row.hidden = this.spec.shows ? !this.spec.shows(control.key, this.state, this.data) : false;
       if (control.kind === "toggle") input.checked = value;
       else if (control.kind === "choice") input.value = value;
       else {
@@ -962,18 +986,33 @@ class View {
       .join("");
   }
 
+  // Measured once and after a change of size only: asking while drawing would lay the page out
+  // again for every panel.
+  measure() {
+    this.widths = this.panels.map((entry) => Math.round(entry.svg.parentNode.clientWidth));
+  }
+
+  fit() {
+    const before = String(this.widths);
+    this.measure();
+    if (before !== String(this.widths)) this.draw();
+  }
+
   draw() {
-    this.holderWidth = this.root.clientWidth;
-    for (const entry of this.panels) {
-      const width = Math.round(entry.svg.parentNode.clientWidth);
+    if (!this.widths) this.measure();
+    const words = this.spec.sentence(this.state, this.result, this.data, this.memory);
+    for (const [index, entry] of this.panels.entries()) {
+      const width = this.widths[index];
       if (!width) continue;
       const height = Math.round(Math.min(entry.panel.tall || 300, Math.max(210, width * (entry.panel.ratio || 0.68))));
       entry.svg.setAttribute("width", width);
       entry.svg.setAttribute("height", height);
       entry.plot = entry.panel.draw({ width, height, state: this.state, result: this.result, data: this.data, memory: this.memory });
-      entry.svg.innerHTML = String(entry.plot);
-      const name = typeof entry.panel.title === "string" ? entry.panel.title : "";
-      entry.svg.setAttribute("aria-label", `${name}. ${this.spec.sentence(this.state, this.result, this.data, this.memory)}`);
+      entry.plot.name = `${this.id}-${entry.panel.name}`;
+      const content = String(entry.plot);
+      if (content !== entry.content) entry.svg.innerHTML = content;
+      entry.content = content;
+      entry.svg.setAttribute("aria-label", `${entry.panel.title}. ${words}`);
       this.showLegend(entry);
     }
   }
@@ -988,7 +1027,8 @@ class View {
         return `<li><svg width="28" height="16" aria-hidden="true">${sample}</svg>${escapeText(label)}</li>`;
       })
       .join("");
-    if (legend.innerHTML !== html) legend.innerHTML = html;
+    if (html !== legend.shown) legend.innerHTML = html;
+    legend.shown = html;
   }
 }
 

@@ -1,0 +1,198 @@
+"""What the widgets show of a real network, as a grid of a few thousand numbers.
+
+The source is a result of `prunelimit.experiment.run_task`, a `PruningLimit` of your own
+network, or the example that is shipped (`example.json`, written by
+`python -m prunelimit.widgets.make_example`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.widgets import base
+
+if TYPE_CHECKING:
+    from prunelimit.report import PruningLimit
+
+Array = NDArray[np.float64]
+
+MOST_NODES = 256
+PROFILE_POINTS = 400
+CURVE_POINTS = 400
+
+
+def example() -> base.Values:
+    """The shipped network: the small MLP on scikit-learn's digits.
+
+    Examples
+    --------
+    >>> sorted(example())[:4]
+    ['accuracy', 'dense_accuracy', 'dim', 'epsilon']
+    """
+    return json.loads(base.source("example.json"))
+
+
+def as_network(source: PruningLimit | Mapping[str, Any] | None) -> base.Values:
+    """The grid that the widgets need, out of whatever describes a network.
+
+    Parameters
+    ----------
+    source
+        None (the example), a result of `prunelimit.experiment`, a `PruningLimit`, or a grid
+        that this function has made before.
+
+    Raises
+    ------
+    PruneLimitError
+        If `source` is none of these.
+    """
+    if source is None:
+        return example()
+    if isinstance(source, Mapping):
+        if "squares" in source:
+            return dict(source)
+        if "prediction" in source:
+            return from_result(source)
+    elif hasattr(source, "spectrum") and hasattr(source, "distance"):
+        return from_report(source)
+    raise PruneLimitError(
+        f"a {type(source).__name__} describes no network; give a result of "
+        "prunelimit.experiment (a dict with 'prediction'), or what predict_limit returned"
+    )
+
+
+def from_report(report: PruningLimit, name: str = "your network") -> base.Values:
+    """Spectrum, distances and one-shot rises of a `PruningLimit`.
+
+    Returns
+    -------
+    dict
+        ``nodes``, ``counts`` (the spectrum), ``kept``, ``squares`` (R(k)² on a grid),
+        ``sparsities``, ``rises`` (one-shot, quadratic model), ``dim``, ``epsilon``, ``name``.
+    """
+    nodes, counts = compress_spectrum(*report.spectrum.density())
+    kept, squares = thin_profile(report.distance, report.dim)
+    sparsities, rises = thin(*report.one_shot_curve)
+    return {
+        "name": name,
+        "dim": report.dim,
+        "epsilon": report.epsilon,
+        "nodes": _short(nodes),
+        "counts": _short(counts),
+        "kept": kept.tolist(),
+        "squares": _short(squares),
+        "sparsities": _short(sparsities),
+        "rises": _short(rises),
+    }
+
+
+def from_result(result: Mapping[str, Any]) -> base.Values:
+    """What `from_report` gives, and the measured curves, thresholds and weights."""
+    from prunelimit.report import PruningLimit
+
+    report = PruningLimit.from_json(json.dumps(result["prediction"]))
+    test = result["sweep"]["test"]
+    measured, accuracy = thin(test["sparsities"], test["accuracy"])
+    thresholds = result["thresholds"]
+    return {
+        **from_report(report, _name(result["model"], result["dataset"])),
+        "measured": _short(measured),
+        "accuracy": _short(accuracy),
+        "dense_accuracy": test["dense_accuracy"],
+        "tolerance": thresholds["accuracy"]["tolerance"],
+        "real_existence": thresholds["real_existence"]["value"],
+        "quadratic_existence": thresholds["quadratic_existence"]["value"],
+        "weights": {**result["weights"], "edges": _short(result["weights"]["edges"])},
+    }
+
+
+def compress_spectrum(nodes: ArrayLike, counts: ArrayLike) -> tuple[Array, Array]:
+    """At most 256 nodes with the same trace and number of dimensions, zeros apart.
+
+    Neighbours on a logarithmic scale are joined in their mean, which moves the effective
+    dimension by less than one part in a thousand at any ridge (heuristic for extreme
+    spectra).
+
+    Examples
+    --------
+    >>> nodes, counts = compress_spectrum([1.0, 1.0, 0.0], [1, 1, 1])
+    >>> nodes.tolist(), counts.tolist()
+    ([0.0, 1.0], [1.0, 2.0])
+    """
+    values, many = np.asarray(nodes, dtype=float), np.asarray(counts, dtype=float)
+    flat = values <= 1e-12 * values.max()
+    zero = float(many[flat].sum())
+    values, many = values[~flat], many[~flat]
+    low, high = np.log(values.min()), np.log(values.max())
+    width = max((high - low) / (MOST_NODES - 2), 1e-12)
+    bins = np.floor((np.log(values) - low) / width).astype(int)
+    found = np.unique(bins)
+    joined = np.array([many[bins == number].sum() for number in found])
+    means = np.array([many[bins == b] @ values[bins == b] for b in found]) / joined
+    if zero == 0:
+        return means, joined
+    return np.concatenate([[0.0], means]), np.concatenate([[zero], joined])
+
+
+def thin_profile(distance: Callable[[float], float], dim: int) -> tuple[Array, Array]:
+    """Kept counts (even, and closer together near 0) and R² there."""
+    even = np.linspace(0, dim, PROFILE_POINTS // 2)
+    near = np.geomspace(1, dim, PROFILE_POINTS // 2)
+    kept = np.unique(np.concatenate([even, near]).round())
+    return kept, np.array([distance(float(number)) ** 2 for number in kept])
+
+
+def thin(places: ArrayLike, values: ArrayLike, points: int = CURVE_POINTS) -> tuple[Array, Array]:
+    """At most `points` of the pairs, evenly, both ends among them.
+
+    Examples
+    --------
+    >>> thin([0, 1, 2, 3, 4], [0, 1, 4, 9, 16], points=3)
+    (array([0., 2., 4.]), array([ 0.,  4., 16.]))
+    """
+    x, y = np.asarray(places, dtype=float), np.asarray(values, dtype=float)
+    chosen = np.unique(np.linspace(0, x.size - 1, min(points, x.size)).round().astype(int))
+    return x[chosen], y[chosen]
+
+
+def first_crossing(places: Sequence[float], values: Sequence[float], level: float) -> float:
+    """Largest place up to which `values` stay at or below `level`, linear in between.
+
+    Examples
+    --------
+    >>> first_crossing([0.0, 0.5, 1.0], [0.0, 1.0, 3.0], 2.0)
+    0.75
+    """
+    for j in range(1, len(places)):
+        if values[j] > level:
+            share = (level - values[j - 1]) / (values[j] - values[j - 1])
+            return places[j - 1] + max(0.0, share) * (places[j] - places[j - 1])
+    return places[-1]
+
+
+def last_passing(places: Sequence[float], values: Sequence[float], level: float) -> float:
+    """Largest place at which `values` still reach `level` (the paper's "actual" ratio).
+
+    Examples
+    --------
+    >>> last_passing([0.0, 0.5, 1.0], [0.9, 0.95, 0.1], 0.9)
+    0.5
+    """
+    return max((x for x, y in zip(places, values, strict=True) if y >= level), default=places[0])
+
+
+def _name(model: str, dataset: str) -> str:
+    for short in ("mlp", "cnn", "fc"):
+        model = model.replace(short, short.upper())
+    return f"{model} on {dataset}"
+
+
+def _short(numbers: ArrayLike) -> list[float]:
+    """Nine significant digits."""
+    return [float(f"{number:.9g}") for number in np.asarray(numbers, dtype=float).tolist()]

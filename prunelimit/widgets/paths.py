@@ -1,0 +1,97 @@
+"""Chapter 8: four ways to prune, as paths over the plane of sparsity and distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.widgets import base
+from prunelimit.widgets.network import as_network
+
+METHODS = {
+    "none": "no guess yet",
+    "oneshot": "one-shot",
+    "iterative": "iterative",
+    "l2": "ℓ2 in training",
+    "raregems": "Rare Gems style",
+}
+
+
+class Paths(base.BookWidget):
+    """Watch four methods move towards a sparsity; guess which one wins, then reveal it.
+
+    Controls: `sparsity`, `guess` ("none", "oneshot", "iterative", "l2" or "raregems") and
+    `reveal`.
+
+    Parameters
+    ----------
+    network
+        A grid with an entry ``paths`` (method to ``label``, ``path`` of (sparsity, distance)
+        and ``scores`` of (sparsity, test accuracy)), or None for the example.
+    **settings
+        See `BookWidget`.
+
+    Examples
+    --------
+    >>> sorted(Paths(reveal=True).numbers())
+    ['iterative', 'l2', 'oneshot', 'raregems']
+    """
+
+    _module = "paths"
+    _heading = "Paths: which way to a sparse network?"
+    _ready_made = {
+        "Four in five": {"sparsity": 0.8, "reveal": False},
+        "Nineteen in twenty": {"sparsity": 0.95, "reveal": False},
+        "Ninety-nine in a hundred": {"sparsity": 0.99, "reveal": False},
+        "I bet on iterative": {"sparsity": 0.98, "guess": "iterative", "reveal": True},
+    }
+
+    sparsity = base.slider("sparsity", 0.9, 0.6, 0.99, 0.005, percent=True)
+    guess = base.choice("my guess", "none", METHODS)
+    reveal = base.toggle("reveal the accuracies", False)
+
+    def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:
+        data = settings.pop("data", None) or as_network(network)
+        if "paths" not in data:
+            raise PruneLimitError("this widget needs paths; see its documentation, or give none")
+        names = ("name", "dim", "epsilon", "nodes", "counts", "dense_accuracy", "paths")
+        super().__init__(data={name: data[name] for name in names}, **settings)
+
+    def _offered(self, name: str, control: base.Values) -> base.Values:
+        if name != "guess":
+            return control
+        here = {"none", *self.data["paths"]}
+        return {**control, "options": [one for one in control["options"] if one["value"] in here]}
+
+    def numbers(self) -> dict[str, float]:
+        """Test accuracy of each method at the sparsity, once revealed."""
+        if not self.reveal:
+            return {}
+        return {
+            name: float(np.interp(self.sparsity, *np.transpose(path["scores"])))
+            for name, path in self.data["paths"].items()
+        }
+
+    def describe(self) -> str:
+        """One sentence on the question or, once revealed, on the winner."""
+        if not self.reveal:
+            return f"At a sparsity of {self.sparsity:.1%}: which way leaves the best network?"
+        found = self.numbers()
+        winner = max(found, key=lambda name: found[name])
+        label = self.data["paths"][winner]["label"]
+        return f"At a sparsity of {self.sparsity:.1%} the winner is {label} ({found[winner]:.1%})."
+
+    def _draw(self, figure: Figure) -> None:
+        plane, accuracy = figure.subplots(1, 2)
+        styles = ("o-", "s--", "^-.", "D:")
+        for style, path in zip(styles, self.data["paths"].values(), strict=False):
+            line, mark = style[1:], style[0]
+            plane.plot(*np.transpose(path["path"]), line, label=path["label"])
+            accuracy.plot(*np.transpose(path["scores"]), line, marker=mark)
+        plane.set(xlabel="sparsity", ylabel="distance R")
+        plane.legend(fontsize="small")
+        accuracy.set(xlabel="sparsity", ylabel="test accuracy, fine-tuned")

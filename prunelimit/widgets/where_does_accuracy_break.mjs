@@ -1,0 +1,90 @@
+// Introduction: guess where magnitude pruning breaks a network, then look.
+import { createWidget, interpolate, percent, Plot } from "./common.mjs";
+
+/** Largest sparsity at which the accuracy still reaches `level`. */
+export function lastPassing(places, values, level) {
+  let found = places[0];
+  for (let j = 0; j < places.length; j += 1) if (values[j] >= level) found = Math.max(found, places[j]);
+  return found;
+}
+
+export function evaluate(state, data) {
+  const level = data.dense_accuracy - state.loss;
+  const breaks = lastPassing(data.measured, data.accuracy, level);
+  return {
+    level,
+    breaks,
+    miss: state.guess - breaks,
+    atGuess: interpolate(data.measured, data.accuracy, state.guess),
+    dense: data.dense_accuracy,
+  };
+}
+
+function draw({ width, height, state, result, data }) {
+  const plot = new Plot({ width, height, x: [0, 1], y: [0, 1.02], xLabel: "sparsity: share of weights set to 0", yLabel: "test accuracy" });
+  plot.horizontal(result.level, "grey pl-dash", `accuracy still allowed: ${percent(result.level)}`);
+  if (state.reveal) {
+    plot.line(data.measured.map((place, j) => [place, data.accuracy[j]]), "blue");
+    plot.vertical(result.breaks, "green pl-dot", `breaks at ${percent(result.breaks)}`, 3);
+  } else {
+    plot.marks([[0, data.dense_accuracy]], "circle", "blue", 5);
+    plot.text(0.02, 0.45, "The curve is hidden.");
+    plot.text(0.02, 0.37, "Drag your guess, then reveal it.");
+  }
+  plot.vertical(state.guess, "orange", "your guess", 5);
+  plot.handle(state.guess, 0.25, "horizontal");
+  return plot;
+}
+
+function sentence(state, result, data) {
+  const start = `${data.name} (test accuracy ${percent(result.dense)}): your guess is that magnitude pruning breaks it at a sparsity of ${percent(state.guess)}.`;
+  if (!state.reveal) return `${start} Reveal the measured curve when you are sure.`;
+  const size = percent(Math.abs(result.miss));
+  const verdict = Math.abs(result.miss) < 0.02 ? "Well guessed" : `You were ${size} too ${result.miss > 0 ? "high" : "low"}`;
+  return `${start} It breaks at ${percent(result.breaks)}. ${verdict}: at your guess the accuracy is ${percent(result.atGuess)}.`;
+}
+
+// Kept in this browser, so that chapter 6 can show it again.
+function keep(view) {
+  try {
+    window.localStorage.setItem(`prunelimit.guess.${view.data.name}`, String(view.state.guess));
+  } catch {
+    // storage may be switched off: the address still carries the guess
+  }
+}
+
+export const spec = {
+  name: "where-does-accuracy-break",
+  start(view) {
+    if (view.state.guess !== view.defaults.guess) return;
+    try {
+      const kept = Number(window.localStorage.getItem(`prunelimit.guess.${view.data.name}`));
+      if (kept > 0 && kept < 1) view.state.guess = kept;
+    } catch {
+      // as above
+    }
+  },
+  changed(view, changes) {
+    if ("guess" in changes) keep(view);
+  },
+  evaluate,
+  sentence,
+  readouts: (state, result) => [
+    { name: "guess", label: "your guess", value: state.guess, text: percent(state.guess), look: "orange" },
+    ...(state.reveal
+      ? [
+          { name: "breaks", label: "it breaks at", value: result.breaks, text: percent(result.breaks), look: "green" },
+          { name: "atGuess", label: "accuracy at your guess", value: result.atGuess, text: percent(result.atGuess), look: "blue" },
+        ]
+      : []),
+  ],
+  panels: [
+    {
+      name: "curve", title: "Magnitude pruning, survivors untouched", draw, wide: true, tall: 360, ratio: 0.6,
+      drag: { touch: "pan-y", move: (grip, x) => ({ guess: Math.min(0.99, Math.max(0.01, x)) }) },
+      legend: (state) => [{ label: "your guess", look: "orange" }, ...(state.reveal ? [{ label: "measured", look: "blue" }] : [])],
+    },
+  ],
+};
+
+export default createWidget(spec);

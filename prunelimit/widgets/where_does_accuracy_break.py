@@ -1,0 +1,79 @@
+"""Introduction: the reader's guess against a measured pruning curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.widgets import base
+from prunelimit.widgets.network import as_network, last_passing
+
+
+class WhereDoesAccuracyBreak(base.BookWidget):
+    """Guess the sparsity at which magnitude pruning breaks a network; then reveal the curve.
+
+    Controls: `guess`, `loss` (accuracy that may be lost) and `reveal`. The guess is kept in
+    the reader's browser, under the network's name, and `TheLimit` shows it again.
+
+    Parameters
+    ----------
+    network
+        A result of `prunelimit.experiment`, or None for the example.
+    **settings
+        See `BookWidget`.
+
+    Examples
+    --------
+    >>> 0 < WhereDoesAccuracyBreak(reveal=True).numbers()["breaks"] < 1
+    True
+    """
+
+    _module = "where_does_accuracy_break"
+    _heading = "Where does accuracy break?"
+    _ready_made = {
+        "Half must stay": {"guess": 0.5},
+        "One in five": {"guess": 0.8},
+        "One in twenty": {"guess": 0.95},
+    }
+
+    guess = base.slider("your guess", 0.3, 0.01, 0.99, 0.005, percent=True)
+    loss = base.slider("accuracy that may be lost", 0.02, 0.0, 0.2, 0.005, percent=True)
+    reveal = base.toggle("reveal the measured curve", False)
+
+    def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:
+        data = settings.pop("data", None) or as_network(network)
+        if "accuracy" not in data:
+            raise PruneLimitError("this widget needs a measured curve: give a result of run_task")
+        names = ("name", "measured", "accuracy", "dense_accuracy")
+        super().__init__(data={name: data[name] for name in names}, **settings)
+
+    def numbers(self) -> dict[str, float]:
+        """The guess, and once revealed where the accuracy breaks and what it is at the guess."""
+        found = {"guess": self.guess}
+        if self.reveal:
+            curve = (self.data["measured"], self.data["accuracy"])
+            level = self.data["dense_accuracy"] - self.loss
+            found["breaks"] = last_passing(*curve, level)
+            found["atGuess"] = float(np.interp(self.guess, *curve))
+        return found
+
+    def describe(self) -> str:
+        """One sentence on the question or, once revealed, on the answer."""
+        start = f"{self.data['name']}, test accuracy {self.data['dense_accuracy']:.1%}"
+        if not self.reveal:
+            return f"{start}: at which sparsity does magnitude pruning break it?"
+        return (
+            f"{start}: magnitude pruning breaks it at a sparsity of {self.numbers()['breaks']:.1%}."
+        )
+
+    def _draw(self, figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.axhline(self.data["dense_accuracy"] - self.loss, color="0.5", ls="--")
+        # A page without scripts cannot reveal anything: it shows the curve.
+        axes.plot(self.data["measured"], self.data["accuracy"], label="measured")
+        axes.set(xlabel="sparsity", ylabel="test accuracy", xlim=(0, 1), ylim=(0, 1.02))
+        axes.legend()
