@@ -1,5 +1,6 @@
 """The numbers, addresses and controls that every widget shares, against scipy and numpy."""
 
+import base64
 import json
 import subprocess
 
@@ -14,7 +15,6 @@ from widget_support import NODE, call, call_many, needs_node
 
 from prunelimit import limit, widgets
 from prunelimit.errors import PruneLimitError
-from prunelimit.widgets import base
 
 pytestmark = needs_node
 
@@ -212,18 +212,11 @@ def test_python_controls_are_linked_both_ways():
     assert len(column.children) == len(widget.values())
 
 
-def test_showing_a_widget_also_gives_a_figure_for_pages_without_scripts(capsys):
-    shown = []
-    original = base.display
-    base.display = lambda data, raw: shown.append(data)
-    try:
-        bundle = widgets.SublevelSet()._repr_mimebundle_()
-    finally:
-        base.display = original
+def test_showing_a_widget_also_gives_a_figure_for_print_and_pages_without_scripts():
+    bundle = widgets.SublevelSet()._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert "<noscript><img" in shown[0]["text/html"]
-    assert bundle["image/png"] in shown[0]["text/html"]
-    assert 'alt="Sublevel set' in shown[0]["text/html"]
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert bundle["text/plain"].startswith("Sublevel set: how many weights must stay?: With eps")
 
 
 def run_to_the_end(widget, monkeypatch, stop_at=None):
@@ -266,3 +259,15 @@ def test_control_traits_need_no_instance():
     names = [name for name, trait in widgets.SublevelSet.control_traits()]
     assert names[0] == "family" and isinstance(widgets.SublevelSet.dim, traitlets.Enum)
     assert call("common", "toPosition", {"scale": "log"}, 100) == pytest.approx(2)
+
+
+def test_a_built_page_shows_the_figure_to_readers_without_scripts():
+    stage = pytest.importorskip("book.tools.stage")
+    from nbformat import v4
+
+    bundle = widgets.Kinematics()._repr_mimebundle_()
+    cell = v4.new_code_cell("", outputs=[v4.new_output("display_data", data=bundle)])
+    shown = stage._with_noscript(v4.new_notebook(cells=[cell])).cells[0].outputs[-1]
+    html = shown["data"]["text/html"]
+    assert html.startswith('<noscript><img alt="Kinematics: hit or miss?: A random subspace')
+    assert bundle["image/png"] in html

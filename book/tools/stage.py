@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -140,12 +141,22 @@ def _with_noscript(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         for output in list(cell.get("outputs", [])):
             data = output.get("data", {})
-            html = data.get("text/html")
-            if "application/vnd.jupyter.widget-view+json" in data and html:
-                html = "".join(html)
-                text = {"text/html": f"<noscript>{html}</noscript>"}
+            found = _static_figure(data)
+            if "application/vnd.jupyter.widget-view+json" in data and found:
+                text = {"text/html": f"<noscript>{found}</noscript>"}
                 cell.outputs.append(nbformat.v4.new_output("display_data", data=text))
     return notebook
+
+
+def _static_figure(data: dict[str, Any]) -> str:
+    """Return an output's HTML, or its picture with its text for those who do not see it."""
+    if "text/html" in data:
+        return "".join(data["text/html"])
+    if "image/png" not in data:
+        return ""
+    words = escape("".join(data.get("text/plain", "")), quote=True)
+    picture = "".join(data["image/png"]).replace("\n", "")
+    return f'<img alt="{words}" src="data:image/png;base64,{picture}" style="max-width: 100%">'
 
 
 def _remove_others(wanted: set[Path]) -> None:

@@ -9,7 +9,6 @@ defaults, presets) once; the module reads them from the model.
 from __future__ import annotations
 
 import base64
-import html
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,6 @@ from typing import Any, ClassVar
 import anywidget
 import ipywidgets
 import traitlets
-from IPython.display import display
 from matplotlib.figure import Figure
 
 from prunelimit.errors import PruneLimitError
@@ -242,17 +240,14 @@ class BookWidget(anywidget.AnyWidget):
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        picture = base64.b64encode(self.static_figure()).decode()
-        alternative = html.escape(f"{self.title}. {self.describe()}", quote=True)
-        without_scripts = (
-            f'<noscript><img class="pl-static" style="max-width:100%" alt="{alternative}" '
-            f'src="data:image/png;base64,{picture}"></noscript>'
-        )
-        display({"text/html": without_scripts, "text/latex": "$ $"}, raw=True)
+        # The picture is for print, and for pages without scripts; the text describes it.
         view: Any = super()._repr_mimebundle_(**kwargs)
-        bundles = view[0] if isinstance(view, tuple) else view
-        bundles.update({"image/png": picture, "text/plain": f"{self.title}. {self.describe()}"})
-        return bundles
+        bundle_ = view[0] if isinstance(view, tuple) else view
+        return {
+            **bundle_,
+            "image/png": base64.b64encode(self.static_figure()).decode(),
+            "text/plain": f"{self.title}: {self.describe()}",
+        }
 
     # ---- what a kernel adds
 
