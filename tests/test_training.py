@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from training_support import light
 
 from prunelimit import data, models, training
 from prunelimit.device import resolve_device
@@ -21,9 +21,9 @@ QUICK = TrainingConfig(epochs=3, learning_rate=0.05, batch_size=64, l1=1e-4)
 
 
 @pytest.fixture(autouse=True)
-def without_waiting_for_the_disk(monkeypatch):
-    """Flushing guards against power cuts, which no test here causes; it costs most of the time."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def light_on_the_machine(monkeypatch):
+    with light(monkeypatch):
+        yield
 
 
 @pytest.fixture(scope="module")

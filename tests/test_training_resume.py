@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from training_support import light
 
 from prunelimit import checkpoints, data, models
 from prunelimit.data import Batches
@@ -178,8 +179,9 @@ def test_killed_at_every_change_of_the_disk_a_run_ends_with_the_same_bits(worker
 
 
 @pytest.fixture(autouse=True)
-def without_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def light_on_the_machine(monkeypatch):
+    with light(monkeypatch):
+        yield
 
 
 def finished(tmp_path, **options):
