@@ -596,17 +596,23 @@ def _describe_run(
 
 
 def _name_of(loss_fn: LossFunction) -> str:
-    """What can be told of a loss: its name and, of a module, its settings and tensors."""
+    """What can be told of a loss: its name and, of a module, unusual settings and tensors."""
     if not isinstance(loss_fn, nn.Module):
         return getattr(loss_fn, "__qualname__", type(loss_fn).__qualname__)
-    settings = [
-        f"{name}={value!r}"
-        for name, value in vars(loss_fn).items()
-        if isinstance(value, bool | int | float | str) and name != "training"
-    ]
+    usual = _settings(nn.CrossEntropyLoss()) if type(loss_fn) is nn.CrossEntropyLoss else {}
+    unusual = {k: v for k, v in _settings(loss_fn).items() if k not in usual or usual[k] != v}
     if loss_fn.state_dict():
-        settings.append(f"tensors={checkpoints.digest(loss_fn)}")
-    return f"{type(loss_fn).__qualname__}({', '.join(settings)})"
+        unusual["tensors"] = checkpoints.digest(loss_fn)
+    listed = ", ".join(f"{name}={value!r}" for name, value in unusual.items())
+    return f"{type(loss_fn).__qualname__}({listed})"
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, bool | int | float | str) and name != "training"
+    }
 
 
 def _read_final(report: Path, run: dict[str, Any]) -> FinalMeasurements | None:

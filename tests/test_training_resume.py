@@ -263,7 +263,11 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path):
         ({"model": nn.Sequential(nn.Flatten(), nn.Linear(16, 3))}, r"model.1.weight was"),
         ({"splits": tiny_splits(seed=1)}, "data.seed was 0 and is now 1"),
         ({"splits": tiny_splits(examples=99)}, "data.train was 100 and is now 99"),
-        ({"loss_fn": nn.CrossEntropyLoss(label_smoothing=0.1)}, "loss was"),
+        (
+            {"loss_fn": nn.CrossEntropyLoss(label_smoothing=0.1)},
+            r"loss was 'CrossEntropyLoss\(\)' and is now 'CrossEntropyLoss\(label_smoothing=0\.1\)'",
+        ),
+        ({"loss_fn": nn.CrossEntropyLoss(weight=torch.ones(3))}, "CrossEntropyLoss.tensors="),
     ],
 )
 def test_another_run_is_refused_and_the_difference_named(tmp_path, options, message):
