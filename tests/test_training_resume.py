@@ -265,7 +265,7 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path):
         ({"splits": tiny_splits(examples=99)}, "data.train was 100 and is now 99"),
         (
             {"loss_fn": nn.CrossEntropyLoss(label_smoothing=0.1)},
-            r"loss was 'CrossEntropyLoss\(\)' and is now 'CrossEntropyLoss\(label_smoothing=0\.1\)'",
+            r"loss was 'CrossEntropyLoss\(\)' and is now .*label_smoothing=0\.1",
         ),
         ({"loss_fn": nn.CrossEntropyLoss(weight=torch.ones(3))}, "CrossEntropyLoss.tensors="),
     ],
