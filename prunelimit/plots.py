@@ -77,13 +77,30 @@ def _sparsity_axis(ax: Axes) -> None:
     ax.set_xlabel(r"sparsity $s = 1 - k/D$")
 
 
-def mark_limits(ax: Axes, limits: Mapping[str, Sequence[float]]) -> None:
-    """Draw each limit ``name -> (lower, value, upper)`` as a line with its bracket shaded."""
-    for name, (lower, value, upper) in limits.items():
+def _kept_axis(ax: Axes, sparsest: float) -> None:
+    """Share kept, logarithmic and falling to the right, labelled by sparsity: near 1 it counts."""
+    ticks = np.array([0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
+    shown = ticks[ticks <= sparsest + 1e-9]
+    ax.set_xscale("log")
+    ax.set_xlim(1.15, (1 - sparsest) / 1.15)
+    ax.set_xticks(1 - shown, [f"{tick:g}" for tick in shown])
+    ax.minorticks_off()
+    ax.set_xlabel(r"sparsity $s = 1 - k/D$ (share kept, logarithmic)")
+
+
+def mark_limits(
+    ax: Axes, limits: Mapping[str, Sequence[float]], sparsest: float | None = None
+) -> None:
+    """Draw each limit ``name -> (lower, value, upper)`` as a line with its bracket shaded.
+
+    With `sparsest` the axis is that of shares kept, and what lies beyond is drawn at its end.
+    """
+    for name, ends in limits.items():
         label, colour, dash = LIMITS[name]
-        ax.axvline(
-            value, color=colour, linestyle=dash, linewidth=1.6, label=f"{label}: {value:.3f}"
-        )
+        beyond = sparsest is not None and ends[1] > sparsest
+        text = f"{label}: {ends[1]:.4f}" + (" (beyond the axis)" if beyond else "")
+        lower, value, upper = ends if sparsest is None else (1 - min(e, sparsest) for e in ends)
+        ax.axvline(value, color=colour, linestyle=dash, linewidth=1.6, marker="", label=text)
         ax.axvspan(lower, upper, color=colour, alpha=0.15, linewidth=0)
 
 
@@ -92,6 +109,7 @@ def four_curves(
     limits: Mapping[str, Sequence[float]],
     epsilon: float,
     title: str = "",
+    sparsest: float = 0.999,
 ) -> Figure:
     """The four curves of loss rise against sparsity, with the predicted limits.
 
@@ -105,14 +123,17 @@ def four_curves(
         The loss rise that S(ε) allows; drawn as a horizontal line.
     title
         What network, on what data.
+    sparsest
+        Right end of the axis.
     """
     figure, ax = plt.subplots(figsize=(7.6, 4.8))
     floor = epsilon / 30
     for name, (sparsities, rises) in curves.items():
         label, colour, marker = CURVES[name]
+        kept = 1 - np.asarray(sparsities, dtype=float)
+        kept[kept <= 0] = np.nan  # nothing kept has no place on a logarithmic axis
         shown = np.maximum(np.asarray(rises, dtype=float), floor)
-        step = max(1, len(shown) // 25)
-        ax.plot(sparsities, shown, color=colour, marker=marker, markevery=step, label=label)
+        ax.plot(kept, shown, color=colour, marker=marker, markevery=0.04, label=label)
     ax.axhline(epsilon, color=COLOURS["grey"], linewidth=1.2, linestyle=":", marker="")
     ax.annotate(
         rf"$\epsilon = {epsilon:.3g}$",
@@ -122,13 +143,13 @@ def four_curves(
         textcoords="offset points",
         color=COLOURS["grey"],
     )
-    mark_limits(ax, limits)
+    mark_limits(ax, limits, sparsest)
     ax.set_yscale("log")
     ax.set_ylim(floor, None)
     ax.set_ylabel(r"loss rise $L - L(w^*)$ (nats)")
-    _sparsity_axis(ax)
+    _kept_axis(ax, sparsest)
     ax.set_title(title)
-    ax.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -150,19 +171,21 @@ def four_curves_of_result(result: Mapping[str, Any]) -> Figure:
     )
 
 
-def accuracy_of_result(result: Mapping[str, Any]) -> Figure:
+def accuracy_of_result(result: Mapping[str, Any], sparsest: float = 0.999) -> Figure:
     """Test accuracy against sparsity of what `prunelimit.experiment` wrote."""
+    figure, ax = plt.subplots()
     test = result["sweep"]["test"]
-    figure = accuracy_curve(
-        test["sparsities"],
-        {"one-shot, survivors untouched": test["accuracy"]},
-        _limits_of_result(result),
-        title=result["task"],
-    )
-    label, colour, marker = CURVES["real_existence"]
     tuned = _columns(result["finetune"], "test_accuracy")
-    figure.axes[0].plot(*tuned, color=colour, marker=marker, linestyle="", label=label)
-    figure.axes[0].legend(loc="lower left")
+    points = {"one_shot": (test["sparsities"], test["accuracy"]), "real_existence": tuned}
+    for name, (sparsities, accuracies) in points.items():
+        label, colour, marker = CURVES[name]
+        kept = 1 - np.asarray(sparsities, dtype=float)
+        ax.plot(kept, accuracies, color=colour, marker=marker, markevery=0.04, label=label)
+    mark_limits(ax, _limits_of_result(result), sparsest)
+    ax.set_ylabel("test accuracy (share of examples)")
+    _kept_axis(ax, sparsest)
+    ax.set_title(result["task"])
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -187,8 +210,7 @@ def accuracy_curve(
     """Accuracy against sparsity, one line a method, with the predicted limits."""
     figure, ax = plt.subplots()
     for (name, values), marker in zip(accuracies.items(), "osD^vX", strict=False):
-        step = max(1, len(sparsities) // 25)
-        ax.plot(sparsities, values, marker=marker, markevery=step, label=name)
+        ax.plot(sparsities, values, marker=marker, markevery=0.05, label=name)
     mark_limits(ax, limits)
     ax.set_ylabel("accuracy (share of examples)")
     _sparsity_axis(ax)
