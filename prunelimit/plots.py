@@ -133,7 +133,8 @@ def four_curves(
         kept = 1 - np.asarray(sparsities, dtype=float)
         kept[kept <= 0] = np.nan  # nothing kept has no place on a logarithmic axis
         shown = np.maximum(np.asarray(rises, dtype=float), floor)
-        ax.plot(kept, shown, color=colour, marker=marker, markevery=0.04, label=label)
+        every = 0.04 if kept.size > 30 else 1
+        ax.plot(kept, shown, color=colour, marker=marker, markevery=every, label=label)
     ax.axhline(epsilon, color=COLOURS["grey"], linewidth=1.2, linestyle=":", marker="")
     ax.annotate(
         rf"$\epsilon = {epsilon:.3g}$",
@@ -180,7 +181,8 @@ def accuracy_of_result(result: Mapping[str, Any], sparsest: float = 0.999) -> Fi
     for name, (sparsities, accuracies) in points.items():
         label, colour, marker = CURVES[name]
         kept = 1 - np.asarray(sparsities, dtype=float)
-        ax.plot(kept, accuracies, color=colour, marker=marker, markevery=0.04, label=label)
+        every = 0.04 if kept.size > 30 else 1
+        ax.plot(kept, accuracies, color=colour, marker=marker, markevery=every, label=label)
     mark_limits(ax, _limits_of_result(result), sparsest)
     ax.set_ylabel("test accuracy (share of examples)")
     _kept_axis(ax, sparsest)
