@@ -81,6 +81,18 @@ for name, cone in family.items():
     print(f"{name:>13}: {cone.contains(mixed).mean():.0%} of the mixtures are inside")
 
 # %% [markdown]
+# ### Take it in your hand
+#
+# Left: drag $x$, or the cone's edge. $x$ splits into two parts that meet at a right angle; a later section says why. Right: a random line or plane through the origin hits the cone or misses it.
+#
+# **Predict:** which half-angle makes a random *plane* hit every second time? Set it, then spin a few hundred.
+
+# %% tags=["remove-input"]
+from prunelimit import widgets
+
+widgets.ConeAndSubspace()
+
+# %% [markdown]
 # ## What a set looks like from outside
 #
 # Stand at the origin and look at a disc of radius $r$ whose centre is at distance $R$. The lines of sight that touch it make a right-angled triangle
@@ -327,7 +339,64 @@ plt.show()
 # - A cone forgets distance. Whether a point of $S$ that we see is near enough for a quadratic model of the loss to hold is not a question about cones (chapter 4 and chapter 10).
 # - Nothing here is random except $g$. That a *pruning mask* behaves like a random subspace is an assumption that comes later.
 # - Face counting defines $v_j$ for polyhedral cones; for round ones the definition as a limit is taken on trust here (it is proved in the source).
+
+# %% [markdown]
+# ## Check yourself
 #
+# Choose an answer to each question, then open it.
+#
+# **1.** One of these sets of the plane is *not* a convex cone. Which?
+#
+# :::{dropdown} A. The polar of some wedge.
+#
+# It is one: if $y$ and $z$ are obtuse to everything in the wedge, so are $2y$ and $y + z$.
+# :::
+#
+# :::{dropdown} B. A quadrant together with the opposite quadrant.
+#
+# Right. Doubling a point stays inside, adding two need not: $(1, 0) + (0, -1) = (1, -1)$ is in neither. A set of directions is a cone; *convex* takes sums, too.
+# :::
+#
+# :::{dropdown} C. A single ray.
+#
+# It is one. A cone need not have an inside: multiples and sums of points of the ray lie on the ray.
+# :::
+#
+# **2.** A circular cone of half-angle $30°$ fills practically nothing of $\R^{100}$. What is left of a normal vector after projection onto it?
+#
+# :::{dropdown} A. Practically nothing, as the vector almost never lies inside.
+#
+# It is true that it lies outside. But the projection lands on the border, and the border is large. The share of space measures the wrong thing.
+# :::
+#
+# :::{dropdown} B. About a sixth of its length, the cone's share of the plane.
+#
+# Shares of the plane say nothing about $\R^{100}$, and a share of space is no length.
+# :::
+#
+# :::{dropdown} C. About half of its length.
+#
+# Right. The vector is almost perpendicular to the axis, so it makes an angle of about $60°$ with the border, and $\cos 60° = \tfrac12$.
+# :::
+#
+# **3.** The set $S$ of good weights is *not* convex. A subspace is compared with its conic hull. What follows?
+#
+# :::{dropdown} A. If it misses the hull, it misses $S$.
+#
+# Right: $S$ is a part of its hull, whatever its shape.
+# :::
+#
+# :::{dropdown} B. If it meets the hull, it meets $S$.
+#
+# This needs a convex $S$ ({prf:ref}`prp-hull`). The hull fills gaps that $S$ may have.
+# :::
+#
+# :::{dropdown} C. Nothing, in either case.
+#
+# Too careful. Convexity is used in one direction of the proof only; the other one survives.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
 # :::{exercise} A wedge by hand
