@@ -79,6 +79,18 @@ for samples in (400, 1600, 6400, 25_600):
     print(f"N = {samples:>6}: {estimate.value:.3f} ± {estimate.stderr:.3f}, {z:+.1f} s.e. off")
 
 # %% [markdown]
+# ### Shape against size
+#
+# Drag the half-angle, and project normal vectors onto the cone: their mean squared length is $\delta$.
+#
+# **Predict:** the orthant and the circular cone of $45°$ have the same $\delta$. Is one of the two histograms wider? What does a tenfold $D$ do to both?
+
+# %% tags=["remove-input"]
+from prunelimit import widgets
+
+widgets.StatisticalDimension()
+
+# %% [markdown]
 # ## Rules of calculation
 #
 # :::{prf:theorem} Properties of the statistical dimension (exact)

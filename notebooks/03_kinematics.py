@@ -88,7 +88,20 @@ for m in (5, 8, 10, 12, 15):
 
 # %% [markdown]
 # At $m = D - \delta = 10$, exactly.
+
+# %% [markdown]
+# ### Move the subspace's dimension
 #
+# Drag $m$ through the transition; the shaded tail on the right is the sum in the formula. Then step $D$ up. The axes stay where they are.
+#
+# **Predict** before you press +: what happens to the width of the transition, and what to the bounds (the blue band, of which more below)?
+
+# %% tags=["remove-input"]
+from prunelimit import widgets
+
+widgets.Kinematics()
+
+# %% [markdown]
 # ## The whole curve
 #
 # A circular cone of $30°$ in $\R^{60}$ has $\delta = 15.5$. The simulation knows nothing of intrinsic volumes: it draws the angle between the cone's axis and a random subspace.

@@ -164,6 +164,19 @@ plt.show()
 # Keep this in mind; a flat direction has $r_i = \infty$, and no one is far away from *that*.
 
 # %% [markdown]
+# ### Two answers that move
+#
+# Before the formulas, the thing itself. On top a slice through weight space, and the same slice along the eigenvectors: drag $w^*$, or the edge of the ellipse.
+# Below, each direction's share $r_i^2/(R^2 + r_i^2)$, and the loss that $k$ weights can reach by two formulas which the next sections derive.
+#
+# **Predict:** which of the two curves will the simulated subspaces follow? Press the button, then look for a spectrum and a budget at which it makes no difference.
+
+# %% tags=["remove-input"]
+from prunelimit import widgets
+
+widgets.SublevelSet()
+
+# %% [markdown]
 # ## The paper's limit
 #
 # Put the assumption into chapter 3's transition, $k = D - \delta$. As $r_i^2 = 2\epsilon/\lambda_i$,
