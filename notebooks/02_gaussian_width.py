@@ -315,7 +315,64 @@ plt.show()
 # - The sandwich says $\delta - w^2 \le 1$, which is sharp information for large cones and none for small ones: with $\delta = \tfrac12$, every $w$ from $0$ to $0.7$ is allowed.
 # - A simulated $\delta$ has an error bar for *the cone that was simulated*. Whether that cone is the network's is another question.
 # - We took the Gaussian Poincaré inequality on trust.
+
+# %% [markdown]
+# ## Check yourself
 #
+# Choose an answer to each question, then open it.
+#
+# **1.** A ray has statistical dimension $\tfrac12$. What does the half say?
+#
+# :::{dropdown} A. A ray is a set of half a dimension.
+#
+# A ray is a part of a line and needs one coordinate. $\delta$ is an average, not a count of coordinates.
+# :::
+#
+# :::{dropdown} B. The projection onto the ray keeps the noise along it half of the time.
+#
+# Right: with probability $\tfrac12$ one squared normal number survives, with mean one; else nothing does.
+# :::
+#
+# :::{dropdown} C. Its Gaussian width is a half, too.
+#
+# The width is 0: one unit vector, and $\mathbb{E}\langle g, u\rangle = 0$. The two rulers agree up to one only, $0^2 \le \tfrac12 \le 0^2 + 1$.
+# :::
+#
+# **2.** A circular cone in $\R^{100}$ has half-angle $30°$. Its $\delta$ is about
+#
+# :::{dropdown} A. 0, as it fills practically no share of space.
+#
+# Share of space is $v_D$, the last of the intrinsic volumes. $\delta$ is the mean over all of them.
+# :::
+#
+# :::{dropdown} B. 25.
+#
+# Right: $D\sin^2\alpha = 100 \cdot \tfrac14$; the correction $\cos 60° = \tfrac12$ hardly counts.
+# :::
+#
+# :::{dropdown} C. 33, as 30° is a third of 90°.
+#
+# Linear in the angle is right in the plane, where $\delta = \tfrac12 + \theta/\pi$. In many dimensions the squared sine takes over.
+# :::
+#
+# **3.** You look at a ball of radius 1 in $\R^{100}$ from distance 2 and step back to 4. What does $\delta$ of its cone do?
+#
+# :::{dropdown} A. It falls to about a quarter.
+#
+# Right: $\sin\alpha = r/R$, so $D\sin^2\alpha = D r^2/R^2$ goes with the *square* of the distance.
+# :::
+#
+# :::{dropdown} B. It falls to a half.
+#
+# So does $\sin\alpha$. But $\delta$ is a mean of squared lengths and goes with $\sin^2\alpha$.
+# :::
+#
+# :::{dropdown} C. It hardly changes: in many dimensions all directions look alike.
+#
+# Random *vectors* are almost perpendicular to the axis, yes. How much of them survives still depends on the cone's angle.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
 # :::{exercise} A half-space

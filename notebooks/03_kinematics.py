@@ -326,7 +326,64 @@ plt.show()
 # - "They meet" says that a good network with this mask exists, not that training finds it.
 # - The bounds are exact and loose; the location is right only as $D$ grows. For $D = 20$ the transition covers almost half of all dimensions.
 # - The theorems take $C$ as given. If $S$ is not an ellipsoid, or if its curvature is misjudged, the jump is sharp and in the wrong place.
+
+# %% [markdown]
+# ## Check yourself
 #
+# Choose an answer to each question, then open it.
+#
+# **1.** A cone in $\R^{1000}$ has $\delta = 300$. From about which dimension on does a random subspace meet it?
+#
+# :::{dropdown} A. 300: as many dimensions as the cone has.
+#
+# A subspace of dimension 300 and one of dimension $m$ meet when the dimensions *add up* to more than 1000. Cones behave alike.
+# :::
+#
+# :::{dropdown} B. 500: from a half on, meeting is more likely than missing.
+#
+# This holds for cones with $\delta = D/2$, such as the orthant. In general the place depends on the cone.
+# :::
+#
+# :::{dropdown} C. 700.
+#
+# Right: $m = D - \delta$. The smaller the cone, the more dimensions the subspace needs.
+# :::
+#
+# **2.** The same shape in a space with a hundred times as many dimensions. The width of the transition, counted in dimensions,
+#
+# :::{dropdown} A. grows tenfold, and shrinks tenfold as a share of $D$.
+#
+# Right: $\sqrt{100} = 10$ dimensions for each one before, out of a hundred times as many.
+# :::
+#
+# :::{dropdown} B. stays the same.
+#
+# The sharpening is relative. Counted in dimensions the transition widens like $\sqrt D$, since $V$ collects more independent noise.
+# :::
+#
+# :::{dropdown} C. shrinks, since the jump sharpens.
+#
+# Only when drawn against $m/D$. Check what the axis counts.
+# :::
+#
+# **3.** For $D = 100$ and $\eta = 0.05$ the approximate kinematics formula is silent within 59 dimensions of $D - \delta$. So in this range
+#
+# :::{dropdown} A. the formula does not hold, as $D$ is too small for it.
+#
+# It holds for every $D$; it is no limit theorem. A bound may be true and say little.
+# :::
+#
+# :::{dropdown} B. the probability may be near 0 or near 1: the bound is loose.
+#
+# Right. The exact curve does its jump within some twenty dimensions; the bound cannot see it.
+# :::
+#
+# :::{dropdown} C. the probability is near one half.
+#
+# Silence of a bound is no statement about the middle. Compare it with the exact curve of the figure.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
 # :::{exercise} A plane and a cone in space

@@ -447,7 +447,64 @@ for name, (eigenvalues, budget) in cases.items():
 # - **Existence is not a recipe.** The threshold is about the best survivors, not the untouched ones of one-shot pruning.
 # - **The proof is an idea.** We take the deterministic equivalent on trust and check it at $D = 200$; we bound neither its error nor the fluctuations (they shrink as $D$ grows: see the standard errors).
 # - **$\epsilon$ is a choice**, and both limits move with it.
+
+# %% [markdown]
+# ## Check yourself
 #
+# Choose an answer to each question, then open it.
+#
+# **1.** You allow four times the loss rise, $\epsilon$, and the pruned point is twice as far away. What does $k_\mathrm{paper}$ do?
+#
+# :::{dropdown} A. It rises: distance counts squared.
+#
+# So it does: squared, it takes back exactly the fourfold $\epsilon$.
+# :::
+#
+# :::{dropdown} B. It stays.
+#
+# Right: only $\sigma = 2\epsilon/R^2$ enters. The same is true of $k_\mathrm{sharp}$.
+# :::
+#
+# :::{dropdown} C. It falls: a larger set is easier to meet.
+#
+# All radii $r_i$ double, and so does $R$: the picture is the same, drawn larger.
+# :::
+#
+# **2.** A spectrum and a budget give $k_\mathrm{paper} = D/10$. Where do random subspaces start to meet the ellipsoid?
+#
+# :::{dropdown} A. Below $k_\mathrm{paper}$.
+#
+# Right: below $D/2$ the factor $(D-k)/k$ exceeds 1. It raises the ridge, and fewer directions count.
+# :::
+#
+# :::{dropdown} B. At or above it; a theorem says that below they miss.
+#
+# The theorem is exact *given* $\delta$. Its value of $\delta$ is a heuristic.
+# :::
+#
+# :::{dropdown} C. At $k_\mathrm{paper}$, for large $D$.
+#
+# A larger $D$ narrows the transition; it does not repair its place.
+# :::
+#
+# **3.** $k_\mathrm{sharp}/D = 0.1$. What is promised for a mask that keeps a tenth?
+#
+# :::{dropdown} A. The loss stays within $\epsilon$ if all other weights are set to zero.
+#
+# That is one-shot pruning. The limit lets the survivors move.
+# :::
+#
+# :::{dropdown} B. Fine-tuning will come back to within $\epsilon$.
+#
+# Existence is not a recipe, nor is the real loss a quadratic.
+# :::
+#
+# :::{dropdown} C. In the quadratic model, if the mask acts like a random subspace, some values of the survivors do.
+#
+# Right, with both conditions. Chapters 7 and 10 test them.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
 # :::{exercise} Calculate: a few sharp directions
