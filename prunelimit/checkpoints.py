@@ -9,7 +9,6 @@ epoch is always a consistent set.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.locks import owned
 
 FORMAT = 1
 WEIGHTS, OPTIMIZER, RECORD = "weights.safetensors", "optimizer.pt", "checkpoint.json"
@@ -72,31 +72,10 @@ def exclusive(run_dir: Path) -> Iterator[None]:
     PruneLimitError
         If another run holds it, or the folder cannot be made.
     """
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        lock = open(run_dir / ".lock", "a")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise PruneLimitError(f"run_dir {run_dir} cannot be written: {error}") from error
-    with lock:
-        _lock(lock.fileno(), run_dir)
+    with owned(run_dir):
         for leftover in run_dir.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield
-
-
-def _lock(descriptor: int, run_dir: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs in one folder are the user's to avoid
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise PruneLimitError(
-                f"another run is training in {run_dir}; wait for it, or take another run_dir"
-            ) from error
-        # A file system without locks: go on without.
 
 
 def save(
@@ -337,19 +316,6 @@ def digest(model: nn.Module) -> str:
         total.update(name.encode())
         total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return total.hexdigest()
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` to `path`, so that a reader sees the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _found(run_dir: Path) -> list[tuple[int, Path]]:

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.checkpoints import write_json
 from prunelimit.data import Batches, Splits
 from prunelimit.device import resolve_device
 from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_json
 from prunelimit.parameters import flatten, prunable_parameters, with_weights
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.provenance import describe_run, measured

@@ -26,6 +26,7 @@ from prunelimit.checkpoints import Checkpoint, load_checkpoint
 from prunelimit.data import Batches, Splits
 from prunelimit.device import resolve_device
 from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.files import write_json
 from prunelimit.parameters import prunable_parameters
 from prunelimit.progress import Reporter, progress_bar
 from prunelimit.schedules import PRESETS, SCHEDULES, learning_rates
@@ -537,7 +538,7 @@ class _Job:
 
     def _write_report(self, final: dict[str, float] | None) -> None:
         report = {"run": self.run, "history": self._history_json(), "final": final}
-        checkpoints.write_json(self.run_dir / REPORT, report)
+        write_json(self.run_dir / REPORT, report)
 
     def _require_sane(self, what: str, loss: float, rate: float) -> None:
         self._require_finite(what, loss, rate)

@@ -281,7 +281,7 @@ def test_another_run_is_refused_and_the_difference_named(tmp_path, options, mess
 def test_two_runs_in_one_folder_do_not_collide(tmp_path):
     with (
         checkpoints.exclusive(tmp_path / "run"),
-        pytest.raises(PruneLimitError, match="another run is training in"),
+        pytest.raises(PruneLimitError, match="another run is at work in"),
     ):
         finished(tmp_path)
     finished(tmp_path)
