@@ -25,7 +25,7 @@ from book.tools.content import (
     read_json,
     write_if_different,
 )
-from book.tools.execute import PACKAGE, Executed, NotebookFailed, execute_all
+from book.tools.execute import PACKAGE, NotebookFailed, execute_all, with_outputs
 from book.tools.stage import STAGE, Page, pages, stage
 from book.tools.tables import GENERATED, run_times
 
@@ -45,9 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = run_main_job()
         book = pages()
-        executed = run_chapters(book)
-        build = build_pdf if options.pdf else build_pages
-        result = build(book, executed)
+        key = prepare(book)
+        result = build_pdf(key) if options.pdf else build_pages(key)
     except (NotebookFailed, StepFailed, FileNotFoundError) as failure:
         print(f"\nThe book was not built.\n\n{failure}", file=sys.stderr)
         return 1
@@ -78,17 +77,21 @@ def run_main_job() -> str:
     return report
 
 
-def run_chapters(book: list[Page]) -> dict[Path, Executed]:
-    """Run the pages that have code and have changed; return the outputs of all of them."""
+def prepare(book: list[Page]) -> str:
+    """Run what changed and lay out what Sphinx reads; return a fingerprint of all of it."""
     notebooks = {p.source: nb for p in book if (nb := p.notebook()) is not None}
     print(f"Executing what changed among {len(notebooks)} pages with code …", flush=True)
-    return execute_all(notebooks, workers=min(2, os.cpu_count() or 1))
+    executed = execute_all(notebooks, workers=min(2, os.cpu_count() or 1))
+    shown = {path: with_outputs(nb, executed[path]) for path, nb in notebooks.items()}
+    seconds = {path: done.seconds for path, done in executed.items()}
+    files = stage(book, shown, {GENERATED: run_times(book, shown, seconds)})
+    tools = files_below(ROOT / "book" / "tools")
+    return digest(digest_of_files([*files, *tools]), *_page_tools())
 
 
-def build_pages(book: list[Page], executed: dict[Path, Executed]) -> Path:
-    """Build the HTML with warnings as errors; return the first page."""
+def build_pages(key: str) -> Path:
+    """Build the HTML with warnings as errors, unless it is that of `key`; return the first page."""
     first = HTML / "index.html"
-    key = _stage(book, executed)
     if read_json(STAMPS / "html.json").get("key") == key and first.is_file():
         print("The pages are up to date.")
         return first
@@ -99,14 +102,13 @@ def build_pages(book: list[Page], executed: dict[Path, Executed]) -> Path:
     return first
 
 
-def build_pdf(book: list[Page], executed: dict[Path, Executed]) -> Path:
-    """Build the PDF; return its path."""
+def build_pdf(key: str) -> Path:
+    """Build the PDF, unless it is that of `key`; return its path."""
     if shutil.which("latexmk") is None or shutil.which("xelatex") is None:
         raise StepFailed(
             "The PDF needs latexmk and XeLaTeX. On Debian: apt-get install latexmk texlive-xetex "
             "texlive-latex-extra texlive-fonts-extra"
         )
-    key = _stage(book, executed)
     if read_json(STAMPS / "pdf.json").get("key") == key and PDF.is_file():
         print("The PDF is up to date.")
         return PDF
@@ -117,12 +119,6 @@ def build_pdf(book: list[Page], executed: dict[Path, Executed]) -> Path:
     shutil.copyfile(made, PDF)
     _stamp("pdf", key)
     return PDF
-
-
-def _stage(book: list[Page], executed: dict[Path, Executed]) -> str:
-    files = stage(book, executed, {GENERATED: run_times(book, executed)})
-    tools = files_below(ROOT / "book" / "tools")
-    return digest(digest_of_files([*files, *tools]), *_page_tools())
 
 
 def _page_tools() -> list[str]:

@@ -20,7 +20,6 @@ import yaml
 from nbformat import NotebookNode
 
 from book.tools.content import BUILD, ROOT, files_below, write_if_different
-from book.tools.execute import Executed, with_outputs
 
 STAGE = BUILD / "source"
 _NOT_STAGED = {"planned", "tools"}
@@ -59,7 +58,7 @@ def pages() -> list[Page]:
 
 
 def stage(
-    book: list[Page], executed: dict[Path, Executed], generated: dict[str, str]
+    book: list[Page], shown: dict[Path, NotebookNode], generated: dict[str, str]
 ) -> list[Path]:
     """Write the tree that Sphinx reads; files that did not change keep their dates.
 
@@ -67,8 +66,8 @@ def stage(
     ----------
     book
         The pages.
-    executed
-        The outputs of those pages that have code, by source path.
+    shown
+        Those pages that have code, with their outputs, by source path.
     generated
         Further texts by their path below the stage.
 
@@ -88,7 +87,7 @@ def stage(
         if place.parts[1] not in _NOT_STAGED and path not in listed:
             wanted[place] = path.read_bytes()
     for page in book:
-        place, text = _staged(page, executed)
+        place, text = _staged(page, shown)
         wanted[place] = text
     for place, data in wanted.items():
         write_if_different(STAGE / place, data)
@@ -128,12 +127,11 @@ def _page(name: str) -> Page:
     )
 
 
-def _staged(page: Page, executed: dict[Path, Executed]) -> tuple[Path, bytes]:
-    notebook = page.notebook()
-    if notebook is None:
+def _staged(page: Page, shown: dict[Path, NotebookNode]) -> tuple[Path, bytes]:
+    if page.source not in shown:
         return Path(f"{page.name}.md"), page.source.read_bytes()
-    shown = _with_noscript(with_outputs(notebook, executed[page.source]))
-    return Path(f"{page.name}.ipynb"), nbformat.writes(shown).encode()
+    text = nbformat.writes(_with_noscript(shown[page.source]))
+    return Path(f"{page.name}.ipynb"), text.encode()
 
 
 def _with_noscript(notebook: NotebookNode) -> NotebookNode:
