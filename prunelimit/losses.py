@@ -43,6 +43,41 @@ class LossStatistics:
     examples: int
 
 
+def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
+    """Run model and loss on the first batch, and say what failed in the user's own terms.
+
+    Raises
+    ------
+    PruneLimitError
+        If either raises (shapes or labels that do not fit, most often).
+
+    Examples
+    --------
+    >>> data = [(torch.ones(3, 2), torch.ones(3, 1))]
+    >>> check_first_batch(nn.Linear(2, 1), nn.functional.mse_loss, data)
+    """
+    check_reiterable(loader)
+    if not callable(loss_fn):
+        raise PruneLimitError(
+            f"loss_fn is a {type(loss_fn).__name__}; give a function loss_fn(outputs, targets) "
+            "that returns the mean loss, e.g. torch.nn.functional.cross_entropy"
+        )
+    place = _place(model)
+    with evaluation_mode(model), torch.no_grad():
+        for inputs, targets in iterate_pairs(loader):
+            try:
+                loss_fn(model(inputs.to(place)), targets.to(place))
+            except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as error:
+                if isinstance(error, PruneLimitError):
+                    raise
+                raise PruneLimitError(
+                    f"model and loss fail on the first batch (inputs {tuple(inputs.shape)}, "
+                    f"targets {tuple(targets.shape)}): {type(error).__name__}: {error}. Check that the "
+                    "loader yields what the model takes, and targets that loss_fn takes"
+                ) from error
+            return
+
+
 def batch_losses(
     model: nn.Module, loss_fn: Loss, loader: Loader, device: str = "auto"
 ) -> list[tuple[int, float]]:

@@ -44,7 +44,7 @@ def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     Raises
     ------
     PruneLimitError
-        If there is nothing to prune, or a layer still carries a pruning
+        If the model is no module, there is nothing to prune, or a layer still carries a pruning
         re-parametrisation (its ``weight`` is then no parameter).
 
     Examples
@@ -53,6 +53,10 @@ def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     >>> {name: tuple(p.shape) for name, p in prunable_parameters(model).items()}
     {'0.weight': (4, 3), '2.weight': (2, 4)}
     """
+    if not isinstance(model, nn.Module):
+        raise PruneLimitError(
+            f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
+        )
     found: dict[str, nn.Parameter] = {}
     seen: set[int] = set()
     for prefix, module in model.named_modules():

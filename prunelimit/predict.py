@@ -15,7 +15,14 @@ from prunelimit.distance import DistanceProfile, distance_profile
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit import Formula, sharpness_bound, solve_limit
-from prunelimit.losses import Loader, Loss, LossStatistics, loss_gradient, loss_statistics
+from prunelimit.losses import (
+    Loader,
+    Loss,
+    LossStatistics,
+    check_first_batch,
+    loss_gradient,
+    loss_statistics,
+)
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
@@ -101,6 +108,7 @@ def predict_limit(
     began = time.perf_counter()
     _check_settings(epsilon, policy, tolerance)
     order = magnitude_order(model)
+    check_first_batch(model, loss_fn, loader)
     parameters = prunable_parameters(model)
     weights = flatten(p.detach() for p in parameters.values())
     profile = distance_profile(weights.double().cpu().numpy())

@@ -288,6 +288,21 @@ def test_weights_that_are_not_finite(case) -> None:
         pl.predict_limit(model, cross_entropy, case[1])
 
 
+def test_what_the_users_own_code_raises_is_explained(case) -> None:
+    narrow = nn.Sequential(nn.Linear(5, 3))
+    with pytest.raises(pl.PruneLimitError, match=r"first batch \(inputs \(50, 6\)"):
+        pl.predict_limit(narrow, cross_entropy, case[1])
+    two_classes = nn.Sequential(nn.Linear(6, 2))
+    with pytest.raises(pl.PruneLimitError, match="IndexError"):
+        pl.predict_limit(two_classes, cross_entropy, case[1])
+    with pytest.raises(pl.PruneLimitError, match=r"torch\.nn\.Module"):
+        pl.predict_limit(lambda x: x, cross_entropy, case[1])
+    with pytest.raises(pl.PruneLimitError, match="loss_fn is a NoneType"):
+        pl.predict_limit(case[0], None, case[1])
+    with pytest.raises(pl.PruneLimitError, match="pair"):
+        pl.predict_limit(case[0], cross_entropy, [{"inputs": 1}])
+
+
 def test_other_json_is_refused(tmp_path) -> None:
     with pytest.raises(pl.PruneLimitError, match="no report"):
         pl.PruningLimit.from_json('{"format": "something else"}')
