@@ -70,10 +70,10 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
             except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as error:
                 if isinstance(error, PruneLimitError):
                     raise
+                shapes = f"inputs {tuple(inputs.shape)}, targets {tuple(targets.shape)}"
                 raise PruneLimitError(
-                    f"model and loss fail on the first batch (inputs {tuple(inputs.shape)}, "
-                    f"targets {tuple(targets.shape)}): {type(error).__name__}: {error}. Check that the "
-                    "loader yields what the model takes, and targets that loss_fn takes"
+                    f"model and loss fail on the first batch ({shapes}): {type(error).__name__}: "
+                    f"{error}. Check that the loader yields what the model and loss_fn take"
                 ) from error
             return
 
