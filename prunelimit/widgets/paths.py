@@ -17,7 +17,7 @@ METHODS = {
     "oneshot": "one-shot",
     "iterative": "iterative",
     "l2": "ℓ2 in training",
-    "raregems": "Rare Gems style",
+    "raregems": "Rare Gems",
 }
 
 

@@ -2,6 +2,11 @@
 (() => {
   const here = new URL(".", document.currentScript.src).href.replace(/\/$/, "");
   window.require.config({
-    paths: { anywidget: `${here}/anywidget`, "@jupyter-widgets": here },
+    paths: {
+      anywidget: `${here}/anywidget`,
+      "@jupyter-widgets": here,
+      // Where the manager looks for its fonts.
+      "@jupyter-widgets/html-manager/dist": here,
+    },
   });
 })();
