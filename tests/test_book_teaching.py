@@ -63,7 +63,7 @@ def test_every_link_with_a_state_is_understood():
     assert len(LINKS) == GUIDE.count("#w=") > 0
 
 
-@pytest.mark.parametrize("page, key, state", LINKS, ids="/".join)
+@pytest.mark.parametrize("page, key, state", LINKS, ids=["-".join(link) for link in LINKS])
 def test_a_link_leads_to_a_state_of_a_widget_on_that_page(page, key, state):
     kind = MADE[key.replace("-", "")]
     assert f"widgets.{kind.__name__}(" in (ROOT / "notebooks" / f"{page}.py").read_text()
