@@ -1,7 +1,12 @@
 """Chapter 5: the spectrum of the curvature, and the effective dimension with its bracket."""
 
 from prunelimit.spectrum.budget import DataBudget, data_budget, subsample
-from prunelimit.spectrum.engine import CurvatureWarning, hessian_spectrum
+from prunelimit.spectrum.engine import (
+    CurvatureWarning,
+    hessian_spectrum,
+    matrix_spectrum,
+    spectrum_of_space,
+)
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.operator import CurvatureOperator
@@ -27,7 +32,9 @@ __all__ = [
     "estimate_diagonal",
     "estimate_trace",
     "hessian_spectrum",
+    "matrix_spectrum",
     "row_l1_norms",
+    "spectrum_of_space",
     "subsample",
     "top_eigenpairs",
 ]

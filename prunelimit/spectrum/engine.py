@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import POLICIES, Spectrum
-from prunelimit.spectrum.search import Search, Target
+from prunelimit.spectrum.search import Multipliable, Search, Target
 
 DENSE_DIM = 6000
 """Up to this dimension the matrix is built and diagonalised in float64."""
@@ -147,17 +148,68 @@ def hessian_spectrum(
     search = Search(
         matrix,
         space,
-        lambda found: _assemble(found, matrix, operator, policy, notes),
+        lambda found: _with_facts(spectrum_of_space(found, policy, operator.dim), operator, notes),
         seed=drawn,
         max_products=max_products,
         checkpoint=store,
         identity=_identity(operator, matrix, policy, drawn, space.basis.dtype),
     )
-    target = stop if stop is not None else _ridge_target(ridges)
+    target = stop if stop is not None else ridge_target(ridges)
     with progress_bar("curvature", total=max_products, enabled=progress) as bar:
         spectrum = search.run(target, tolerance, bar)
     if spectrum is None:
         return dense_spectrum(matrix, operator, policy, notes, spent=space.products)
+    return spectrum
+
+
+def matrix_spectrum(
+    matrix: Multipliable,
+    policy: str = "ggn",
+    *,
+    tolerance: float = 0.005,
+    ridges: Sequence[float] | None = None,
+    stop: Target | None = None,
+    max_products: int = 1000,
+    seed: int = 0,
+) -> Spectrum:
+    """The same search for any symmetric matrix known by its products, always by products.
+
+    Parameters
+    ----------
+    matrix
+        Anything with ``dim``, ``device``, ``dtype`` and ``matmul``.
+    policy
+        "ggn" asserts that it is positive semi-definite.
+    tolerance, ridges, stop, max_products, seed
+        See `hessian_spectrum`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> curvatures = torch.cat([torch.ones(50), torch.zeros(950)]).double()
+    >>> matrix = SimpleNamespace(
+    ...     dim=1000,
+    ...     device=torch.device("cpu"),
+    ...     dtype=torch.float64,
+    ...     matmul=lambda vectors: (curvatures * vectors.T).T,
+    ... )
+    >>> 25.0 in matrix_spectrum(matrix, ridges=[1.0]).effective_dimension(1.0)
+    True
+    """
+    _check_options(policy, tolerance, ridges, "lanczos", max_products)
+    space = KrylovSpace(Basis(matrix.dim, matrix.dtype, matrix.device), matrix.dtype)
+    search = Search(
+        matrix,
+        space,
+        lambda found: spectrum_of_space(found, policy, matrix.dim),
+        seed=seed,
+        max_products=max_products,
+        dense_limit=0,
+    )
+    target = stop if stop is not None else ridge_target(ridges)
+    with progress_bar("curvature", total=max_products, enabled=False) as bar:
+        spectrum = search.run(target, tolerance, bar)
+    assert spectrum is not None
     return spectrum
 
 
@@ -242,27 +294,32 @@ def _identity(
     }
 
 
-def _assemble(
-    space: KrylovSpace,
-    matrix: Matrix,
-    operator: CurvatureOperator,
-    policy: str,
-    notes: tuple[str, ...],
-) -> Spectrum:
-    """The quadrature rules of the space as it is."""
+def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
+    """The quadrature rules of a Krylov space as it is.
+
+    Parameters
+    ----------
+    space
+        Its start vectors are Rademacher probes.
+    policy
+        See `hessian_spectrum`.
+    dim
+        Dimension D, at least the space's own; the rest is known to be flat.
+    """
     coefficients, starts = space.coefficients(), space.start_coordinates()
-    vectors = deflate(coefficients, starts, matrix.dim)
-    rounding = float(torch.finfo(operator.dtype).eps)
+    inner = space.basis.dim
+    vectors = deflate(coefficients, starts, inner)
+    rounding = float(torch.finfo(space.dtype).eps)
     gauss = gauss_rule(coefficients, vectors)
     outer = folded = None
     if policy == "ggn":
         _check_semi_definite(gauss)
         outer = radau_rule(coefficients, vectors, rounding)
-        gauss, outer = (rule.with_zeros(operator.dim - matrix.dim) for rule in (gauss, outer))
+        gauss, outer = (rule.with_zeros(dim - inner) for rule in (gauss, outer))
     else:
         folded = folded_rule(coefficients, vectors)
     return Spectrum(
-        dim=operator.dim,
+        dim=dim,
         policy=policy,
         gauss=gauss,
         outer=outer,
@@ -270,6 +327,14 @@ def _assemble(
         probes=starts.shape[1],
         products=space.products,
         rounding=rounding,
+    )
+
+
+def _with_facts(
+    spectrum: Spectrum, operator: CurvatureOperator, notes: tuple[str, ...]
+) -> Spectrum:
+    return replace(
+        spectrum,
         examples=operator.examples,
         outputs=operator.outputs,
         loss=operator.loss,
@@ -299,20 +364,17 @@ def dense_spectrum(
     if policy == "ggn":
         _check_semi_definite(Rule(tuple(values), (), ()))
         values = np.concatenate([np.zeros(operator.dim - matrix.dim), np.maximum(values, 0.0)])
-    return Spectrum(
+    spectrum = Spectrum(
         dim=operator.dim,
         policy=policy,
         eigenvalues=tuple(float(value) for value in np.sort(values)),
         products=spent + matrix.dim,
         rounding=float(torch.finfo(operator.dtype).eps) * matrix.dim**0.5,
-        examples=operator.examples,
-        outputs=operator.outputs,
-        loss=operator.loss,
-        notes=notes,
     )
+    return _with_facts(spectrum, operator, notes)
 
 
-def _ridge_target(ridges: Sequence[float] | None) -> Target:
+def ridge_target(ridges: Sequence[float] | None) -> Target:
     """The widest of the kept fractions at the ridges."""
 
     def target(spectrum: Spectrum) -> Interval:

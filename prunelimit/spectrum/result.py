@@ -138,6 +138,17 @@ class Spectrum:
             min(upper + above + rounding, self.rank_cap),
         )
 
+    def quadrature_bracket(self, ridge: float) -> Interval:
+        """The certified bracket of the probes' own quadratic forms, without their random error.
+
+        Examples
+        --------
+        >>> spectrum = Spectrum(dim=2, policy="ggn", eigenvalues=(1.0, 3.0))
+        >>> spectrum.quadrature_bracket(1.0).value
+        1.25
+        """
+        return replace(self, confidence=0.0).effective_dimension(ridge)
+
     def _exact_effective_dimension(self, ridge: float) -> Interval:
         values = self._apply_policy(np.asarray(self.eigenvalues))
         terms = values / (values + ridge)

@@ -86,6 +86,7 @@ class Search:
         max_products: int,
         checkpoint: Checkpoint | None = None,
         identity: Mapping[str, Any] | None = None,
+        dense_limit: int = DENSE_LIMIT,
     ) -> None:
         self.matrix = matrix
         self.space = space
@@ -94,6 +95,7 @@ class Search:
         self.max_products = max_products
         self.checkpoint = checkpoint
         self.identity = dict(identity or {})
+        self.dense_limit = dense_limit
         self.next_look = FIRST_LOOK
 
     def run(self, target: Target, tolerance: float, bar: Reporter) -> Spectrum | None:
@@ -160,4 +162,7 @@ class Search:
         """Whether the products expected exceed the dimension, of a matrix that can be built."""
         probes, products = len(self.space.starts), self.space.products
         expected = products * max(probes_needed / probes, 1.0) * (1.5 if deeper else 1.0)
-        return self.matrix.dim <= DENSE_LIMIT and min(expected, self.max_products) > self.matrix.dim
+        return (
+            self.matrix.dim <= self.dense_limit
+            and min(expected, self.max_products) > self.matrix.dim
+        )
