@@ -307,7 +307,7 @@ plots_spectrum.closing_brackets(products, panels, r"$z^\top (I - f(H)) z$")
 plt.show()
 
 # %% [markdown]
-# It does, later: near a kink a polynomial needs a degree of about $\lambda_\max/\sigma$, near a smooth end about $\sqrt{\lambda_\max/\sigma}$. That is one reason why `ggn` is the default.
+# It does, later: near a kink a polynomial needs a degree of about $\lambda_{\max}/\sigma$, near a smooth end about $\sqrt{\lambda_{\max}/\sigma}$. That is one reason why `ggn` is the default.
 #
 # ## What a subsample does
 #

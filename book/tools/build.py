@@ -107,7 +107,7 @@ def build_pdf(key: str) -> Path:
     if shutil.which("latexmk") is None or shutil.which("xelatex") is None:
         raise StepFailed(
             "The PDF needs latexmk and XeLaTeX. On Debian: apt-get install latexmk texlive-xetex "
-            "texlive-latex-extra texlive-fonts-extra"
+            "texlive-latex-extra texlive-fonts-extra fonts-freefont-otf"
         )
     if read_json(STAMPS / "pdf.json").get("key") == key and PDF.is_file():
         print("The PDF is up to date.")

@@ -4,6 +4,7 @@
 - Live Code (thebe) would come from another server: its scripts are left out.
 - Roles and names are set right for those who hear a page: the bibliography is a list of list items,
   and a button's name holds what is written on it and nothing that is drawn.
+- The formulas' own commands, stated once for MathJax, are there in the PDF, too.
 - "Edit this page" leads to the file that people edit: a chapter's ``.py``, a prose page's ``.md``.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 from book.tools.content import ROOT
 
@@ -26,12 +28,21 @@ _ICON_NAME = re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"')
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
+    app.connect("config-inited", give_latex_the_commands)
     app.connect("doctree-read", label_titles)
     app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("html-page-context", name_the_roles)
     app.connect("html-page-context", edit_what_people_edit, priority=100)
     app.connect("build-finished", name_the_buttons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def give_latex_the_commands(app: Sphinx, config: Config) -> None:
+    """Define in LaTeX what the pages tell MathJax to define."""
+    commands: dict[str, str] = config["mathjax3_config"]["tex"]["macros"]
+    lines = [rf"\providecommand{{\{name}}}{{{meaning}}}" for name, meaning in commands.items()]
+    before = config["latex_elements"].get("preamble", "")
+    config["latex_elements"]["preamble"] = "\n".join([before, *lines])
 
 
 def label_titles(app: Sphinx, doctree: nodes.document) -> None:
