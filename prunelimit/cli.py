@@ -7,6 +7,7 @@ user can mend are printed in one line, with exit status 2.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -149,13 +150,21 @@ def tasks(
 
 @app.command()
 def reproduce(
-    task: Annotated[str, typer.Argument(help="a name that `prunelimit tasks` lists")],
+    tasks: Annotated[
+        list[str],
+        typer.Argument(help="names that `prunelimit tasks` lists; all; paper (its eight)"),
+    ],
     run_dir: Annotated[
-        Path | None, typer.Option(help="where the run is kept; default runs/TASK-seedN")
+        Path | None, typer.Option(help="of a single run; default runs/TASK-seedN")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the task's own number")] = None,
-    l1: Annotated[float | None, typer.Option(help="λ, instead of the task's own")] = None,
-    seed: Annotated[int, typer.Option(help="of split, weights, order and probes")] = 0,
+    l1: Annotated[
+        list[float] | None, typer.Option(help="λ, instead of the task's own; repeat for a grid")
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="of split, weights, order and probes; repeat for a grid  [default: 0]"),
+    ] = None,
     epsilon: Annotated[float | None, typer.Option(help="loss rise allowed")] = None,
     policy: Annotated[str, typer.Option(help="ggn, abs or clip")] = "ggn",
     tolerance: Annotated[
@@ -164,22 +173,113 @@ def reproduce(
     device: DeviceOption = "auto",
     data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="copy result.json")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="folder of a batch's runs; default runs/batch")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="jobs at once; default: one a GPU, else one a core")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="workers that wait at a Dask scheduler, tcp://HOST:PORT")
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(help="start workers under Slurm: NAME=VALUE, e.g. queue=gpu; repeat"),
+    ] = None,
+    notebook: Annotated[
+        Path | None, typer.Option(help="instead of notebooks/reproduce/task.ipynb")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="a parameter of the notebook or the measurement, NAME=VALUE"),
+    ] = None,
 ) -> None:
-    """Train, predict, measure and compare one task; the same command goes on after a stop."""
-    from prunelimit.checkpoints import write_json
+    """Train, predict, measure and compare; the same command goes on after a stop.
+
+    One task runs here and prints its comparison. Several tasks, --l1 or --seed given more than
+    once, or any of the options from --runs on, make a batch: a notebook a job, on workers.
+    """
+    measurement = {"epsilon": epsilon, "policy": policy, "tolerance": tolerance}
+    changes = {"epochs": epochs, "device": device, "data_root": data_root}
+    for_a_batch = (runs, workers, scheduler, slurm, notebook, set_)
+    strengths: list[float | None] = [*l1] if l1 else [None]
+    seeds = seed or [0]
+    several = len(tasks) * len(strengths) * len(seeds) > 1 or tasks[0] in ("all", "paper")
+    if not several and all(option is None for option in for_a_batch):
+        _reproduce_here(tasks[0], run_dir, strengths[0], seeds[0], measurement, changes, output)
+        return
+    if run_dir is not None or output is not None:
+        raise PruneLimitError("--run-dir and --output are for one task; a batch takes --runs")
+
+    from prunelimit import batch
+
+    common = {"scale": 1.0, **changes, "measurement": measurement}
+    common["data_root"] = None if data_root is None else str(data_root.absolute())
+    sets = batch.grid(tasks, strengths, seeds, **common)
+    jobs = batch.plan(runs or Path("runs/batch"), _with_settings(sets, set_ or []), notebook)
+    where = batch.Workers(
+        workers, scheduler, None if slurm is None else batch.slurm_arguments(slurm)
+    )
+    summary = batch.run_batch(jobs, where)
+    typer.echo(summary.text())
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+def _reproduce_here(
+    task: str,
+    run_dir: Path | None,
+    l1: float | None,
+    seed: int,
+    measurement: dict[str, Any],
+    changes: dict[str, Any],
+    output: Path | None,
+) -> None:
     from prunelimit.experiment import ExperimentConfig, run_task
+    from prunelimit.files import write_json
     from prunelimit.tasks import get
 
-    changes = {"epochs": epochs, "l1": l1, "seed": seed}
-    chosen = get(task).with_(**{name: v for name, v in changes.items() if v is not None})
-    config = ExperimentConfig(epsilon=epsilon, policy=policy, tolerance=tolerance)
+    own = {"epochs": changes["epochs"], "l1": l1, "seed": seed}
+    chosen = get(task).with_(**{name: v for name, v in own.items() if v is not None})
     directory = run_dir or Path("runs") / f"{task}-seed{seed}"
-    result = run_task(chosen, directory, config, device=device, data_root=data_root)
+    result = run_task(
+        chosen,
+        directory,
+        ExperimentConfig(**measurement),
+        device=changes["device"],
+        data_root=changes["data_root"],
+    )
     typer.echo(comparison_text(result))
     typer.echo(f"result: {directory / 'result.json'}")
     if output is not None:
         write_json(output, result)
         typer.echo(f"copied to {output}")
+
+
+def _with_settings(
+    parameter_sets: list[dict[str, Any]], settings: list[str]
+) -> list[dict[str, Any]]:
+    """Each set with what ``--set NAME=VALUE`` changes, in it or in its measurement."""
+    from dataclasses import fields
+
+    from prunelimit.experiment import ExperimentConfig
+
+    measured = {field.name for field in fields(ExperimentConfig)}
+    own: dict[str, Any] = {}
+    of_measurement: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise PruneLimitError(f"--set {setting!r} is not NAME=VALUE, e.g. scale=0.1")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        (of_measurement if name in measured else own)[name] = value
+    return [
+        given | {"measurement": given["measurement"] | of_measurement} | own
+        for given in parameter_sets
+    ]
 
 
 def comparison_text(result: dict[str, Any]) -> str:

@@ -1,0 +1,132 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # One task: trained, predicted, measured, compared
+#
+# This notebook is the report of one experiment. `prunelimit reproduce` runs it once for every job of a batch, with
+# the parameters below replaced; run by hand it shows a task at a twentieth of its length, in about a minute.
+# All results go to `run_dir`, and a run that was stopped goes on from there.
+
+# %% tags=["parameters"]
+task = "digits-mlp"  # a name that `prunelimit tasks` lists
+l1 = None  # λ; None is the task's own
+seed = 0  # of split, initial weights, training and probes
+epochs = None  # None is the task's own
+scale = 0.05  # below 1 everything is shorter; `prunelimit reproduce` passes 1 unless told otherwise
+measurement = {}  # fields of prunelimit.experiment.ExperimentConfig, e.g. {"epsilon": 0.05}
+device = "auto"  # auto, cpu, cuda or mps
+data_root = None  # where data sets lie
+run_dir = None  # where everything is kept; None is a temporary folder
+
+# %%
+import json
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from prunelimit import batch, experiment, plots
+from prunelimit.files import write_json
+from prunelimit.locks import owned
+from prunelimit.report import PruningLimit
+
+plots.use_style()
+chosen, config = batch.configure(
+    task, l1=l1, seed=seed, epochs=epochs, scale=scale, measurement=measurement
+)
+folder = Path(run_dir or tempfile.mkdtemp(prefix="prunelimit-"))
+
+# %% [markdown]
+# ## What is trained
+
+# %% tags=["nbval-ignore-output"]
+pd.Series(chosen.describe() | {"seed": str(chosen.seed)}, name="").to_frame()
+
+# %% [markdown]
+# ## The run
+#
+# Each stage writes its result before the next one begins. If the kernel of a killed worker is still
+# about, we wait until it is gone.
+
+# %% tags=["nbval-ignore-output"]
+given = dict(task=task, l1=l1, seed=seed, epochs=epochs, scale=scale, measurement=measurement)
+with owned(folder, wait=120):
+    result = experiment.run_task(
+        chosen, folder, config, device=device, data_root=data_root, progress=False
+    )
+    result["provenance"]["command"] = batch.command({**given, "device": device})
+    write_json(folder / "result.json", result)
+
+pd.Series(result["dense"], name="the trained network").to_frame()
+
+# %% tags=["nbval-ignore-output"]
+history = pd.DataFrame(json.loads((folder / "training" / "training.json").read_text())["history"])
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+losses = ["train_loss", "validation_loss"]
+history.plot(x="epoch", y=losses, logy=True, ax=left, ylabel="loss (nats)")
+history.plot(x="epoch", y="l1_norm", ax=right, ylabel=r"$\|w\|_1$", legend=False)
+plt.show()
+
+# %% [markdown]
+# ## Spectrum and limits
+#
+# The effective dimension $N_\mathrm{eff}(\rho)=\sum_i \lambda_i/(\lambda_i+\rho)$ of the curvature, with its bracket,
+# and each predicted limit with what the bracket makes of it.
+
+# %% tags=["nbval-ignore-output"]
+report = PruningLimit.from_json(json.dumps(result["prediction"]))
+trace = report.spectrum.trace()
+ridges = np.geomspace(1e-8, 1, 60) * max(trace.value, 1e-12)
+brackets = [report.spectrum.effective_dimension(ridge) for ridge in ridges]
+figure, ax = plt.subplots()
+ax.fill_between(ridges, [b.lower for b in brackets], [b.upper for b in brackets], alpha=0.3)
+ax.plot(ridges, [b.value for b in brackets], marker="")
+ax.set(xscale="log", xlabel=r"ridge $\rho$", ylabel=r"$N_\mathrm{eff}(\rho)$")
+ax.set_title(f"trace {trace.value:.4g} ± {trace.stderr:.2g}, {report.products:.0f} products")
+plt.show()
+
+# %% tags=["nbval-ignore-output"]
+print(report.summary())
+
+# %% [markdown]
+# ## The four curves
+
+# %% tags=["nbval-ignore-output"]
+plots.four_curves_of_result(result)
+plt.show()
+
+# %% tags=["nbval-ignore-output"]
+plots.accuracy_of_result(result)
+plt.show()
+
+# %% [markdown]
+# ## Prediction against experiment
+
+# %% tags=["nbval-ignore-output"]
+pd.DataFrame(experiment.comparison(result)).round(4)
+
+# %% [markdown]
+# ## Where the numbers come from
+
+# %% tags=["nbval-ignore-output"]
+pd.DataFrame(result["costs"]).T.rename_axis("stage").round(1)
+
+# %% tags=["nbval-ignore-output"]
+provenance = dict(result["provenance"])
+provenance |= provenance.pop("machine") | provenance.pop("packages")
+pd.Series(provenance, name="").to_frame()
