@@ -173,7 +173,10 @@ def _local_cluster(environments: Sequence[Mapping[str, str]]) -> Any:
 
     here = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard": False}
     return SpecCluster(
-        scheduler={"cls": Scheduler, "options": {**here, "port": 0, "dashboard_address": None}},
+        scheduler={
+            "cls": Scheduler,
+            "options": {**here, "port": 0, "dashboard_address": "127.0.0.1:0"},
+        },
         workers={
             # No memory limit: the work is done by a notebook's kernel, which Dask does not see.
             i: {
