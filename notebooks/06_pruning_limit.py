@@ -25,12 +25,14 @@
 # *Reading: 40 minutes. Exercises: 35 minutes. You need chapter 4 (both formulas) and the idea of chapter 5: a spectrum is known through $N_\mathrm{eff}$.*
 
 # %%
+import json
 from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
-from prunelimit import limit, plots, plots_sublevel
+from prunelimit import PruningLimit, experiment, limit, plots, plots_sublevel
 
 plots.use_style()
 
@@ -244,6 +246,56 @@ plt.show()
 # %% [markdown]
 # The answer moves by ten points and more for each factor of ten in $\epsilon$: more than either of the other two doubts. A limit without its $\epsilon$ is no statement.
 #
+# ## Two networks
+#
+# So far we made the lists up. Now they are measured: a small network on 8 × 8 digits, and FC5 on Fashion-MNIST {cite}`xiao2017fashion`, both trained with an $\ell_1$ term. Chapter 7 tells how, and which commands made the two files.
+
+# %%
+reports = {}
+for name in ("digits-mlp", "fashion-fc5"):
+    result = experiment.load_result(f"../book/results/{name}.json")
+    reports[name] = PruningLimit.from_json(json.dumps(result["prediction"]))
+for name, report in reports.items():
+    print(
+        f"{name:12} D = {report.dim:9,}  Tr G = {report.spectrum.trace().value:6.1f}  ||w*|| = {report.distance(0):5.2f}  epsilon = {report.epsilon:.4f}"
+    )
+
+# %% [markdown]
+# **Predict:** FC5 has three hundred times as many weights. Where will its curve cross the diagonal, left or right of the small network's?
+
+# %% mystnb={"image": {"alt": "The map from k/D to the effective dimension over D for the two measured networks. Both fall steeply and cross the diagonal once, at a small share of kept weights."}}
+shares = np.geomspace(1e-3, 0.6, 60)
+maps, crossings = {}, {}
+for name, report in reports.items():
+    ridges = [2 * report.epsilon / report.distance(s * report.dim) ** 2 for s in shares]
+    maps[name] = [report.spectrum.effective_dimension(r).value / report.dim for r in ridges]
+    crossings[name] = report.paper.kept / report.dim
+plots_sublevel.fixed_points(shares, maps, crossings, 1)
+plt.show()
+
+# %% [markdown]
+# The crossing with its bracket, for each formula, as a sparsity; and Lemma 3.5's bound, which knows the trace only:
+
+# %%
+table = {}
+for name, report in reports.items():
+    table[name] = {"Lemma 3.5: at least": f"{report.sharpness_bound:.4f}"}
+    for formula in ("paper", "sharp"):
+        found = getattr(report, formula)
+        table[name][formula] = f"{found.sparsity:.4f}  ({found.lower:.4f} to {found.upper:.4f})"
+pd.DataFrame(table)
+
+# %% [markdown]
+# Now move it. **Predict** before you drag: which lever moves which of the three answers most?
+
+# %% tags=["remove-input"]
+from prunelimit import widgets
+
+widgets.TheLimit(experiment.load_result("../book/results/digits-mlp.json"))
+
+# %% [markdown]
+# Compare the rows. The trace alone says far less than the spectrum: the curvature sits in few directions, and the bound levels what is far from level. And the two formulas part on the same spectrum, by more than the bracket's width. Which of them a real network follows is a question for experiments (chapters 7 and 10).
+#
 # ## The ends
 #
 # A formula should say something sensible at its edges, or say that it cannot.
@@ -271,7 +323,64 @@ for name, (values, distance, budget) in ends.items():
 # - **That the bulk is known.** The limit hangs on curvatures near the ridge, the part of the spectrum that is hardest to estimate (chapter 5).
 # - **That rescaling a layer is harmless.** {prf:ref}`prop-scale` is about one factor for *all* weights. Scaling one layer up and the next down leaves the function of a ReLU network as it is, and moves both limits.
 # - **That the mask may look at $H$.** {prf:ref}`prop-magnitude` holds at a given spectrum and ridge; a mask that knows the curvature can do better on the loss itself.
+
+# %% [markdown]
+# ## Check yourself
 #
+# Choose an answer to each question, then open it.
+#
+# **1.** All weights are multiplied by 2, and the spectrum stays as it is. For the limit this is the same as
+#
+# :::{dropdown} A. nothing: what matters is which weights are large, not how large.
+#
+# The *mask* stays as it is. The distance $R(k)$ doubles.
+# :::
+#
+# :::{dropdown} B. half of the budget $\epsilon$.
+#
+# The distance enters squared.
+# :::
+#
+# :::{dropdown} C. a quarter of the budget $\epsilon$.
+#
+# Right: {prf:ref}`prop-scale` with $c = 2$. So fewer weights can go.
+# :::
+#
+# **2.** Thirty outliers among 20,000 curvatures make up more than half of $\operatorname{Tr} H$. All are lowered, so that the trace halves. What does $k_\mathrm{paper}$ do?
+#
+# :::{dropdown} A. It hardly changes.
+#
+# Right. Above the ridge a direction counts as about one, however large its curvature. The outliers were about thirty directions, and still are.
+# :::
+#
+# :::{dropdown} B. It halves, as Lemma 3.5 says.
+#
+# The lemma bounds the limit by the trace. A bound that falls need not take the limit with it.
+# :::
+#
+# :::{dropdown} C. It halves, as the network is half as sharp.
+#
+# If *every* curvature were halved, the limit would fall. Here the bulk is untouched, and the bulk sets it.
+# :::
+#
+# **3.** Two groups report limits of 0.92 and 0.86 for one network, by one formula and with one policy. What do you ask first?
+#
+# :::{dropdown} A. Which random probes were drawn.
+#
+# Each group's bracket covers its probes, and brackets are seldom as wide as that.
+# :::
+#
+# :::{dropdown} B. Which $\epsilon$, and so which batch size.
+#
+# Right. The default $\epsilon$ is a standard deviation over minibatches and falls as they grow; the limit falls with it, by points.
+# :::
+#
+# :::{dropdown} C. How wide the kinematic transition is.
+#
+# Wide or narrow, it is the same for both and moves neither number.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
 # :::{exercise} Calculate: nothing to choose, nothing to distinguish

@@ -117,9 +117,11 @@ def with_outputs(notebook: NotebookNode, executed: Executed) -> NotebookNode:
     """Return a copy of `notebook` whose code cells show the outputs of `executed`."""
     shown = copy.deepcopy(notebook)
     code_cells = [c for c in shown.cells if c.cell_type == "code"]
-    for cell, outputs in zip(code_cells, executed.outputs, strict=True):
+    numbered = enumerate(zip(code_cells, executed.outputs, strict=True), start=1)
+    for number, (cell, outputs) in numbered:
         cell.outputs = [nbformat.from_dict(o) for o in outputs]
-        cell.execution_count = None
+        # nbval takes a cell without a number for one that was never run.
+        cell.execution_count = number
     shown.metadata.pop("widgets", None)
     if executed.widgets:
         shown.metadata["widgets"] = nbformat.from_dict(executed.widgets)

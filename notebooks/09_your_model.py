@@ -1,0 +1,332 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your own model
+#
+# **Objectives.** After this chapter you can
+#
+# - ask `predict_limit` about a network of your own, and read every line of its answer;
+# - check the answer by a sweep, and get the pruned model;
+# - do the same from the command line;
+# - tell which of your own choices ($\epsilon$, data, policy, tolerance) the answer depends on.
+#
+# *Reading: 25 minutes. Exercises: 30 minutes. You can begin here; chapter 6 explains what is computed.*
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+import prunelimit as pl
+from prunelimit import plots
+
+plots.use_style()
+
+# %% [markdown]
+# ## What it asks for
+#
+# Three things, nothing of this project's own:
+#
+# | argument | what | demands |
+# |---|---|---|
+# | `model` | any `nn.Module`, trained, in eval mode | linear or convolutional layers; deterministic |
+# | `loss_fn` | `loss_fn(outputs, targets)` | a *mean* over the batch |
+# | `loader` | a `DataLoader` or a list of `(inputs, targets)` | can be iterated again; no augmentation, no shuffling that matters |
+#
+# ### Two weights by hand
+#
+# Before we trust it with a network, an answer that can be computed on paper. One linear layer without bias, mean squared error, and inputs chosen such that the
+# Hessian is diagonal: with $N=2$ examples $(2, 0)$ and $(0, 1)$ and predictions $w_1 \cdot 2$ and $w_2 \cdot 1$, the loss
+# $\tfrac12\big[(2 w_1 - t_1)^2 + (w_2 - t_2)^2\big]$ has $H = \operatorname{diag}(4, 1)$. Targets $(2, 0.5)$ put the minimum at $w^* = (1, 0.5)$.
+#
+# Removing the smaller weight costs $\tfrac12 \cdot 1 \cdot 0.5^2 = 0.125$; removing both costs $2.125$.
+# So with $\epsilon = 0.2$ one-shot pruning removes exactly one of two:
+
+# %%
+layer = nn.Linear(2, 1, bias=False)
+layer.weight.data = torch.tensor([[1.0, 0.5]])
+inputs, targets = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([[2.0], [0.5]])
+by_hand = pl.predict_limit(layer, nn.functional.mse_loss, [(inputs, targets)], epsilon=0.2)
+by_hand.spectrum.eigenvalues, float(by_hand.one_shot.sparsity)
+
+# %% [markdown]
+# ## A network of your own
+#
+# Anything will do. Here is one that appears nowhere else in this book: tanh units, trained by Adam with weight decay, no $\ell_1$ term.
+
+# %%
+images, labels = (torch.tensor(part) for part in load_digits(return_X_y=True))
+images = images.float() / 16
+torch.manual_seed(4)
+model = nn.Sequential(nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 10))
+optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.1)
+for _ in range(30):
+    for batch in torch.randperm(1400).split(64):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
+        optimizer.step()
+
+# %% [markdown]
+# The loader lists the data that *define the loss*: the training examples, in fixed batches.
+
+# %%
+loader = list(zip(images[:1400].split(100), labels[:1400].split(100), strict=True))
+held_out = [(images[1400:], labels[1400:])]
+
+# %% [markdown]
+# :::{admonition} Predict
+# :class: tip
+# The network has 1,440 prunable weights. How many can go before the training loss rises by more than its own minibatch noise, if nothing is re-trained?
+# And if the survivors may be re-fitted?
+# :::
+
+# %% tags=["NBVAL_IGNORE_OUTPUT"]
+report = pl.predict_limit(model.eval(), nn.functional.cross_entropy, loader)
+print(report)
+
+# %% [markdown]
+# ## Reading the report
+#
+# - **epsilon** is the loss rise that you allow. By default it is the standard deviation of the minibatch losses, the paper's choice, which depends on the batch size; the line says which. Give `epsilon=` if you know what a rise costs you.
+# - **one-shot** answers: *cut and touch nothing*. **Exact** in the quadratic model.
+# - **paper's limit** is $k = N_\mathrm{eff}(2\epsilon/R^2)$ ({cite}`zhang2024sparse`). **Heuristic.**
+# - **sharp limit** answers: *is there some network with this support inside the sublevel set?* **Asymptotic**, for a random subspace in the quadratic model.
+# - The **bracket** behind each is about the *computation*: for the policy and the data given, the formula's value lies in it (at 99 %, or by theorem when all eigenvalues are known). It says nothing about the model's own error.
+# - **notes** warn. The one to take to heart: *w\* is no minimum of this loss*. Then the gradient matters as much as the curvature.
+#
+# Every number is an attribute:
+
+# %%
+pd.DataFrame(
+    {
+        name: {"sparsity": float(e.sparsity), "lower": e.lower, "upper": e.upper, "R": e.distance}
+        for name, e in (
+            ("one-shot", report.one_shot),
+            ("paper", report.paper),
+            ("sharp", report.sharp),
+        )
+    }
+).round(4)
+
+# %% mystnb={"image": {"alt": "The one-shot loss rise of the quadratic model against sparsity, with epsilon as a horizontal line and the paper's and the sharp limit as vertical lines with their brackets."}}
+report.plot()
+plt.show()
+
+# %% [markdown]
+# ## Check it, then take the model
+#
+# Never believe a prediction that you can measure. A sweep costs one evaluation a sparsity.
+
+# %%
+grid = np.linspace(0, 1, 200, endpoint=False)
+curve = pl.sweep(model, nn.functional.cross_entropy, loader, grid)
+accuracy = pl.sweep(model, nn.functional.cross_entropy, held_out, grid).accuracy
+measured = curve.largest_sparsity(report.epsilon)
+measured, float(report.one_shot.sparsity)
+
+# %% mystnb={"image": {"alt": "Measured loss rise against sparsity next to the quadratic model's one-shot curve; the two separate as the step grows."}}
+sparsities, rises = report.one_shot_curve
+plt.plot(grid, np.maximum(curve.loss - curve.dense_loss, 1e-5), markevery=10, label="measured")
+plt.plot(sparsities, np.maximum(rises, 1e-5), label=r"quadratic model $\frac{1}{2}x^\top H x$")
+plt.axhline(report.epsilon, color="grey", linestyle=":", marker="", label=r"$\epsilon$")
+plt.yscale("log")
+plt.xlabel(r"sparsity $s = 1 - k/D$")
+plt.ylabel(r"loss rise (nats)")
+plt.legend()
+plt.show()
+
+# %%
+pruned = pl.prune(model, measured)
+zeros = sum(int((m.weight == 0).sum()) for m in pruned if isinstance(m, nn.Linear))
+zeros, round(measured * report.dim), float(np.interp(measured, grid, accuracy))
+
+# %% [markdown]
+# `pruned` is an ordinary model with zeros in it. To fine-tune it with the zeros held, use `pl.prune(model, s, permanent=False)` and train as always;
+# `pruning.make_permanent` then turns it into an ordinary model.
+#
+# ## From the command line
+#
+# The same without writing Python, for a model that some module of yours makes and a checkpoint (safetensors, or a state dict):
+#
+# ```
+# prunelimit predict mynet:make --checkpoint best.safetensors --data mynet:loader --output report.json
+# prunelimit prune   mynet:make --checkpoint best.safetensors --sparsity 0.9 --output pruned.safetensors
+# ```
+#
+# `mynet:make` is a function without arguments that returns the model, `mynet:loader` one that returns the loader (or give the name of a data set: `--data fashion-mnist`).
+# Checkpoints are loaded without running code from them.
+#
+# ## Which choices matter
+#
+# **The policy.** The Hessian of a network is indefinite. `"ggn"` leaves out the part that makes it so; `"abs"`, the paper's, turns negative curvature positive; `"clip"` calls it flat.
+
+
+# %%
+def compare(reports):
+    names = ("one_shot", "paper", "sharp")
+    rows = {key: {n: float(getattr(r, n).sparsity) for n in names} for key, r in reports.items()}
+    return pd.DataFrame(rows).round(4)
+
+
+loss_fn = nn.functional.cross_entropy
+policies = {p: pl.predict_limit(model, loss_fn, loader, policy=p) for p in ("ggn", "abs", "clip")}
+print(f"share of negative curvature: {policies['abs'].spectrum.negative_share():.3f}")
+compare(policies)
+
+# %% [markdown]
+# **The loss rise.** Ten times more loss, how much sparser?
+
+# %%
+budgets = [report.epsilon * factor for factor in (0.1, 1, 10)]
+compare({f"ε = {e:.2g}": pl.predict_limit(model, loss_fn, loader, e) for e in budgets})
+
+# %% [markdown]
+# **The data.** A subset of $N$ examples with $c$ classes gives a Gauss–Newton matrix of rank at most $N(c-1)$. Below $D$, that manufactures flat directions:
+
+# %%
+parts = {n: loader[: n // 100] for n in (100, 200, 400, 1400)}
+few = {n: pl.predict_limit(model, loss_fn, part, report.epsilon) for n, part in parts.items()}
+print(few[100].warnings[0])
+compare(few)
+
+# %% [markdown]
+# ## When it refuses
+#
+# Input that would give a meaningless number is refused, with the remedy:
+
+
+# %%
+def refusal(*arguments, **options):
+    try:
+        pl.predict_limit(*arguments, **options)
+    except pl.PruneLimitError as error:
+        print("–", error)
+
+
+summed = nn.CrossEntropyLoss(reduction="sum")
+refusal(model, summed, loader)
+refusal(model, nn.functional.cross_entropy, iter(loader))
+refusal(nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)), nn.functional.cross_entropy, loader)
+refusal(model, nn.functional.cross_entropy, loader, epsilon=0)
+
+# %% [markdown]
+# ## Check yourself
+#
+# Choose an answer to each question, then open it.
+#
+# **1.** The report gives a limit with a narrow bracket. What is narrow?
+#
+# :::{dropdown} A. The doubt about how sparse the network can be.
+#
+# No bracket covers the quadratic model, the mask, or your choice of $\epsilon$.
+# :::
+#
+# :::{dropdown} B. The doubt about the formula's value, for this policy and these data.
+#
+# Right: it is about the computation.
+# :::
+#
+# :::{dropdown} C. The spread over other samples of the data.
+#
+# Other data make another matrix. The bracket is about the one that was given.
+# :::
+#
+# **2.** To save time you pass 100 of the 1,400 training examples, and the limit becomes sparser. Why?
+#
+# :::{dropdown} A. Chance: with few examples it goes up as often as down.
+#
+# It goes one way. The rank of the Gauss–Newton matrix is at most $100 \cdot 9 = 900$, below $D = 1440$.
+# :::
+#
+# :::{dropdown} B. The few examples are easier to fit, so there is more room.
+#
+# The weights are the same; nothing was trained again.
+# :::
+#
+# :::{dropdown} C. Directions that the 100 examples do not feel count as flat.
+#
+# Right. The note on the rank says so: give more data.
+# :::
+#
+# **3.** One-shot: 0.6. Sharp: 0.9. You cannot re-train. How far do you cut?
+#
+# :::{dropdown} A. To about 0.6, after a sweep around it.
+#
+# Right: the one-shot line answers your question, in the quadratic model; the sweep measures it.
+# :::
+#
+# :::{dropdown} B. To 0.9: a network with this support exists.
+#
+# It has other values of the survivors, and you cannot look for them.
+# :::
+#
+# :::{dropdown} C. To 0.75, between the two.
+#
+# They answer two questions. Their mean answers none.
+# :::
+
+# %% [markdown]
+# ## Exercises
+#
+# :::{exercise}
+# :label: ex-model-calculate
+# **Calculate.** In the example by hand, what does the paper's limit give at $\epsilon = 0.2$ with $R = R(1) = 0.5$ held fixed? Is keeping one weight enough by that count?
+# :::
+#
+# :::{solution} ex-model-calculate
+# :class: dropdown
+# $\sigma = 2 \cdot 0.2 / 0.25 = 1.6$ and $N_\mathrm{eff} = 4/5.6 + 1/2.6 \approx 1.10$: a little more than one weight.
+# With two weights the formulas, made for many, mean little.
+# :::
+#
+# :::{exercise}
+# :label: ex-model-code
+# **Code.** Fine-tune the network at the sharp limit's sparsity (`pruning.finetune`) and see whether the loss comes back to $L(w^*) + \epsilon$.
+# :::
+#
+# :::{solution} ex-model-code
+# :class: dropdown
+# ```python
+# from prunelimit import pruning
+# masks = pruning.magnitude_mask(model, float(report.sharp.sparsity))
+# tuned = pruning.finetune(model, masks, nn.functional.cross_entropy, loader, loader,
+#                          pruning.FineTuning(epochs=200, learning_rate=0.1))
+# print(tuned.lowest_loss, report.loss.mean + report.epsilon)
+# ```
+# :::
+#
+# :::{exercise}
+# :label: ex-model-criticise
+# **Criticise.** A colleague evaluates `predict_limit` on 200 of 50,000 training images "because the bracket was narrow". What went wrong, and which line of the report should have warned?
+# :::
+#
+# :::{solution} ex-model-criticise
+# :class: dropdown
+# The bracket is about the formula for the data given. With $N(c-1) < D$ the matrix has at most that rank, so the limit is too sparse. The note about the rank warns.
+# :::
+#
+# ## What this does *not* say
+#
+# - The bracket is no confidence interval for *your network's* true limit. Chapter 10 has cases where the model behind the formula fails.
+# - A limit on the training loss is not a limit on accuracy, on robustness, or on the accuracy of a subgroup.
+# - The report does not say how to train the survivors; it says whether the quadratic picture leaves room.
+#
+# ## Sources
+#
+# {cite}`zhang2024sparse` for the paper's limit and its default $\epsilon$; the sharp limit, the brackets and the report are this project's.
