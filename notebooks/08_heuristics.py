@@ -1,0 +1,374 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Why heuristics work
+#
+# **Objectives.** After this chapter you can
+#
+# - say through which of the limit's two factors, distance or curvature, a pruning heuristic acts, and where the limit has nothing to say about it;
+# - compare methods fairly: same count, same budget, several seeds, and the weights that are kept for nothing counted apart;
+# - name a transformation that leaves a network as it is and moves its predicted limit.
+#
+# *Reading: 35 minutes. Exercises: 40 minutes. You need chapters 6 and 7.*
+
+# %%
+import json
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from torch.nn.functional import cross_entropy
+
+from prunelimit import PruningLimit, experiment, plots, plots_heuristics, pruning, tasks, training
+from prunelimit.limit import solve_limit
+from prunelimit.pruning import baselines
+
+plots.use_style()
+
+# %% [markdown]
+# ## Two factors
+#
+# The paper's limit {cite}`zhang2024sparse` is $k = N_\mathrm{eff}(2\epsilon/R^2)$, the sharp one is the same function at another ridge (chapter 6).
+# Both hold two things that training and pruning can change:
+# the **distance** $R$ from the weights to the masked weights, and the **spectrum** of $H$.
+#
+# :::{prf:proposition} Smaller distance or flatter loss, sparser network
+# :label: prop-two-factors
+# For a fixed distance $R$, $k = N_\mathrm{eff}(2\epsilon/R^2) = \sum_i \lambda_i R^2/(\lambda_i R^2 + 2\epsilon)$ grows with $R$ and with each $\lambda_i \ge 0$. Replacing $w$ by $cw$ at an
+# unchanged $H$ is the same as replacing $\epsilon$ by $\epsilon/c^2$. **Exact**, for the formula. (Each term is increasing in $\lambda_i R^2$, and $R$ enters nowhere else.)
+# :::
+#
+# A heuristic that shrinks $R$ or flattens the loss moves the limit. The paper reads known heuristics this way; here we measure which of these readings hold.
+#
+# ## Magnitude against random masks
+#
+# :::{prf:proposition} The distance of a random mask
+# :label: prop-random-distance
+# If the $D-k$ removed weights are drawn uniformly at random, $\mathbb{E}R^2 = (1 - k/D)\lVert w^* \rVert^2$. **Exact.** (Each square is removed with probability $1-k/D$.)
+# The magnitude mask has the smallest $R$ of all ({prf:ref}`prop-smallest-distance`).
+# :::
+#
+# ### Three weights by hand
+#
+# $w = (3, 1, 0.5)$, one weight kept. Magnitude leaves $R^2 = 1 + 0.25 = 1.25$. A random mask has $\mathbb{E}R^2 = \tfrac23 \cdot 10.25 = 6.83$. With $H$ the
+# identity and $\epsilon = 0.5$ the sum of {prf:ref}`prop-two-factors` is $3 \cdot 1.25/2.25 = 1.67$ against $3 \cdot 6.83/7.83 = 2.62$ directions that count.
+
+# %%
+w = torch.tensor([3.0, 1.0, 0.5])
+squares = {"magnitude": 1.25, "random": float(2 / 3 * w.square().sum())}
+pd.DataFrame({name: {"R²": r, "directions": 3 * r / (r + 1)} for name, r in squares.items()}).round(
+    2
+)
+
+# %% [markdown]
+# Now a trained network: chapter 7's digits network, its spectrum and its weights' norm from the committed result. Only $R(k)$ is exchanged.
+#
+# :::{admonition} Predict
+# :class: tip
+# At what sparsity does the paper's limit land if the mask is random: close to that of the magnitude mask, halfway to 0, or near 0? And the one-shot curve?
+# :::
+
+# %%
+result = experiment.load_result("../book/results/digits-mlp.json")
+report = PruningLimit.from_json(json.dumps(result["prediction"]))
+norm, dim = report.distance(0), report.dim
+
+
+def effective_dimension(ridge):
+    return report.spectrum.effective_dimension(ridge).value
+
+
+def predicted(distance, formula):
+    return solve_limit(effective_dimension, distance, report.epsilon, dim, formula).sparsity
+
+
+# %%
+distances = {"magnitude": report.distance, "random": lambda k: norm * (1 - k / dim) ** 0.5}
+pd.DataFrame(
+    {name: {f: predicted(r, f) for f in ("paper", "sharp")} for name, r in distances.items()}
+).round(3)
+
+# %% [markdown]
+# These are predictions of existence (curves 2 and 3 of chapter 7). The cost of cutting and touching nothing (curve 1, one-shot, measured) is another question. We train the
+# network again and remove the same number of weights in three ways: smallest of all, smallest of each layer, random.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+task = tasks.get("digits-mlp")
+splits = task.load_data()
+untrained = task.build_model(splits)
+config = baselines.LompConfig(task.training)
+trained = baselines.lomp(untrained, splits, cross_entropy, 0.0, config, device="cpu").model
+
+
+def one_shot(mask):
+    copy = pruning.make_permanent(pruning.apply_masks(pruning.prune(trained, 0.0), mask))
+    return training.evaluate(copy, cross_entropy, splits.train_eval, "cpu")[0]
+
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+masks = {
+    "smallest of all": pruning.magnitude_mask(trained, 0.7),
+    "smallest of each layer": pruning.layerwise_mask(trained, 0.7),
+    "random": pruning.random_mask(trained, 0.7, seed=0),
+}
+pd.Series({name: one_shot(mask) for name, mask in masks.items()}, name="loss at 0.7").round(4)
+
+# %% [markdown]
+# Exchanging $R$ moves the predicted limits by a few points; cutting at random destroys the network. The limits say that *some* survivors would do, not that these do: they can forgive a bad mask, one-shot pruning cannot.
+#
+# ## In rounds: the limit is measured again
+#
+# Iterative magnitude pruning {cite}`frankle2019lottery` trains, removes a fifth of what is left, rewinds the survivors to their initial values, and repeats.
+# Gradual pruning {cite}`zhu2017prune` cuts while it trains. The paper's reading: after each round $w^*$ is another point, with another $R$ and another $H$, so the threshold
+# moves and the next cut is judged by a new one.
+#
+# We measured it: a network of 64–16–16–10 units on digits (small enough for exact spectra), trained and pruned in rounds, both limits predicted after each training, at one $\epsilon$.
+# Dashed points are *predictions* (curves 2 and 3); the dots are where the network is. Made by
+#
+# ```
+# python -m prunelimit.heuristics digits-mlp --limits --output book/results/heuristics-limits.json
+# ```
+
+# %% mystnb={"image": {"alt": "Sparsity against rounds of iterative pruning. The network's own sparsity rises from 0 to 0.9; the paper's limit and the sharp limit, predicted after each round, stay above it and rise with it."}}
+with open("../book/results/heuristics-limits.json") as file:
+    limits = json.load(file)
+plots_heuristics.limits_over_rounds(limits["rounds"])
+plt.show()
+
+# %%
+columns = ["sparsity", "paper", "sharp", "distance", "trace", "train_loss", "test_accuracy"]
+pd.DataFrame(limits["rounds"]).set_index("round")[columns].iloc[::2].round(3)
+
+# %% [markdown]
+# :::{prf:remark} Part of this is arithmetic
+# :label: rem-rounds
+# A weight that is gone adds nothing to $R$: $R(k) = 0$ for every $k$ that is at least the number of weights left. So a limit measured after a round can never lie below the sparsity that
+# is already reached. **Exact** for $k_\mathrm{paper}$ and $k_\mathrm{sharp}$.
+# :::
+#
+# So read the figure in two parts. As long as the dots are far below, the lines are free to move, and they hardly do: training anew under a mask does not by itself make the network more
+# prunable. Where the dots come near, the lines are pushed ahead of them. The network does pass the limit that was predicted for it at the start, and the table shows what that costs: compare the accuracy
+# and the training loss of the last rows with the first. It is another network by then, with a smaller $R$ and a larger trace.
+#
+# ## Weight decay shrinks the distance
+#
+# $\ell_2$ regularisation makes all weights smaller, so $R(k)$ shrinks at every $k$. By {prf:ref}`prop-two-factors` the limit would become sparser *if the spectrum stayed*. It does not:
+
+# %%
+columns = ["norm", "distance_at_0.8", "trace", "paper", "sharp", "one_shot", "test_accuracy"]
+pd.DataFrame(limits["decay"]).set_index("weight_decay")[columns].round(3)
+
+# %% [markdown]
+# Read $R$ at sparsity 0.8 and the trace side by side: one column falls while the other rises, since a network with smaller weights fits its data less tightly and is less saturated. What counts is the product
+# $\lambda_i R^2$, and here the limits stay within a few points, up or down. What does gain is curve 1, the one-shot threshold of the quadratic model. "It shrinks $R$" is true, and half of the story.
+#
+# ## Weights made larger
+#
+# The paper multiplies all weights by 2 … 5 and predicts again. There is a sharper experiment (ours): a ReLU network does not change at all if one layer's weights and biases are
+# multiplied by $c$ and the next layer's weights divided by $c$.
+#
+# ### By hand
+#
+# $L(w) = \tfrac12(w_1w_2 - 1)^2$ at $w = (1/c, c)$. The gradient of the product is $(c, 1/c)$, so $H$ has the single positive eigenvalue $\lambda = c^2 + c^{-2}$. Remove $w_1$:
+# the one-shot rise is $\tfrac12 w_1^2 H_{11} = \tfrac12 c^{-2}c^2 = \tfrac12$, whatever $c$ is, and rightly so. But $R^2\lambda = c^{-2}(c^2 + c^{-2}) = 1 + c^{-4}$ falls from 2 to 1:
+# a formula that only knows $R$ and the eigenvalues sees another network.
+
+
+# %%
+def product_loss(v):
+    return 0.5 * (v[0] * v[1] - 1) ** 2
+
+
+def by_hand(c):
+    weights = torch.tensor([1 / c, c], dtype=torch.float64)
+    hessian = torch.autograd.functional.hessian(product_loss, weights)
+    removed = weights * torch.tensor([1.0, 0.0])
+    top = torch.linalg.eigvalsh(hessian)[-1]
+    return {"one-shot rise": removed @ hessian @ removed / 2, "R²λ": removed @ removed * top}
+
+
+# %%
+pd.DataFrame({c: by_hand(c) for c in (1.0, 2.0, 4.0)}).astype(float).round(4)
+
+# %% mystnb={"image": {"alt": "Predicted sparsity against a factor from 1 to 5 in two panels. Left: all weights multiplied. Left: the limits rise towards 1. Right: first layer multiplied and second divided, the function unchanged; the one-shot threshold falls steeply, the two limits a little."}}
+plots_heuristics.limits_over_factor(
+    {"all weights times $c$": limits["scaled"], "balanced: same function": limits["balanced"]}
+)
+plt.show()
+
+# %% [markdown]
+# On the right the network computes the same outputs for every $c$. For one given mask the quadratic rise would not move (the calculation above); but magnitude picks another mask for every $c$, a worse one, and the
+# one-shot threshold falls. The limits see $R$ and the trace, and fall a little.
+#
+# On the left something else happens. {prf:ref}`prop-two-factors` says: larger $R$, denser limit, *at a fixed spectrum*. The predicted limits go the other way. Larger weights saturate the
+# outputs, the curvature dies faster than $R^2$ grows, and the ellipsoid becomes huge. Nobody should believe that such a network can lose nearly all its weights: it makes nearly the same decisions as before. The
+# quadratic model is at its end there (chapter 7 measured how it fails at such distances).
+
+# %%
+columns = ["train_loss", "test_accuracy", "distance", "trace"]
+both = {name: pd.DataFrame(limits[name]).set_index("factor") for name in ("scaled", "balanced")}
+pd.concat({name: table[columns] for name, table in both.items()}, axis=1).round(3)
+
+# %% [markdown]
+# ## Methods at one budget
+#
+# Other methods choose the mask before training. **SNIP** {cite}`lee2019snip` keeps the weights with the largest $|w_i\, \partial_i L|$; **GraSP** {cite}`wang2020grasp` removes those with the largest
+# $-w_i (Hg)_i$, to keep the gradient $g$ flowing; **SynFlow** {cite}`tanaka2020synflow` keeps those that carry most of the summed path products, without data, in a hundred small cuts;
+# **Smart-Ratio** {cite}`su2020sanity` draws at random with shares that fall with depth (on fully connected networks it is undefined: treating hidden layers like convolutions is ours);
+# **Rare Gems** {cite}`sreenivasan2022rare` learns scores on frozen constants $\pm\sqrt{2/\text{fan-in}}$, then trains under the mask. **Brain surgeon** is the re-fit {cite}`hassibi1993obs` of the survivors of a magnitude mask.
+#
+# All are called alike, remove exactly the count asked for, and spend the same number of epochs, searching included:
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+plain = task.with_(l1=0.0).training
+for name in ("snip", "synflow"):
+    method = baselines.METHODS[name]
+    pruned = method.run(
+        untrained, splits, cross_entropy, 0.95, method.config(training=plain), device="cpu"
+    )
+    loss, accuracy = training.evaluate(pruned.model, cross_entropy, splits.test, "cpu")
+    print(f"{method.label}: {accuracy:.3f}, {pruned.training_epochs} epochs")
+    print(f"  sparsity {pruned.sparsity:.4f}, effective {pruned.effective_sparsity:.4f}")
+
+# %% [markdown]
+# :::{admonition} Predict
+# :class: tip
+# Same 60 epochs for all, digits, sparsity 0.95. Order: magnitude in one cut with survivors untouched; the same with half of the epochs after the cut; gradual; a random mask trained from the start.
+# :::
+#
+# The whole table, three seeds, is committed:
+#
+# ```
+# python -m prunelimit.heuristics digits-mlp --output book/results/heuristics-digits.json
+# ```
+
+# %% mystnb={"image": {"alt": "Dot plots of test accuracy for about fourteen pruning methods at sparsities 0.9 and 0.95, three seeds each, with the dense network's accuracy as a dashed line. Gradual and retrained magnitude pruning stand at the top, masks that are never trained at the bottom."}}
+with open("../book/results/heuristics-digits.json") as file:
+    compared = json.load(file)["rows"]
+plots_heuristics.methods_compared(compared, (0.9, 0.95))
+plt.show()
+
+# %%
+table = pd.DataFrame(compared).pivot_table(
+    index="label", columns="sparsity", values="test_accuracy", aggfunc="mean"
+)
+table.sort_values(0.95).round(3)
+
+# %% [markdown]
+# Rows without "retrained" among the magnitude methods leave the survivors untouched (curve 1, one-shot). All others train under the mask, so they show curve 4, real existence, as far as
+# their budget reaches. The two kinds cannot be compared as *masks*; they can be compared as ways to spend 60 epochs.
+#
+# What to see: training after or during the cut is worth more than the choice among the better masks; a random mask that is trained does well until its paths break; the order at one sparsity is not
+# the order at the next. Only LOMP has the $\ell_1$ term, so its one-shot row and the brain surgeon's start from different networks. Rare Gems spends half of a short budget on searching; its published configuration searches for 150 epochs.
+#
+# ## Kept, and of no use
+#
+# A kept weight is **effective** if some path from an input to an output runs through it {cite}`vysogorets2023connectivity`. The rest could go for free. If a whole layer of a chain is emptied (**layer collapse**), nothing is effective.
+
+# %%
+sparsities = [0.8, 0.9, 0.95, 0.98, 0.99]
+untrained_inputs = torch.ones(1, *splits.input_shape)
+choose = {
+    "random": lambda s: pruning.random_mask(untrained, s, seed=0),
+    "magnitude, untrained": lambda s: pruning.magnitude_mask(untrained, s),
+    "magnitude, trained": lambda s: pruning.magnitude_mask(trained, s),
+    "SynFlow": lambda s: baselines.synflow_mask(untrained, untrained_inputs, s),
+}
+
+
+def unused(mask, s):
+    return (baselines.effective_sparsity(untrained, mask) - s) / (1 - s)
+
+
+# %% mystnb={"image": {"alt": "Share of kept weights that lie on no path, against sparsity. Random masks and untrained magnitudes waste a growing share of their weights; SynFlow stays at zero."}}
+# NBVAL_IGNORE_OUTPUT
+chosen = {name: [mask(s) for s in sparsities] for name, mask in choose.items()}
+shares = {
+    name: (sparsities, [unused(m, pruning.sparsity_of(m)) for m in row])
+    for name, row in chosen.items()
+}
+plots_heuristics.unused_weights(shares)
+plt.show()
+
+# %% [markdown]
+# Emptying a layer is not needed for that. Five rows of the comparison:
+
+# %%
+table = pd.DataFrame(compared).pivot_table(
+    index="label", columns="sparsity", values="effective_sparsity", aggfunc="mean"
+)
+table.loc[["random mask, retrained", "Smart-Ratio", "GraSP", "gradual magnitude", "SynFlow"]].round(
+    4
+)
+
+# %% [markdown]
+# Smart-Ratio's shares fall steeply with depth. At the highest sparsity it leaves a few weights to the second layer; none of its layers is empty, and still not one path runs from an input to an output.
+#
+# The limit knows nothing of this: to $H$ at $w^*$, a weight into a dead unit is a flat direction like any other.
+#
+# ## Exercises
+#
+# :::{exercise}
+# :label: ex-heuristics-calculate
+# **Calculate.** Weights $(3, 1, 0.5)$, $H = \operatorname{diag}(\tfrac1{10}, 1, 40)$, $g = 0$, one weight kept. Which does magnitude keep, which has the smallest one-shot rise $\tfrac12 x^\top Hx$, and what are $R$ and the rise for both masks?
+# :::
+#
+# :::{solution} ex-heuristics-calculate
+# :class: dropdown
+# Magnitude keeps the first: $R^2 = 1.25$, rise $\tfrac12(1 + 40/4) = 5.5$. The terms $\tfrac12\lambda_i w_i^2$ are $0.45$, $0.5$, $5$: keeping the third leaves a rise of $0.95$ at $R^2 = 10$. The smallest distance has not the smallest loss.
+# :::
+#
+# :::{exercise}
+# :label: ex-heuristics-code
+# **Code.** SynFlow's many rounds are said to prevent layer collapse. Compare `baselines.synflow_mask(..., rounds=1)` with 100 rounds on the untrained network at sparsity 0.99: weights kept in each layer, collapsed layers, effective sparsity.
+# :::
+#
+# :::{solution} ex-heuristics-code
+# :class: dropdown
+# ```python
+# for rounds in (1, 100):
+#     mask = baselines.synflow_mask(untrained, untrained_inputs, 0.99, rounds=rounds)
+#     print(rounds, [int(m.sum()) for m in mask.values()], baselines.layer_collapse(mask))
+#     print(baselines.effective_sparsity(untrained, mask))
+# ```
+# In every layer the scores sum to the same total, so a wide layer's single weights score low; in one round they go first. Scoring again after each small cut raises the scores of what is left there.
+# :::
+#
+# :::{exercise}
+# :label: ex-heuristics-criticise
+# **Criticise.** "Our method beats LOMP at 98 %: 0.91 against 0.45." What do you ask?
+# :::
+#
+# :::{solution} ex-heuristics-criticise
+# :class: dropdown
+# Was LOMP's network trained after the cut, and was the other's? How many epochs did each spend, the search included? How many seeds? Is 98 % the count of the mask, or of what is effective?
+# :::
+#
+# ## What this does *not* say
+#
+# - The limits take a random subspace at distance $R$. A mask chosen by data, by paths or by learned scores is not random, and may do better or worse.
+# - A flat direction is not a small weight: $H$'s flat directions are not coordinates, and rescaling a layer moves $R$ and the spectrum while the function stays.
+# - A limit above the current sparsity says that some network exists *in the model*. It does not say that a heuristic finds it, nor that a higher accuracy came from a smaller $R$.
+# - One small data set and 60 epochs rank these methods for one small data set and 60 epochs. Their papers train larger networks for longer, and each method with its own recipe.
+# - $\epsilon$ was chosen ($0.05$ in the studies of rounds, decay and scale). Another would shift every line.
+#
+# ## Sources
+#
+# The readings of gradual pruning, weight decay and weight scale are those of {cite}`zhang2024sparse`; the measurements, the remark on rounds and the balanced scaling are this project's. The methods follow their papers, cited above;
+# `prunelimit.pruning.baselines` says in each docstring what differs. The quantities behind the masks of one-shot methods are in the tests checked against dense matrices and enumerated paths.
