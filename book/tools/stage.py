@@ -141,7 +141,8 @@ def _with_noscript(notebook: NotebookNode) -> NotebookNode:
             data = output.get("data", {})
             found = _static_figure(data)
             if "application/vnd.jupyter.widget-view+json" in data and found:
-                text = {"text/html": f"<noscript>{found}</noscript>"}
+                # Nothing in the PDF: there the widget's picture stands already.
+                text = {"text/html": f"<noscript>{found}</noscript>", "text/latex": ""}
                 cell.outputs.append(nbformat.v4.new_output("display_data", data=text))
     return notebook
 
