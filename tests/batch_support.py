@@ -53,11 +53,16 @@ TRIVIAL = (
 task = "a"
 seed = 0
 l1 = None
+gate = ""
 fail = False
 run_dir = None
 """,
     """\
+import time
 from pathlib import Path
+Path(run_dir, "begun").touch()
+while gate and not Path(gate).exists():
+    time.sleep(0.05)
 if fail:
     raise RuntimeError(f"told to <fail>, {task}")
 Path(run_dir, "result.json").write_text(f"{task} {seed}")
@@ -69,8 +74,8 @@ import json, sys
 from prunelimit import batch
 
 if __name__ == "__main__":
-    root, notebook, sets = json.loads(sys.argv[1])
-    summary = batch.run_batch(batch.plan(root, sets, notebook), batch.Workers(2))
+    root, notebook, sets, workers = json.loads(sys.argv[1])
+    summary = batch.run_batch(batch.plan(root, sets, notebook), batch.Workers(workers))
     print(json.dumps(summary.rows))
 """
 
@@ -100,13 +105,13 @@ class Laboratory:
         shutil.copytree(package, folder / "code" / "prunelimit", ignore=ignored)
         (folder / "driver.py").write_text(DRIVER)
 
-    def start(self, sets: list[dict], log: str = "log.txt") -> subprocess.Popen:
+    def start(self, sets: list[dict], log: str = "log.txt", workers: int = 2) -> subprocess.Popen:
         environment = os.environ | {
             "PYTHONPATH": str(self.folder / "code"),
             "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": "1",
         }
-        argument = json.dumps([str(self.root), str(self.notebook), sets])
+        argument = json.dumps([str(self.root), str(self.notebook), sets, workers])
         with open(self.folder / log, "w") as errors:
             return subprocess.Popen(
                 [sys.executable, str(self.folder / "driver.py"), argument],

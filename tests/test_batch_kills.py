@@ -67,18 +67,18 @@ def test_failures_and_damage_are_tried_again_and_nothing_else(tmp_path) -> None:
 
 
 def test_two_drivers_share_the_work(tmp_path) -> None:
-    laboratory = Laboratory(tmp_path, TRAINING)
+    laboratory = Laboratory(tmp_path, TRIVIAL)
     gate = tmp_path / "gate"
-    sets = [{"task": "digits-mlp", "gate": str(gate)}]
-    first = laboratory.start(sets, "first.txt")
-    wait_until(lambda: laboratory.has_trained("digits-mlp", 2), first)
-    second = laboratory.start(sets, "second.txt")
+    sets = [{"task": "shared", "gate": str(gate)}]
+    first = laboratory.start(sets, "first.txt", workers=1)
+    wait_until(lambda: any(laboratory.root.glob("shared-*/begun")), first)
+    second = laboratory.start(sets, "second.txt", workers=1)
     said = tmp_path / "second.txt"
     wait_until(lambda: "another run is at work" in said.read_text(), second)
     gate.touch()
     assert [row["status"] for row in laboratory.finish(first, "first.txt")] == ["done"]
     assert [row["status"] for row in laboratory.finish(second, "second.txt")] == ["kept"]
-    assert len(laboratory.starts("digits-mlp")) == 1
+    assert len(laboratory.starts("shared")) == 1
 
 
 def test_a_lock_is_gone_with_its_owner(tmp_path) -> None:
