@@ -338,7 +338,7 @@ for name, (values, distance, budget) in ends.items():
 #
 # :::{dropdown} B. half of the budget $\epsilon$.
 #
-# The distance enters squared.
+# The distance enters squared, the budget does not.
 # :::
 #
 # :::{dropdown} C. a quarter of the budget $\epsilon$.

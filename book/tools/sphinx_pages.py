@@ -4,7 +4,8 @@
 - Live Code (thebe) would come from another server: its scripts are left out.
 - Roles and names are set right for those who hear a page: the bibliography is a list of list items,
   and a button's name holds what is written on it and nothing that is drawn.
-- The formulas' own commands, stated once for MathJax, are there in the PDF, too.
+- The formulas' own commands, stated once for MathJax, are there in the PDF, too. The first page's
+  sections, which LaTeX takes for chapters, do not count there, so that a chapter has one number.
 - "Edit this page" leads to the file that people edit: a chapter's ``.py``, a prose page's ``.md``.
 """
 
@@ -30,6 +31,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("config-inited", give_latex_the_commands)
     app.connect("doctree-read", label_titles)
+    app.connect("doctree-read", leave_first_page_uncounted)
     app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("html-page-context", name_the_roles)
     app.connect("html-page-context", edit_what_people_edit, priority=100)
@@ -43,6 +45,18 @@ def give_latex_the_commands(app: Sphinx, config: Config) -> None:
     lines = [rf"\providecommand{{\{name}}}{{{meaning}}}" for name, meaning in commands.items()]
     before = config["latex_elements"].get("preamble", "")
     config["latex_elements"]["preamble"] = "\n".join([before, *lines])
+
+
+def leave_first_page_uncounted(app: Sphinx, doctree: nodes.document) -> None:
+    """Keep LaTeX from counting the sections of the book's first page as chapters."""
+    if app.env.docname != app.config.root_doc:
+        return
+    (page,) = [child for child in doctree.children if isinstance(child, nodes.section)]
+    sections = [child for child in page.children if isinstance(child, nodes.section)]
+    if sections:
+        off, on = (rf"\setcounter{{secnumdepth}}{{{depth}}}" for depth in (-1, 2))
+        page.insert(1, nodes.raw("", off, format="latex"))
+        sections[-1].append(nodes.raw("", on, format="latex"))
 
 
 def label_titles(app: Sphinx, doctree: nodes.document) -> None:
