@@ -99,7 +99,7 @@ def open_browser(profile):
 def wait_until(browser, script):
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(script))
+    WebDriverWait(browser, 60).until(lambda driver: driver.execute_script(script))
 
 
 def faults(browser):
