@@ -225,6 +225,19 @@ both = {name: pd.DataFrame(limits[name]).set_index("factor") for name in ("scale
 pd.concat({name: table[columns] for name, table in both.items()}, axis=1).round(3)
 
 # %% [markdown]
+# ## Four paths over one plane
+#
+# The digits network again, pruned in four ways. Each network is trained for 60 epochs and then spends at most 60 more on its survivors (Rare Gems: 60 on its mask, 60 on its weights).
+# A path shows sparsity and distance: one jump, or one jump a round with training in between, after which the new weights are the centre. The boundaries are those of chapter 6.
+#
+# **Predict** who wins at a sparsity of 95 %, and who at 99 %. Choose, then reveal.
+
+# %% tags=["remove-input"]
+from prunelimit import widgets
+
+widgets.Paths()
+
+# %% [markdown]
 # ## Methods at one budget
 #
 # Other methods choose the mask before training. **SNIP** {cite}`lee2019snip` keeps the weights with the largest $|w_i\, \partial_i L|$; **GraSP** {cite}`wang2020grasp` removes those with the largest
