@@ -6,6 +6,7 @@
   and a button's name holds what is written on it and nothing that is drawn.
 - The formulas' own commands, stated once for MathJax, are there in the PDF, too. The first page's
   sections, which LaTeX takes for chapters, do not count there, so that a chapter has one number.
+  A proof is plain text there.
 - "Edit this page" leads to the file that people edit: a chapter's ``.py``, a prose page's ``.md``.
 """
 
@@ -32,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", give_latex_the_commands)
     app.connect("doctree-read", label_titles)
     app.connect("doctree-read", leave_first_page_uncounted)
+    app.connect("doctree-resolved", set_proofs_as_text)
     app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("html-page-context", name_the_roles)
     app.connect("html-page-context", edit_what_people_edit, priority=100)
@@ -57,6 +59,18 @@ def leave_first_page_uncounted(app: Sphinx, doctree: nodes.document) -> None:
         off, on = (rf"\setcounter{{secnumdepth}}{{{depth}}}" for depth in (-1, 2))
         page.insert(1, nodes.raw("", off, format="latex"))
         sections[-1].append(nodes.raw("", on, format="latex"))
+
+
+def set_proofs_as_text(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Set a proof as plain text in LaTeX, where its box would have an empty title."""
+    if app.builder.format != "latex":
+        return
+    for box in list(doctree.findall(nodes.admonition)):
+        if "proof" in box["classes"] and not isinstance(box.next_node(), nodes.title):
+            if not isinstance(box.children[-1], nodes.paragraph):
+                box.append(nodes.paragraph())
+            box.children[-1].append(nodes.raw("", r"\hfill$\square$", format="latex"))
+            box.replace_self(box.children)
 
 
 def label_titles(app: Sphinx, doctree: nodes.document) -> None:
