@@ -1,6 +1,7 @@
 """Every widget, driven in headless Chromium from a file: numbers, drawings, addresses, faults."""
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -314,3 +315,17 @@ def test_nothing_is_wider_than_a_phone(opened):
         assert overflowing == []
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(opened, theme):
+    axe = Path(__file__).parent / "vendor" / "axe.min.js"
+    if not axe.exists():
+        pytest.skip("axe is not here")
+    opened.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+    opened.execute_script(axe.read_text(encoding="utf-8"))
+    found = opened.execute_async_script(
+        "const done = arguments[0]; axe.run('#place').then((result) => done(result.violations.map("
+        "(one) => [one.impact, one.id, one.nodes.slice(0, 3).map((node) => node.html)])))"
+    )
+    assert [one for one in found if one[0] in {"serious", "critical"}] == []
