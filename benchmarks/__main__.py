@@ -1,0 +1,34 @@
+"""``python -m benchmarks [section …] [--quick]``: run, print, and write results/*.json."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import accuracy, common, coverage, growth, products, recipe
+
+SECTIONS = {
+    "products": lambda quick: products.run(quick),
+    "accuracy": lambda quick: accuracy.run(quick=quick),
+    "growth": lambda quick: growth.run(quick),
+    "recipe": lambda quick: recipe.run(quick),
+    "coverage": lambda quick: coverage.run(20 if quick else 100),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="small versions, nothing is written")
+    options = parser.parse_args()
+    unknown = set(options.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"unknown section {sorted(unknown)[0]!r}; there are {', '.join(SECTIONS)}")
+    for name in options.sections or SECTIONS:
+        print(f"\n=== {name}")
+        results = SECTIONS[name](options.quick)
+        if not options.quick:
+            print(f"wrote {common.save(name, results)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Time and memory against D, N and the number of probes, each case in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from prunelimit.spectrum import CurvatureOperator, hessian_spectrum
+
+PRODUCTS = 24
+
+
+def case(width: int, examples: int, policy: str, products: int) -> dict[str, float]:
+    """A network 100-width-width-10: seconds for one product and for a run, and peak memory."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(100, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
+    )
+    inputs, targets = torch.randn(examples, 100), torch.randint(10, (examples,))
+    data, loss = [(inputs, targets)], nn.functional.cross_entropy
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    operator = CurvatureOperator(model, loss, data, "ggn" if policy == "ggn" else "hessian")
+    vector = torch.randn(operator.dim)
+    operator @ vector
+    began = time.process_time()
+    operator @ vector
+    one = time.process_time() - began
+    operator.release()
+    began = time.process_time()
+    hessian_spectrum(
+        model,
+        loss,
+        data,
+        policy,
+        method="lanczos",
+        ridges=[1e-9],
+        tolerance=1e-9,
+        max_products=products,
+    )
+    return {
+        "dim": operator.dim,
+        "examples": examples,
+        "products": products,
+        "cpu_seconds_per_product": one,
+        "cpu_seconds_per_step": (time.process_time() - began) / products,
+        "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "mebibytes_before": before / 1024,
+    }
+
+
+def isolated(*arguments: object) -> dict[str, float]:
+    """`case` in a fresh process, so that peak memory is its own."""
+    code = f"import json; from benchmarks.growth import case; print(json.dumps(case(*{arguments})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(quick: bool = False) -> dict[str, Any]:
+    """D from 10^4 to 10^7 at 256 examples, N at fixed D, and depth at fixed D."""
+    widths = (60, 260, 950) if quick else (60, 260, 950, 3110)
+    rows = {
+        "dimension": [isolated(width, 256, "abs", PRODUCTS) for width in widths],
+        "examples": [isolated(260, n, "abs", PRODUCTS) for n in (256, 1024, 4096)],
+        "steps": [isolated(950, 256, "abs", steps) for steps in (12, 24, 48)],
+    }
+    for name, group in rows.items():
+        print(f"\ngrowth in {name}")
+        for row in group:
+            print("  " + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+    return rows
