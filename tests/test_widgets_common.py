@@ -10,6 +10,7 @@ import pytest
 import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ipywidgets.widgets.widget import _instances
 from scipy import special
 from widget_support import NODE, call, call_many, needs_node
 
@@ -186,7 +187,9 @@ def test_presets_controls_and_static_figure_of_each_widget(name):
     for preset in widget._presets:
         changed = type(widget)(**preset["values"])  # admissible values of known controls
         assert changed.describe()
+    before = len(_instances)
     assert widget.static_figure().startswith(b"\x89PNG")
+    assert len(_instances) == before  # a picture makes no further models for the page to carry
     assert widget._defaults == widget.values()
     for name_, _trait in widget.control_traits():
         assert name_ in widget._esm

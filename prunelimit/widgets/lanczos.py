@@ -115,8 +115,8 @@ class Lanczos(base.BookWidget):
         options = [one for one in control["options"] if one["value"] in self.data["spectra"]]
         return {**control, "options": options}
 
-    def run(self) -> tuple[Array, Array]:
-        """Diagonal and off-diagonal of the tridiagonal matrix after the steps shown."""
+    def run(self, steps: int | None = None) -> tuple[Array, Array]:
+        """Diagonal and off-diagonal of the tridiagonal matrix after `steps` (or those shown)."""
         chosen = self.data["spectra"][self.spectrum]
         weights = (
             chosen["counts"]
@@ -124,14 +124,14 @@ class Lanczos(base.BookWidget):
             else self.data["probes"][self.spectrum][self.probe - 1]
         )
         return tridiagonalise(
-            np.array(chosen["nodes"]), np.array(weights), self.steps, self.reorthogonalise
+            np.array(chosen["nodes"]), np.array(weights), steps or self.steps, self.reorthogonalise
         )
 
-    def numbers(self) -> dict[str, float]:
-        """The exact effective dimension and the bracket after the steps shown."""
+    def numbers(self, steps: int | None = None) -> dict[str, float]:
+        """The exact effective dimension and the bracket after `steps` (or those shown)."""
         chosen = self.data["spectra"][self.spectrum]
         dim = float(np.sum(chosen["counts"]))
-        alphas, betas = self.run()
+        alphas, betas = self.run(steps)
         rules = quadrature.gauss_radau(alphas, betas, 0.0), quadrature.gauss(alphas, betas)
         lower, upper = (
             dim * (1 - float(weights @ (self.ridge / (nodes + self.ridge))))
@@ -151,9 +151,7 @@ class Lanczos(base.BookWidget):
 
     def _draw(self, figure: Figure) -> None:
         axes = figure.subplots()
-        ends = []
-        for number in range(1, self.steps + 1):
-            ends.append(type(self)(data=self.data, **{**self.values(), "steps": number}).numbers())
+        ends = [self.numbers(number) for number in range(1, self.steps + 1)]
         places = [found["steps"] for found in ends]
         lower, upper = ([found[side] for found in ends] for side in ("lower", "upper"))
         axes.fill_between(places, lower, upper, alpha=0.3)

@@ -50,20 +50,21 @@ class StatisticalDimension(base.BookWidget):
     angle = base.slider("half-angle α", 30.0, 2.0, 88.0, 0.5, unit="°")
     share = base.slider("share of dimensions or non-zeros", 0.3, 0.0, 1.0, 0.001)
 
-    def geometry(self) -> cones.Cone:
-        """The cone that is shown."""
-        number = rounded(self.dim, self.share)
+    def geometry(self, dim: int | None = None) -> cones.Cone:
+        """The cone that is shown, in `dim` dimensions if given."""
+        size = dim or self.dim
+        number = rounded(size, self.share)
         if self.cone == "circular":
-            return cones.CircularCone(self.dim, math.radians(self.angle))
+            return cones.CircularCone(size, math.radians(self.angle))
         if self.cone == "orthant":
-            return cones.Orthant(self.dim)
+            return cones.Orthant(size)
         if self.cone == "subspace":
-            return cones.Subspace(self.dim, number)
-        return cones.L1DescentCone(self.dim, number)
+            return cones.Subspace(size, number)
+        return cones.L1DescentCone(size, number)
 
-    def size(self) -> float:
+    def size(self, dim: int | None = None) -> float:
         """Statistical dimension as the widget shows it (asymptotic for the descent cone)."""
-        geometry = self.geometry()
+        geometry = self.geometry(dim)
         if isinstance(geometry, cones.L1DescentCone):
             return geometry.asymptotic_statistical_dimension()
         return geometry.statistical_dimension()
@@ -93,9 +94,9 @@ class StatisticalDimension(base.BookWidget):
         shape.axhline(self.size() / self.dim, ls="--", color="#A8487C", label="δ/D")
         shape.set(xlabel="half-angle α in degrees", ylabel="δ / D")
         shape.legend()
-        draws = np.random.default_rng(0).standard_normal((400, min(self.dim, 1000)))
-        small = type(self)(**{**self.values(), "dim": min(self.dim, 1000)})
-        squares = (small.geometry().project(draws) ** 2).sum(axis=1) / small.dim
+        dim = min(self.dim, 1000)
+        draws = np.random.default_rng(0).standard_normal((400, dim))
+        squares = (self.geometry(dim).project(draws) ** 2).sum(axis=1) / dim
         histogram.hist(squares, bins=30, color="#009E73", alpha=0.5)
-        histogram.axvline(small.size() / small.dim, ls="--", color="#A8487C")
+        histogram.axvline(self.size(dim) / dim, ls="--", color="#A8487C")
         histogram.set(xlabel="‖Π g‖² / D", ylabel="of 400 normal vectors")
