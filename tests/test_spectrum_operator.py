@@ -297,7 +297,7 @@ def test_refuses_models_without_a_fixed_loss_or_parameters() -> None:
 def test_refuses_wrong_options_and_shapes() -> None:
     refuse("kind='fisher'", kind="fisher")
     refuse("chunk=0", chunk=0)
-    refuse("device='gpu'", device="gpu")
+    refuse("device 'gpu'", device="gpu")
     operator = CurvatureOperator(mlp(nn.ReLU), nn.functional.cross_entropy, ragged_data())
     with pytest.raises(PruneLimitError, match=r"\(3,\)"):
         operator @ torch.ones(3)

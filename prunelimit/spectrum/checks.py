@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunelimit.device import resolve_device
 from prunelimit.errors import PruneLimitError
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -37,8 +38,8 @@ def check_modes(model: nn.Module) -> None:
             )
 
 
-def resolve_device(device: str | torch.device, model: nn.Module) -> torch.device:
-    """The device to compute on; "auto" is the model's own, or CUDA for a model on the CPU.
+def curvature_device(device: str | torch.device, model: nn.Module) -> torch.device:
+    """Where to compute: "auto" leaves a model on an accelerator where it is, and moves others.
 
     Raises
     ------
@@ -47,23 +48,15 @@ def resolve_device(device: str | torch.device, model: nn.Module) -> torch.device
 
     Examples
     --------
-    >>> resolve_device("cpu", nn.Linear(1, 1))
+    >>> curvature_device("cpu", nn.Linear(1, 1))
     device(type='cpu')
     """
-    if str(device) == "auto":
-        first = next(model.parameters(), None)
-        own = torch.device("cpu") if first is None else first.device
-        move = own.type == "cpu" and torch.cuda.is_available()
-        return torch.device("cuda") if move else own
-    try:
-        resolved = torch.device(device)
-        torch.empty(0, device=resolved)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise PruneLimitError(
-            f"device={str(device)!r} is not available here; use 'auto', 'cpu' or, on a machine "
-            "with an NVIDIA GPU, 'cuda'"
-        ) from error
-    return resolved
+    first = next(model.parameters(), None)
+    if str(device) == "auto" and first is not None and first.device.type != "cpu":
+        return first.device
+    resolved = resolve_device(device)
+    # Curvature is accumulated in float64, which MPS lacks: it is used only when asked for.
+    return torch.device("cpu") if str(device) == "auto" and resolved.type == "mps" else resolved
 
 
 def iterate_pairs(loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -24,8 +24,8 @@ from prunelimit.spectrum.checks import (
     check_mean_loss,
     check_modes,
     check_reiterable,
+    curvature_device,
     iterate_pairs,
-    resolve_device,
     scalar_loss,
 )
 from prunelimit.spectrum.linearise import LINEARISATIONS, Linearisation, curvature_context
@@ -121,7 +121,7 @@ class CurvatureOperator:
         check_modes(model)
         names = list(prunable_parameters(model) if parameters is None else parameters)
         self.kind = kind
-        self.device = resolve_device(device, model)
+        self.device = curvature_device(device, model)
         self.allow_tf32 = allow_tf32
         self.model, self.loss_fn = _placed(model, loss_fn, names, self.device, dtype)
         self.parameters = _pick(self.model, names)
