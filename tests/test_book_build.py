@@ -127,3 +127,12 @@ def test_run_times_are_those_measured(tmp_path):
     table = tables.run_times([page], {path: shown}, {path: 7.4})
     assert "| {doc}`/notebooks/01_page` | 7 s | 1 |" in table
     assert tables.run_times([page], {}, {}) == "No chapter has been run yet.\n"
+
+
+def test_a_page_with_code_reads_the_same_twice():
+    first, second = (
+        {p.name: nbformat.writes(nb) for p in stage.pages() if (nb := p.notebook()) is not None}
+        for _ in range(2)
+    )
+    assert "book/intro" in first
+    assert first == second

@@ -42,7 +42,13 @@ class Page:
         if self.source.suffix == ".ipynb":
             return nbformat.read(self.source, as_version=4)
         text = self.source.read_text()
-        return jupytext.reads(text, fmt="md:myst") if "```{code-cell}" in text else None
+        if "```{code-cell}" not in text:
+            return None
+        notebook = jupytext.reads(text, fmt="md:myst")
+        for number, cell in enumerate(notebook.cells):
+            # jupytext draws them at random, and then the page would never be up to date.
+            cell.id = f"cell-{number}"
+        return notebook
 
 
 def pages() -> list[Page]:
