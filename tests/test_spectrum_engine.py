@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from prunelimit import models
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
+from prunelimit.parameters import flatten
 from prunelimit.spectrum import (
     POLICIES,
     CurvatureOperator,
@@ -16,8 +18,10 @@ from prunelimit.spectrum import (
     GramOperator,
     KrylovSpace,
     hessian_spectrum,
+    spectrum_of_space,
 )
 from prunelimit.spectrum import checkpoint as checkpoint_module
+from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.search import rademacher
 
 CE = nn.functional.cross_entropy
@@ -233,7 +237,50 @@ def test_refusals(network) -> None:
         ({"tolerance": 0.0}, "tolerance=0.0"),
         ({"ridges": [-1.0]}, "ridge=-1.0"),
         ({"max_products": 0}, "max_products=0"),
-        ({"device": "gpu"}, "device='gpu'"),
+        ({"device": "gpu"}, "device 'gpu'"),
     ):
         with pytest.raises(PruneLimitError, match=match):
             hessian_spectrum(model, CE, data, **options)
+
+
+def test_single_precision_stays_within_the_rounding_margin() -> None:
+    """Dead inputs give many exact zeros, which float32 products move; ridges down to 1e-6."""
+    model, data = trained(nn.ReLU, l1=1e-3)
+    data = [(inputs * (torch.arange(12) < 6), targets) for inputs, targets in data]
+    for policy in ("ggn", "abs", "clip"):
+        operator = CurvatureOperator(model, CE, data, POLICIES[policy], dtype=torch.float64)
+        values, vectors = (part.numpy() for part in torch.linalg.eigh(operator.dense()))
+        probe = rademacher(operator.dim, 0, 0)
+        squares = (vectors.T @ probe.double().numpy()) ** 2
+        space = KrylovSpace(Basis(operator.dim), torch.float32)
+        space.add_start(probe)
+        rough = CurvatureOperator(model, CE, data, POLICIES[policy])
+        for _ in range(120):
+            space.grow(rough.matmul)
+        spectrum = spectrum_of_space(space, policy, operator.dim)
+        sizes = np.abs(values) if policy == "abs" else np.maximum(values, 0)
+        for factor in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+            ridge = factor * sizes.max()
+            assert squares @ (sizes / (sizes + ridge)) in spectrum.quadrature_bracket(ridge)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg16"])
+def test_deep_architectures_against_a_finite_difference(name: str) -> None:
+    model = models.build(name, (3, 32, 32), 10, seed=0).eval()
+    generator = torch.Generator().manual_seed(0)
+    data = [(torch.randn(2, 3, 32, 32, generator=generator), torch.tensor([1, 7]))]
+    operator = CurvatureOperator(model, CE, data, "hessian", dtype=torch.float64)
+    vector = torch.randn(operator.dim, generator=generator, dtype=torch.float64)
+    vector /= vector.norm()
+    product, step = operator @ vector, 1e-7
+    gradients = []
+    for shift in (step, -2 * step):
+        for parameter, part in zip(
+            operator.parameters.values(), operator.pieces(vector), strict=True
+        ):
+            parameter.data.add_(part, alpha=shift)
+        operator.model.eval()
+        loss = CE(operator.model(data[0][0].double()), data[0][1])
+        gradients.append(flatten(torch.autograd.grad(loss, list(operator.parameters.values()))))
+    difference = (gradients[0] - gradients[1]) / (2 * step)
+    assert float((product - difference).norm() / product.norm()) < 1e-4

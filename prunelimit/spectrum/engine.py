@@ -369,7 +369,7 @@ def dense_spectrum(
         policy=policy,
         eigenvalues=tuple(float(value) for value in np.sort(values)),
         products=spent + matrix.dim,
-        rounding=float(torch.finfo(operator.dtype).eps) * matrix.dim**0.5,
+        rounding=float(torch.finfo(operator.dtype).eps),
     )
     return _with_facts(spectrum, operator, notes)
 

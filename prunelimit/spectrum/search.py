@@ -27,7 +27,10 @@ PROBE_SHARE = 0.6
 """Part of the tolerance that the probes' error may take; the quadrature has the rest."""
 
 BLOCK = 16
-"""Vectors multiplied at once."""
+"""Vectors multiplied at once, as long as they are short."""
+
+BLOCK_ENTRIES = 2**26
+"""Entries of all vectors multiplied at once, unless one vector is longer."""
 
 DENSE_LIMIT = 20_000
 """Largest dimension at which a search may give up in favour of the matrix itself."""
@@ -132,7 +135,8 @@ class Search:
     def _grow(self, bar: Reporter) -> None:
         before = self.space.products
         room = max(1, self.max_products - before)
-        self.space.grow(self.matrix.matmul, min(BLOCK, self.space.pending, room))
+        short = max(1, BLOCK_ENTRIES // self.matrix.dim)
+        self.space.grow(self.matrix.matmul, min(BLOCK, short, self.space.pending, room))
         bar.update(self.space.products - before)
         self._save()
 
