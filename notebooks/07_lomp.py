@@ -191,7 +191,9 @@ pd.Series({name: distance(mask) for name, mask in masks.items()}, name="R").roun
 
 # %%
 def table(result):
-    rows = pd.DataFrame(experiment.comparison(result)).round(4).astype(object)
+    rows = pd.DataFrame(experiment.comparison(result)).set_index("question").round(4)
+    names = {"one_shot_accuracy": "test, untouched", "finetuned_accuracy": "test, tuned"}
+    rows = rows.rename(columns=names).astype(object)
     return rows.where(rows.notna(), "–")
 
 
