@@ -19,7 +19,9 @@ export function cumulative({ edges, counts, zeros }) {
 /** Share of each layer's (non-zero) weights below 10^log. */
 export function layerShares({ edges, counts }, log) {
   const logs = edges.map(Math.log10);
-  return Object.entries(counts).map(([name, layer]) => {
+  const names = Object.keys(counts).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  return names.map((name) => {
+    const layer = counts[name];
     let below = 0;
     layer.forEach((count, j) => {
       const part = (log - logs[j]) / (logs[j + 1] - logs[j]);

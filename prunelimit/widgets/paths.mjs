@@ -12,10 +12,15 @@ function column(points, which) {
   return points.map((point) => point[which]);
 }
 
+// In this order, whatever the order in which the page's state keeps them.
+function methods(paths) {
+  return Object.keys(LOOKS).filter((name) => name in paths).map((name) => [name, paths[name]]);
+}
+
 /** Each method's fine-tuned test accuracy at a sparsity, linear between the measured ones. */
 export function accuracies(paths, sparsity) {
   return Object.fromEntries(
-    Object.entries(paths).map(([name, { scores }]) => [name, interpolate(column(scores, 0), column(scores, 1), sparsity)]),
+    methods(paths).map(([name, { scores }]) => [name, interpolate(column(scores, 0), column(scores, 1), sparsity)]),
   );
 }
 
@@ -39,7 +44,7 @@ function drawPlane({ width, height, state, result, data }) {
   const plot = new Plot({ width, height, x: [0, 1], y: [0, top], xLabel: "sparsity", yLabel: "distance R" });
   plot.line(result.edges.paper, "purple pl-thin pl-dash");
   plot.line(result.edges.sharp, "grey pl-thin pl-dashdot");
-  for (const [name, { path }] of Object.entries(data.paths)) {
+  for (const [name, { path }] of methods(data.paths)) {
     const seen = upTo(path, state.sparsity);
     plot.line(seen, LOOKS[name].line);
     if (seen.length) plot.marks([seen[seen.length - 1]], LOOKS[name].shape, LOOKS[name].look, 5.5);
@@ -57,7 +62,7 @@ function drawAccuracies({ width, height, state, result, data }) {
   if (!state.reveal) {
     plot.text(0.6, range[0] + 0.55 * (range[1] - range[0]), "Hidden until you reveal.");
   } else {
-    for (const [name, { scores }] of Object.entries(data.paths)) {
+    for (const [name, { scores }] of methods(data.paths)) {
       plot.line(scores, LOOKS[name].line);
       plot.marks(scores, LOOKS[name].shape, LOOKS[name].look, 4);
       plot.marks([[state.sparsity, result.found[name]]], LOOKS[name].shape, LOOKS[name].look, 6);
@@ -93,7 +98,7 @@ export const spec = {
       name: "plane", title: "Paths over the plane of sparsity and distance", draw: drawPlane, tall: 340,
       drag: { touch: "pan-y", move: (grip, x) => ({ sparsity: x }) },
       legend: (state, result, data) => [
-        ...Object.entries(data.paths).map(([name, { label }]) => ({ label, look: LOOKS[name].look, shape: LOOKS[name].shape })),
+        ...methods(data.paths).map(([name, { label }]) => ({ label, look: LOOKS[name].look, shape: LOOKS[name].shape })),
         { label: "boundary, paper", look: "purple pl-thin pl-dash" }, { label: "boundary, sharp", look: "grey pl-thin pl-dashdot" },
       ],
     },

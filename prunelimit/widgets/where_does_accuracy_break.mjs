@@ -28,10 +28,9 @@ function draw({ width, height, state, result, data }) {
     plot.vertical(result.breaks, "green pl-dot", `breaks at ${percent(result.breaks)}`, 3);
   } else {
     plot.marks([[0, data.dense_accuracy]], "circle", "blue", 5);
-    plot.text(0.02, 0.45, "The curve is hidden.");
-    plot.text(0.02, 0.37, "Drag your guess, then reveal it.");
+    plot.text(state.guess > 0.45 ? 0.01 : state.guess + 0.02, 0.08, "Hidden until you reveal it.");
   }
-  plot.vertical(state.guess, "orange", "your guess", 5);
+  plot.vertical(state.guess, "orange", "your guess", 2);
   plot.handle(state.guess, 0.25, "horizontal");
   return plot;
 }
