@@ -31,6 +31,13 @@ def code_cells(notebook):
     return [c for c in notebook.cells if c.cell_type == "code"]
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_every_cell_is_numbered_as_run(path):
+    # nbval compares nothing in a cell without a number: it takes it for one that was never run.
+    cells = code_cells(nbformat.read(path, as_version=4))
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+
+
 def prose(notebook):
     return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
 
