@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from prunelimit.spectrum import (
     GramOperator,
     KrylovSpace,
     hessian_spectrum,
+    matrix_spectrum,
     spectrum_of_space,
 )
 from prunelimit.spectrum import checkpoint as checkpoint_module
@@ -124,6 +127,22 @@ def test_products_are_capped(network) -> None:
     truth = np.maximum(dense_eigenvalues(model, data, "ggn"), 0)
     assert spectrum.products == 20
     assert np.sum(truth / (truth + 1e-3)) in spectrum.effective_dimension(1e-3)
+
+
+def test_rounding_ends_a_search_that_nothing_can_improve() -> None:
+    """Three distinct curvatures exhaust the space; far below rounding no bracket can close."""
+    curvatures = torch.tensor([0.0, 1.0, 5.0]).repeat(400)
+    matrix = SimpleNamespace(
+        dim=1200,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        matmul=lambda vectors: (curvatures * vectors.T).T,
+    )
+    found = matrix_spectrum(matrix, "abs", ridges=[1e-7], tolerance=0.05)
+    assert found.products < 100
+    assert 800 in found.effective_dimension(1e-7)
+    sure = matrix_spectrum(matrix, ridges=[2.0], tolerance=0.005)
+    assert 400 / 3 + 400 * 5 / 7 in sure.effective_dimension(2.0)
 
 
 def test_same_seed_same_result(network) -> None:

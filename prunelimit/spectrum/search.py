@@ -113,9 +113,12 @@ class Search:
                 if done or half_width(wanted) <= tolerance:
                     self._save(force=True)
                     return spectrum
-                if not self._plan(spectrum, target, tolerance, wanted):
-                    return None
-            self._grow(bar)
+                advice = self._plan(spectrum, target, tolerance, wanted)
+                if advice != "grow":
+                    self._save(force=True)
+                    return spectrum if advice == "stop" else None
+            if not self.space.exhausted:
+                self._grow(bar)
 
     def _resume(self, bar: Reporter) -> None:
         stored = None
@@ -145,14 +148,20 @@ class Search:
             index = len(self.space.starts)
             self.space.add_start(rademacher(self.matrix.dim, self.seed, index))
 
-    def _plan(self, spectrum: Spectrum, target: Target, tolerance: float, wanted: Interval) -> bool:
-        """More probes, or more depth until the next look; False if the matrix itself is cheaper."""
+    def _plan(self, spectrum: Spectrum, target: Target, tolerance: float, wanted: Interval) -> str:
+        """Add probes, or set the next look deeper ("grow"), or give up.
+
+        "dense" if the matrix itself is cheaper; "stop" if neither depth nor probes
+        can help any more, because rounding keeps the interval wide.
+        """
         products, probes = self.space.products, len(self.space.starts)
         quadrature = half_width(target(replace(spectrum, confidence=0.0)))
         sampling = max(half_width(wanted) - quadrature, 0.0)
         needed = math.ceil(spectrum.probes * (sampling / (PROBE_SHARE * tolerance)) ** 2)
         if self._matrix_is_cheaper(needed, quadrature > tolerance):
-            return False
+            return "dense"
+        if self.space.exhausted and needed <= probes:
+            return "stop"
         if spectrum.probes < probes and not self.space.exhausted:
             self.next_look = products + self.space.pending
         elif needed > probes and (self.space.exhausted or quadrature < 2 * sampling):
@@ -160,7 +169,7 @@ class Search:
             self.next_look = products + 2 * self.space.pending
         else:
             self.next_look = products + max(self.space.pending, products // 8, 4)
-        return True
+        return "grow"
 
     def _matrix_is_cheaper(self, probes_needed: int, deeper: bool) -> bool:
         """Whether the products expected exceed the dimension, of a matrix that can be built."""
