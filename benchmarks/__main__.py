@@ -7,11 +7,11 @@ import argparse
 from benchmarks import accuracy, common, coverage, growth, products, recipe
 
 SECTIONS = {
-    "products": lambda quick: products.run(quick),
-    "accuracy": lambda quick: accuracy.run(quick=quick),
-    "growth": lambda quick: growth.run(quick),
-    "recipe": lambda quick: recipe.run(quick),
-    "coverage": lambda quick: coverage.run(20 if quick else 100),
+    "products": lambda quick, examples: products.run(quick, examples),
+    "accuracy": lambda quick, _: accuracy.run(quick=quick),
+    "growth": lambda quick, _: growth.run(quick),
+    "recipe": lambda quick, _: recipe.run(quick),
+    "coverage": lambda quick, _: coverage.run(20 if quick else 100),
 }
 
 
@@ -19,13 +19,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
     parser.add_argument("--quick", action="store_true", help="small versions, nothing is written")
+    parser.add_argument(
+        "--resnet-examples", type=int, default=512, help="fewer on a slow machine (default 512)"
+    )
     options = parser.parse_args()
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"unknown section {sorted(unknown)[0]!r}; there are {', '.join(SECTIONS)}")
     for name in options.sections or SECTIONS:
         print(f"\n=== {name}")
-        results = SECTIONS[name](options.quick)
+        results = SECTIONS[name](options.quick, options.resnet_examples)
         if not options.quick:
             print(f"wrote {common.save(name, results)}")
 

@@ -18,6 +18,7 @@ from benchmarks.common import interleaved, table
 from prunelimit.models import build
 from prunelimit.parameters import prunable_parameters
 from prunelimit.spectrum import CurvatureOperator
+from prunelimit.spectrum.memory import available_bytes
 
 LOSS = nn.CrossEntropyLoss()
 
@@ -114,7 +115,11 @@ def one_row(
 ) -> dict[str, Any]:
     """Times of one network."""
     model, data = setup(name, shape, classes, examples, batch)
-    kept = {kind: CurvatureOperator(model, LOSS, data, kind) for kind in ("hessian", "ggn")}
+    memory = available_bytes(torch.device("cpu")) // 6  # two operators, and room for the peers
+    kept = {
+        kind: CurvatureOperator(model, LOSS, data, kind, memory=memory)
+        for kind in ("hessian", "ggn")
+    }
     others = peers(model, data)
     agreement(kept["hessian"], others)
     vector = torch.randn(kept["hessian"].dim)
@@ -144,13 +149,14 @@ def block_row(rounds: int, block: int = 16) -> dict[str, Any]:
     return {"block": block, "times": found}
 
 
-def run(quick: bool = False) -> dict[str, Any]:
-    """MLP 784-300-100-10, FC5 and ResNet18."""
+def run(quick: bool = False, resnet_examples: int = 512) -> dict[str, Any]:
+    """MLP 784-300-100-10, FC5 and ResNet18 (fewer examples than 512 on a slow machine)."""
     rounds = 3 if quick else 7
     rows = {"MLP 784-300-100-10": ("mlp-300-100", (1, 28, 28), 10, 10_000, 1000, rounds)}
     if not quick:
         rows["FC5"] = ("fc5", (1, 28, 28), 10, 10_000, 1000, 3)
-        rows["ResNet18"] = ("resnet18", (3, 32, 32), 10, 512, 128, 2)
+        batch = min(128, resnet_examples)
+        rows["ResNet18"] = ("resnet18", (3, 32, 32), 10, resnet_examples, batch, 2)
     results = {}
     for label, row in rows.items():
         print(f"\n{label}, one product")

@@ -164,7 +164,7 @@ class Spectrum:
         by that much, N_eff moves by D times their ratio to the ridge at worst; in
         float32 runs against float64 it moved by less than a hundredth of that.
         """
-        return self.dim * min(1.0, 1e-12 + 0.05 * self.rounding * largest / ridge)
+        return self.dim * min(1.0, 1e-9 + 0.05 * self.rounding * largest / ridge)
 
     def _bracket(self, ridge: float) -> tuple[float, float]:
         """Bounds of the probes' quadratic forms, in dimensions."""
