@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
 def test_the_result_is_written_and_read_back(run) -> None:
     directory, result = run
     assert experiment.load_result(directory / "result.json") == json.loads(json.dumps(result))
-    assert result["provenance"]["packages"]["torch"] == torch.__version__
+    assert result["provenance"]["packages"]["torch"] == version("torch")
     assert set(result["costs"]) == {"training", "prediction", "sweep", "refit", "finetune"}
 
 

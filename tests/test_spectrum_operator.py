@@ -316,3 +316,27 @@ def test_notices_a_loader_that_changes() -> None:
     with pytest.raises(PruneLimitError, match="same data"):
         for _ in range(3):
             operator @ torch.ones(operator.dim)
+
+
+class Stubborn(nn.Module):
+    """A convolutional model that `torch.func` refuses: it branches on its values."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if float(x.abs().sum()) == 0:
+            return self.inner(x) * 0
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("wrap", [nn.Sequential, Stubborn])
+def test_the_matrix_is_made_of_its_columns(wrap) -> None:
+    model = wrap(Residual().double()).eval()
+    data = ragged_data(shape=(2, 6, 6))
+    operator = CurvatureOperator(model, nn.functional.cross_entropy, data)
+    columns = operator.matmul(torch.eye(operator.dim, dtype=torch.float64))
+    spent = operator.products
+    torch.testing.assert_close(operator.dense(), columns, rtol=1e-10, atol=1e-13)
+    assert (operator.products - spent < 2) == (wrap is nn.Sequential)

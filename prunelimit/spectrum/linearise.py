@@ -143,6 +143,16 @@ class GaussNewtonChunk:
         """J^T H_out J v, see `Linearisation.apply`."""
         return self.pull(self.bend(self.push(vector)))
 
+    def output_curvature(self) -> Tensor:
+        """H_out ``(n, C, C)``: the second derivative of the mean loss in each example's outputs."""
+        n, outputs = self.outputs.shape[0], self.outputs[0].numel()
+        rows = []
+        for index in range(outputs):
+            unit = torch.zeros(n, outputs, dtype=self.outputs.dtype, device=self.outputs.device)
+            unit[:, index] = 1.0
+            rows.append(self.bend(unit.view_as(self.outputs)).reshape(n, outputs))
+        return torch.stack(rows, dim=1)
+
     def root(self) -> Tensor:
         """S ``(n, C, C)`` with S S^T the second derivative in each example's C outputs.
 
@@ -151,13 +161,7 @@ class GaussNewtonChunk:
         PruneLimitError
             If the loss is not convex in the outputs.
         """
-        n, outputs = self.outputs.shape[0], self.outputs[0].numel()
-        rows = []
-        for index in range(outputs):
-            unit = torch.zeros(n, outputs, dtype=self.outputs.dtype, device=self.outputs.device)
-            unit[:, index] = 1.0
-            rows.append(self.bend(unit.view_as(self.outputs)).reshape(n, outputs))
-        values, vectors = torch.linalg.eigh(torch.stack(rows, dim=1).double())
+        values, vectors = torch.linalg.eigh(self.output_curvature().double())
         if float(values.min()) < -1e-4 * float(values.abs().max()):
             raise PruneLimitError(
                 f"the loss is not convex in the model's outputs (a second derivative of "
