@@ -6,7 +6,6 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from prunelimit import PruneLimitError, experiment, tasks
