@@ -158,6 +158,9 @@ def reproduce(
         Path | None, typer.Option(help="of a single run; default runs/TASK-seedN")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the task's own number")] = None,
+    examples: Annotated[
+        int | None, typer.Option(help="at most so many in each part of the data; default: all")
+    ] = None,
     l1: Annotated[
         list[float] | None, typer.Option(help="λ, instead of the task's own; repeat for a grid")
     ] = None,
@@ -200,7 +203,12 @@ def reproduce(
     once, or any of the options from --runs on, make a batch: a notebook a job, on workers.
     """
     measurement = {"epsilon": epsilon, "policy": policy, "tolerance": tolerance}
-    changes = {"epochs": epochs, "device": device, "data_root": data_root}
+    changes = {
+        "epochs": epochs,
+        "examples": examples,
+        "device": device,
+        "data_root": data_root,
+    }
     for_a_batch = (runs, workers, scheduler, slurm, notebook, set_)
     strengths: list[float | None] = [*l1] if l1 else [None]
     seeds = seed or [0]
@@ -239,7 +247,7 @@ def _reproduce_here(
     from prunelimit.files import write_json
     from prunelimit.tasks import get
 
-    own = {"epochs": changes["epochs"], "l1": l1, "seed": seed}
+    own = {"epochs": changes["epochs"], "examples": changes["examples"], "l1": l1, "seed": seed}
     chosen = get(task).with_(**{name: v for name, v in own.items() if v is not None})
     directory = run_dir or Path("runs") / f"{task}-seed{seed}"
     result = run_task(

@@ -272,6 +272,20 @@ class Splits:
         """The same splits in batches of another size."""
         return self._map(lambda batches: batches.with_batch_size(batch_size))
 
+    def limited(self, examples: int) -> Splits:
+        """At most so many examples in each part, drawn at random by the splits' own seed.
+
+        Examples
+        --------
+        >>> small = load("digits").limited(200)
+        >>> small.train.examples, small.validation.examples, small.test.examples
+        (200, 142, 200)
+        """
+        if examples < 1:
+            raise PruneLimitError(f"examples is {examples}; it must be at least 1")
+        # One seed for all, so that `train` and `train_eval` stay the same examples.
+        return self._map(lambda b: b.subset(min(examples, b.examples), self.seed))
+
     def _map(self, change: Callable[[Batches], Batches]) -> Splits:
         return replace(
             self,

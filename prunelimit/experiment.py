@@ -394,6 +394,9 @@ def _result(run: _Run, stages: dict[str, Any]) -> dict[str, Any]:
         "dataset": task.dataset,
         "model": task.model,
         "seed": task.seed,
+        "examples": {
+            part: getattr(run.splits, part).examples for part in ("train", "validation", "test")
+        },
         "training": dataclasses.asdict(task.training),
         "measurement": dataclasses.asdict(run.config),
         "dense": stages["training"]["value"],

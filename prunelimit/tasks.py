@@ -39,6 +39,8 @@ class Task:
         Hessian products that the paper spends on this spectrum.
     augment
         Whether training crops and flips.
+    examples
+        At most so many in each part of the data, drawn by the seed; None takes all.
     from_paper
         Whether it is one of the paper's eight.
     note
@@ -59,6 +61,7 @@ class Task:
     augment: bool = True
     from_paper: bool = False
     note: str = ""
+    examples: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that nothing stands behind."""
@@ -68,6 +71,8 @@ class Task:
             raise unknown_name("model", self.model, models.MODELS)
         if self.lanczos_steps < 1:
             raise PruneLimitError(f"lanczos_steps is {self.lanczos_steps}; it must be at least 1")
+        if self.examples is not None and self.examples < 1:
+            raise PruneLimitError(f"examples is {self.examples}; it must be at least 1")
 
     @property
     def seed(self) -> int:
@@ -109,7 +114,7 @@ class Task:
         self, root: str | os.PathLike[str] | None = None, *, download: bool = False
     ) -> Splits:
         """Its splits; see `data.load`."""
-        return data.load(
+        splits = data.load(
             self.dataset,
             root,
             self.seed,
@@ -117,6 +122,7 @@ class Task:
             augment=self.augment,
             download=download,
         )
+        return splits if self.examples is None else splits.limited(self.examples)
 
     def build_model(self, splits: Splits) -> nn.Module:
         """Its untrained network for the inputs of `splits`; see `models.build`."""
@@ -134,7 +140,7 @@ class Task:
         return {
             "task": self.name,
             "model": models.MODELS[self.model].label,
-            "data": data.DATASETS[self.dataset].label,
+            "data": data.DATASETS[self.dataset].label + self._describe_examples(),
             "λ": f"{training.l1:g}",
             "lr": f"{training.learning_rate:g}",
             "schedule": _describe_schedule(training),
@@ -145,6 +151,9 @@ class Task:
             "paper": "yes" if self.from_paper else "no",
             "note": self.note,
         }
+
+    def _describe_examples(self) -> str:
+        return "" if self.examples is None else f", at most {self.examples:,} examples a part"
 
 
 def get(name: str) -> Task:

@@ -103,7 +103,7 @@ def test_a_notebook_without_parameters_is_refused(tmp_path, notebook) -> None:
 
 def test_the_notebooks_parameters_are_those_of_configure() -> None:
     known = jobs.notebook_parameters(batch.default_notebook())
-    configured = {"task", "l1", "seed", "epochs", "scale", "measurement"}
+    configured = {"task", "l1", "seed", "epochs", "examples", "scale", "measurement"}
     assert set(known) == configured | {"device", "data_root", "run_dir"}
 
 
@@ -111,6 +111,7 @@ def test_scale_shortens_and_measurement_wins() -> None:
     task, config = batch.configure("digits-mlp", scale=0.1, measurement={"loss_points": 33})
     assert (task.training.epochs, config.loss_points, config.accuracy_points) == (6, 33, 100)
     assert config.finetuning is not None and config.finetuning.epochs == 6
+    assert batch.configure("digits-mlp", examples=100)[0].examples == 100
     whole, config = batch.configure("digits-mlp")
     assert whole == TASKS["digits-mlp"] and config.finetuning is None
 

@@ -113,6 +113,7 @@ def test_tasks_lists_the_papers_eight(capsys, monkeypatch) -> None:
         ),
         (["prune", "net_of_test:make", "-s", "90", "-o", "x.safetensors"], "did you mean 0.9"),
         (["reproduce", "digits-mpl"], "digits-mlp"),
+        (["reproduce", "digits-mlp", "--examples", "0"], "examples is 0"),
     ],
 )
 def test_mistakes_get_one_line_and_status_2(

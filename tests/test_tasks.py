@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import torch
 
 from prunelimit import data, models, tasks
 from prunelimit.errors import PruneLimitError
@@ -72,6 +73,18 @@ def test_digits_from_task_to_outputs():
     assert model(inputs).shape == (50, 10)
 
 
+def test_a_task_on_fewer_examples_says_so_and_trains_and_measures_on_the_same_ones():
+    task = TASKS["digits-mlp"].with_(examples=200, seed=3)
+    splits = task.load_data()
+    counts = [getattr(splits, part).examples for part in ("train", "validation", "test")]
+    assert counts == [200, 142, 200]
+    assert torch.equal(splits.train.labels, splits.train_eval.labels)
+    trained_on = torch.cat([inputs for inputs, _ in splits.train]).sum(0)
+    measured_on = torch.cat([inputs for inputs, _ in splits.train_eval]).sum(0)
+    assert torch.allclose(trained_on, measured_on, atol=1e-3)
+    assert task.describe()["data"] == "digits, at most 200 examples a part"
+
+
 def test_with_reaches_the_task_and_its_training():
     task = TASKS["cifar10-alexnet"].with_(epochs=100, l1=0.0, seed=7, augment=False)
     assert (task.training.epochs, task.training.milestones) == (100, (30, 60, 80))
@@ -108,6 +121,7 @@ def test_tasks_are_frozen():
         (lambda: tasks.get("digits-mlp").with_(model="mpl"), "did you mean 'mlp'"),
         (lambda: Task("x", "cifar11", "mlp", TrainingConfig()), "did you mean 'cifar1"),
         (lambda: tasks.get("digits-mlp").with_(lanczos_steps=0), "lanczos_steps is 0"),
+        (lambda: tasks.get("digits-mlp").with_(examples=0), "examples is 0"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -25,6 +25,7 @@ task = "digits-mlp"  # a name that `prunelimit tasks` lists
 l1 = None  # λ; None is the task's own
 seed = 0  # of split, initial weights, training and probes
 epochs = None  # None is the task's own
+examples = None  # at most so many in each part of the data; None is all
 scale = 0.05  # below 1 everything is shorter; `prunelimit reproduce` passes 1 unless told otherwise
 measurement = {}  # fields of prunelimit.experiment.ExperimentConfig, e.g. {"epsilon": 0.05}
 device = "auto"  # auto, cpu, cuda or mps
@@ -46,9 +47,9 @@ from prunelimit.locks import owned
 from prunelimit.report import PruningLimit
 
 plots.use_style()
-chosen, config = batch.configure(
-    task, l1=l1, seed=seed, epochs=epochs, scale=scale, measurement=measurement
-)
+given = dict(task=task, l1=l1, seed=seed, epochs=epochs, examples=examples)
+given |= dict(scale=scale, measurement=measurement)
+chosen, config = batch.configure(**given)
 folder = Path(run_dir or tempfile.mkdtemp(prefix="prunelimit-"))
 
 # %% [markdown]
@@ -64,7 +65,6 @@ pd.Series(chosen.describe() | {"seed": str(chosen.seed)}, name="").to_frame()
 # about, we wait until it is gone.
 
 # %% tags=["nbval-ignore-output"]
-given = dict(task=task, l1=l1, seed=seed, epochs=epochs, scale=scale, measurement=measurement)
 with owned(folder, wait=120):
     result = experiment.run_task(
         chosen, folder, config, device=device, data_root=data_root, progress=False

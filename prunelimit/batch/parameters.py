@@ -25,6 +25,7 @@ def configure(
     l1: float | None = None,
     seed: int = 0,
     epochs: int | None = None,
+    examples: int | None = None,
     scale: float = 1.0,
     measurement: Mapping[str, Any] | None = None,
 ) -> tuple[Task, ExperimentConfig]:
@@ -36,6 +37,8 @@ def configure(
         A name that `prunelimit.tasks` knows.
     l1, epochs
         Instead of the task's own; None leaves them.
+    examples
+        At most so many in each part of the data; None takes all.
     seed
         Of the split, the initial weights, the training and the probes.
     scale
@@ -63,6 +66,8 @@ def configure(
     chosen = tasks.get(task).with_(seed=_whole("seed", seed))
     if epochs is not None:
         chosen = chosen.with_(epochs=_whole("epochs", epochs))
+    if examples is not None:
+        chosen = chosen.with_(examples=_whole("examples", examples))
     if l1 is not None:
         chosen = chosen.with_(l1=_number("l1", l1))
     config = ExperimentConfig()
