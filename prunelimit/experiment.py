@@ -38,7 +38,6 @@ from prunelimit.tasks import Task
 from prunelimit.training import evaluate, train
 
 FORMAT = "prunelimit.result/1"
-_SPARSEST = 0.999
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ class ExperimentConfig:
         test accuracy, are measured.
     resolution
         Width in sparsity to which existence thresholds are bisected.
+    sparsest
+        Where the search for them ends.
     refit_measurements, refit_iterations
         At most so many masks re-fitted, each by so many products.
     finetune_measurements, finetuning
@@ -74,6 +75,7 @@ class ExperimentConfig:
     loss_points: int = 200
     accuracy_points: int = 1000
     resolution: float = 0.005
+    sparsest: float = 0.999
     refit_measurements: int = 8
     refit_iterations: int = 40
     finetune_measurements: int = 9
@@ -83,7 +85,7 @@ class ExperimentConfig:
 
 # What each stage depends on, beside the training: other knobs leave its result standing.
 _PREDICTION = ("epsilon", "epsilon_batch_size", "policy", "tolerance")
-_EXISTENCE = (*_PREDICTION, "loss_points", "resolution")
+_EXISTENCE = (*_PREDICTION, "loss_points", "resolution", "sparsest")
 _KNOBS = {
     "prediction": _PREDICTION,
     "sweep": ("loss_points", "accuracy_points"),
@@ -325,7 +327,7 @@ def _refit(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
         measure,
         report.epsilon,
         min(start, 0.98),
-        _SPARSEST,
+        run.config.sparsest,
         guess=float(report.sharp.sparsity),
         resolution=run.config.resolution,
         max_measurements=run.config.refit_measurements,
@@ -363,12 +365,12 @@ def _finetune(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
         return rows[sparsity]["rise"]
 
     for sparsity in (0.0, float(report.paper.sparsity), float(report.sharp.sparsity)):
-        measure(min(max(sparsity, 0.0), _SPARSEST))
+        measure(min(max(sparsity, 0.0), run.config.sparsest))
     crossing = find_crossing(
         measure,
         report.epsilon,
         min(start, 0.98),
-        _SPARSEST,
+        run.config.sparsest,
         guess=float(report.paper.sparsity),
         resolution=run.config.resolution,
         max_measurements=run.config.finetune_measurements,

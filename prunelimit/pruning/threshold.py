@@ -59,7 +59,8 @@ def find_crossing(
         Ends of the search, 0 <= lower < upper < 1.
     guess
         Where to begin: from here the share kept is multiplied or divided by
-        1.5 until the crossing is enclosed. Without it the ends are measured.
+        1.5, then by its square, and so on until the crossing is enclosed.
+        Without it the ends are measured.
     resolution
         Stop when the bracket is this narrow.
     max_measurements
@@ -118,8 +119,10 @@ class _Search:
             return
         sparsity = min(max(guess, lower), upper)
         up = self.passes(sparsity)
+        factor = 1.5
         while sparsity != (upper if up else lower) and None in (self.passing, self.failing):
-            share = (1 - sparsity) / 1.5 if up else (1 - sparsity) * 1.5
+            share = (1 - sparsity) / factor if up else (1 - sparsity) * factor
+            factor *= factor
             sparsity = min(max(1 - share, lower), upper)
             self.passes(sparsity)
 

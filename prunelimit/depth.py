@@ -1,0 +1,571 @@
+"""Every architecture once, small networks with three seeds, and the choices behind a prediction.
+
+The runs are small enough for one processor core: few examples, few epochs. What
+was made small is stated in `SCALES`, and again in every result. They are made by::
+
+    python -m prunelimit.depth run resnet18 --output book/results/depth/resnet18-seed0.json
+    python -m prunelimit.depth choices digits-mlp --output book/results/depth/choices.json
+    python -m prunelimit.depth weights digits-mlp fc5 --output book/results/depth/weights.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from prunelimit import tasks
+from prunelimit._names import unknown_name
+from prunelimit.data import Splits
+from prunelimit.device import resolve_device
+from prunelimit.distance import DistanceProfile, distance_profile
+from prunelimit.experiment import ExperimentConfig, run_task
+from prunelimit.files import write_json
+from prunelimit.limit import solve_limit
+from prunelimit.losses import loss_statistics
+from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.predict import curvature_operator
+from prunelimit.provenance import describe_run
+from prunelimit.pruning import magnitude_mask, magnitude_order
+from prunelimit.pruning.finetune import FineTuning, finetune
+from prunelimit.pruning.one_shot import one_shot_curve
+from prunelimit.pruning.refit import refit_survivors
+from prunelimit.pruning.sweep import sweep
+from prunelimit.spectrum import CurvatureOperator, Spectrum, hessian_spectrum
+from prunelimit.spectrum.budget import subsample
+from prunelimit.tasks import Task
+from prunelimit.training import train
+
+FORMAT = "prunelimit.depth/1"
+RUNS = Path("runs/depth")
+EPSILONS = (0.003, 0.01, 0.03, 0.1)
+BATCH_SIZES = (32, 64, 128, 256, 512)
+SAMPLE_SIZES = (64, 128, 256, 512, 1024)
+DRAWS = 3
+"""Random subsets of each size below half of the data."""
+
+_BINS = 100
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A task made small, and how finely it is measured.
+
+    Attributes
+    ----------
+    task
+        With its number of examples and epochs.
+    measurement
+        See `prunelimit.experiment.ExperimentConfig`.
+    """
+
+    task: Task
+    measurement: ExperimentConfig
+
+
+def _scale(task: Task, changes: Mapping[str, Any], **measurement: Any) -> Scale:
+    few = ExperimentConfig(loss_points=200, accuracy_points=100)
+    return Scale(task.with_(**changes), replace(few, **measurement))
+
+
+def _on_digits(name: str) -> Task:
+    """A network for CIFAR's small images on 8 × 8 digits, which cost it a sixteenth."""
+    note = "on digits as they are, 8 × 8; hyperparameters as in the paper"
+    paper = tasks.get(f"cifar100-{name}")
+    return replace(paper, name=f"digits-{name}", dataset="digits", note=note, augment=False)
+
+
+_LARGE = {"resolution": 0.0005, "sparsest": 0.9999, "loss_points": 100, "accuracy_points": 50}
+_DIGITS_TUNING = FineTuning(epochs=60, learning_rate=0.05)
+
+SCALES: dict[str, Scale] = {
+    "fc5": _scale(
+        tasks.get("fashion-fc5"),
+        {"examples": 2048, "epochs": 60, "augment": False},
+        tolerance=0.001,
+        sparsest=0.9999,
+        resolution=0.002,
+        refit_iterations=25,
+        refit_measurements=5,
+        finetune_measurements=7,
+        finetuning=FineTuning(epochs=20, learning_rate=0.01),
+    ),
+    "fc12": _scale(
+        tasks.get("fashion-fc12"),
+        {"examples": 2048, "epochs": 60, "augment": False},
+        tolerance=0.0003,
+        refit_iterations=20,
+        refit_measurements=4,
+        finetune_measurements=6,
+        finetuning=FineTuning(epochs=20, learning_rate=0.01),
+        **_LARGE,
+    ),
+    "resnet18": _scale(
+        _on_digits("resnet18"),
+        {"examples": 512, "epochs": 40, "batch_size": 64},
+        epsilon_batch_size=64,
+        tolerance=4e-5,
+        refit_iterations=20,
+        refit_measurements=4,
+        finetune_measurements=6,
+        finetuning=FineTuning(epochs=12, learning_rate=0.02),
+        **_LARGE,
+    ),
+    "resnet50": _scale(
+        _on_digits("resnet50"),
+        {"examples": 256, "epochs": 40, "batch_size": 32},
+        epsilon_batch_size=32,
+        tolerance=2e-5,
+        refit_iterations=12,
+        refit_measurements=2,
+        finetune_measurements=5,
+        finetuning=FineTuning(epochs=10, learning_rate=0.02),
+        **_LARGE,
+    ),
+    "vgg16": _scale(
+        tasks.get("fashion-vgg16"),
+        {"examples": 192, "epochs": 40, "batch_size": 32, "augment": False},
+        epsilon_batch_size=32,
+        tolerance=2e-5,
+        refit_iterations=12,
+        refit_measurements=2,
+        finetune_measurements=5,
+        finetuning=FineTuning(epochs=10, learning_rate=0.01),
+        **_LARGE,
+    ),
+    "alexnet": _scale(
+        tasks.get("fashion-alexnet"),
+        {"examples": 64, "epochs": 60, "batch_size": 16, "augment": False},
+        epsilon_batch_size=16,
+        tolerance=2e-6,
+        refit_iterations=10,
+        refit_measurements=1,
+        finetune_measurements=3,
+        finetuning=FineTuning(epochs=10, learning_rate=0.01),
+        **_LARGE,
+    ),
+    "digits-mlp": _scale(tasks.get("digits-mlp"), {}, finetuning=_DIGITS_TUNING),
+    "digits-cnn": _scale(tasks.get("digits-cnn"), {}, finetuning=_DIGITS_TUNING),
+    "fashion-mlp": _scale(
+        tasks.get("fashion-mlp"),
+        {"examples": 8192, "epochs": 20},
+        finetuning=FineTuning(epochs=12, learning_rate=0.01),
+        refit_iterations=25,
+        refit_measurements=5,
+        finetune_measurements=7,
+    ),
+}
+"""Name to what is run: the paper's architectures first, then the small networks."""
+
+
+def scale_of(name: str, seed: int = 0, l1: float | None = None) -> Scale:
+    """The entry of `SCALES` with another seed or λ.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> scale_of("vgg16", seed=1).task.examples
+    192
+    """
+    if name not in SCALES:
+        raise unknown_name("scale", name, SCALES)
+    scale = SCALES[name]
+    changes = {"seed": seed} | ({} if l1 is None else {"l1": l1})
+    return replace(scale, task=scale.task.with_(**changes))
+
+
+def trained(task: Task, directory: Path, device: str = "auto") -> tuple[nn.Module, Splits]:
+    """The task's trained network, from `directory` if it has been trained there before."""
+    splits = task.load_data()
+    result = train(
+        task.build_model(splits), splits, task.training, directory / "training", device, False
+    )
+    return result.model.eval(), splits
+
+
+def choices(task: Task, directory: Path, device: str = "auto") -> dict[str, Any]:
+    """How ε, its batch size, the data and the policy move the prediction for one network.
+
+    Parameters
+    ----------
+    task
+        Of a network small enough for its Hessian, a few thousand weights.
+    directory
+        Where it is, or will be, trained.
+    device
+        "auto", "cpu", "cuda" or "mps".
+
+    Returns
+    -------
+    dict
+        ``epsilon``: rows at `EPSILONS`, with the measured curves.
+        ``batch_size``: rows at `BATCH_SIZES`, with the ε that each gives.
+        ``examples``: rows at `SAMPLE_SIZES`, `DRAWS` random subsets each.
+        ``policy``: rows for "ggn", "abs" and "clip".
+        ``row_norms``: l1 norms of the Hessian's rows by weight magnitude.
+    """
+    model, splits = trained(task, directory, device)
+    reference = splits.train_eval.with_batch_size(128)
+    study = _Study(model, splits, device)
+    ggn = hessian_spectrum(model, cross_entropy, reference, device=device, progress=False)
+    dense = CurvatureOperator(
+        model, cross_entropy, reference, "hessian", device=device, dtype=torch.float64
+    ).dense()
+    return {
+        "dim": study.profile.dim,
+        "loss": loss_statistics(model, cross_entropy, reference, device).mean,
+        "epsilon": study.over_epsilon(ggn),
+        "batch_size": study.over_batch_size(ggn),
+        "examples": study.over_examples(ggn),
+        "policy": study.over_policy(ggn, dense),
+        "row_norms": row_norms_by_magnitude(dense, study.weights),
+    }
+
+
+@dataclass
+class _Study:
+    """One trained network, and what all the tables of `choices` need of it."""
+
+    model: nn.Module
+    splits: Splits
+    device: str
+
+    def __post_init__(self) -> None:
+        parameters = prunable_parameters(self.model)
+        self.weights: Tensor = flatten(p.detach() for p in parameters.values()).double()
+        self.profile: DistanceProfile = distance_profile(self.weights.cpu().numpy())
+        self.epsilon = self.spread(128)
+
+    def spread(self, batch_size: int) -> float:
+        """Standard deviation of the minibatch losses."""
+        batches = self.splits.train_eval.with_batch_size(batch_size)
+        return loss_statistics(self.model, cross_entropy, batches, self.device).batch_std
+
+    def limits(self, spectrum: Spectrum, epsilon: float) -> dict[str, float]:
+        """Both predicted sparsities."""
+        return {
+            formula: solve_limit(
+                lambda ridge: spectrum.effective_dimension(ridge).value,
+                self.profile,
+                epsilon,
+                self.profile.dim,
+                formula,
+            ).sparsity
+            for formula in ("paper", "sharp")
+        }
+
+    def over_epsilon(self, spectrum: Spectrum) -> dict[str, Any]:
+        reference = self.splits.train_eval.with_batch_size(1000)
+        grid = np.linspace(0, 1, 500, endpoint=False)
+        curve = sweep(
+            self.model, cross_entropy, reference, grid, device=self.device, progress=False
+        )
+        points = [self._existence(s) for s in 1 - np.geomspace(0.25, 0.01, 14)]
+        rows = []
+        for epsilon in EPSILONS:
+            row: dict[str, Any] = {"epsilon": epsilon, **self.limits(spectrum, epsilon)}
+            row["one_shot_quadratic"] = self._one_shot(epsilon)
+            row["one_shot"] = curve.largest_sparsity(epsilon)
+            for name in ("quadratic", "real"):
+                row[name] = crossing_on_grid(points, name, epsilon)
+            rows.append(row)
+        return {"rows": rows, "points": points, "finetuning": vars(_DIGITS_TUNING)}
+
+    def _one_shot(self, epsilon: float) -> float:
+        reference = self.splits.train_eval.with_batch_size(128)
+        operator = curvature_operator(self.model, cross_entropy, reference, "ggn", self.device)
+        order = magnitude_order(self.model)
+        return float(
+            one_shot_curve(operator, self.weights, order, epsilon, progress=False).sparsity
+        )
+
+    def _existence(self, sparsity: float) -> dict[str, float]:
+        """Loss rises of the re-fitted and of the fine-tuned survivors."""
+        reference = self.splits.train_eval.with_batch_size(128)
+        masks = magnitude_mask(self.model, float(sparsity))
+        operator = curvature_operator(self.model, cross_entropy, reference, "ggn", self.device)
+        keep = flatten(masks.values()).bool()
+        fit = refit_survivors(operator, self.weights, keep, max_iterations=80, progress=False)
+        tuned = finetune(
+            self.model,
+            masks,
+            cross_entropy,
+            reference.shuffled(),
+            reference.with_batch_size(1000),
+            _DIGITS_TUNING,
+            device=self.device,
+            progress=False,
+        )
+        rise = tuned.lowest_loss - loss_statistics(self.model, cross_entropy, reference).mean
+        return {"sparsity": float(sparsity), "quadratic": fit.rise, "real": rise}
+
+    def over_batch_size(self, spectrum: Spectrum) -> list[dict[str, float]]:
+        spreads = {size: self.spread(size) for size in BATCH_SIZES}
+        return [
+            {"batch_size": size, "epsilon": epsilon, **self.limits(spectrum, epsilon)}
+            for size, epsilon in spreads.items()
+        ]
+
+    def over_examples(self, whole: Spectrum) -> list[dict[str, float]]:
+        reference = self.splits.train_eval.with_batch_size(128)
+        total = reference.examples
+        rows = []
+        for size in SAMPLE_SIZES:
+            for draw in range(DRAWS if size <= total / 2 else 1):
+                part = subsample(reference, size, draw)
+                spectrum = hessian_spectrum(
+                    self.model,
+                    cross_entropy,
+                    part,
+                    method="gram" if 10 * size < self.profile.dim else "auto",
+                    tolerance=1e-3,
+                    device=self.device,
+                    progress=False,
+                )
+                rows.append({"examples": size, "draw": draw, **self.limits(spectrum, self.epsilon)})
+        return [*rows, {"examples": total, "draw": 0, **self.limits(whole, self.epsilon)}]
+
+    def over_policy(self, ggn: Spectrum, hessian: Tensor) -> list[dict[str, Any]]:
+        values = tuple(torch.linalg.eigvalsh(hessian).tolist())
+        spectra = {"ggn": ggn}
+        for policy in ("abs", "clip"):
+            spectra[policy] = replace(ggn, policy=policy, eigenvalues=values)
+        return [
+            {
+                "policy": policy,
+                "negative_share": spectrum.negative_share(),
+                "trace": spectrum.trace().value,
+                **self.limits(spectrum, self.epsilon),
+            }
+            for policy, spectrum in spectra.items()
+        ]
+
+
+def crossing_on_grid(
+    points: Sequence[Mapping[str, float]], name: str, level: float
+) -> dict[str, float | None]:
+    """Where a column first exceeds `level`, interpolated in log(1 - sparsity) and bracketed.
+
+    Parameters
+    ----------
+    points
+        Rows with "sparsity" (rising) and `name`.
+    name
+        The column.
+    level
+        The largest value that passes.
+
+    Returns
+    -------
+    dict
+        "lower", "value", "upper"; None at an end that the grid does not reach.
+
+    Examples
+    --------
+    >>> rows = [{"sparsity": 0.5, "rise": 0.0}, {"sparsity": 0.75, "rise": 2.0}]
+    >>> {end: round(s, 4) for end, s in crossing_on_grid(rows, "rise", 1.0).items()}
+    {'lower': 0.5, 'value': 0.6464, 'upper': 0.75}
+    """
+    above = [row[name] > level for row in points]
+    if not any(above):
+        last = points[-1]["sparsity"]
+        return {"lower": last, "value": None, "upper": None}
+    first = above.index(True)
+    if first == 0:
+        return {"lower": None, "value": None, "upper": points[0]["sparsity"]}
+    left, right = points[first - 1], points[first]
+    share = (level - left[name]) / (right[name] - left[name])
+    kept = (1 - left["sparsity"]) ** (1 - share) * (1 - right["sparsity"]) ** share
+    return {"lower": left["sparsity"], "value": 1 - kept, "upper": right["sparsity"]}
+
+
+def row_norms_by_magnitude(matrix: Tensor, weights: Tensor) -> dict[str, Any]:
+    """The l1 norms of a matrix's rows, in percents of the weights from small to large.
+
+    Parameters
+    ----------
+    matrix
+        ``(dim, dim)``.
+    weights
+        ``(dim,)``; rows are sorted by their magnitudes.
+
+    Returns
+    -------
+    dict
+        "percent" (upper ends), the "tenth", "median" and "ninetieth" percentile
+        of the row norms in each, and the largest "magnitude" there.
+
+    Examples
+    --------
+    >>> norms = row_norms_by_magnitude(torch.diag(torch.arange(100.0)), -torch.arange(100.0))
+    >>> norms["percent"][:2], norms["median"][:2]
+    ([1, 2], [0.0, 1.0])
+    """
+    order = torch.argsort(weights.abs(), stable=True)
+    norms = matrix.abs().sum(1)[order].cpu().numpy()
+    magnitudes = weights.abs()[order].cpu().numpy()
+    parts = np.array_split(np.arange(norms.size), 100)
+    quantiles = np.array([np.quantile(norms[part], (0.1, 0.5, 0.9)) for part in parts])
+    return {
+        "percent": list(range(1, 101)),
+        "tenth": quantiles[:, 0].tolist(),
+        "median": quantiles[:, 1].tolist(),
+        "ninetieth": quantiles[:, 2].tolist(),
+        "magnitude": [float(magnitudes[part[-1]]) for part in parts],
+    }
+
+
+def total_variation(first: np.ndarray, second: np.ndarray, bins: int = _BINS) -> float:
+    """Total-variation distance of two samples, on bins that hold equal shares of both together.
+
+    Parameters
+    ----------
+    first, second
+        Numbers; what they are measured in does not matter.
+    bins
+        How many; more of them see finer differences, and more noise.
+
+    Returns
+    -------
+    float
+        Half the sum of |p - q|, in [0, 1].
+
+    Examples
+    --------
+    >>> total_variation(np.arange(100.0), np.arange(100.0))
+    0.0
+    >>> round(total_variation(np.arange(100.0), np.arange(100.0) + 50, bins=3), 2)
+    0.5
+    """
+    pooled = np.concatenate([first, second])
+    edges = np.unique(np.quantile(pooled, np.linspace(0, 1, bins + 1)[1:-1]))
+    shares = [
+        np.bincount(np.searchsorted(edges, values), minlength=edges.size + 1) / values.size
+        for values in (first, second)
+    ]
+    return float(0.5 * np.abs(shares[0] - shares[1]).sum())
+
+
+def weight_distances(vectors: Mapping[int, np.ndarray], seed: int = 0) -> list[dict[str, float]]:
+    """Total variation between the weights of every two runs, and what chance alone would give.
+
+    ``by_chance`` is the mean of five random splits of both runs' weights in two halves.
+    """
+    generator = np.random.default_rng(seed)
+    rows = []
+    for a, b in combinations(vectors, 2):
+        pooled = np.concatenate([vectors[a], vectors[b]])
+        null = []
+        for _ in range(5):
+            generator.shuffle(pooled)
+            halves = pooled[: vectors[a].size], pooled[vectors[a].size :]
+            null.append(total_variation(*halves))
+        rows.append(
+            {
+                "first": a,
+                "second": b,
+                "distance": total_variation(vectors[a], vectors[b]),
+                "by_chance": float(np.mean(null)),
+            }
+        )
+    return rows
+
+
+def compact(result: dict[str, Any]) -> dict[str, Any]:
+    """Six digits for the numbers in long lists, but for the spectrum's: the file halves."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: v if k == "spectrum" else short(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [float(f"{v:.6g}") if isinstance(v, float) else short(v) for v in value]
+        return value
+
+    return short(result)
+
+
+def _directory(name: str, seed: int, l1: float | None) -> Path:
+    return RUNS / (f"{name}-seed{seed}" + ("" if l1 is None else f"-l1-{l1:g}"))
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return shlex.join(["python", "-m", "prunelimit.depth", *arguments])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make one of the results and write it to a JSON file."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    given = _parser().parse_args(typed)
+    began = time.perf_counter()
+    if given.what == "run":
+        scale = scale_of(given.name, given.seed, given.l1)
+        directory = _directory(given.name, given.seed, given.l1)
+        result = run_task(scale.task, directory, scale.measurement, device=given.device)
+        result = compact(result)
+        result["note"] = scale.task.note
+        result["provenance"]["command"] = _command(typed)
+    else:
+        made = _choices(given) if given.what == "choices" else _weights(given)
+        result = {"format": FORMAT, **made, "seconds": round(time.perf_counter() - began, 1)}
+        result["provenance"] = describe_run(resolve_device(given.device))
+        result["provenance"]["command"] = _command(typed)
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    write_json(given.output, result)
+    return 0
+
+
+def _choices(given: argparse.Namespace) -> dict[str, Any]:
+    task = scale_of(given.name).task
+    found = choices(task, _directory(given.name, 0, None), given.device)
+    return {"task": task.name, "l1": task.training.l1, "epochs": task.training.epochs, **found}
+
+
+def _weights(given: argparse.Namespace) -> dict[str, Any]:
+    found = {}
+    for name in given.names:
+        vectors = {}
+        for seed in given.seed:
+            model, _ = trained(
+                scale_of(name, seed).task, _directory(name, seed, None), given.device
+            )
+            parameters = prunable_parameters(model).values()
+            vectors[seed] = flatten(p.detach() for p in parameters).cpu().numpy()
+        found[name] = weight_distances(vectors)
+    return {"bins": _BINS, "distances": found}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m prunelimit.depth")
+    commands = parser.add_subparsers(dest="what", required=True)
+    run = commands.add_parser("run", help="train, predict and measure one of the scales")
+    run.add_argument("name")
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--l1", type=float)
+    study = commands.add_parser("choices", help="what moves the prediction for one network")
+    study.add_argument("name")
+    weights = commands.add_parser("weights", help="distances between the weights of several seeds")
+    weights.add_argument("names", nargs="+")
+    weights.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
+    for command in (run, study, weights):
+        command.add_argument("--output", type=Path, required=True)
+        command.add_argument("--device", default="auto")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
