@@ -92,7 +92,7 @@ _DIGITS_TUNING = FineTuning(epochs=60, learning_rate=0.05)
 SCALES: dict[str, Scale] = {
     "fc5": _scale(
         tasks.get("fashion-fc5"),
-        {"examples": 2048, "epochs": 60, "augment": False},
+        {"examples": 2048, "epochs": 20, "augment": False},
         tolerance=0.001,
         sparsest=0.9999,
         resolution=0.002,
@@ -103,7 +103,7 @@ SCALES: dict[str, Scale] = {
     ),
     "fc12": _scale(
         tasks.get("fashion-fc12"),
-        {"examples": 2048, "epochs": 60, "augment": False},
+        {"examples": 2048, "epochs": 20, "augment": False},
         tolerance=0.0003,
         refit_iterations=20,
         refit_measurements=4,
