@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.device import resolve_device
+from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.spectrum.checks import check_reiterable, iterate_pairs, scalar_loss
@@ -79,7 +80,11 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
 
 
 def batch_losses(
-    model: nn.Module, loss_fn: Loss, loader: Loader, device: str = "auto"
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    device: str = "auto",
+    world: World | None = None,
 ) -> list[tuple[int, float]]:
     """Size and mean loss of each batch, in eval mode.
 
@@ -93,6 +98,9 @@ def batch_losses(
         Re-iterable of ``(inputs, targets)``.
     device
         Checked for existence; see `prunelimit.device.resolve_device`.
+    world
+        Processes that share the batches, each of which has the whole loader;
+        all get all rows.
 
     Raises
     ------
@@ -107,6 +115,7 @@ def batch_losses(
     """
     resolve_device(device)
     check_reiterable(loader)
+    world = World() if world is None else world
     place = _place(model)
     with evaluation_mode(model), torch.no_grad():
         rows = [
@@ -114,22 +123,27 @@ def batch_losses(
                 inputs.shape[0],
                 float(scalar_loss(loss_fn, model(inputs.to(place)), targets.to(place))),
             )
-            for inputs, targets in iterate_pairs(loader)
+            for inputs, targets in world.every(iterate_pairs(loader))
         ]
+    rows = world.in_order(rows)
     if not rows:
         raise PruneLimitError("the loader is empty: it yields no batch; give it at least one")
     return rows
 
 
 def loss_statistics(
-    model: nn.Module, loss_fn: Loss, loader: Loader, device: str = "auto"
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    device: str = "auto",
+    world: World | None = None,
 ) -> LossStatistics:
     """Mean loss over the data, and its standard deviation over batches of full size.
 
     Parameters
     ----------
-    model, loss_fn, loader, device
-        As in `predict_limit`.
+    model, loss_fn, loader, device, world
+        As in `batch_losses`.
 
     Returns
     -------
@@ -145,7 +159,7 @@ def loss_statistics(
     >>> statistics.mean, round(statistics.batch_std, 3), statistics.batch_size
     (0.5, 0.707, 2)
     """
-    rows = batch_losses(model, loss_fn, loader, device)
+    rows = batch_losses(model, loss_fn, loader, device, world)
     sizes = np.array([size for size, _ in rows])
     losses = np.array([loss for _, loss in rows])
     full = losses[sizes == sizes.max()]
@@ -158,8 +172,17 @@ def loss_statistics(
     )
 
 
-def loss_gradient(model: nn.Module, loss_fn: Loss, loader: Loader, device: str = "auto") -> Tensor:
+def loss_gradient(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    device: str = "auto",
+    world: World | None = None,
+) -> Tensor:
     """Gradient of the mean loss with respect to the prunable weights, ``(dim,)``, in eval mode.
+
+    Processes of one `world` share the examples: each gives its own part, even an
+    empty one, as `loader` (see `World.shard`), and all get the whole gradient.
 
     Examples
     --------
@@ -169,9 +192,10 @@ def loss_gradient(model: nn.Module, loss_fn: Loss, loader: Loader, device: str =
     tensor([2.])
     """
     resolve_device(device)
+    world = World() if world is None else world
     place = _place(model)
     parameters = list(prunable_parameters(model).values())
-    total = torch.zeros(sum(p.numel() for p in parameters), device=place)
+    total = torch.zeros_like(flatten(p.detach() for p in parameters))
     examples = 0
     with evaluation_mode(model), torch.enable_grad():
         for inputs, targets in iterate_pairs(loader):
@@ -181,7 +205,7 @@ def loss_gradient(model: nn.Module, loss_fn: Loss, loader: Loader, device: str =
             )
             total += inputs.shape[0] * flatten(gradients)
             examples += inputs.shape[0]
-    return total / examples
+    return world.sum(total) / sum(world.gather(examples))
 
 
 def _place(model: nn.Module) -> torch.device:

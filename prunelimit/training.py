@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from prunelimit import checkpoints
 from prunelimit.checkpoints import Checkpoint, load_checkpoint
 from prunelimit.data import Batches, Splits
-from prunelimit.device import resolve_device
+from prunelimit.distributed import World, backward, replicate
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.parameters import prunable_parameters
@@ -228,6 +228,7 @@ def train(
     *,
     loss_fn: LossFunction | None = None,
     keep_epochs: Collection[int] = (),
+    world: World | None = None,
 ) -> TrainingResult:
     """Train `model` in place, or carry on where a killed run in `run_dir` stopped.
 
@@ -256,6 +257,12 @@ def train(
     keep_epochs
         Epochs whose checkpoints stay (0 is the untrained network); of all
         others only the newest does.
+    world
+        Processes that train together by torch's DistributedDataParallel, each
+        called with the same arguments: every one takes its share of every batch
+        and ends with the same weights, the first one writes to `run_dir`, which
+        all must see. The weights are those of one process up to rounding, except
+        where layers are random. Batch normalisation needs CUDA.
 
     Returns
     -------
@@ -282,15 +289,16 @@ def train(
     """
     loss_fn = nn.CrossEntropyLoss() if loss_fn is None else loss_fn
     run_dir = Path(run_dir)
-    where = resolve_device(device)
+    world = World() if world is None else world
+    where = world.device(device)
     run = _describe_run(model, splits, config, loss_fn)
-    with checkpoints.exclusive(run_dir):
-        newest = checkpoints.latest(run_dir)
-        if newest is not None:
-            checkpoints.require_same_run(newest, run)
-        job = _Job(model.to(where), splits.to(where), config, loss_fn, run_dir, run, keep_epochs)
+    with checkpoints.exclusive(run_dir) if world.is_main else contextlib.nullcontext():
+        newest = world.from_main(lambda: _newest(run_dir, run))
+        placed = model.to(where), splits.to(where)
+        job = _Job(*placed, config, loss_fn, run_dir, run, keep_epochs, world)
         resumed_from = job.begin(newest)
-        with progress_bar("training", job.total_steps, progress) as bar, _reproducible(where):
+        shown = progress if world.is_main else False
+        with progress_bar("training", job.total_steps, shown) as bar, _reproducible(where):
             bar.update(job.epoch * job.steps_per_epoch)
             while job.epoch < config.epochs:
                 job.advance(bar)
@@ -313,6 +321,7 @@ def evaluate(
     loss_fn: LossFunction,
     loader: Any,
     device: str | torch.device = "auto",
+    world: World | None = None,
 ) -> tuple[float, float]:
     """Mean loss and accuracy over `loader`, in evaluation mode.
 
@@ -324,6 +333,8 @@ def evaluate(
         ``loss_fn(outputs, targets)``, a mean over the batch.
     loader
         Yields ``(inputs (batch, …), targets (batch, …))``; batches may differ in size.
+    world
+        Processes that share the batches, each of which has the whole loader.
 
     Returns
     -------
@@ -343,11 +354,12 @@ def evaluate(
     >>> round(loss, 4), accuracy
     (1.1269, 0.5)
     """
-    where = resolve_device(device)
+    world = World() if world is None else world
+    where = world.device(device)
     model.to(where)
     losses, right, sizes = [], [], []
     with evaluation_mode(model), torch.inference_mode():
-        for inputs, targets in loader:
+        for inputs, targets in world.every(loader):
             inputs, targets = inputs.to(where), targets.to(where)
             outputs = model(inputs)
             loss = loss_fn(outputs, targets)
@@ -359,17 +371,18 @@ def evaluate(
             losses.append(loss.reshape(()))
             right.append(_count_right(outputs, targets))
             sizes.append(len(targets))
-    if sum(sizes) == 0:
-        raise PruneLimitError("the loader is empty: there is nothing to measure the loss on")
     # One transfer at the end: asking for each number would make an accelerator wait.
-    weights = np.array(sizes, dtype=np.float64)
-    loss_values = (
-        torch.stack(losses).double().cpu().numpy()
-        if where.type != "mps"
-        else np.array([float(loss) for loss in losses])
-    )
+    own = zip(_numbers(losses), _numbers(right), sizes, strict=True)
+    rows = np.array(world.in_order(list(own)), dtype=np.float64).reshape(-1, 3)
+    if rows[:, 2].sum() == 0:
+        raise PruneLimitError("the loader is empty: there is nothing to measure the loss on")
+    loss_values, counts, weights = np.ascontiguousarray(rows.T)
     mean_loss = float(loss_values @ weights / weights.sum())
-    return mean_loss, float(torch.stack(right).cpu().double().sum()) / float(weights.sum())
+    return mean_loss, float(counts.sum()) / float(weights.sum())
+
+
+def _numbers(scalars: list[Tensor]) -> list[float]:
+    return torch.stack(scalars).cpu().double().tolist() if scalars else []
 
 
 @contextlib.contextmanager
@@ -421,7 +434,9 @@ class _Job:
         run_dir: Path,
         run: dict[str, Any],
         keep_epochs: Collection[int],
+        world: World,
     ) -> None:
+        self.world, self.replica = world, replicate(model, world)
         self.model, self.splits, self.config, self.loss_fn = model, splits, config, loss_fn
         self.run_dir, self.run, self.keep_epochs = run_dir, run, keep_epochs
         self.batches = splits.train.with_batch_size(config.batch_size).with_seed(config.seed)
@@ -449,17 +464,19 @@ class _Job:
         checkpoints.restore(newest, self.model, self.optimizer)
         self.checkpoint, self.epoch = newest, newest.epoch
         self.history = [_record(entry) for entry in newest.history]
-        # A kill between writing the newest and removing the one before left both.
-        checkpoints.drop_older(newest, self.keep_epochs)
+        if self.world.is_main:
+            # A kill between writing the newest and removing the one before left both.
+            checkpoints.drop_older(newest, self.keep_epochs)
         return newest.epoch
 
     def advance(self, bar: Reporter) -> None:
         """One epoch: train, validate, write the checkpoint."""
         started = time.perf_counter()
-        torch.manual_seed(_mix(self.config.seed, self.epoch))  # for random layers, if any
+        # For random layers, if any; each process draws its own.
+        torch.manual_seed(_mix(self.config.seed, self.epoch, self.world.rank))
         self.batches.set_epoch(self.epoch)
         rates = self.rates[self.epoch * self.steps_per_epoch :][: self.steps_per_epoch]
-        self.model.train()
+        self.replica.train()
         total = 0.0
         pending: list[tuple[Tensor, int]] = []
         for rate, (inputs, targets) in zip(rates, self.batches, strict=True):
@@ -473,29 +490,28 @@ class _Job:
     def finish(self) -> FinalMeasurements:
         """Measure on all three parts, or read what an earlier call measured."""
         report = self.run_dir / REPORT
-        measured = _read_final(report, self.run)
+        measured = self.world.from_main(lambda: _read_final(report, self.run))
         if measured is None:
             parts = (self.splits.train_eval, self.splits.validation, self.splits.test)
             values = [v for part in parts for v in self._evaluate(part)]
             measured = FinalMeasurements(*values)
-            self._write_report(asdict(measured))
+            self.world.from_main(lambda: self._write_report(asdict(measured)))
         self.model.eval()
         return measured
 
     def _step(self, inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss_fn(self.model(inputs), targets)
-        loss.backward()
+        loss = backward(self.replica, self.loss_fn, inputs, targets, self.world)
         add_l1_subgradient(self.penalised, self.config.l1)
         self.optimizer.step()
-        return loss.detach()
+        return loss
 
     def _drain(self, pending: list[tuple[Tensor, int]], rate: float, bar: Reporter) -> float:
         """Sum of the pending losses over examples; one transfer for all of them."""
         if not pending:
             return 0.0
-        losses = torch.stack([loss for loss, _ in pending]).tolist()
+        losses = self.world.sum(torch.stack([loss for loss, _ in pending])).tolist()
         total = 0.0
         for loss, (_, size) in zip(losses, pending, strict=True):
             self._require_sane("training loss", loss, rate)
@@ -521,14 +537,18 @@ class _Job:
                 seconds=time.perf_counter() - started,
             )
         )
-        self.checkpoint = checkpoints.save(
+        self.checkpoint = self.world.from_main(self._save)
+
+    def _save(self) -> Checkpoint:
+        checkpoint = checkpoints.save(
             self.run_dir, self.epoch, self.model, self.optimizer, self.run, self._history_json()
         )
-        checkpoints.drop_older(self.checkpoint, self.keep_epochs)
+        checkpoints.drop_older(checkpoint, self.keep_epochs)
         self._write_report(None)
+        return checkpoint
 
     def _evaluate(self, part: Batches) -> tuple[float, float]:
-        return evaluate(self.model, self.loss_fn, part, self.device)
+        return evaluate(self.model, self.loss_fn, part, self.device, self.world)
 
     def _penalised_values(self) -> list[Tensor]:
         return [parameter.detach() for parameter in self.penalised]
@@ -561,6 +581,14 @@ class _Job:
             f"{self.config.learning_rate / 10:g}), lengthen warmup_epochs, or check that the "
             "inputs are finite; then train in a new run_dir"
         )
+
+
+def _newest(run_dir: Path, run: dict[str, Any]) -> Checkpoint | None:
+    """The checkpoint to go on from, if there is one; refused where it is of another run."""
+    newest = checkpoints.latest(run_dir)
+    if newest is not None:
+        checkpoints.require_same_run(newest, run)
+    return newest
 
 
 def _penalised(model: nn.Module, config: TrainingConfig) -> list[nn.Parameter]:
@@ -659,8 +687,9 @@ def _reproducible(device: torch.device) -> Iterator[None]:
             cudnn.deterministic, cudnn.benchmark = before
 
 
-def _mix(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint32)[0])
+def _mix(seed: int, epoch: int, rank: int) -> int:
+    entropy = (seed, epoch, rank) if rank else (seed, epoch)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0])
 
 
 def _require(holds: bool, name: str, value: object, expected: str) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prunelimit.device import resolve_device
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.progress import track
 from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
-from prunelimit.training import evaluate, resolve_device
+from prunelimit.training import evaluate
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.parameters import prunable_parameters
@@ -23,6 +24,7 @@ from prunelimit.spectrum.checkpoint import Checkpoint
 from prunelimit.spectrum.checks import LossFunction
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace
+from prunelimit.spectrum.lead import Shared, lead
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import POLICIES, Spectrum
 from prunelimit.spectrum.search import Multipliable, Search, Target
@@ -58,6 +60,7 @@ def hessian_spectrum(
     checkpoint: str | os.PathLike[str] | None = None,
     parameters: Mapping[str, nn.Parameter] | None = None,
     memory: int | None = None,
+    world: World | None = None,
 ) -> Spectrum:
     """The curvature spectrum of a trained network, known well enough for the answer wanted.
 
@@ -98,6 +101,10 @@ def hessian_spectrum(
     memory
         Bytes to use, half for kept graphs and half for Krylov vectors; default: 85 % of
         what is free. Vectors that do not fit go to a temporary file.
+    world
+        Processes that share the products, each with its part of the examples as
+        `loader` (see `World.shard`). The first one searches, keeps the Krylov
+        vectors and writes the checkpoint; all get the same spectrum.
 
     Returns
     -------
@@ -126,8 +133,8 @@ def hessian_spectrum(
     chosen = prunable_parameters(model) if parameters is None else parameters
     dim = sum(p.numel() for p in chosen.values())
     dense = method == "dense" or (method == "auto" and dim <= DENSE_DIM)
-    store = None if checkpoint is None or dense else Checkpoint(checkpoint)
-    stored = None if store is None else store.identity()
+    world = World() if world is None else world
+    path = None if dense else checkpoint
     operator = CurvatureOperator(
         model,
         loss_fn,
@@ -137,29 +144,42 @@ def hessian_spectrum(
         device=device,
         memory=None if memory is None else memory // 2,
         dtype=torch.float64 if dense else None,
-        chunk=None if stored is None else stored["chunk"],  # so that sums round as they did
+        chunk=world.from_main(lambda: _stored_chunk(path)),
+        world=world,
     )
     notes = _data_notes(operator, policy)
     if dense:
-        return dense_spectrum(operator, operator, policy, notes)
+        return lead(operator, world, lambda led: dense_spectrum(led, operator, policy, notes))
     matrix = _choose_matrix(operator, policy, method, memory)
-    space = KrylovSpace(_basis(matrix, operator, memory), operator.dtype)
     drawn = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed)
-    search = Search(
-        matrix,
-        space,
-        lambda found: _with_facts(spectrum_of_space(found, policy, operator.dim), operator, notes),
-        seed=drawn,
-        max_products=max_products,
-        checkpoint=store,
-        identity=_identity(operator, matrix, policy, drawn, space.basis.dtype),
-    )
     target = stop if stop is not None else ridge_target(ridges)
-    with progress_bar("curvature", total=max_products, enabled=progress) as bar:
-        spectrum = search.run(target, tolerance, bar)
-    if spectrum is None:
-        return dense_spectrum(matrix, operator, policy, notes, spent=space.products)
-    return spectrum
+
+    def work(led: Shared) -> Spectrum:
+        space = KrylovSpace(_basis(led, operator, memory), operator.dtype)
+        search = Search(
+            led,
+            space,
+            lambda found: _with_facts(
+                spectrum_of_space(found, policy, operator.dim), operator, notes
+            ),
+            seed=drawn,
+            max_products=max_products,
+            checkpoint=None if path is None else Checkpoint(path),
+            identity=_identity(operator, matrix, policy, drawn, space.basis.dtype),
+        )
+        with progress_bar("curvature", total=max_products, enabled=progress) as bar:
+            spectrum = search.run(target, tolerance, bar)
+        if spectrum is None:
+            return dense_spectrum(led, operator, policy, notes, spent=space.products)
+        return spectrum
+
+    return lead(matrix, world, work)
+
+
+def _stored_chunk(checkpoint: str | os.PathLike[str] | None) -> int | None:
+    """The chunk length of the run to go on with, so that sums round as they did."""
+    stored = None if checkpoint is None else Checkpoint(checkpoint).identity()
+    return None if stored is None else stored["chunk"]
 
 
 def matrix_spectrum(
@@ -240,15 +260,17 @@ def _choose_matrix(
     operator: CurvatureOperator, policy: str, method: str, memory: int | None
 ) -> Matrix:
     """The Gram form where it is asked for, or smaller and its C by C blocks fit."""
-    free = memory_module.available_bytes(operator.device) if memory is None else memory
-    blocks = operator.examples * operator.outputs**2 * operator.dtype.itemsize
-    smaller = operator.examples * operator.outputs < operator.dim and blocks <= free // 4
+    sharing = operator.world.local_size
+    free = memory_module.available_bytes(operator.device, sharing) if memory is None else memory
+    blocks = operator.own_examples * operator.outputs**2 * operator.dtype.itemsize
+    fits = all(operator.world.gather(blocks <= free // 4))
+    smaller = operator.examples * operator.outputs < operator.dim and fits
     if method == "gram" or (method == "auto" and policy == "ggn" and smaller):
         return GramOperator(operator)
     return operator
 
 
-def _basis(matrix: Matrix, operator: CurvatureOperator, memory: int | None) -> Basis:
+def _basis(matrix: Multipliable, operator: CurvatureOperator, memory: int | None) -> Basis:
     """Full precision where it fits, half of it where it does not, on disk past that."""
     if memory is None:
         free = memory_module.available_bytes(matrix.device)
@@ -353,7 +375,7 @@ def _check_semi_definite(rule: Rule) -> None:
 
 
 def dense_spectrum(
-    matrix: Matrix,
+    matrix: Shared,
     operator: CurvatureOperator,
     policy: str,
     notes: tuple[str, ...],

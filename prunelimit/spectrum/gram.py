@@ -4,6 +4,10 @@ With H_out = S S^T for every example, the Gauss-Newton matrix is A^T A with
 A = S^T J / sqrt(N), one row an output of an example. A A^T has the same
 eigenvalues but for zeros (exact), so that where N C < D its Krylov vectors are
 shorter, and its probes waste no randomness on directions that no example sees.
+
+Where several processes share the examples, each has the rows of its own: A^T u is
+summed over them, and the parts of A v are put one after another, in the order of
+the ranks.
 """
 
 from __future__ import annotations
@@ -53,6 +57,8 @@ class GramOperator:
         self.dim = operator.examples * operator.outputs
         self.device, self.dtype = operator.device, operator.dtype
         self.products = 0.0
+        before = sum(operator.world.gather(operator.own_examples)[: operator.world.rank])
+        self._first = before * operator.outputs
         self._roots: list[Tensor] = []
         with operator.context():
             for chunk, share in operator.linearised():
@@ -80,7 +86,7 @@ class GramOperator:
         """A^T times the columns, as rows ``(block, D)``."""
         total = self.operator.zeros(columns.shape[1])
         sums = [self.operator.pieces(row) for row in total]
-        start = 0
+        start = self._first
         with self.operator.context():
             for (chunk, _), root in zip(self.operator.linearised(), self._roots, strict=True):
                 assert isinstance(chunk, GaussNewtonChunk)
@@ -89,16 +95,19 @@ class GramOperator:
                     bent = torch.einsum("nck,nk->nc", root, column.reshape(root.shape[:2]))
                     add_pieces(target, chunk.pull(bent.view_as(chunk.outputs)), 1.0)
                 start = stop
-        return total
+        return self.operator.world.sum(total)
 
     def _push(self, rows: Tensor) -> Tensor:
         """A times the rows, as columns ``(dim, block)``."""
         vectors = [self.operator.pieces(row) for row in rows]
-        parts = []
+        images = torch.zeros(self.dim, len(rows), dtype=self.dtype, device=self.device)
+        start = self._first
         with self.operator.context():
             for (chunk, _), root in zip(self.operator.linearised(), self._roots, strict=True):
                 assert isinstance(chunk, GaussNewtonChunk)
                 pushed = [chunk.push(vector).reshape(root.shape[:2]) for vector in vectors]
                 stacked = torch.stack(pushed, dim=-1)
-                parts.append(torch.einsum("nck,ncb->nkb", root, stacked).flatten(0, 1))
-        return torch.cat(parts)
+                part = torch.einsum("nck,ncb->nkb", root, stacked).flatten(0, 1)
+                images[start : start + len(part)] = part
+                start += len(part)
+        return self.operator.world.sum(images)

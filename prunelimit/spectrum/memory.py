@@ -15,8 +15,10 @@ FALLBACK_BYTES = 2 * 1024**3
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def available_bytes(device: torch.device) -> int:
+def available_bytes(device: torch.device, processes: int = 1) -> int:
     """Free memory on a device, in bytes; on the CPU within the limit of the control group.
+
+    Where several `processes` of one job share the machine's memory, this is the part of one.
 
     Examples
     --------
@@ -27,7 +29,7 @@ def available_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     if device.type != "cpu":
         return FALLBACK_BYTES
-    return max(1, min(_free_of_machine(), _free_of_group()))
+    return max(1, min(_free_of_machine(), _free_of_group()) // processes)
 
 
 def _free_of_machine() -> int:

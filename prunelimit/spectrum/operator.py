@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import prunable_parameters
 from prunelimit.spectrum import memory as memory_module
@@ -57,6 +58,11 @@ class CurvatureOperator:
     loader
         Re-iterable of ``(inputs, targets)``; batches may be ragged, every
         example counts the same.
+    world
+        Processes that share the examples; each gives its own part as `loader`,
+        of any size, even empty (see `World.shard`). Products, like the
+        constructor, are then collective: all processes ask for the same one,
+        and all get it.
     kind
         ``"hessian"`` or ``"ggn"``: J^T H_out J averaged over examples (Schraudolph
         2002), positive semi-definite for losses convex in the outputs.
@@ -82,6 +88,8 @@ class CurvatureOperator:
         Number of parameters D.
     examples, outputs
         Number of examples N, and of model outputs per example.
+    own_examples
+        Of the N, those that this process has.
     loss
         The mean loss over the data.
     products
@@ -116,6 +124,7 @@ class CurvatureOperator:
         memory: int | None = None,
         chunk: int | None = None,
         allow_tf32: bool = False,
+        world: World | None = None,
     ) -> None:
         if kind not in LINEARISATIONS:
             raise PruneLimitError(
@@ -136,9 +145,9 @@ class CurvatureOperator:
         self.dim = sum(p.numel() for p in self.parameters.values())
         self.products = 0.0
         self._loader = loader
-        self._memory = (
-            memory_module.available_bytes(self.device) // 2 if memory is None else int(memory)
-        )
+        self.world = World() if world is None else world
+        free = memory_module.available_bytes(self.device, self.world.local_size)
+        self._memory = free // 2 if memory is None else int(memory)
         self._chunk = chunk
         self._read_data()
         self._plan()
@@ -154,10 +163,10 @@ class CurvatureOperator:
         """One pass: count, evaluate, check, and cache the examples where they fit."""
         budget = self._memory // 2
         cached: list[tuple[Tensor, Tensor]] | None = []
-        examples, total, size = 0, 0.0, 0
+        examples, total, size, outputs = 0, 0.0, 0, 0
         for inputs, targets in map(lambda pair: self._move(*pair), iterate_pairs(self._loader)):
             if examples == 0:
-                self._check_first_batch(inputs, targets)
+                outputs = self._check_first_batch(inputs, targets)
             n = inputs.shape[0]
             total += n * self._evaluate(inputs, targets)
             examples += n
@@ -165,16 +174,24 @@ class CurvatureOperator:
                 inputs.numel() * inputs.element_size() + targets.numel() * targets.element_size()
             )
             cached = None if cached is None or size > budget else [*cached, (inputs, targets)]
-        if examples == 0:
-            raise PruneLimitError("the loader is empty: it yields no example; give at least one")
-        if next(iterate_pairs(self._loader), None) is None:
+        self._agree(examples, total, outputs)
+        if examples and next(iterate_pairs(self._loader), None) is None:
             raise PruneLimitError(
                 "the loader is empty on its second pass; give one that can be iterated again and "
                 "again, such as a DataLoader or a list"
             )
-        self.examples, self.loss = examples, total / examples
         self._data = None if cached is None else _merged(cached)
         self._data_bytes = 0 if cached is None else size
+
+    def _agree(self, examples: int, total: float, outputs: int) -> None:
+        """What the processes found in their parts of the data, put together."""
+        parts = self.world.gather((examples, total, outputs))
+        self.own_examples = examples
+        self.examples = sum(part[0] for part in parts)
+        if self.examples == 0:
+            raise PruneLimitError("the loader is empty: it yields no example; give at least one")
+        self.loss = sum(part[1] for part in parts) / self.examples
+        self.outputs = max(part[2] for part in parts)
 
     def _evaluate(self, inputs: Tensor, targets: Tensor) -> float:
         with curvature_context(self.model, self.allow_tf32), torch.no_grad():
@@ -189,12 +206,12 @@ class CurvatureOperator:
             )
         return outputs
 
-    def _check_first_batch(self, inputs: Tensor, targets: Tensor) -> None:
+    def _check_first_batch(self, inputs: Tensor, targets: Tensor) -> int:
+        """Refuse what has no curvature; the number of outputs."""
         rtol = 1e-3 if torch.finfo(self.dtype).eps > 1e-5 else 2e-5
         check_mean_loss(self._evaluate, inputs, targets, rtol)
         with curvature_context(self.model, self.allow_tf32), torch.enable_grad():
             outputs = self._outputs(inputs[:2])
-            self.outputs = outputs[0].numel()
             loss = self.loss_fn(outputs, targets[:2])
             if not loss.requires_grad:
                 raise PruneLimitError(
@@ -207,19 +224,19 @@ class CurvatureOperator:
                 "the loss does not depend on the parameters given: "
                 f"{', '.join(list(self.parameters)[:5])}; their layers are not used by the model"
             )
+        return outputs[0].numel()
 
     # ------------------------------------------------------------------ plan
     def _plan(self) -> None:
         """Choose the chunk length, and how many chunks keep their graph."""
-        inputs, targets = next(self._batches())
-        probe = (inputs[: min(8, inputs.shape[0])], targets[: min(8, inputs.shape[0])])
-        per_example = max(1, self._graph_bytes(*probe) // probe[0].shape[0])
+        per_example = self._example_bytes() if self.own_examples else 1
         budget = max(0, self._memory - self._data_bytes)
         if self._chunk is None:
-            self._chunk = int(min(DEFAULT_CHUNK, max(1, budget // (4 * per_example))))
-        chunk_bytes = per_example * min(self._chunk, self.examples)
+            chunk = int(min(DEFAULT_CHUNK, max(1, budget // (4 * per_example))))
+            self._chunk = min(self.world.gather(chunk))
+        chunk_bytes = per_example * max(1, min(self._chunk, self.own_examples))
         self._room = int(0.75 * budget // chunk_bytes) if self._data is not None else 0
-        chunks = -(-self.examples // self._chunk)
+        chunks = -(-self.own_examples // self._chunk)
         self.reserved = chunk_bytes * max(1, min(self._room, chunks))
         self._kept: dict[int, Linearisation] = {}
 
@@ -229,11 +246,13 @@ class CurvatureOperator:
         assert self._chunk is not None
         return self._chunk
 
-    def _graph_bytes(self, inputs: Tensor, targets: Tensor) -> int:
+    def _example_bytes(self) -> int:
+        """What the kept graph of one example takes."""
+        inputs, targets = (part[:8] for part in next(self._batches()))
         known = [*self.parameters.values(), inputs, targets]
         with memory_module.count_saved_bytes(known) as counter:
             self._linearise(inputs, targets)
-        return counter.bytes
+        return max(1, counter.bytes // inputs.shape[0])
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self._data is not None:
@@ -262,10 +281,10 @@ class CurvatureOperator:
                 if position < self._room:
                     self._kept[position] = kept
             yield kept, inputs.shape[0] / self.examples
-        if seen != self.examples:
+        if seen != self.own_examples:
             raise PruneLimitError(
-                f"the loader gave {seen} examples in this pass and {self.examples} in the first; "
-                "curvature needs the same data in every pass"
+                f"the loader gave {seen} examples in this pass and {self.own_examples} in the "
+                "first; curvature needs the same data in every pass"
             )
 
     def release(self) -> None:
@@ -314,7 +333,7 @@ class CurvatureOperator:
             for linearisation, share in self.linearised():
                 for vector, target in zip(vectors, sums, strict=True):
                     add_pieces(target, linearisation.apply(vector), share)
-        return total
+        return self.world.sum(total)
 
     def zeros(self, rows: int) -> Tensor:
         """Where sums over batches are kept: ``(rows, dim)`` in float64 if the device has it."""
@@ -355,15 +374,19 @@ class CurvatureOperator:
         """J^T H_out J from its factors; None if the model cannot be differentiated that way."""
         try:
             with self.context():
-                matrix = self._sum_of_factors().detach()
+                matrix: Tensor | None = self._sum_of_factors().detach()
         except Exception:  # torch.func has a kind of its own for every layer that it does not know
+            matrix = None
+        failed = any(self.world.gather(matrix is None))
+        if failed or matrix is None:
             return None
+        matrix = self.world.sum(matrix)
         direction = torch.linspace(-1.0, 1.0, self.dim, dtype=self.dtype, device=self.device)
         expected = self.matmul(direction)
         # One product checks the whole: a model may behave otherwise on one example at a time.
         tolerance = 1e3 * torch.finfo(self.dtype).eps * float(matrix.norm() * direction.norm())
         agrees = float((matrix @ direction - expected).norm()) <= tolerance
-        return (matrix + matrix.T) / 2 if agrees else None
+        return (matrix + matrix.T) / 2 if all(self.world.gather(agrees)) else None
 
     def _sum_of_factors(self) -> Tensor:
         matrix = torch.zeros(self.dim, self.dim, dtype=self.dtype, device=self.device)
@@ -444,6 +467,8 @@ def _pick(model: nn.Module, names: list[str]) -> dict[str, nn.Parameter]:
 
 def _merged(batches: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
     """One pair of long tensors where the batches' shapes agree, else the batches themselves."""
+    if not batches:
+        return []
     inputs, targets = zip(*batches, strict=True)
     alike = len({t.shape[1:] for t in inputs}) == 1 and len({t.shape[1:] for t in targets}) == 1
     return [(torch.cat(inputs), torch.cat(targets))] if alike else batches
