@@ -6,11 +6,13 @@ was made small is stated in `SCALES`, and again in every result. They are made b
     python -m prunelimit.depth run resnet18 --output book/results/depth/resnet18-seed0.json
     python -m prunelimit.depth choices digits-mlp --output book/results/depth/choices.json
     python -m prunelimit.depth weights digits-mlp fc5 --output book/results/depth/weights.json
+    python -m prunelimit.depth rounds digits-mlp --output book/results/depth/rounds.json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 import time
@@ -25,23 +27,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from prunelimit import tasks
+from prunelimit import models, tasks
 from prunelimit._names import unknown_name
+from prunelimit.batch.summary import numbers_of
 from prunelimit.data import Splits
 from prunelimit.device import resolve_device
-from prunelimit.distance import DistanceProfile, distance_profile
+from prunelimit.distance import Distance, DistanceProfile, distance_profile
 from prunelimit.experiment import ExperimentConfig, run_task
 from prunelimit.files import write_json
-from prunelimit.limit import solve_limit
+from prunelimit.heuristics import limits_over_rounds
+from prunelimit.limit import Formula, paper_interval, solve_limit
 from prunelimit.losses import loss_statistics
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.predict import curvature_operator
 from prunelimit.provenance import describe_run
 from prunelimit.pruning import magnitude_mask, magnitude_order
+from prunelimit.pruning.baselines import IterativeMagnitudeConfig, iterative_counts
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import sweep
+from prunelimit.report import PruningLimit
 from prunelimit.spectrum import CurvatureOperator, Spectrum, hessian_spectrum
 from prunelimit.spectrum.budget import subsample
 from prunelimit.tasks import Task
@@ -83,7 +89,9 @@ def _on_digits(name: str) -> Task:
     """A network for CIFAR's small images on 8 × 8 digits, which cost it a sixteenth."""
     note = "on digits as they are, 8 × 8; hyperparameters as in the paper"
     paper = tasks.get(f"cifar100-{name}")
-    return replace(paper, name=f"digits-{name}", dataset="digits", note=note, augment=False)
+    return replace(
+        paper, name=f"digits-{name}", dataset="digits", note=note, augment=False, from_paper=False
+    )
 
 
 _LARGE = {"resolution": 0.0005, "sparsest": 0.9999, "loss_points": 100, "accuracy_points": 50}
@@ -259,13 +267,7 @@ class _Study:
     def limits(self, spectrum: Spectrum, epsilon: float) -> dict[str, float]:
         """Both predicted sparsities."""
         return {
-            formula: solve_limit(
-                lambda ridge: spectrum.effective_dimension(ridge).value,
-                self.profile,
-                epsilon,
-                self.profile.dim,
-                formula,
-            ).sparsity
+            formula: _limit_of(spectrum, self.profile, epsilon, self.profile.dim, formula)
             for formula in ("paper", "sharp")
         }
 
@@ -354,6 +356,131 @@ class _Study:
             }
             for policy, spectrum in spectra.items()
         ]
+
+
+def rounds(
+    task: Task,
+    *,
+    weight_decay: float = 3e-3,
+    widths: tuple[int, ...] = (16, 16),
+    epsilon: float = 0.05,
+    round_epochs: int = 20,
+    sparsity: float = 0.9,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """The limit along iterative pruning with weight decay, where `heuristics` has none.
+
+    Everything else is as in `prunelimit.heuristics.limit_study`, so that the two compare.
+    """
+    splits = task.load_data()
+    model = models.fully_connected(widths)(splits.input_shape, splits.classes)
+    models.initialize(model, task.seed)
+    count = len(iterative_counts(1000, sparsity)) + 1
+    training = replace(task.training, l1=0.0, weight_decay=weight_decay)
+    config = IterativeMagnitudeConfig(training.scaled(count * round_epochs))
+    rows = limits_over_rounds(
+        model, splits, sparsity, config, epsilon, seed=task.seed, device=device, progress=False
+    )
+    return {
+        "weight_decay": weight_decay,
+        "widths": list(widths),
+        "epsilon": epsilon,
+        "round_epochs": round_epochs,
+        "rounds": rows,
+    }
+
+
+def overview(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row a run: scale, ε, predictions and measurements with brackets, and each Δ.
+
+    Parameters
+    ----------
+    results
+        Name to what `prunelimit.experiment` wrote.
+
+    Returns
+    -------
+    list of dict
+        What `prunelimit.batch` sums up, with "name", "examples",
+        "train_accuracy", and "delta_accuracy": the paper's limit minus the
+        largest sparsity that keeps the one-shot accuracy, its own comparison.
+    """
+    rows = []
+    for name, result in results.items():
+        numbers = numbers_of(result)
+        examples = result.get("examples", {}).get("train", result["prediction"]["loss"]["examples"])
+        dense = result["dense"]
+        gap = numbers["predicted_paper"] - numbers["accuracy_threshold"]
+        own = {"name": name, "examples": examples, "train_accuracy": dense["train_accuracy"]}
+        rows.append(own | numbers | {"delta_accuracy": gap})
+    return rows
+
+
+def limits_over_distance(result: Mapping[str, Any], points: int = 60) -> dict[str, Any]:
+    """Both limits as functions of a free distance R, and the network's own R(k).
+
+    Parameters
+    ----------
+    result
+        What `prunelimit.experiment` wrote.
+    points
+        Of the curves.
+
+    Returns
+    -------
+    dict
+        "distance", and shares kept "paper", "sharp" and "own" there;
+        "measured", curve name to (R, share kept); "floor", one weight of D.
+    """
+    report = PruningLimit.from_json(json.dumps(result["prediction"]))
+    kept = np.geomspace(report.dim, 1, points)
+    distances = np.array([report.distance(k) for k in kept])
+    keep = distances > 1e-6 * distances.max()
+    found: dict[str, Any] = {
+        "distance": distances[keep].tolist(),
+        "own": (kept[keep] / report.dim).tolist(),
+        "floor": 1 / report.dim,
+    }
+    for formula in ("paper", "sharp"):
+        found[formula] = [
+            1 - _limit_of(report.spectrum, r, report.epsilon, report.dim, formula)
+            for r in found["distance"]
+        ]
+    found["measured"] = {
+        name: (report.distance((1 - s) * report.dim), 1 - s)
+        for name in ("one_shot", "quadratic_existence", "real_existence")
+        if (s := result["thresholds"][name]["value"]) is not None
+    }
+    return found
+
+
+def _limit_of(
+    spectrum: Spectrum, distance: Distance, epsilon: float, dim: int, formula: Formula
+) -> float:
+    """The predicted sparsity at the spectrum's best value."""
+    return solve_limit(
+        lambda ridge: spectrum.effective_dimension(ridge).value, distance, epsilon, dim, formula
+    ).sparsity
+
+
+def kinematic_ends(result: Mapping[str, Any], eta: float = 0.1) -> dict[str, float]:
+    """The lower and the upper bound on the pruning ratio k/D that the kinematics formula gives.
+
+    Each fails with probability at most `eta`, given the width (see `prunelimit.limit.
+    paper_interval`). "computation" is the width of the bracket of the spectrum alone.
+    """
+    report = PruningLimit.from_json(json.dumps(result["prediction"]))
+    spectrum = report.spectrum
+    if spectrum.eigenvalues is not None:
+        nodes, weights = np.maximum(spectrum.eigenvalues, 0.0), None
+    else:
+        assert spectrum.gauss is not None
+        nodes, weights = np.maximum(spectrum.gauss.nodes, 0.0), np.array(spectrum.gauss.weights)
+    found = paper_interval(nodes, report.distance, report.epsilon, eta, weights)
+    ends = {"lower": found.lower, "limit": found.value, "upper": found.upper}
+    shares = {name: value / report.dim for name, value in ends.items()}
+    shares["difference"] = shares["upper"] - shares["lower"]
+    return shares | {"computation": report.paper.upper - report.paper.lower}
 
 
 def crossing_on_grid(
@@ -520,7 +647,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result["note"] = scale.task.note
         result["provenance"]["command"] = _command(typed)
     else:
-        made = _choices(given) if given.what == "choices" else _weights(given)
+        made = {"choices": _choices, "weights": _weights, "rounds": _rounds}[given.what](given)
         result = {"format": FORMAT, **made, "seconds": round(time.perf_counter() - began, 1)}
         result["provenance"] = describe_run(resolve_device(given.device))
         result["provenance"]["command"] = _command(typed)
@@ -549,6 +676,11 @@ def _weights(given: argparse.Namespace) -> dict[str, Any]:
     return {"bins": _BINS, "distances": found}
 
 
+def _rounds(given: argparse.Namespace) -> dict[str, Any]:
+    task = scale_of(given.name).task
+    return {"task": task.name, **rounds(task, device=given.device)}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m prunelimit.depth")
     commands = parser.add_subparsers(dest="what", required=True)
@@ -561,7 +693,9 @@ def _parser() -> argparse.ArgumentParser:
     weights = commands.add_parser("weights", help="distances between the weights of several seeds")
     weights.add_argument("names", nargs="+")
     weights.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
-    for command in (run, study, weights):
+    decayed = commands.add_parser("rounds", help="the limit along pruning with weight decay")
+    decayed.add_argument("name")
+    for command in (run, study, weights, decayed):
         command.add_argument("--output", type=Path, required=True)
         command.add_argument("--device", default="auto")
     return parser

@@ -90,12 +90,12 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
         return row
     try:
         result = json.loads((job.directory / RESULT).read_text(encoding="utf-8"))
-        return row | _numbers(result)
+        return row | numbers_of(result)
     except (OSError, ValueError, KeyError, TypeError):
         return row  # a notebook of the user's own writes what it likes
 
 
-def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
+def numbers_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers to compare: limits and thresholds with brackets, and Δ = predicted − measured."""
     predicted, measured = result["prediction"], result["thresholds"]
     numbers: dict[str, Any] = {
