@@ -129,7 +129,20 @@ def trained_network(
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [nn.Linear(before, after), activation()]
         model = nn.Sequential(*layers[:-1])
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    fit(model, data, l1, epochs, seed)
+    return model
+
+
+def fit(
+    model: nn.Module,
+    data: tuple[Tensor, Tensor],
+    l1: float,
+    epochs: int,
+    seed: int,
+    learning_rate: float = 0.05,
+) -> None:
+    """Minimise cross-entropy + l1 by SGD with momentum, in batches of 64."""
+    optimiser = torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9)
     order = np.random.default_rng(seed)
     inputs, targets = data
     for _ in range(epochs):
@@ -139,7 +152,6 @@ def trained_network(
             loss = loss + l1 * sum(p.abs().sum() for p in model.parameters())
             loss.backward()
             optimiser.step()
-    return model
 
 
 def ragged(data: tuple[Tensor, Tensor], seed: int) -> list[tuple[Tensor, Tensor]]:

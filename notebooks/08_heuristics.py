@@ -335,6 +335,61 @@ table.loc[["random mask, retrained", "Smart-Ratio", "GraSP", "gradual magnitude"
 #
 # The limit knows nothing of this: to $H$ at $w^*$, a weight into a dead unit is a flat direction like any other.
 #
+# ## Check yourself
+#
+# Choose an answer to each question, then open it.
+#
+# **1.** Weights $w = (2, 1)$, $H = \operatorname{diag}(\tfrac{1}{10}, 8)$, one weight kept. Which mask has the smaller $R$, and which the smaller one-shot rise?
+#
+# :::{dropdown} A. Keeping the first has the smaller $R$; keeping the second the smaller rise.
+#
+# Right: $R = 1$ against $2$, but the rises are $\tfrac12 \cdot 8 = 4$ and $\tfrac12 \cdot \tfrac{4}{10} = 0.2$. Magnitude minimises distance, not loss.
+# :::
+#
+# :::{dropdown} B. Keeping the first has both.
+#
+# It has the smaller $R$. But it removes the weight in the stiff direction: the rise is $\tfrac12 \cdot 8 \cdot 1^2 = 4$.
+# :::
+#
+# :::{dropdown} C. Keeping the second has both.
+#
+# It has the smaller rise, $0.2$. Its $R$ is the size of what is removed, $2$, and the other mask's is $1$.
+# :::
+#
+# **2.** Nine tenths of a network's weights are gone. Its limit is measured again and reads 0.93. What follows?
+#
+# :::{dropdown} A. Pruning has made the network easier to prune.
+#
+# It may have. But the limit could not have come out below 0.9: what is gone adds nothing to $R$ ({prf:ref}`rem-rounds`).
+# :::
+#
+# :::{dropdown} B. The formula contradicts what it said before the first cut.
+#
+# It was asked about another $w^*$, with another $R$ and another spectrum. Two answers to two questions.
+# :::
+#
+# :::{dropdown} C. Little, until the loss and the accuracy of the network at hand are read beside it.
+#
+# Right: a limit measured after a round is at least the sparsity already reached, and it is relative to a loss that the rounds have changed.
+# :::
+#
+# **3.** One layer's weights are multiplied by 4, the next layer's divided by 4, and the network computes what it did. What happens to the limits?
+#
+# :::{dropdown} A. Nothing: it is the same function.
+#
+# The function is; the parameters are not. $R$, the spectrum and the magnitude mask are about parameters.
+# :::
+#
+# :::{dropdown} B. They move, since distance and spectrum are properties of the parameters.
+#
+# Right: and the one-shot threshold moves more, because magnitude picks another mask.
+# :::
+#
+# :::{dropdown} C. They double, since $R$ grows with the weights.
+#
+# $R$ grows and curvature falls with the weights that grew, and the other way round for the other layer. There is no such simple rule.
+# :::
+#
 # ## Exercises
 #
 # :::{exercise}

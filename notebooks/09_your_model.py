@@ -69,12 +69,14 @@ by_hand.spectrum.eigenvalues, float(by_hand.one_shot.sparsity)
 # ## A network of your own
 #
 # Anything will do. Here is one that appears nowhere else in this book: tanh units, trained by Adam with weight decay, no $\ell_1$ term.
+# (In double precision, so that every machine trains the same network and prints the same numbers.)
 
 # %%
 images, labels = (torch.tensor(part) for part in load_digits(return_X_y=True))
-images = images.float() / 16
+images = images / 16
 torch.manual_seed(4)
-model = nn.Sequential(nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 10))
+tanh = nn.Tanh()
+model = nn.Sequential(nn.Linear(64, 16), tanh, nn.Linear(16, 16), tanh, nn.Linear(16, 10)).double()
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.1)
 for _ in range(30):
     for batch in torch.randperm(1400).split(64):
@@ -96,7 +98,7 @@ held_out = [(images[1400:], labels[1400:])]
 # And if the survivors may be re-fitted?
 # :::
 
-# %% tags=["NBVAL_IGNORE_OUTPUT"]
+# %% tags=["nbval-ignore-output"]
 report = pl.predict_limit(model.eval(), nn.functional.cross_entropy, loader)
 print(report)
 
@@ -154,7 +156,7 @@ plt.show()
 # %%
 pruned = pl.prune(model, measured)
 zeros = sum(int((m.weight == 0).sum()) for m in pruned if isinstance(m, nn.Linear))
-zeros, round(measured * report.dim), float(np.interp(measured, grid, accuracy))
+zeros, round(measured * report.dim), round(float(np.interp(measured, grid, accuracy)), 4)
 
 # %% [markdown]
 # `pruned` is an ordinary model with zeros in it. To fine-tune it with the zeros held, use `pl.prune(model, s, permanent=False)` and train as always;
@@ -222,7 +224,8 @@ def refusal(*arguments, **options):
 summed = nn.CrossEntropyLoss(reduction="sum")
 refusal(model, summed, loader)
 refusal(model, nn.functional.cross_entropy, iter(loader))
-refusal(nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)), nn.functional.cross_entropy, loader)
+normed = nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)).double()
+refusal(normed, nn.functional.cross_entropy, loader)
 refusal(model, nn.functional.cross_entropy, loader, epsilon=0)
 
 # %% [markdown]
