@@ -121,9 +121,9 @@ SCALES: dict[str, Scale] = {
     ),
     "resnet18": _scale(
         _on_digits("resnet18"),
-        {"examples": 512, "epochs": 40, "batch_size": 64},
-        epsilon_batch_size=64,
-        tolerance=1e-4,
+        {"examples": 256, "epochs": 40, "batch_size": 32},
+        epsilon_batch_size=32,
+        tolerance=5e-5,
         refit_iterations=20,
         refit_measurements=4,
         finetune_measurements=6,
@@ -132,9 +132,9 @@ SCALES: dict[str, Scale] = {
     ),
     "resnet50": _scale(
         _on_digits("resnet50"),
-        {"examples": 256, "epochs": 40, "batch_size": 32},
-        epsilon_batch_size=32,
-        tolerance=3e-5,
+        {"examples": 128, "epochs": 40, "batch_size": 16},
+        epsilon_batch_size=16,
+        tolerance=1.2e-5,
         refit_iterations=12,
         refit_measurements=2,
         finetune_measurements=5,
@@ -143,9 +143,9 @@ SCALES: dict[str, Scale] = {
     ),
     "vgg16": _scale(
         tasks.get("fashion-vgg16"),
-        {"examples": 192, "epochs": 40, "batch_size": 32, "augment": False},
-        epsilon_batch_size=32,
-        tolerance=3e-5,
+        {"examples": 128, "epochs": 40, "batch_size": 16, "augment": False},
+        epsilon_batch_size=16,
+        tolerance=2e-5,
         refit_iterations=12,
         refit_measurements=2,
         finetune_measurements=5,
@@ -154,9 +154,9 @@ SCALES: dict[str, Scale] = {
     ),
     "alexnet": _scale(
         tasks.get("fashion-alexnet"),
-        {"examples": 64, "epochs": 60, "batch_size": 16, "augment": False},
+        {"examples": 48, "epochs": 50, "batch_size": 16, "augment": False},
         epsilon_batch_size=16,
-        tolerance=4e-6,
+        tolerance=2.5e-6,
         refit_iterations=10,
         refit_measurements=1,
         finetune_measurements=3,
@@ -188,7 +188,7 @@ def scale_of(name: str, seed: int = 0, l1: float | None = None) -> Scale:
     Examples
     --------
     >>> scale_of("vgg16", seed=1).task.examples
-    192
+    128
     """
     if name not in SCALES:
         raise unknown_name("scale", name, SCALES)
