@@ -50,7 +50,7 @@ class ExperimentConfig:
         Loss rise allowed; None is the standard deviation of the minibatch losses.
     epsilon_batch_size
         Size of those minibatches.
-    policy, tolerance
+    policy, tolerance, max_products
         See `prunelimit.predict_limit`.
     loss_points, accuracy_points
         Sparsities at which the one-shot training loss, and the validation and
@@ -72,6 +72,7 @@ class ExperimentConfig:
     epsilon_batch_size: int = 128
     policy: str = "ggn"
     tolerance: float = 0.005
+    max_products: int = 1000
     loss_points: int = 200
     accuracy_points: int = 1000
     resolution: float = 0.005
@@ -84,7 +85,7 @@ class ExperimentConfig:
 
 
 # What each stage depends on, beside the training: other knobs leave its result standing.
-_PREDICTION = ("epsilon", "epsilon_batch_size", "policy", "tolerance")
+_PREDICTION = ("epsilon", "epsilon_batch_size", "policy", "tolerance", "max_products")
 _EXISTENCE = (*_PREDICTION, "loss_points", "resolution", "sparsest")
 _KNOBS = {
     "prediction": _PREDICTION,
@@ -252,6 +253,7 @@ def _predict(run: _Run) -> dict[str, Any]:
         run.config.epsilon,
         policy=run.config.policy,  # type: ignore[arg-type]
         tolerance=run.config.tolerance,
+        max_products=run.config.max_products,
         device=run.device,
         progress=run.progress,
         checkpoint=run.directory / "spectrum.checkpoint",

@@ -49,6 +49,7 @@ def predict_limit(
     policy: Policy = "ggn",
     *,
     tolerance: float = 0.005,
+    max_products: int = 1000,
     seed: int = 0,
     device: str = "auto",
     progress: bool | None = None,
@@ -77,6 +78,9 @@ def predict_limit(
     tolerance
         Half width of the bracket wanted, in sparsity, for the paper's and the
         sharp limit.
+    max_products
+        Products with the full data after which the spectrum is left as it is;
+        the bracket then says how well it is known.
     seed
         Of the random probes.
     device
@@ -132,6 +136,7 @@ def predict_limit(
             loader,
             policy=policy,
             tolerance=tolerance,
+            max_products=max_products,
             stop=lambda partial: _widest(partial, profile, allowed),
             seed=seed,
             device=device,
