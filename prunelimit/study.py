@@ -265,9 +265,7 @@ class Bench:
         Of each fine-tuning, rounded up to whole epochs.
     """
 
-    def __init__(
-        self, model: nn.Module, splits: Splits, learning_rate: float, steps: int = STEPS
-    ) -> None:
+    def __init__(self, model: nn.Module, splits: Splits, learning_rate: float, steps: int) -> None:
         self.model = model.eval()
         self.splits = splits
         self.learning_rate = learning_rate
@@ -453,7 +451,7 @@ def measure(network: Network, directory: Path) -> dict[str, Any]:
     trained = train(
         build(network, splits), splits, network.training, directory / "training", "cpu", False
     )
-    bench = Bench(trained.model, splits, network.training.learning_rate)
+    bench = Bench(trained.model, splits, network.training.learning_rate, STEPS)
     reports = [
         predict_limit(
             bench.model, cross_entropy, splits.train_eval, epsilon, device="cpu", progress=False
