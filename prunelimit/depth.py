@@ -95,74 +95,79 @@ def _on_digits(name: str) -> Task:
 
 
 _LARGE = {"resolution": 0.0005, "sparsest": 0.9999, "loss_points": 60, "accuracy_points": 40}
-_FEW_PRODUCTS = {"max_products": 60, "refit_iterations": 12, "refit_measurements": 2}
+_FEW_PRODUCTS = {"max_products": 40, "refit_iterations": 12, "refit_measurements": 2}
 _DIGITS_TUNING = FineTuning(epochs=60, learning_rate=0.05)
+_SHORT_TUNING = FineTuning(epochs=8, learning_rate=0.01)
 
 # The L1 term shortens a weight by at most λ · rate · steps / (1 - momentum). Where the steps are
 # too few for the paper's λ to reach the size of an initial weight, λ is larger: see `l1`.
 SCALES: dict[str, Scale] = {
     "fc5": _scale(
         tasks.get("fashion-fc5"),
-        {"examples": 2048, "epochs": 30, "batch_size": 32, "augment": False, "l1": 2e-4},
+        {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 2e-4},
+        epsilon_batch_size=64,
         tolerance=0.001,
-        max_products=120,
+        max_products=80,
         sparsest=0.9999,
         resolution=0.002,
-        refit_iterations=25,
-        refit_measurements=5,
-        finetune_measurements=7,
-        finetuning=FineTuning(epochs=12, learning_rate=0.01),
-    ),
-    "fc12": _scale(
-        tasks.get("fashion-fc12"),
-        {"examples": 2048, "epochs": 30, "batch_size": 32, "augment": False, "l1": 1e-4},
-        tolerance=0.0005,
-        max_products=100,
         refit_iterations=20,
         refit_measurements=4,
         finetune_measurements=6,
         finetuning=FineTuning(epochs=12, learning_rate=0.01),
+    ),
+    "fc12": _scale(
+        tasks.get("fashion-fc12"),
+        {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 1e-4},
+        epsilon_batch_size=64,
+        tolerance=0.0002,
+        max_products=60,
+        refit_iterations=20,
+        refit_measurements=3,
+        finetune_measurements=5,
+        finetuning=_SHORT_TUNING,
         **_LARGE,
     ),
     "resnet18": _scale(
         _on_digits("resnet18"),
-        {"examples": 256, "epochs": 80, "batch_size": 16},
+        {"examples": 128, "epochs": 30, "batch_size": 16, "l1": 1e-4},
         epsilon_batch_size=16,
-        tolerance=5e-5,
-        finetune_measurements=6,
-        finetuning=FineTuning(epochs=12, learning_rate=0.02),
+        tolerance=2e-5,
+        finetune_measurements=5,
+        finetuning=_SHORT_TUNING,
         **_LARGE,
         **_FEW_PRODUCTS,
     ),
     "resnet50": _scale(
         _on_digits("resnet50"),
-        {"examples": 96, "epochs": 80, "batch_size": 16, "l1": 1e-4},
-        epsilon_batch_size=16,
-        tolerance=1e-5,
-        finetune_measurements=5,
-        finetuning=FineTuning(epochs=12, learning_rate=0.02),
+        {"examples": 64, "epochs": 40, "batch_size": 8, "l1": 1e-4},
+        epsilon_batch_size=8,
+        tolerance=5e-6,
+        finetune_measurements=4,
+        finetuning=_SHORT_TUNING,
         **_LARGE,
         **_FEW_PRODUCTS,
     ),
     "vgg16": _scale(
         tasks.get("fashion-vgg16"),
-        {"examples": 64, "epochs": 60, "batch_size": 8, "augment": False, "l1": 5e-4},
+        {"examples": 48, "epochs": 40, "batch_size": 8, "augment": False, "l1": 5e-4},
         epsilon_batch_size=8,
-        tolerance=1e-5,
-        finetune_measurements=5,
-        finetuning=FineTuning(epochs=12, learning_rate=0.01),
+        tolerance=5e-6,
+        finetune_measurements=4,
+        finetuning=_SHORT_TUNING,
         **_LARGE,
         **_FEW_PRODUCTS,
     ),
     "alexnet": _scale(
         tasks.get("fashion-alexnet"),
-        {"examples": 32, "epochs": 60, "batch_size": 8, "augment": False, "l1": 5e-4},
-        epsilon_batch_size=8,
+        {"examples": 24, "epochs": 30, "batch_size": 4, "augment": False, "l1": 5e-4},
+        epsilon_batch_size=4,
         tolerance=1e-6,
+        max_products=24,
+        refit_iterations=8,
+        refit_measurements=1,
         finetune_measurements=3,
-        finetuning=FineTuning(epochs=12, learning_rate=0.01),
+        finetuning=_SHORT_TUNING,
         **_LARGE,
-        **_FEW_PRODUCTS,
     ),
     "digits-mlp": _scale(tasks.get("digits-mlp"), {}, finetuning=_DIGITS_TUNING),
     "digits-cnn": _scale(tasks.get("digits-cnn"), {}, finetuning=_DIGITS_TUNING),
@@ -189,7 +194,7 @@ def scale_of(name: str, seed: int = 0, l1: float | None = None) -> Scale:
     Examples
     --------
     >>> scale_of("vgg16", seed=1).task.examples
-    64
+    48
     """
     if name not in SCALES:
         raise unknown_name("scale", name, SCALES)
