@@ -87,19 +87,24 @@ def predict(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="report as JSON")] = None,
 ) -> None:
     """Predict how sparse a trained network can be pruned."""
+    from prunelimit.distributed import joined
     from prunelimit.predict import predict_limit
 
-    report = predict_limit(
-        _model(model, checkpoint),
-        _loss(loss),
-        _loader(data, data_root, batch_size, examples, seed),
-        epsilon,
-        policy=policy,  # type: ignore[arg-type]
-        tolerance=tolerance,
-        seed=seed,
-        device=device,
-        checkpoint=resume,
-    )
+    with joined() as world:
+        report = predict_limit(
+            _model(model, checkpoint),
+            _loss(loss),
+            _loader(data, data_root, batch_size, examples, seed),
+            epsilon,
+            policy=policy,  # type: ignore[arg-type]
+            tolerance=tolerance,
+            seed=seed,
+            device=device,
+            checkpoint=resume,
+            world=world,
+        )
+    if not world.is_main:
+        return
     typer.echo(report.summary())
     if output is not None:
         report.to_json(output)
@@ -199,8 +204,10 @@ def reproduce(
 ) -> None:
     """Train, predict, measure and compare; the same command goes on after a stop.
 
-    One task runs here and prints its comparison. Several tasks, --l1 or --seed given more than
-    once, or any of the options from --runs on, make a batch: a notebook a job, on workers.
+    One task runs here and prints its comparison, or over several GPUs under torchrun
+    (torchrun --nproc-per-node 2 -m prunelimit reproduce TASK). Several tasks, --l1 or --seed given
+    more than once, or any of the options from --runs on, make a batch: a notebook a job, on
+    workers.
     """
     measurement = {"epsilon": epsilon, "policy": policy, "tolerance": tolerance}
     changes = {
@@ -220,6 +227,10 @@ def reproduce(
         raise PruneLimitError("--run-dir and --output are for one task; a batch takes --runs")
 
     from prunelimit import batch
+    from prunelimit.distributed import launched
+
+    if launched():
+        raise PruneLimitError("torchrun shares out one task; start a batch without it")
 
     common = {"scale": 1.0, **changes, "measurement": measurement}
     common["data_root"] = None if data_root is None else str(data_root.absolute())
@@ -243,6 +254,7 @@ def _reproduce_here(
     changes: dict[str, Any],
     output: Path | None,
 ) -> None:
+    from prunelimit.distributed import joined
     from prunelimit.experiment import ExperimentConfig, run_task
     from prunelimit.files import write_json
     from prunelimit.tasks import get
@@ -250,13 +262,17 @@ def _reproduce_here(
     own = {"epochs": changes["epochs"], "examples": changes["examples"], "l1": l1, "seed": seed}
     chosen = get(task).with_(**{name: v for name, v in own.items() if v is not None})
     directory = run_dir or Path("runs") / f"{task}-seed{seed}"
-    result = run_task(
-        chosen,
-        directory,
-        ExperimentConfig(**measurement),
-        device=changes["device"],
-        data_root=changes["data_root"],
-    )
+    with joined() as world:
+        result = run_task(
+            chosen,
+            directory,
+            ExperimentConfig(**measurement),
+            device=changes["device"],
+            data_root=changes["data_root"],
+            world=world,
+        )
+    if not world.is_main:
+        return
     typer.echo(comparison_text(result))
     typer.echo(f"result: {directory / 'result.json'}")
     if output is not None:

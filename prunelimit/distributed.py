@@ -185,6 +185,18 @@ class _Shard:
                 yield inputs[own], targets[own]
 
 
+def launched() -> bool:
+    """Whether torchrun started this process as one of several.
+
+    Examples
+    --------
+    >>> launched()
+    False
+    """
+    by_torchrun = dist.is_available() and dist.is_torchelastic_launched()
+    return by_torchrun and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[World]:
     """Take part in the group that ``torchrun`` started; a process alone where it did not.
@@ -197,8 +209,7 @@ def joined() -> Iterator[World]:
     ...     world.size
     1
     """
-    started = dist.is_available() and dist.is_torchelastic_launched()
-    if not started or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not launched():
         yield World()
         return
     nccl = torch.cuda.is_available() and dist.is_nccl_available()

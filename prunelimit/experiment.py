@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from prunelimit.data import Batches, Splits
 from prunelimit.device import resolve_device
+from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.parameters import flatten, prunable_parameters, with_weights
@@ -34,6 +35,7 @@ from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
 from prunelimit.pruning.threshold import Crossing, find_crossing
 from prunelimit.report import PruningLimit
+from prunelimit.spectrum.lead import Shared, lead
 from prunelimit.tasks import Task
 from prunelimit.training import evaluate, train
 
@@ -106,20 +108,25 @@ class _Run:
     directory: Path
     device: str
     progress: bool | None
+    world: World
 
     def once(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The stage's stored value, or compute and store it with its cost."""
         path = self.directory / "stages" / f"{name}.json"
         key = _digest([self.task, [getattr(self.config, knob) for knob in _KNOBS[name]]])
-        stored = _stored(path, key)
+        stored = self.world.from_main(lambda: _stored(path, key))
         if stored is not None:
             return stored
         with measured(resolve_device(self.device)) as cost:
             value = compute()
         stage = {"key": key, "value": value, "cost": dataclasses.asdict(cost)}
-        path.parent.mkdir(exist_ok=True)
-        write_json(path, stage)
-        return stage
+        return self.world.from_main(lambda: _kept(path, stage))
+
+
+def _kept(path: Path, stage: dict[str, Any]) -> dict[str, Any]:
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, stage)
+    return stage
 
 
 def _stored(path: Path, key: str) -> dict[str, Any] | None:
@@ -138,6 +145,7 @@ def run_task(
     device: str = "auto",
     data_root: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
+    world: World | None = None,
 ) -> dict[str, Any]:
     """Train a task's network, predict its limit, measure the four curves, compare.
 
@@ -155,6 +163,12 @@ def run_task(
         See `prunelimit.data.load`.
     progress
         See `prunelimit.progress.progress_bar`.
+    world
+        Processes that share the work (see `prunelimit.distributed`), each called
+        with the same arguments and the same `run_dir`, which only the first one
+        writes. Training, fine-tuning and products share out the examples, the
+        sweep its sparsities; the limits agree with those of one process within
+        their brackets, and weights up to rounding.
 
     Returns
     -------
@@ -167,10 +181,12 @@ def run_task(
         If the data is missing, or `run_dir` holds another run's training.
     """
     config = config or ExperimentConfig()
+    world = World() if world is None else world
     directory = Path(run_dir)
     directory.mkdir(parents=True, exist_ok=True)
     splits = task.load_data(data_root)
-    place = resolve_device(device)
+    place = world.device(device)
+    device = device if world.size == 1 else str(place)
     with measured(place) as cost:
         trained = train(
             task.build_model(splits),
@@ -179,14 +195,21 @@ def run_task(
             directory / "training",
             device,
             progress,
+            world=world,
         )
     first = {
         "value": dataclasses.asdict(trained.final),
         "cost": dataclasses.asdict(cost) | {"seconds": trained.seconds},
     }
-    run = _Run(trained.model.eval(), splits.to(place), task, config, directory, device, progress)
-    result = _result(run, {"training": first} | _measure(run))
-    write_json(directory / "result.json", result)
+    model, splits = trained.model.eval(), splits.to(place)
+    run = _Run(model, splits, task, config, directory, device, progress, world)
+    stages = {"training": first} | _measure(run)
+    return world.from_main(lambda: _finish(run, stages))
+
+
+def _finish(run: _Run, stages: dict[str, Any]) -> dict[str, Any]:
+    result = _result(run, stages)
+    write_json(run.directory / "result.json", result)
     return result
 
 
@@ -256,9 +279,15 @@ def _predict(run: _Run) -> dict[str, Any]:
         max_products=run.config.max_products,
         device=run.device,
         progress=run.progress,
-        checkpoint=run.directory / "spectrum.checkpoint",
+        checkpoint=run.directory / _spectrum_folder(run.world),
+        world=run.world,
     )
     return json.loads(report.to_json())
+
+
+def _spectrum_folder(world: World) -> str:
+    """Sums over another number of processes round otherwise, and cannot be gone on with."""
+    return "spectrum.checkpoint" + ("" if world.size == 1 else f"-{world.size}")
 
 
 def _sweep(run: _Run) -> dict[str, Any]:
@@ -270,6 +299,7 @@ def _sweep(run: _Run) -> dict[str, Any]:
             np.linspace(0, 1, points, endpoint=False),
             device=run.device,
             progress=run.progress,
+            world=run.world,
         ).to_dict()
 
     points = run.config.accuracy_points
@@ -287,8 +317,17 @@ def _crossing_to_dict(crossing: Crossing) -> dict[str, Any]:
 def _refit(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
     """Quadratic existence: bisect for the sparsity at which the re-fitted rise meets ε."""
     operator = curvature_operator(
-        run.model, nn.functional.cross_entropy, _reference(run), report.policy, run.device
+        run.model,
+        nn.functional.cross_entropy,
+        run.world.shard(_reference(run)),
+        report.policy,
+        run.device,
+        run.world,
     )
+    return lead(operator, run.world, lambda led: _refit_with(led, run, report, start))
+
+
+def _refit_with(operator: Shared, run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
     weights = flatten(p.detach() for p in prunable_parameters(run.model).values())
     weights = weights.to(operator.dtype)
     order = magnitude_order(run.model)
@@ -358,11 +397,12 @@ def _finetune(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
                 budget,
                 device=run.device,
                 progress=run.progress,
+                world=run.world,
             )
             rows[sparsity] = {"sparsity": sparsity, "rise": tuned.lowest_loss - report.loss.mean}
             for name in ("validation", "test"):
                 batches = getattr(run.splits, name).with_batch_size(1000)
-                loss, accuracy = evaluate(tuned.model, loss_fn, batches, device=run.device)
+                loss, accuracy = evaluate(tuned.model, loss_fn, batches, run.device, run.world)
                 rows[sparsity] |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         return rows[sparsity]["rise"]
 
@@ -422,7 +462,7 @@ def _result(run: _Run, stages: dict[str, Any]) -> dict[str, Any]:
         "finetuning": stages["finetune"]["value"]["budget"],
         "weights": _weight_histogram(run.model),
         "costs": {name: stage["cost"] for name, stage in stages.items()},
-        "provenance": describe_run(resolve_device(run.device)),
+        "provenance": describe_run(resolve_device(run.device)) | {"processes": run.world.size},
     }
 
 

@@ -11,7 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from prunelimit.checkpoints import digest
 from prunelimit.distance import DistanceProfile, distance_profile
+from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit import Formula, sharpness_bound, solve_limit
@@ -34,7 +36,9 @@ from prunelimit.spectrum import (
     Spectrum,
     hessian_spectrum,
 )
+from prunelimit.spectrum.checks import iterate_pairs
 from prunelimit.spectrum.engine import DENSE_DIM
+from prunelimit.spectrum.lead import lead
 
 Policy = Literal["ggn", "abs", "clip"]
 
@@ -54,6 +58,7 @@ def predict_limit(
     device: str = "auto",
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    world: World | None = None,
 ) -> PruningLimit:
     """Predict how sparse a trained network can be pruned, with a bracket for each answer.
 
@@ -90,6 +95,9 @@ def predict_limit(
     checkpoint
         A file in which the spectrum's iteration is kept, so that an
         interrupted call goes on where it stopped.
+    world
+        Processes that share the work, each called with the same model and the
+        whole loader, in the same order.
 
     Returns
     -------
@@ -111,20 +119,28 @@ def predict_limit(
     """
     began = time.perf_counter()
     _check_settings(epsilon, policy, tolerance)
+    world = World() if world is None else world
+    device = device if world.size == 1 else str(world.device(device))
     order = magnitude_order(model)
     check_first_batch(model, loss_fn, loader)
+    _require_alike(model, loader, world)
     parameters = prunable_parameters(model)
     weights = flatten(p.detach() for p in parameters.values())
     profile = distance_profile(weights.double().cpu().numpy())
-    operator = curvature_operator(model, loss_fn, loader, policy, device)
-    loss = loss_statistics(model, loss_fn, loader, device)
+    own = world.shard(loader)
+    operator = curvature_operator(model, loss_fn, own, policy, device, world)
+    loss = loss_statistics(model, loss_fn, loader, device, world)
     allowed, source = _resolve_epsilon(epsilon, loss)
-    curve = one_shot_curve(
+    curve = lead(
         operator,
-        weights.to(operator.device, operator.dtype),
-        order.to(operator.device),
-        allowed,
-        progress=progress,
+        world,
+        lambda led: one_shot_curve(
+            led,
+            weights.to(operator.device, operator.dtype),
+            order.to(operator.device),
+            allowed,
+            progress=progress,
+        ),
     )
     operator.release()
     with warnings.catch_warnings():
@@ -133,7 +149,7 @@ def predict_limit(
         spectrum = hessian_spectrum(
             model,
             loss_fn,
-            loader,
+            own,
             policy=policy,
             tolerance=tolerance,
             max_products=max_products,
@@ -142,9 +158,11 @@ def predict_limit(
             device=device,
             progress=progress,
             checkpoint=checkpoint,
+            world=world,
         )
     paper = _limit(spectrum, profile, allowed, "paper")
-    linear = _linear_rise(model, loss_fn, loader, order, round(profile.dim - paper.kept), device)
+    gradient = loss_gradient(model, loss_fn, own, device, world)
+    linear = _linear_rise(gradient, weights, order[: round(profile.dim - paper.kept)])
     return PruningLimit(
         paper=paper,
         sharp=_limit(spectrum, profile, allowed, "sharp"),
@@ -167,9 +185,16 @@ def predict_limit(
 
 
 def curvature_operator(
-    model: nn.Module, loss_fn: Loss, loader: Loader, policy: str, device: str = "auto"
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    policy: str,
+    device: str = "auto",
+    world: World | None = None,
 ) -> CurvatureOperator:
     """The curvature that a policy multiplies with, in float64 where a dense matrix would fit.
+
+    Processes of one `world` each give their part of the loader (see `CurvatureOperator`).
 
     Examples
     --------
@@ -185,7 +210,23 @@ def curvature_operator(
         kind=POLICIES[policy],
         device=device,
         dtype=torch.float64 if dim <= DENSE_DIM else None,
+        world=world,
     )
+
+
+def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
+    """Refuse processes that would each share out something else."""
+    if world.size == 1:
+        return
+    inputs, targets = next(iterate_pairs(loader))
+    first = {"inputs": inputs, "targets": targets}
+    found = {"weights": digest(model.state_dict()), "first batch": digest(first)}
+    for what, ours in found.items():
+        if len(set(world.gather(ours))) > 1:
+            raise PruneLimitError(
+                f"the {world.size} processes do not have the same {what}; seed the model's "
+                "initial weights or give a checkpoint, and take a loader that does not shuffle"
+            )
 
 
 def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> None:
@@ -201,6 +242,14 @@ def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> Non
     if not 0 < tolerance < 1:
         raise PruneLimitError(
             f"tolerance must be a half width of sparsity in (0, 1), got {tolerance!r}"
+        )
+
+
+def _check_spectrum(spectrum: Spectrum, dim: int, policy: str) -> None:
+    if (spectrum.dim, spectrum.policy) != (dim, policy):
+        raise PruneLimitError(
+            f"the spectrum given has dimension {spectrum.dim} and policy {spectrum.policy!r}; "
+            f"this model and call need {dim} and {policy!r}"
         )
 
 
@@ -259,14 +308,10 @@ def _one_shot_estimate(curve: OneShotCurve, profile: DistanceProfile) -> LimitEs
     return LimitEstimate(curve.sparsity, float(kept), profile(kept), math.nan, status)
 
 
-def _linear_rise(
-    model: nn.Module, loss_fn: Loss, loader: Loader, order: Tensor, removed: int, device: str
-) -> float:
-    """−gᵀx for the magnitude mask that removes `removed` weights; g on the same data."""
-    gradient = loss_gradient(model, loss_fn, loader, device)
-    weights = flatten(p.detach() for p in prunable_parameters(model).values())
-    positions = order[:removed].to(weights.device)
-    return -float(gradient.to(weights.device)[positions].double() @ weights[positions].double())
+def _linear_rise(gradient: Tensor, weights: Tensor, removed: Tensor) -> float:
+    """−gᵀx where the weights at the positions `removed` go."""
+    removed = removed.to(weights.device)
+    return -float(gradient.to(weights.device)[removed].double() @ weights[removed].double())
 
 
 def _warnings(

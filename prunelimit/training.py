@@ -376,9 +376,12 @@ def evaluate(
     rows = np.array(world.in_order(list(own)), dtype=np.float64).reshape(-1, 3)
     if rows[:, 2].sum() == 0:
         raise PruneLimitError("the loader is empty: there is nothing to measure the loss on")
-    loss_values, counts, weights = np.ascontiguousarray(rows.T)
-    mean_loss = float(loss_values @ weights / weights.sum())
-    return mean_loss, float(counts.sum()) / float(weights.sum())
+    return world.from_main(lambda: _means(rows))  # so that all decide by the same bits
+
+
+def _means(rows: np.ndarray) -> tuple[float, float]:
+    losses, right, sizes = np.ascontiguousarray(rows.T)
+    return float(losses @ sizes / sizes.sum()), float(right.sum()) / float(sizes.sum())
 
 
 def _numbers(scalars: list[Tensor]) -> list[float]:
@@ -612,7 +615,7 @@ def _describe_run(
             name: f"{tensor.dtype} {tuple(tensor.shape)}".removeprefix("torch.")
             for name, tensor in model.state_dict().items()
         },
-        "initial_weights": checkpoints.digest(model),
+        "initial_weights": checkpoints.digest(model.state_dict()),
         "loss": _name_of(loss_fn),
         "data": {
             "name": splits.name,
@@ -631,7 +634,7 @@ def _name_of(loss_fn: LossFunction) -> str:
     usual = _settings(nn.CrossEntropyLoss()) if type(loss_fn) is nn.CrossEntropyLoss else {}
     unusual = {k: v for k, v in _settings(loss_fn).items() if k not in usual or usual[k] != v}
     if loss_fn.state_dict():
-        unusual["tensors"] = checkpoints.digest(loss_fn)
+        unusual["tensors"] = checkpoints.digest(loss_fn.state_dict())
     listed = ", ".join(f"{name}={value!r}" for name, value in unusual.items())
     return f"{type(loss_fn).__qualname__}({listed})"
 

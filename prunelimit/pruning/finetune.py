@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelimit.device import resolve_device
+from prunelimit.distributed import World, backward, replicate
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.progress import track
 from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
@@ -77,6 +77,7 @@ def finetune(
     *,
     device: str = "auto",
     progress: bool | None = None,
+    world: World | None = None,
 ) -> FineTuned:
     """Train the survivors of `masks` on `loss_fn` alone (no L1) and keep the best epoch.
 
@@ -100,6 +101,8 @@ def finetune(
         "auto", "cpu", "cuda" or "mps".
     progress
         See `prunelimit.progress.track`.
+    world
+        Processes that train together, as in `prunelimit.training.train`.
 
     Returns
     -------
@@ -121,17 +124,20 @@ def finetune(
     >>> tuned.lowest_loss < tuned.losses[0], int((tuned.model.weight == 0).sum())
     (True, 6)
     """
-    place = resolve_device(device)
+    world = World() if world is None else world
+    place = world.device(device)
     working = copy.deepcopy(model).to(place)
     apply_masks(working, masks)
+    replica = replicate(working, world)
     optimizer = torch.optim.SGD(
         working.parameters(), lr=budget.learning_rate, momentum=budget.momentum
     )
-    losses = [evaluate(working, loss_fn, reference, device=device)[0]]
+    losses = [evaluate(working, loss_fn, reference, device, world)[0]]
     best = copy.deepcopy(working.state_dict())
-    for epoch in track(range(budget.epochs), "fine-tune", enabled=progress):
-        _run_epoch(working, loss_fn, loader, optimizer, budget, epoch, place)
-        losses.append(evaluate(working, loss_fn, reference, device=device)[0])
+    shown = progress if world.is_main else False
+    for epoch in track(range(budget.epochs), "fine-tune", enabled=shown):
+        _run_epoch(replica, loss_fn, loader, optimizer, budget, epoch, place, world)
+        losses.append(evaluate(working, loss_fn, reference, device, world)[0])
         if not math.isfinite(losses[-1]):
             raise DivergenceError(
                 f"fine-tuning diverged in epoch {epoch + 1} (loss {losses[-1]}); "
@@ -144,23 +150,23 @@ def finetune(
 
 
 def _run_epoch(
-    model: nn.Module,
+    replica: nn.Module,
     loss_fn: Loss,
     loader: Loader,
     optimizer: torch.optim.Optimizer,
     budget: FineTuning,
     epoch: int,
     device: torch.device,
+    world: World,
 ) -> None:
     if hasattr(loader, "set_epoch"):
         loader.set_epoch(epoch)
     batches = len(loader) if isinstance(loader, Sized) else sum(1 for _ in loader)
-    model.train()
+    replica.train()
     for batch, (inputs, targets) in enumerate(loader):
         done = (epoch + batch / batches) / budget.epochs
         for group in optimizer.param_groups:
             group["lr"] = 0.5 * budget.learning_rate * (1 + math.cos(math.pi * done))
-        loss = loss_fn(model(inputs.to(device)), targets.to(device))
         optimizer.zero_grad()
-        loss.backward()
+        backward(replica, loss_fn, inputs.to(device), targets.to(device), world)
         optimizer.step()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.progress import track
@@ -111,6 +112,7 @@ def sweep(
     order: Tensor | None = None,
     device: str = "auto",
     progress: bool | None = None,
+    world: World | None = None,
 ) -> Sweep:
     """Measure one-shot magnitude pruning at each sparsity, survivors untouched.
 
@@ -135,6 +137,8 @@ def sweep(
         "auto", "cpu", "cuda" or "mps".
     progress
         See `prunelimit.progress.track`.
+    world
+        Processes that share the sparsities, each called with the same arguments.
 
     Returns
     -------
@@ -165,11 +169,15 @@ def sweep(
     flat = _flat_view(working)
     order = _checked_order(order, flat)
     measured = {0: (dense_loss, dense_accuracy)}
+    world = World() if world is None else world
+    own = list(world.every(sorted(set(counts) - {0})))
     previous = 0
-    for count in track(sorted(set(counts) - {0}), "sweep", enabled=progress):
+    for count in track(own, "sweep", enabled=progress if world.is_main else False):
         flat[order[previous:count]] = 0.0
         previous = count
         measured[count] = evaluate(working, loss_fn, loader, device=device)
+    for part in world.gather(dict(measured)):
+        measured |= part
     loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
     return Sweep(
         sparsities=np.array(requested),
