@@ -45,7 +45,7 @@ def test_the_networks_on_digits_keep_the_papers_hyperparameters():
     for name in ("resnet18", "resnet50"):
         ours, paper = depth.scale_of(name).task, tasks.get(f"cifar100-{name}")
         assert (ours.dataset, ours.name, ours.from_paper) == ("digits", f"digits-{name}", False)
-        for kept in ("l1", "learning_rate", "momentum", "weight_decay", "schedule"):
+        for kept in ("momentum", "weight_decay", "schedule", "penalised"):
             assert getattr(ours.training, kept) == getattr(paper.training, kept)
 
 
