@@ -62,6 +62,7 @@ DRAWS = 3
 """Random subsets of each size below half of the data."""
 
 _BINS = 100
+_MADE_SMALL = "made small: examples, epochs and what else differs from the paper are stated here"
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,14 @@ class Scale:
 
 def _scale(task: Task, changes: Mapping[str, Any], **measurement: Any) -> Scale:
     few = ExperimentConfig(loss_points=200, accuracy_points=100)
-    return Scale(task.with_(**changes), replace(few, **measurement))
+    note = _MADE_SMALL if changes else task.note
+    return Scale(task.with_(note=note, **changes), replace(few, **measurement))
 
 
 def _on_digits(name: str) -> Task:
     """A network for CIFAR's small images on 8 × 8 digits, which cost it a sixteenth."""
-    note = "on digits as they are, 8 × 8; hyperparameters as in the paper"
     paper = tasks.get(f"cifar100-{name}")
-    return replace(
-        paper, name=f"digits-{name}", dataset="digits", note=note, augment=False, from_paper=False
-    )
+    return replace(paper, name=f"digits-{name}", dataset="digits", augment=False, from_paper=False)
 
 
 _LARGE = {"resolution": 0.0005, "sparsest": 0.9999, "loss_points": 60, "accuracy_points": 40}
