@@ -55,6 +55,9 @@ from prunelimit.training import train
 
 FORMAT = "prunelimit.depth/1"
 RUNS = Path("runs/depth")
+EPSILON = 0.05
+"""Of the paper's architectures: so few examples are fitted to losses whose spread is rounding."""
+
 EPSILONS = (0.003, 0.01, 0.03, 0.1)
 BATCH_SIZES = (32, 64, 128, 256, 512)
 SAMPLE_SIZES = (64, 128, 256, 512, 1024)
@@ -105,7 +108,7 @@ SCALES: dict[str, Scale] = {
     "fc5": _scale(
         tasks.get("fashion-fc5"),
         {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 2e-4},
-        epsilon_batch_size=64,
+        epsilon=EPSILON,
         tolerance=0.001,
         max_products=80,
         sparsest=0.9999,
@@ -118,7 +121,7 @@ SCALES: dict[str, Scale] = {
     "fc12": _scale(
         tasks.get("fashion-fc12"),
         {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 1e-4},
-        epsilon_batch_size=64,
+        epsilon=EPSILON,
         tolerance=0.0002,
         max_products=60,
         refit_iterations=20,
@@ -130,7 +133,7 @@ SCALES: dict[str, Scale] = {
     "resnet18": _scale(
         _on_digits("resnet18"),
         {"examples": 128, "epochs": 30, "batch_size": 16, "learning_rate": 0.02, "l1": 5e-4},
-        epsilon_batch_size=16,
+        epsilon=EPSILON,
         tolerance=2e-5,
         finetune_measurements=5,
         finetuning=_SHORT_TUNING,
@@ -140,7 +143,7 @@ SCALES: dict[str, Scale] = {
     "resnet50": _scale(
         _on_digits("resnet50"),
         {"examples": 64, "epochs": 40, "batch_size": 8, "learning_rate": 0.02, "l1": 5e-4},
-        epsilon_batch_size=8,
+        epsilon=EPSILON,
         tolerance=5e-6,
         finetune_measurements=4,
         finetuning=_SHORT_TUNING,
@@ -150,7 +153,7 @@ SCALES: dict[str, Scale] = {
     "vgg16": _scale(
         tasks.get("fashion-vgg16"),
         {"examples": 48, "epochs": 40, "batch_size": 8, "augment": False, "l1": 5e-4},
-        epsilon_batch_size=8,
+        epsilon=EPSILON,
         tolerance=5e-6,
         finetune_measurements=4,
         finetuning=_SHORT_TUNING,
@@ -160,7 +163,7 @@ SCALES: dict[str, Scale] = {
     "alexnet": _scale(
         tasks.get("fashion-alexnet"),
         {"examples": 24, "epochs": 30, "batch_size": 4, "augment": False, "l1": 5e-4},
-        epsilon_batch_size=4,
+        epsilon=EPSILON,
         tolerance=1e-6,
         max_products=24,
         refit_iterations=8,
