@@ -340,3 +340,24 @@ def test_the_matrix_is_made_of_its_columns(wrap) -> None:
     spent = operator.products
     torch.testing.assert_close(operator.dense(), columns, rtol=1e-10, atol=1e-13)
     assert (operator.products - spent < 2) == (wrap is nn.Sequential)
+
+
+@pytest.mark.parametrize("kind", ["hessian", "ggn"])
+def test_confident_examples_keep_their_curvature_in_single_precision(kind: str) -> None:
+    # Where p (1 - p) is near 1e-7, float32 has no digit of it left.
+    model = mlp(nn.Tanh)
+    inputs = torch.randn(40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    targets = model(inputs).argmax(dim=1)
+    with torch.no_grad():
+        scale = 18 / model(inputs).topk(2).values.diff().abs().min()
+        model[-1].weight.mul_(scale)
+        model[-1].bias.mul_(scale)
+    results = []
+    for dtype in (torch.float64, torch.float32):
+        operator = CurvatureOperator(
+            model, nn.functional.cross_entropy, [(inputs, targets)], kind, dtype=dtype
+        )
+        results.append(operator.matmul(torch.ones(operator.dim, dtype=torch.float64)))
+    exact, single = results
+    assert float(exact.norm()) > 0
+    assert float((single - exact).norm() / exact.norm()) < 1e-2

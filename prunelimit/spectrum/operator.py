@@ -26,6 +26,7 @@ from prunelimit.spectrum.checks import (
     check_modes,
     check_reiterable,
     curvature_device,
+    in_double_precision,
     iterate_pairs,
     scalar_loss,
 )
@@ -138,7 +139,8 @@ class CurvatureOperator:
         self.kind = kind
         self.device = curvature_device(device, model)
         self.allow_tf32 = allow_tf32
-        self.model, self.loss_fn = _placed(model, loss_fn, names, self.device, dtype)
+        self.model, loss_fn = _placed(model, loss_fn, names, self.device, dtype)
+        self.loss_fn = in_double_precision(loss_fn, self.device)
         self.parameters = _pick(self.model, names)
         first = next(iter(self.parameters.values()))
         self.dtype = first.dtype
