@@ -33,7 +33,7 @@ from prunelimit.batch.summary import numbers_of
 from prunelimit.data import Splits
 from prunelimit.device import resolve_device
 from prunelimit.distance import Distance, DistanceProfile, distance_profile
-from prunelimit.experiment import ExperimentConfig, run_task
+from prunelimit.experiment import ExperimentConfig, default_finetuning, run_task
 from prunelimit.files import write_json
 from prunelimit.heuristics import limits_over_rounds
 from prunelimit.limit import Formula, paper_interval, solve_limit
@@ -98,7 +98,6 @@ def _on_digits(name: str) -> Task:
 
 _LARGE = {"resolution": 0.0005, "sparsest": 0.9999, "loss_points": 60, "accuracy_points": 40}
 _FEW_PRODUCTS = {"max_products": 40, "refit_iterations": 12, "refit_measurements": 2}
-_DIGITS_TUNING = FineTuning(epochs=60, learning_rate=0.05)
 _SHORT_TUNING = FineTuning(epochs=8, learning_rate=0.01)
 
 # The L1 term shortens a weight by at most λ · rate · steps / (1 - momentum). Where the steps are
@@ -115,8 +114,8 @@ SCALES: dict[str, Scale] = {
         resolution=0.002,
         refit_iterations=20,
         refit_measurements=4,
-        finetune_measurements=6,
-        finetuning=FineTuning(epochs=12, learning_rate=0.01),
+        finetune_measurements=7,
+        finetuning=FineTuning(epochs=30, learning_rate=0.01),
     ),
     "fc12": _scale(
         tasks.get("fashion-fc12"),
@@ -172,8 +171,8 @@ SCALES: dict[str, Scale] = {
         finetuning=_SHORT_TUNING,
         **_LARGE,
     ),
-    "digits-mlp": _scale(tasks.get("digits-mlp"), {}, finetuning=_DIGITS_TUNING),
-    "digits-cnn": _scale(tasks.get("digits-cnn"), {}, finetuning=_DIGITS_TUNING),
+    "digits-mlp": _scale(tasks.get("digits-mlp"), {}),
+    "digits-cnn": _scale(tasks.get("digits-cnn"), {}),
     "fashion-mlp": _scale(
         tasks.get("fashion-mlp"),
         {"examples": 8192, "epochs": 20},
@@ -238,7 +237,8 @@ def choices(task: Task, directory: Path, device: str = "auto") -> dict[str, Any]
     """
     model, splits = trained(task, directory, device)
     reference = splits.train_eval.with_batch_size(128)
-    study = _Study(model, splits, device)
+    tuning = default_finetuning(task, len(splits.train))
+    study = _Study(model, splits, tuning, device)
     ggn = hessian_spectrum(model, cross_entropy, reference, device=device, progress=False)
     dense = CurvatureOperator(
         model, cross_entropy, reference, "hessian", device=device, dtype=torch.float64
@@ -260,6 +260,7 @@ class _Study:
 
     model: nn.Module
     splits: Splits
+    tuning: FineTuning
     device: str
 
     def __post_init__(self) -> None:
@@ -295,7 +296,7 @@ class _Study:
             for name in ("quadratic", "real"):
                 row[name] = crossing_on_grid(points, name, epsilon)
             rows.append(row)
-        return {"rows": rows, "points": points, "finetuning": vars(_DIGITS_TUNING)}
+        return {"rows": rows, "points": points, "finetuning": vars(self.tuning)}
 
     def _one_shot(self, epsilon: float) -> float:
         reference = self.splits.train_eval.with_batch_size(128)
@@ -318,7 +319,7 @@ class _Study:
             cross_entropy,
             reference.shuffled(),
             reference.with_batch_size(1000),
-            _DIGITS_TUNING,
+            self.tuning,
             device=self.device,
             progress=False,
         )

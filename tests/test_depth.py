@@ -30,8 +30,8 @@ def read(path):
 def test_a_scale_says_how_small_it_is_and_builds(name):
     scale = depth.scale_of(name, seed=1, l1=0.0)
     assert (scale.task.seed, scale.task.training.l1) == (1, 0.0)
-    assert scale.measurement.finetuning is not None
     if name in ARCHITECTURES:
+        assert scale.measurement.finetuning is not None
         assert scale.task.model == name
         assert 0 < scale.task.examples <= 2048
 
@@ -156,3 +156,29 @@ def test_a_committed_run_is_what_its_scale_says_now(path):
     assert result["examples"]["train"] == (scale.task.examples or 1295)
     assert result["measurement"]["tolerance"] == scale.measurement.tolerance
     PruningLimit.from_json(json.dumps(result["prediction"]))
+
+
+PAGE = (ROOT / "book" / "paper.md").read_text()
+CELLS = re.findall(r"^```\{code-cell\} ipython3\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def code_of(cell):
+    return re.sub(r"\A---\n.*?^---\n", "", cell, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_keeps_the_rules_of_the_chapters():
+    assert len(CELLS) <= 25
+    assert {c[:60]: n for c in CELLS if (n := len(code_of(c).strip().splitlines())) > 12} == {}
+    assert [c for c in CELLS if "plt.show()" in c and not re.search(r"^    alt: \S", c, re.M)] == []
+    compile("\n".join(code_of(cell) for cell in CELLS), "book/paper.md", "exec")
+
+
+def test_the_page_names_results_that_are_there():
+    named = set(
+        re.findall(r'"((?:depth/)?[\w-]+)"', " ".join(re.findall(r"made_by\((.*?)\)", PAGE)))
+    )
+    missing = [n for n in named if not (ROOT / "book" / "results" / f"{n}.json").is_file()]
+    assert missing == []
+    assert set(
+        re.findall(r"architectures = \((.*?)\)", PAGE)[0].replace('"', "").split(", ")
+    ) == set(ARCHITECTURES)
