@@ -149,7 +149,9 @@ def hessian_spectrum(
     )
     notes = _data_notes(operator, policy)
     if dense:
-        return lead(operator, world, lambda led: dense_spectrum(led, operator, policy, notes))
+        return lead(
+            operator, world, lambda led: dense_spectrum(led, operator, policy, notes, 0, progress)
+        )
     matrix = _choose_matrix(operator, policy, method, memory)
     drawn = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed)
     target = stop if stop is not None else ridge_target(ridges)
@@ -170,7 +172,7 @@ def hessian_spectrum(
         with progress_bar("curvature", total=max_products, enabled=progress) as bar:
             spectrum = search.run(target, tolerance, bar)
         if spectrum is None:
-            return dense_spectrum(led, operator, policy, notes, spent=space.products)
+            return dense_spectrum(led, operator, policy, notes, space.products, progress)
         return spectrum
 
     return lead(matrix, world, work)
@@ -380,9 +382,10 @@ def dense_spectrum(
     policy: str,
     notes: tuple[str, ...],
     spent: int = 0,
+    progress: bool | None = False,
 ) -> Spectrum:
     """All eigenvalues, from the matrix itself, after `spent` products of a search."""
-    values = torch.linalg.eigvalsh(matrix.dense().double()).cpu().numpy()
+    values = torch.linalg.eigvalsh(matrix.dense(progress).double()).cpu().numpy()
     if policy == "ggn":
         _check_semi_definite(Rule(tuple(values), (), ()))
         values = np.concatenate([np.zeros(operator.dim - matrix.dim), np.maximum(values, 0.0)])

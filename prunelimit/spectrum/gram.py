@@ -78,9 +78,9 @@ class GramOperator:
             )
         return images.reshape(vectors.shape).to(vectors.device, vectors.dtype)
 
-    def dense(self) -> Tensor:
-        """The matrix ``(dim, dim)`` itself."""
-        return dense_matrix(self.matmul, self.dim, self.dtype, self.device)
+    def dense(self, progress: bool | None = False) -> Tensor:
+        """The matrix ``(dim, dim)`` itself; see `CurvatureOperator.dense`."""
+        return dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
 
     def _pull(self, columns: Tensor) -> Tensor:
         """A^T times the columns, as rows ``(block, D)``."""

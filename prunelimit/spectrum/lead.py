@@ -32,7 +32,7 @@ class Shared(Protocol):
     def matmul(self, vectors: Tensor) -> Tensor:
         """The matrix times ``(dim,)`` or ``(dim, block)``."""
 
-    def dense(self) -> Tensor:
+    def dense(self, progress: bool | None = False) -> Tensor:
         """The matrix ``(dim, dim)``."""
 
 
@@ -90,9 +90,9 @@ class _Leader:
         self._world.broadcast(columns)
         return self._matrix.matmul(vectors)
 
-    def dense(self) -> Tensor:
+    def dense(self, progress: bool | None = False) -> Tensor:
         self._announce(_BUILD)
-        return self._matrix.dense()
+        return self._matrix.dense(progress)
 
     def dismiss(self) -> None:
         self._announce(_STOP)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import prunable_parameters
+from prunelimit.progress import track
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.checks import (
     LossFunction,
@@ -355,8 +356,10 @@ class CurvatureOperator:
     def __matmul__(self, vectors: Tensor) -> Tensor:
         return self.matmul(vectors)
 
-    def dense(self) -> Tensor:
+    def dense(self, progress: bool | None = False) -> Tensor:
         """The matrix ``(dim, dim)`` itself, symmetrised; for small dimensions.
+
+        `progress` as in `prunelimit.progress.progress_bar`.
 
         Examples
         --------
@@ -370,7 +373,7 @@ class CurvatureOperator:
         matrix = self._from_jacobians() if self.kind == "ggn" and shared else None
         if matrix is not None:
             return matrix
-        return dense_matrix(self.matmul, self.dim, self.dtype, self.device)
+        return dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
 
     def _from_jacobians(self) -> Tensor | None:
         """J^T H_out J from its factors; None if the model cannot be differentiated that way."""
@@ -405,7 +408,11 @@ class CurvatureOperator:
 
 
 def dense_matrix(
-    matmul: Callable[[Tensor], Tensor], dim: int, dtype: torch.dtype, device: torch.device
+    matmul: Callable[[Tensor], Tensor],
+    dim: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    progress: bool | None = False,
 ) -> Tensor:
     """The symmetric matrix ``(dim, dim)`` behind a product, from its columns.
 
@@ -415,7 +422,7 @@ def dense_matrix(
     tensor([[2.]])
     """
     matrix = torch.empty(dim, dim, dtype=dtype, device=device)
-    for start in range(0, dim, DENSE_BLOCK):
+    for start in track(range(0, dim, DENSE_BLOCK), "curvature, all columns", enabled=progress):
         width = min(DENSE_BLOCK, dim - start)
         units = torch.zeros(dim, width, dtype=dtype, device=device)
         units[start : start + width].fill_diagonal_(1.0)
