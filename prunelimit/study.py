@@ -553,7 +553,9 @@ def table(study: dict[str, Any]) -> list[dict[str, Any]]:
     """One flat row for each network and ε: what was measured, and every prediction.
 
     Predictions are named ``"paper"``, ``"sharp"`` and ``"path, paper"``, …; a correction
-    that was not computed is None.
+    that was not computed is None. Of each formula's limit there are R/‖w*‖ (``"relative
+    distance, paper"``), the rise −gᵀx of the linear term, and of the re-fit there the
+    real over the quadratic rise (``"misfit, paper"``) and the length of its step over ‖w*‖.
 
     Examples
     --------
@@ -578,6 +580,8 @@ def _flat(network: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
         at = row["at_limit"][formula]
         flat[f"relative distance, {formula}"] = at["relative_distance"]
         flat[f"misfit, {formula}"] = at["real_rise"] / at["rise"] if at["rise"] > 0 else math.inf
+        flat[f"linear rise, {formula}"] = at["linear_rise"]
+        flat[f"step, {formula}"] = at["step"] / network["norm"]
     return flat
 
 
