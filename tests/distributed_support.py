@@ -76,6 +76,10 @@ def part_of(world: World, how: str) -> list[tuple[Tensor, Tensor]]:
     return whole[:first] if world.is_main else whole[first:]
 
 
+def numbers(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
 def curvatures(world: World) -> dict[str, Tensor]:
     """Products and matrices by every model, kind and way to share the examples."""
     found = {}
@@ -90,7 +94,7 @@ def curvatures(world: World) -> dict[str, Tensor]:
                 key = f"{name} {how} {kind}"
                 found[f"{key} product"] = operator.matmul(vectors)
                 found[f"{key} matrix"] = operator.dense()
-                found[f"{key} loss"] = torch.tensor(operator.loss)
+                found[f"{key} loss"] = numbers(operator.loss)
             ggn = CurvatureOperator(model, LOSS, data, device="cpu", world=world)
             # The order of its rows is the examples', which the processes shuffle.
             found[f"{name} {how} gram"] = torch.linalg.eigvalsh(GramOperator(ggn).dense())
@@ -102,8 +106,8 @@ def losses(world: World) -> dict[str, Tensor]:
     model, data = network("convolution"), batches()
     statistics = loss_statistics(model, LOSS, data, "cpu", world)
     return {
-        "statistics": torch.tensor([statistics.mean, statistics.batch_std], dtype=torch.float64),
-        "evaluation": torch.tensor(evaluate(model, LOSS, data, "cpu", world), dtype=torch.float64),
+        "statistics": numbers(statistics.mean, statistics.batch_std),
+        "evaluation": numbers(*evaluate(model, LOSS, data, "cpu", world)),
     }
 
 
@@ -126,8 +130,8 @@ def searches(world: World, folder: Path) -> dict[str, Tensor]:
     interval = spectrum.effective_dimension(0.01)
     whole = hessian_spectrum(model, LOSS, data, method="dense", **options)
     return {
-        "search": torch.tensor([interval.lower, interval.value, interval.upper]).double(),
-        "eigenvalues": torch.tensor(whole.eigenvalues, dtype=torch.float64),
+        "search": numbers(interval.lower, interval.value, interval.upper),
+        "eigenvalues": numbers(*whole.eigenvalues),
     }
 
 
@@ -149,9 +153,8 @@ def trainings(world: World, folder: Path) -> dict[str, Tensor]:
     resumed = small_digits()[1]
     assert train(resumed, splits, config, folder / "training", **options).resumed_from == 2
     found |= {f"resumed {name}": tensor for name, tensor in resumed.state_dict().items()}
-    found["training losses"] = torch.tensor(
-        [[r.train_loss, r.validation_loss, r.l1_norm] for r in result.history[1:]]
-    ).double()
+    for what in ("train_loss", "validation_loss", "l1_norm"):
+        found[f"history of {what}"] = numbers(*(getattr(r, what) for r in result.history[1:]))
     loader = splits.train_eval.with_batch_size(16).shuffled()
     budget = FineTuning(epochs=3, learning_rate=0.05)
     mask = magnitude_mask(model, 0.8)

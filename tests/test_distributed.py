@@ -89,7 +89,7 @@ def test_losses_of_whole_batches_are_the_same_bits(measured, what: str) -> None:
     assert all(torch.equal(found[what], alone[what]) for found in both)
 
 
-@pytest.mark.parametrize("what", ["trained", "resumed", "tuned", "training losses"])
+@pytest.mark.parametrize("what", ["trained", "resumed", "tuned", "history"])
 def test_weights_after_training_agree(measured, what: str) -> None:
     alone, both = measured
     keys = [key for key in alone if key.startswith(what)]
@@ -111,8 +111,8 @@ def test_all_end_with_the_same_bits(measured) -> None:
 
 def test_a_search_agrees_and_only_the_first_process_keeps_it(pair, measured) -> None:
     alone, both = measured
-    # The search rounds otherwise: its numbers are good to its brackets, which are rounding here.
-    assert relative_error(both[0]["search"], alone["search"]) < 1e-6
+    # A Krylov search passes rounding on, step by step.
+    assert relative_error(both[0]["search"], alone["search"]) < 1e-9
     assert relative_error(both[0]["eigenvalues"], alone["eigenvalues"]) < TOLERANCE
     assert (pair[0] / "spectrum-of-rank-0" / "state.npz").exists()
     assert not (pair[0] / "spectrum-of-rank-1").exists()
