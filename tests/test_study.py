@@ -58,12 +58,7 @@ def test_a_study_holds_what_its_tables_read(measured):
         assert all(0 <= row[name] <= 1 for name in study.CURVES)
         assert min(row["one_shot"], 0.98) <= row["real_existence"]
         assert row["paper"] <= row["gain, paper"]
-        assert (
-            0
-            < row["relative distance, paper"]
-            <= row["relative distance, sharp"] + 1e-9
-            <= 1 + 1e-9
-        )
+        assert all(0 < row[f"relative distance, {f}"] <= 1 for f in corrections.FORMULAS)
         assert row["step, sharp"] > 0
     assert "real_existence_doubled" in network["rows"][0]
     assert study.choose([row | {"held_out": False} for row in rows]) in study.predictions()
