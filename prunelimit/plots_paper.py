@@ -185,12 +185,13 @@ def limits_over_distance(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
             label="magnitude pruning of this network",
         )
         for name, (label, colour, dash) in LIMITS.items():
-            ax.plot(curve["distance"], curve[name], color=colour, ls=dash, marker="", label=label)
+            shares = np.maximum(curve[name], curve["floor"])
+            ax.plot(curve["distance"], shares, color=colour, ls=dash, marker="", label=label)
         for name, (distance, kept) in curve["measured"].items():
             label, colour, marker = CURVES[name]
             ax.plot(distance, kept, marker, color=colour, label=label)
         ax.set_yscale("log")
-        ax.set_ylim(min(curve["floor"], 0.5), 1.3)
+        ax.set_ylim(0.7 * curve["floor"], 1.3)
     _name_axes(axes, r"distance $R$", "share of weights kept")
     _legend(figure, axes)
     return figure
