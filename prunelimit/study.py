@@ -60,7 +60,7 @@ PATH_SPARSITIES = (0.0, 0.6, 0.75, 0.85, 0.92, 0.96, 0.985)
 ROUND_SPARSITIES = tuple(1 - 0.5**number for number in range(8))
 
 LARGEST_MATRIX = 4000
-"""Up to this dimension the corrections are computed; they need whole matrices."""
+"""Up to this dimension all corrections are computed; most need whole matrices."""
 
 _SPARSEST = 0.995
 _RESOLUTION = 0.005
@@ -296,6 +296,13 @@ class Bench:
             return _Dense(self.matrix)
         return curvature_operator(self.model, cross_entropy, self.reference, "ggn", "cpu")
 
+    def predict(self, epsilon: float | None) -> PruningLimit:
+        """Both formulas' limits; ε is by default that of the minibatch losses."""
+        batches = self.splits.train_eval
+        return predict_limit(
+            self.model, cross_entropy, batches, epsilon, device="cpu", progress=False
+        )
+
     @cached_property
     def one_shot(self) -> Sweep:
         """Measured loss against sparsity, survivors untouched."""
@@ -405,14 +412,19 @@ class Bench:
     def corrected(
         self, epsilon: float, rounds: Sequence[corrections.Round]
     ) -> dict[str, dict[str, float]]:
-        """Sparsity by correction and formula; see `prunelimit.corrections`."""
+        """Sparsity by correction and formula; see `prunelimit.corrections`.
+
+        Above `LARGEST_MATRIX` only the correction that needs no matrix of its own.
+        """
+        gain = max(0.0, -self.finetune(0.0))
+        if self.dim > LARGEST_MATRIX:
+            report = self.predict(epsilon + gain)
+            return {"gain": {f: float(getattr(report, f).sparsity) for f in FORMULAS}}
 
         def limit(eigenvalues: np.ndarray, formula: Any, allowed: float = epsilon) -> float:
             return corrections.predicted_sparsity(
                 eigenvalues, self.weights.numpy(), allowed, formula
             )
-
-        gain = max(0.0, -self.finetune(0.0))
 
         def path(formula: Any, allowed: float) -> float:
             along = [limit(values, formula, allowed) for values in self.path_eigenvalues]
@@ -452,12 +464,7 @@ def measure(network: Network, directory: Path) -> dict[str, Any]:
         build(network, splits), splits, network.training, directory / "training", "cpu", False
     )
     bench = Bench(trained.model, splits, network.training.learning_rate, STEPS)
-    reports = [
-        predict_limit(
-            bench.model, cross_entropy, splits.train_eval, epsilon, device="cpu", progress=False
-        )
-        for epsilon in (None, network.epsilon)
-    ]
+    reports = [bench.predict(epsilon) for epsilon in (None, network.epsilon)]
     rounds = []
     if bench.dim <= LARGEST_MATRIX:
         rounds = bench.rounds(bench.loss + max(report.epsilon for report in reports))
@@ -512,7 +519,7 @@ def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]
         "paper": _limit(report.paper),
         "sharp": _limit(report.sharp),
         "at_limit": points,
-        "corrections": bench.corrected(epsilon, rounds) if rounds else None,
+        "corrections": bench.corrected(epsilon, rounds),
         "warnings": list(report.warnings),
     }
 
@@ -574,8 +581,8 @@ def _flat(network: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     flat |= {formula: row[formula]["value"] for formula in FORMULAS}
     for name in corrections.NAMES:
         for formula in FORMULAS:
-            known = row["corrections"]
-            flat[f"{name}, {formula}"] = known[name][formula] if known else None
+            known = row["corrections"].get(name)
+            flat[f"{name}, {formula}"] = None if known is None else known[formula]
     for formula in FORMULAS:
         at = row["at_limit"][formula]
         flat[f"relative distance, {formula}"] = at["relative_distance"]

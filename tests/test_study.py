@@ -130,3 +130,13 @@ def test_sources_are_pooled_floats_in_one_order(name):
     images = torch.cat([images for images, _ in splits.train_eval])
     assert torch.equal(images, torch.cat([images for images, _ in splits.train_eval]))
     assert corrections.prunable_weights(study.build(TINY, splits)).numel() > 0
+
+
+def test_a_large_network_has_the_correction_that_needs_no_matrix(quick, monkeypatch):
+    splits = study.load_source(study.SOURCES["digits-4x4"])
+    bench = study.Bench(study.build(TINY, splits), splits, 0.05, steps=11)
+    whole = bench.corrected(0.4, bench.rounds(highest_loss=0.0))
+    monkeypatch.setattr(study, "LARGEST_MATRIX", 100)
+    alone = bench.corrected(0.4, [])
+    assert list(alone) == ["gain"]
+    assert alone["gain"] == pytest.approx(whole["gain"], abs=1e-9)
