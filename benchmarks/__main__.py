@@ -1,10 +1,13 @@
-"""``python -m benchmarks [section …] [--quick]``: run, print, and write results/*.json."""
+"""``python -m benchmarks [section …] [--quick]``: run, print, and write results/*.json.
+
+``python -m benchmarks verdict`` holds what was written against the targets.
+"""
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks import accuracy, common, coverage, growth, products, recipe
+from benchmarks import accuracy, common, coverage, growth, products, recipe, verdict
 
 SECTIONS = {
     "products": lambda quick, examples: products.run(quick, examples),
@@ -17,12 +20,17 @@ SECTIONS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help=", ".join((*SECTIONS, "verdict"))
+    )
     parser.add_argument("--quick", action="store_true", help="small versions, nothing is written")
     parser.add_argument(
         "--resnet-examples", type=int, default=512, help="fewer on a slow machine (default 512)"
     )
     options = parser.parse_args()
+    if options.sections == ["verdict"]:
+        verdict.run()
+        return
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"unknown section {sorted(unknown)[0]!r}; there are {', '.join(SECTIONS)}")

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import accuracy, common, coverage, growth, products
+from benchmarks.verdict import verdicts
 
 
 def test_ratios_are_formed_within_rounds(monkeypatch) -> None:
@@ -75,3 +76,15 @@ def test_a_coverage_case_and_a_growth_case_run() -> None:
     assert len(case["held"]) == 3 and case["products"] > 0
     row = growth.case(12, 32, "abs", 4)
     assert row["dim"] == 100 * 12 + 12 * 12 + 120 and row["peak_mebibytes"] > 0
+
+
+def test_a_verdict_says_what_is_met_and_what_is_missed(tmp_path) -> None:
+    ratios = {"ours": 0.4, "curvlinops": 1.0, "PyHessian": 0.3, "floor (primal kept)": 0.2}
+    times = {name: {"ratio": ratio} for name, ratio in ratios.items()}
+    common.save("products", {"a network": {"times": times}}, tmp_path)
+    found = {what.split(" (")[0]: (value, met) for what, value, _, met in verdicts(tmp_path)}
+    assert found == {
+        "a network: ours / fastest peer": (pytest.approx(4 / 3), False),
+        "a network: ours / curvlinops": (0.4, False),
+        "a network: ours / floor": (pytest.approx(2.0), False),
+    }
