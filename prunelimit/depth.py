@@ -141,14 +141,14 @@ SCALES: dict[str, Scale] = {
     ),
     "resnet50": _scale(
         _on_digits("resnet50"),
-        {"examples": 32, "epochs": 40, "batch_size": 8, "learning_rate": 0.02, "l1": 5e-4},
+        {"examples": 64, "epochs": 12, "batch_size": 4, "learning_rate": 0.02, "l1": 5e-4},
         epsilon=EPSILON,
         tolerance=5e-6,
         max_products=16,
         refit_iterations=8,
         refit_measurements=1,
-        finetune_measurements=3,
-        finetuning=_SHORT_TUNING,
+        finetune_measurements=2,
+        finetuning=FineTuning(epochs=4, learning_rate=0.01),
         **_LARGE,
     ),
     "vgg16": _scale(
