@@ -163,7 +163,7 @@ SCALES: dict[str, Scale] = {
     ),
     "alexnet": _scale(
         tasks.get("fashion-alexnet"),
-        {"examples": 16, "epochs": 25, "batch_size": 4, "augment": False, "l1": 5e-4},
+        {"examples": 16, "epochs": 12, "batch_size": 4, "learning_rate": 0.001, "augment": False},
         epsilon=EPSILON,
         tolerance=1e-6,
         max_products=16,
