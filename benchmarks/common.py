@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -99,8 +100,18 @@ def save(name: str, results: Mapping[str, Any], folder: Path = RESULTS) -> Path:
     """Write results with the machine's description."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), "results": results}, indent=1) + "\n")
+    content = _finite({"machine": machine(), "results": results})
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     return path
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for infinity, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def clustered(
