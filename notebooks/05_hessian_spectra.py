@@ -309,6 +309,19 @@ plt.show()
 # %% [markdown]
 # It does, later: near a kink a polynomial needs a degree of about $\lambda_{\max}/\sigma$, near a smooth end about $\sqrt{\lambda_{\max}/\sigma}$. That is one reason why `ggn` is the default.
 #
+# ### Curvature that single precision cannot see
+#
+# An example whose class has probability $p$ curves the loss by $p(1-p)$, and a trained network is sure of most examples. In single precision $1-p$ is what two numbers near 1 leave of each other. **Predict** what is left when the right class leads by 18 in the logits.
+
+# %% tags=["nbval-ignore-output"]
+for lead in (4.0, 12.0, 16.0, 18.0):
+    logits = torch.tensor([lead, 0.0])
+    p, single = logits.double().softmax(0)[0], logits.softmax(0)[0]
+    print(f"lead {lead:2.0f}: {p * (1 - p):.3e}, in single precision {single * (1 - single):.3e}")
+
+# %% [markdown]
+# Nothing. The outputs are accurate, their differences are not; so the package takes the outputs as they are and does the loss's own curvature, a few numbers per example, in double precision.
+#
 # ## What a subsample does
 #
 # A product over all data is dear, so one is tempted to take a part.
