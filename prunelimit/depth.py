@@ -416,6 +416,8 @@ def overview(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         What `prunelimit.batch` sums up, with "name", "examples",
         "train_accuracy", and "delta_accuracy": the paper's limit minus the
         largest sparsity that keeps the one-shot accuracy, its own comparison.
+        Quadratic existence is NaN where no re-fit came down to ε: its few
+        products then say nothing.
     """
     rows = []
     for name, result in results.items():
@@ -424,8 +426,22 @@ def overview(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         dense = result["dense"]
         gap = numbers["predicted_paper"] - numbers["accuracy_threshold"]
         own = {"name": name, "examples": examples, "train_accuracy": dense["train_accuracy"]}
+        if not _is_bracketed_below(result):
+            numbers |= dict.fromkeys(_OF_REFITS, float("nan"))
         rows.append(own | numbers | {"delta_accuracy": gap})
     return rows
+
+
+_OF_REFITS = (
+    "measured_quadratic_existence",
+    "measured_quadratic_existence_lower",
+    "measured_quadratic_existence_upper",
+    "delta_sharp",
+)
+
+
+def _is_bracketed_below(result: Mapping[str, Any]) -> bool:
+    return any(row["rise"] <= result["epsilon"] for row in result["refit"])
 
 
 def limits_over_distance(result: Mapping[str, Any], points: int = 60) -> dict[str, Any]:
@@ -462,6 +478,7 @@ def limits_over_distance(result: Mapping[str, Any], points: int = 60) -> dict[st
         name: (report.distance((1 - s) * report.dim), 1 - s)
         for name in ("one_shot", "quadratic_existence", "real_existence")
         if (s := result["thresholds"][name]["value"]) is not None
+        and (name != "quadratic_existence" or _is_bracketed_below(result))
     }
     return found
 

@@ -136,6 +136,20 @@ def test_the_overview_subtracts_what_it_says(digits):
     assert row["examples"] == 1295
 
 
+def test_an_architecture_has_a_result_or_the_page_says_that_it_has_none():
+    found = {read(path)["model"] for path in RUNS}
+    without = (ROOT / "book" / "paper.md").read_text().partition("falls short of")[2].lower()
+    assert [a for a in ARCHITECTURES if a not in found and f"{a} has no row" not in without] == []
+
+
+def test_where_no_refit_comes_down_to_epsilon_nothing_is_claimed(digits):
+    failed = digits | {"refit": [row | {"rise": 1.0} for row in digits["refit"]]}
+    (row,) = depth.overview({"digits": failed})
+    assert np.isnan(row["measured_quadratic_existence"])
+    assert np.isnan(row["delta_sharp"])
+    assert "quadratic_existence" not in depth.limits_over_distance(failed)["measured"]
+
+
 @pytest.mark.parametrize("path", RESULTS, ids=by_name)
 def test_a_committed_result_is_small_and_says_how_to_make_it_anywhere(path):
     assert path.stat().st_size < 300_000
