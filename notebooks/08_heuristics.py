@@ -330,7 +330,8 @@ table.loc[["random mask, retrained", "Smart-Ratio", "GraSP", "gradual magnitude"
 # Smart-Ratio's shares fall steeply with depth. At the highest sparsity it leaves a few weights to the second layer; none of its layers is empty, and still not one path runs from an input to an output.
 #
 # The limit knows nothing of this: to $H$ at $w^*$, a weight into a dead unit is a flat direction like any other.
-#
+
+# %% [markdown]
 # ## Check yourself
 #
 # Choose an answer to each question, then open it.
@@ -385,7 +386,8 @@ table.loc[["random mask, retrained", "Smart-Ratio", "GraSP", "gradual magnitude"
 #
 # $R$ grows and curvature falls with the weights that grew, and the other way round for the other layer. There is no such simple rule.
 # :::
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # :::{exercise}

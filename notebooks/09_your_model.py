@@ -221,12 +221,10 @@ def refusal(*arguments, **options):
         print("–", error)
 
 
-summed = nn.CrossEntropyLoss(reduction="sum")
-refusal(model, summed, loader)
-refusal(model, nn.functional.cross_entropy, iter(loader))
-normed = nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)).double()
-refusal(normed, nn.functional.cross_entropy, loader)
-refusal(model, nn.functional.cross_entropy, loader, epsilon=0)
+refusal(model, nn.CrossEntropyLoss(reduction="sum"), loader)
+refusal(model, loss_fn, iter(loader))
+refusal(nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)).double(), loss_fn, loader)
+refusal(model, loss_fn, loader, epsilon=0)
 
 # %% [markdown]
 # ## Check yourself
