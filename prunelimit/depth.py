@@ -615,7 +615,7 @@ def total_variation(first: np.ndarray, second: np.ndarray, bins: int = _BINS) ->
         np.bincount(np.searchsorted(edges, values), minlength=edges.size + 1) / values.size
         for values in (first, second)
     ]
-    return float(0.5 * np.abs(shares[0] - shares[1]).sum())
+    return min(1.0, float(0.5 * np.abs(shares[0] - shares[1]).sum()))  # but for rounding
 
 
 def weight_distances(vectors: Mapping[int, np.ndarray], seed: int = 0) -> list[dict[str, float]]:
