@@ -245,14 +245,6 @@ def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> Non
         )
 
 
-def _check_spectrum(spectrum: Spectrum, dim: int, policy: str) -> None:
-    if (spectrum.dim, spectrum.policy) != (dim, policy):
-        raise PruneLimitError(
-            f"the spectrum given has dimension {spectrum.dim} and policy {spectrum.policy!r}; "
-            f"this model and call need {dim} and {policy!r}"
-        )
-
-
 def _resolve_epsilon(epsilon: float | None, loss: LossStatistics) -> tuple[float, str]:
     if epsilon is not None:
         return float(epsilon), "given"

@@ -161,9 +161,9 @@ class Spectrum:
         """What rounding in the products may do, in dimensions (heuristic).
 
         Curvatures are known to about `rounding` times the largest. Moved at random
-        by that much, N_eff moves by D times their ratio to the ridge at worst; in
-        float32 runs against float64 it moved by less than a fortieth of that. All
-        curvatures are also off by a common factor, by a tenth of what is allowed here.
+        by that much, N_eff moves by D times their ratio to the ridge at worst, of
+        which a twentieth is allowed. All curvatures may be off by a common factor,
+        too. The tests hold float32 against float64.
         """
         absolute = self.dim * min(1.0, 1e-9 + 0.05 * self.rounding * largest / ridge)
         return absolute + 100 * self.rounding * kept
