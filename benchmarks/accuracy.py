@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.common import clustered, trained_network
 from prunelimit.estimates import Interval
 from prunelimit.limit import distance_profile, paper_limit
-from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.parameters import prunable_weights
 from prunelimit.spectrum import POLICIES, CurvatureOperator, Spectrum, matrix_spectrum
 from prunelimit.spectrum.quadrature import gauss
 from prunelimit.spectrum.search import rademacher
@@ -51,7 +51,7 @@ def problem(policy: str, l1: float, seed: int, widths: list[int]) -> dict[str, A
     matrix = operator.dense()
     values, vectors = (part.numpy() for part in torch.linalg.eigh(matrix))
     values = np.abs(values) if policy == "abs" else np.maximum(values, 0)
-    weights = flatten(p.detach() for p in prunable_parameters(model).values()).double().numpy()
+    weights = prunable_weights(model).double().numpy()
     profile = distance_profile(weights)
     epsilon = 0.05 * operator.loss + 1e-3
     kept = paper_limit(values, profile, epsilon)

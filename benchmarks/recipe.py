@@ -21,7 +21,7 @@ from prunelimit.estimates import Interval
 from prunelimit.limit import paper_limit, solve_limit
 from prunelimit.losses import loss_statistics
 from prunelimit.models import build
-from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.parameters import prunable_weights
 from prunelimit.predict import predict_limit
 from prunelimit.spectrum import CurvatureOperator, Spectrum, hessian_spectrum
 from prunelimit.spectrum.quadrature import gauss
@@ -58,7 +58,7 @@ def small(quick: bool, seeds: int) -> dict[str, Any]:
     model = trained_network(widths, nn.ReLU, data, 1e-4, 15, 0)
     loss, batches = nn.functional.cross_entropy, [data]
     operator = CurvatureOperator(model, loss, batches, "hessian")
-    weights = flatten(p.detach() for p in prunable_parameters(model).values()).double().numpy()
+    weights = prunable_weights(model).double().numpy()
     profile, epsilon = distance_profile(weights), 0.05 * operator.loss + 1e-3
     results: dict[str, Any] = {"dim": operator.dim, "epsilon": epsilon}
     dense = hessian_spectrum(model, loss, batches, policy="abs", method="dense")
@@ -102,7 +102,7 @@ def fc5(examples: int = 3000, epochs: int = 20) -> dict[str, Any]:
         nn.functional.cross_entropy,
         list(zip(inputs.split(1000), targets.split(1000), strict=True)),
     )
-    weights = flatten(p.detach() for p in prunable_parameters(model).values()).double().numpy()
+    weights = prunable_weights(model).double().numpy()
     profile = distance_profile(weights)
     minibatches = list(zip(inputs.split(128), targets.split(128), strict=True))
     epsilon = loss_statistics(model, loss, minibatches).batch_std

@@ -39,7 +39,7 @@ from torch.nn.functional import cross_entropy
 # %%
 import prunelimit as pl
 from prunelimit import experiment, limit, losses, plots, pruning, tasks, training
-from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.parameters import prunable_parameters, prunable_weights
 
 plots.use_style()
 
@@ -114,7 +114,7 @@ pd.DataFrame({name: vars(run.final) for name, run in runs.items()}).round(4)
 
 # %% mystnb={"image": {"alt": "Histogram of weight magnitudes on logarithmic axes for two trained networks. Without penalty one hump near 0.1. With penalty half of the weights form a second hump around 1e-7, many orders of magnitude lower."}}
 def vector(network):
-    return flatten(p.detach() for p in prunable_parameters(network).values()).numpy()
+    return prunable_weights(network).numpy()
 
 
 weights = {name: vector(run.model) for name, run in runs.items()}

@@ -34,6 +34,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from prunelimit import corrections, limit, losses, plots, plots_study, predict_limit, study
+from prunelimit.parameters import prunable_weights
 from prunelimit.pruning import baselines
 from prunelimit.spectrum import hessian_spectrum
 
@@ -132,7 +133,7 @@ pd.DataFrame(
 
 # %% tags=["nbval-ignore-output"]
 eigenvalues = report.spectrum.eigenvalues
-weights = corrections.prunable_weights(model).numpy()
+weights = prunable_weights(model).numpy()
 
 
 def limits_at(epsilon):

@@ -121,7 +121,7 @@ def prune(
     """Set the smallest weights of the whole network to zero, and save the result."""
     from safetensors.torch import save_model
 
-    from prunelimit.parameters import flatten, prunable_parameters
+    from prunelimit.parameters import prunable_weights
     from prunelimit.pruning import prune as prune_model
 
     pruned = prune_model(_model(model, checkpoint), sparsity)
@@ -129,7 +129,7 @@ def prune(
     partial = output.with_name(f".{output.name}.partial")
     save_model(pruned, str(partial))
     os.replace(partial, output)
-    weights = flatten(p.detach() for p in prunable_parameters(pruned).values())
+    weights = prunable_weights(pruned)
     zeros = int((weights == 0).sum())
     typer.echo(f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}")
 

@@ -34,7 +34,12 @@ from torch import Tensor, nn
 from prunelimit.distance import distance_profile
 from prunelimit.errors import PruneLimitError
 from prunelimit.limit import Formula, paper_limit, ridge_at, sharp_limit, sharp_loss
-from prunelimit.parameters import flatten, prunable_parameters, with_weights
+from prunelimit.parameters import (
+    flatten,
+    prunable_parameters,
+    prunable_weights,
+    with_weights,
+)
 from prunelimit.pruning import magnitude_mask, magnitude_order
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.masks import removed_count
@@ -155,17 +160,6 @@ def gauss_newton_matrix(
 
 def _wide_copy(model: nn.Module) -> nn.Module:
     return with_weights(model, prunable_weights(model)).double().eval()
-
-
-def prunable_weights(model: nn.Module) -> Tensor:
-    """The prunable weights as one vector ``(dim,)``.
-
-    Examples
-    --------
-    >>> prunable_weights(nn.Linear(2, 3)).shape
-    torch.Size([6])
-    """
-    return flatten(p.detach() for p in prunable_parameters(model).values())
 
 
 def eigenvalues_of(matrix: Tensor) -> Array:

@@ -38,7 +38,7 @@ from prunelimit.files import write_json
 from prunelimit.heuristics import limits_over_rounds
 from prunelimit.limit import Formula, paper_interval, solve_limit
 from prunelimit.losses import loss_statistics
-from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.parameters import flatten, prunable_weights
 from prunelimit.predict import curvature_operator
 from prunelimit.provenance import describe_run
 from prunelimit.pruning import magnitude_mask, magnitude_order
@@ -267,8 +267,7 @@ class _Study:
     device: str
 
     def __post_init__(self) -> None:
-        parameters = prunable_parameters(self.model)
-        self.weights: Tensor = flatten(p.detach() for p in parameters.values()).double()
+        self.weights: Tensor = prunable_weights(self.model).double()
         self.profile: DistanceProfile = distance_profile(self.weights.cpu().numpy())
         self.epsilon = self.spread(128)
 
@@ -700,8 +699,7 @@ def _weights(given: argparse.Namespace) -> dict[str, Any]:
             model, _ = trained(
                 scale_of(name, seed).task, _directory(name, seed, None), given.device
             )
-            parameters = prunable_parameters(model).values()
-            vectors[seed] = flatten(p.detach() for p in parameters).cpu().numpy()
+            vectors[seed] = prunable_weights(model).cpu().numpy()
         found[name] = weight_distances(vectors)
     return {"bins": _BINS, "distances": found}
 

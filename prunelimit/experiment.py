@@ -26,7 +26,7 @@ from prunelimit.device import resolve_device
 from prunelimit.distributed import World
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
-from prunelimit.parameters import flatten, prunable_parameters, with_weights
+from prunelimit.parameters import flatten, prunable_parameters, prunable_weights, with_weights
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.provenance import describe_run, measured
 from prunelimit.pruning import magnitude_mask, magnitude_order
@@ -328,7 +328,7 @@ def _refit(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
 
 
 def _refit_with(operator: Shared, run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
-    weights = flatten(p.detach() for p in prunable_parameters(run.model).values())
+    weights = prunable_weights(run.model)
     weights = weights.to(operator.dtype)
     order = magnitude_order(run.model)
     reference = run.splits.train_eval.with_batch_size(1000)

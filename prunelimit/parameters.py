@@ -91,6 +91,17 @@ def flatten(tensors: Iterable[Tensor]) -> Tensor:
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
+def prunable_weights(model: nn.Module) -> Tensor:
+    """The prunable weights as one vector ``(dim,)``, detached.
+
+    Examples
+    --------
+    >>> prunable_weights(nn.Linear(2, 3)).shape
+    torch.Size([6])
+    """
+    return flatten(p.detach() for p in prunable_parameters(model).values())
+
+
 def unflatten(vector: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Split ``(dim,)`` into views shaped as the tensors of `like`; the inverse of `flatten`.
 

@@ -25,7 +25,7 @@ from prunelimit.losses import (
     loss_gradient,
     loss_statistics,
 )
-from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.parameters import prunable_parameters, prunable_weights
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
 from prunelimit.report import LimitEstimate, PruningLimit
@@ -124,8 +124,7 @@ def predict_limit(
     order = magnitude_order(model)
     check_first_batch(model, loss_fn, loader)
     _require_alike(model, loader, world)
-    parameters = prunable_parameters(model)
-    weights = flatten(p.detach() for p in parameters.values())
+    weights = prunable_weights(model)
     profile = distance_profile(weights.double().cpu().numpy())
     own = world.shard(loader)
     operator = curvature_operator(model, loss_fn, own, policy, device, world)

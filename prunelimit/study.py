@@ -35,7 +35,7 @@ from prunelimit.data import Batches, Splits
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.losses import loss_gradient
-from prunelimit.parameters import with_weights
+from prunelimit.parameters import prunable_weights, with_weights
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.progress import progress_bar
 from prunelimit.provenance import code_version, describe_run
@@ -229,7 +229,7 @@ def build(network: Network, splits: Splits) -> nn.Module:
     --------
     >>> splits = load_source(SOURCES["digits"])
     >>> model = build(NETWORKS["digits-conv-l0.001-e60"], splits)
-    >>> corrections.prunable_weights(model).shape
+    >>> prunable_weights(model).shape
     torch.Size([1182])
     """
     make = models.fully_connected(network.widths) if network.widths else small_convolutional
@@ -271,7 +271,7 @@ class Bench:
         self.learning_rate = learning_rate
         self.steps = steps
         self.reference = splits.train_eval.with_batch_size(4096)
-        self.weights = corrections.prunable_weights(model).double()
+        self.weights = prunable_weights(model).double()
         self.order = magnitude_order(model)
         self.dim = len(self.weights)
         self.loss = evaluate(model, cross_entropy, self.reference, "cpu")[0]

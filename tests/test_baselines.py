@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
-from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.parameters import flatten, prunable_weights
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.baselines import (
     METHODS,
@@ -76,7 +76,7 @@ DIM = 36 + 144 + 24 + 18
 
 
 def vector(network: nn.Module) -> Tensor:
-    return flatten(p.detach() for p in prunable_parameters(network).values())
+    return prunable_weights(network)
 
 
 @pytest.mark.parametrize("name", METHODS)

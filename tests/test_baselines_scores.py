@@ -11,7 +11,13 @@ from torch.ao.pruning import CubicSL
 from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
-from prunelimit.parameters import flatten, prunable_parameters, unflatten, with_weights
+from prunelimit.parameters import (
+    flatten,
+    prunable_parameters,
+    prunable_weights,
+    unflatten,
+    with_weights,
+)
 from prunelimit.pruning.baselines import (
     GradualConfig,
     GraspConfig,
@@ -50,7 +56,7 @@ EXAMPLES = examples()
 
 
 def weights_of(model: nn.Module) -> Tensor:
-    return flatten(p.detach() for p in prunable_parameters(model).values())
+    return prunable_weights(model)
 
 
 def loss_at(model: nn.Module, vector: Tensor, temperature: float = 1.0) -> Tensor:

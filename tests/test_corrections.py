@@ -14,6 +14,7 @@ from prunelimit.corrections import Round
 from prunelimit.errors import PruneLimitError
 from prunelimit.limit import sharp_loss
 from prunelimit.losses import loss_gradient
+from prunelimit.parameters import prunable_weights
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.spectrum import CurvatureOperator
@@ -68,7 +69,7 @@ def test_the_averaged_curvature_gives_the_loss_at_the_ways_end():
     model, data = perceptron((), seed=3), examples((1, 2, 3), 4)
     start = corrections.gauss_newton_matrix(model, data)
     averaged = corrections.path_matrix(model, data, 0.5, start)
-    weights = corrections.prunable_weights(model).double()
+    weights = prunable_weights(model).double()
     mask = magnitude_mask(model, 0.5)
     moved = torch.where(mask["1.weight"].flatten(), 0.0, weights)
     gradient = loss_gradient(model, cross_entropy, data, "cpu").double()

@@ -10,7 +10,7 @@ from torch import nn
 from torch.func import functional_call, hessian, jacrev
 
 import prunelimit as pl
-from prunelimit.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.parameters import flatten, prunable_parameters, prunable_weights, unflatten
 from prunelimit.pruning import magnitude_order
 from prunelimit.spectrum import CurvatureOperator
 
@@ -89,7 +89,7 @@ def test_agrees_with_a_dense_matrix(policy: str, activation: type, l1: float, se
     matrix = dense_curvature(model, batches, "ggn" if policy == "ggn" else "hessian")
     eigenvalues = torch.linalg.eigvalsh(matrix.detach()).numpy()
     eigenvalues = np.abs(eigenvalues) if policy == "abs" else np.maximum(eigenvalues, 0)
-    weights = flatten(p.detach() for p in prunable_parameters(model).values()).double().numpy()
+    weights = prunable_weights(model).double().numpy()
     expected = dense_limits(eigenvalues, weights, report.epsilon)
     for name, sparsity in expected.items():
         found = getattr(report, name)
@@ -107,7 +107,7 @@ def test_one_shot_is_the_quadratic_form_of_the_magnitude_mask(policy: str) -> No
     model, batches = trained(nn.Tanh, 1e-3, 4)
     report = pl.predict_limit(model, cross_entropy, batches, policy=policy)
     matrix = dense_curvature(model, batches, "ggn" if policy == "ggn" else "hessian")
-    weights = flatten(p.detach() for p in prunable_parameters(model).values()).double()
+    weights = prunable_weights(model).double()
     order = magnitude_order(model)
 
     def rise(removed: int) -> float:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import prunelimit as pl
-from prunelimit.parameters import flatten, prunable_parameters
+from prunelimit.parameters import prunable_weights
 from prunelimit.pruning import (
     FineTuning,
     apply_masks,
@@ -41,9 +41,9 @@ def test_a_thousand_sparsities_agree_with_pruning_each_alone() -> None:
 
 def test_the_model_is_left_alone() -> None:
     model, data = case()
-    before = flatten(p.detach() for p in prunable_parameters(model).values()).clone()
+    before = prunable_weights(model).clone()
     sweep(model, cross_entropy, data, [0.9])
-    assert torch.equal(before, flatten(p.detach() for p in prunable_parameters(model).values()))
+    assert torch.equal(before, prunable_weights(model))
 
 
 def test_another_order_gives_the_random_control() -> None:
@@ -106,7 +106,7 @@ def test_fine_tuning_keeps_the_mask_and_the_best_epoch() -> None:
         FineTuning(epochs=30, learning_rate=0.2),
         device="cpu",
     )
-    weights = flatten(p.detach() for p in prunable_parameters(tuned.model).values())
+    weights = prunable_weights(tuned.model)
     assert int((weights == 0).sum()) == round(0.7 * 81)
     assert tuned.lowest_loss < tuned.losses[0] and len(tuned.losses) == 31
     assert evaluate(tuned.model, cross_entropy, data, "cpu")[0] == pytest.approx(

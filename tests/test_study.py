@@ -9,6 +9,7 @@ import torch
 
 from prunelimit import corrections, study
 from prunelimit.errors import PruneLimitError
+from prunelimit.parameters import prunable_weights
 from prunelimit.study import Network
 
 TINY = Network("digits-4x4", (4,), 1e-3, 3, 0.4, held_out=True, doubled=True)
@@ -129,7 +130,7 @@ def test_sources_are_pooled_floats_in_one_order(name):
     assert splits.train.shuffle and not splits.train_eval.shuffle
     images = torch.cat([images for images, _ in splits.train_eval])
     assert torch.equal(images, torch.cat([images for images, _ in splits.train_eval]))
-    assert corrections.prunable_weights(study.build(TINY, splits)).numel() > 0
+    assert prunable_weights(study.build(TINY, splits)).numel() > 0
 
 
 def test_a_large_network_has_the_correction_that_needs_no_matrix(quick, monkeypatch):

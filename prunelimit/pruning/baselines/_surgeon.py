@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from prunelimit.parameters import flatten, prunable_parameters, with_weights
+from prunelimit.parameters import flatten, prunable_weights, with_weights
 from prunelimit.pruning.baselines import _common
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
 from prunelimit.pruning.masks import magnitude_mask
@@ -91,7 +91,7 @@ def brain_surgeon(
         model, data, loss_fn, config.training, seed=seed, device=device, progress=progress
     ).eval()
     masks = magnitude_mask(network, sparsity)
-    weights = flatten(p.detach() for p in prunable_parameters(network).values())
+    weights = prunable_weights(network)
     keep = flatten(masks.values())
     operator = CurvatureOperator(
         network, loss_fn, _common.evaluation_batches(data), "ggn", device=weights.device
