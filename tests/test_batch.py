@@ -1,8 +1,10 @@
 """Batches before anything runs: names, grids, refusals, places; and what they say at the end."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -255,6 +257,31 @@ def test_workers_that_are_there_already_are_used(tmp_path, notebook) -> None:
     assert [row["status"] for row in report.rows] == ["done"]
     assert (planned[0].directory / "result.json").read_text() == "here 0"
     assert batch.is_finished(planned[0])
+
+
+TRANSPORT = """\
+from ipykernel.kernelapp import IPKernelApp
+app = IPKernelApp.instance()
+Path(run_dir, "result.json").write_text(f"{app.transport} {app.ip}")
+"""
+
+
+@pytest.mark.parametrize(("folder", "transport"), [("t", "ipc"), ("t" * 100, "tcp")])
+@pytest.mark.skipif(os.name != "posix", reason="sockets are files on POSIX systems only")
+def test_kernels_that_start_at_once_do_not_fight_for_ports(
+    tmp_path, monkeypatch, folder, transport
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        temporary = Path(short, folder)
+        temporary.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        notebook = write_notebook(tmp_path / "n.ipynb", TRIVIAL[0], TRIVIAL[1] + TRANSPORT)
+        job = batch.plan(tmp_path / "runs", [{}], notebook)[0]
+        assert batch.execute(job).status == "done"
+        used, address = (job.directory / "result.json").read_text().split()
+        assert used == transport
+        assert (Path(address).parent.parent == temporary) == (transport == "ipc")
+        assert list(temporary.iterdir()) == []
 
 
 def test_workers_with_other_code_refuse(tmp_path, notebook) -> None:

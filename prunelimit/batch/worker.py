@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunelimit.batch.jobs import (
     ATTEMPTS,
@@ -22,10 +23,15 @@ from prunelimit.batch.jobs import (
 from prunelimit.errors import PruneLimitError
 from prunelimit.locks import Busy, now, owned
 
+if TYPE_CHECKING:
+    from traitlets.config import Config
+
 UNFINISHED = "report-unfinished.ipynb"
 _LOCK = ".job.lock"
 _START_SECONDS = 300
 """For a kernel to answer: on a busy machine importing takes its time."""
+_LONGEST_SOCKET_FOLDER = 80
+"""Bytes: the whole name of a socket may have 103 (macOS), 107 (Linux)."""
 
 
 @dataclass(frozen=True)
@@ -90,22 +96,39 @@ def _run_notebook(job: Job) -> str | None:
 
     partial = job.directory / UNFINISHED
     try:
-        papermill.execute_notebook(
-            str(job.notebook),
-            str(partial),
-            parameters={**job.parameters, "run_dir": str(job.directory)},
-            progress_bar=False,
-            start_timeout=_START_SECONDS,
-            # Its remarks about transport are nobody's business here; errors come as outputs.
-            extra_arguments=["--IPKernelApp.log_level=40"],
-            cwd=str(job.directory),
-        )
+        with tempfile.TemporaryDirectory(prefix="prunelimit-") as sockets:
+            papermill.execute_notebook(
+                str(job.notebook),
+                str(partial),
+                parameters={**job.parameters, "run_dir": str(job.directory)},
+                progress_bar=False,
+                start_timeout=_START_SECONDS,
+                # Its remarks about transport are nobody's business; errors come as outputs.
+                extra_arguments=["--IPKernelApp.log_level=50"],
+                cwd=str(job.directory),
+                config=_kernel_config(sockets),
+            )
     except PapermillExecutionError as error:
         return f"{error.ename}: {error.evalue}"
     except Exception as error:  # a kernel that died, a full disk: the other jobs go on
         return f"{type(error).__name__}: {error}"
     os.replace(partial, job.directory / REPORT)
     return None
+
+
+def _kernel_config(sockets: str) -> Config:
+    """The kernel listens on files in the folder `sockets`, where the system allows it.
+
+    TCP ports are chosen first and bound later: of many kernels that start at once, one finds its
+    port taken, and hangs.
+    """
+    from traitlets.config import Config
+
+    config = Config()
+    if os.name == "posix" and len(os.fsencode(sockets)) <= _LONGEST_SOCKET_FOLDER:
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.connection_file = os.path.join(sockets, "kernel.json")
+    return config
 
 
 def attempts(directory: Path) -> list[dict[str, Any]]:
