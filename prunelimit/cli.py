@@ -195,7 +195,7 @@ def reproduce(
         typer.Option(help="start workers under Slurm: NAME=VALUE, e.g. queue=gpu; repeat"),
     ] = None,
     notebook: Annotated[
-        Path | None, typer.Option(help="instead of notebooks/reproduce/task.ipynb")
+        Path | None, typer.Option(help="instead of the one that runs any task")
     ] = None,
     set_: Annotated[
         list[str] | None,

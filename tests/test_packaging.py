@@ -1,10 +1,13 @@
 """What is shipped: versions stated once, and archives that carry all that the package needs."""
 
+import os
 import re
 import subprocess
+import sys
 import tarfile
 import tomllib
 import zipfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +15,7 @@ from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 
 from book.tools.content import ROOT, files_below
+from prunelimit import batch
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE_FILES = {
@@ -42,6 +46,22 @@ def test_the_wheel_carries_every_file_of_the_package(wheel):
     assert not any(n.startswith(("tests/", "book/", "notebooks/")) for n in names)
 
 
+def test_an_installed_package_finds_the_notebook_that_it_runs(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    code = "from prunelimit import batch; print(batch.plan('runs', [{'task': 'digits-mlp'}])[0])"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"{tmp_path}/prunelimit/batch/task.ipynb" in said
+    # The same run has the same name, whether the package is installed or a checkout.
+    assert batch.plan("runs", [{"task": "digits-mlp"}])[0].name in said
+
+
 def test_the_wheel_brings_the_command(wheel):
     (points,) = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
     assert "prunelimit = prunelimit.cli:main" in wheel.read(points).decode()
@@ -51,7 +71,11 @@ def test_the_source_archive_carries_package_and_licence(tmp_path):
     (path,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with tarfile.open(path) as archive:
         names = {n.split("/", 1)[1] for n in archive.getnames() if "/" in n}
+        archive.extractall(tmp_path, filter="data")
     assert names >= PACKAGE_FILES
+    unpacked = Path(path.removesuffix(".tar.gz"))
+    (path,) = WheelBuilder(str(unpacked)).build(directory=str(tmp_path), versions=["standard"])
+    assert "prunelimit/batch/task.ipynb" in zipfile.ZipFile(path).namelist()
     assert {"LICENSE", "README.md", "pyproject.toml", "CITATION.cff"} <= names
 
 

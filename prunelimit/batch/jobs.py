@@ -23,6 +23,7 @@ RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "at
 _PLACES = ("run_dir", "data_root")
 """Parameters that say where things lie; they do not change what is computed."""
 _ALWAYS_READ = 1 << 20
+_NOTEBOOK = "task.ipynb"
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,19 @@ class Job:
 
 
 def default_notebook() -> Path:
-    """The notebook that runs any task.
+    """The notebook that runs any task: an installed package's own, or the repository's.
 
     Raises
     ------
     PruneLimitError
-        If the package is used outside its repository, where the notebook is.
+        If neither is there.
     """
-    path = Path(__file__).parents[2] / "notebooks" / "reproduce" / "task.ipynb"
-    if not path.is_file():
-        raise PruneLimitError(
-            f"there is no {path}: the notebook comes with the repository, not with the installed "
-            "package; name a copy of it with --notebook"
-        )
-    return path
+    package = Path(__file__).parent
+    repository = package.parents[1] / "notebooks" / "reproduce" / _NOTEBOOK
+    for path in (package / _NOTEBOOK, repository):
+        if path.is_file():
+            return path
+    raise PruneLimitError(f"there is no {repository}; name a copy of it with --notebook")
 
 
 def grid(
