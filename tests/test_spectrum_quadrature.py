@@ -325,6 +325,27 @@ def test_half_precision_storage_does_little_harm() -> None:
     assert results[2] == pytest.approx(results[0], rel=3e-2)
 
 
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_long_vectors_are_handled_in_slices(monkeypatch, stored: torch.dtype) -> None:
+    """Against the projector written out in float64, with slices that divide nothing evenly."""
+    vectors = torch.linalg.qr(torch.randn(50, 11, generator=torch.Generator().manual_seed(0)))[0]
+    basis = Basis(50, stored)
+    monkeypatch.setattr("prunelimit.spectrum.basis.SLICE_ENTRIES", 7 * basis.rows)
+    for vector in vectors.T:
+        basis.append(vector)
+    kept = vectors.to(stored).double()
+    left = torch.ones(50)
+    removed = basis.orthogonalise(left)
+    inner = kept.T @ torch.ones(50, dtype=torch.float64)
+    expected = torch.ones(50, dtype=torch.float64) - kept @ inner
+    again = kept.T @ expected
+    np.testing.assert_allclose(removed, (inner + again).numpy(), atol=1e-5)
+    torch.testing.assert_close(left.double(), expected - kept @ again, atol=1e-5, rtol=0)
+    coordinates = torch.randn(11, 2, dtype=torch.float64)
+    combined = basis.combine(coordinates).double()
+    torch.testing.assert_close(combined, kept @ coordinates, atol=1e-5, rtol=0)
+
+
 def test_basis_spills_to_disk() -> None:
     vectors = torch.linalg.qr(torch.randn(50, 30, generator=torch.Generator().manual_seed(0)))[0]
     memory_only, spilling = Basis(50), Basis(50, memory=50 * 4 * 8)

@@ -13,8 +13,9 @@ from prunelimit.spectrum.quadrature import Array
 BLOCK_ENTRIES = 2**22
 """Entries of a block of vectors, unless 8 vectors are more; blocks come as they are needed."""
 
-SLICE = 2**22
-"""Entries of a vector handled at once where the storage has another dtype."""
+SLICE_ENTRIES = 2**20
+"""Entries of a block handled at once where the storage has another dtype: their copy fits in
+the cache, and the allocator gives the same memory again (beyond 32 MB it maps new pages)."""
 
 
 class Basis:
@@ -104,12 +105,15 @@ class Basis:
             inner = block @ vector
             vector.addmv_(block.T, inner, alpha=-1)
             return inner
-        starts = range(0, self.dim, SLICE)
-        pieces = [(block[:, s : s + SLICE], vector[s : s + SLICE]) for s in starts]
+        pieces = [(block[:, cut], vector[cut]) for cut in self._slices()]
         inner = torch.stack([rows.to(part) @ part for rows, part in pieces]).sum(0)
         for rows, part in pieces:
             part.addmv_(rows.to(part).T, inner, alpha=-1)
         return inner
+
+    def _slices(self) -> list[slice]:
+        length = SLICE_ENTRIES // self.rows
+        return [slice(start, start + length) for start in range(0, self.dim, length)]
 
     def combine(self, coordinates: Tensor) -> Tensor:
         """Linear combinations ``(dim, k)`` with coordinates ``(count or fewer, k)``."""
@@ -120,5 +124,6 @@ class Basis:
             range(0, len(coordinates), self.rows), self._filled(), strict=False
         ):
             rows = coordinates[start : start + len(block)]
-            total += block[: len(rows)].to(total).T @ rows
+            for cut in self._slices():
+                total[cut] += block[: len(rows), cut].to(total).T @ rows
         return total
