@@ -193,6 +193,64 @@ def test_mode_is_restored_and_no_graph_leaks() -> None:
     assert sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects()) <= before
 
 
+@pytest.mark.parametrize("kind", ["hessian", "ggn"])
+def test_frozen_normalisation_is_differentiated_too(kind: str) -> None:
+    """All parameters, those of batch normalisation among them; the module is left as it was."""
+    torch.manual_seed(6)
+    model = nn.Sequential(
+        nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 4),
+        nn.BatchNorm1d(4, affine=False), nn.Linear(4, 3),
+    ).double().eval()  # fmt: skip
+    for norm in (model[1], model[5]):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2.0)
+    nn.init.normal_(model[1].weight)
+    data, loss_fn = ragged_data(shape=(2, 6)), nn.CrossEntropyLoss()
+    chosen = dict(model.named_parameters())
+    peer = {"hessian": HessianLinearOperator, "ggn": GGNLinearOperator}[kind]
+    oracle = peer(model, loss_fn, list(chosen.values()), data, check_deterministic=False)
+    operator = CurvatureOperator(model, loss_fn, data, kind, chosen)
+    vectors = torch.randn(operator.dim, 2, dtype=torch.float64)
+    torch.testing.assert_close(operator @ vectors, oracle @ vectors, rtol=1e-8, atol=1e-10)
+    assert all("forward" not in vars(module) for module in model.modules())
+
+
+class ReverseOnly(torch.autograd.Function):
+    """A sine without forward mode."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope * ctx.saved_tensors[0].cos()
+
+
+def test_convolutions_need_no_forward_mode() -> None:
+    class Sine(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return ReverseOnly.apply(x)
+
+    class Plain(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sin()
+
+    def network(activation: nn.Module) -> nn.Module:
+        torch.manual_seed(7)
+        layers = nn.Conv2d(2, 3, 3), activation, nn.Flatten(), nn.Linear(48, 3)
+        return nn.Sequential(*layers).double()
+
+    data, products = ragged_data(shape=(2, 6, 6)), []
+    for activation in (Sine(), Plain()):
+        operator = CurvatureOperator(network(activation), nn.functional.cross_entropy, data)
+        generator = torch.Generator().manual_seed(3)
+        vector = torch.randn(operator.dim, generator=generator, dtype=torch.float64)
+        products.append(operator @ vector)
+    torch.testing.assert_close(*products, rtol=1e-12, atol=1e-14)
+
+
 def test_attention_is_covered() -> None:
     torch.manual_seed(0)
 

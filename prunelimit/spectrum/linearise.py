@@ -1,26 +1,33 @@
 """One chunk of data, prepared so that many vectors can be multiplied at the cost of a few passes.
 
 Each class builds what does not depend on the vector once, as an autograd graph
-that is kept, and `apply` walks that graph. Both use only reverse mode, so that
-every differentiable layer is covered (forward mode lacks, among others, fused
-attention), and only `torch.autograd.grad`, which leaves no cycle between
-parameters and their gradients' graph as ``backward(create_graph=True)`` does.
+that is kept, and `apply` walks that graph. Reverse mode covers every
+differentiable layer; forward mode, which does not, serves convolutions where it
+can, since it is quicker there by measurement. Only `torch.autograd.grad` is used,
+which leaves no cycle between parameters and their gradients' graph as
+``backward(create_graph=True)`` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from functools import partial
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum.checks import LossFunction, scalar_loss
 
 Pieces = Sequence[Tensor]
+
+Push = Callable[[Pieces], Tensor]
+"""J times a vector given parameter by parameter, shaped as the outputs."""
 
 
 class Linearisation(Protocol):
@@ -30,9 +37,16 @@ class Linearisation(Protocol):
         """The chunk's mean curvature times a vector given parameter by parameter."""
 
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+
+
 @contextmanager
 def curvature_context(model: nn.Module, allow_tf32: bool = False) -> Iterator[None]:
     """Eval mode, full float32 products and twice-differentiable attention; all restored.
+
+    Batch normalisation, an affine map once it is frozen, is computed as one: torch's own
+    keeps twice the memory for the second derivative.
 
     Examples
     --------
@@ -48,13 +62,36 @@ def curvature_context(model: nn.Module, allow_tf32: bool = False) -> Iterator[No
     before = (matmul.allow_tf32, cudnn.allow_tf32)
     matmul.allow_tf32, cudnn.allow_tf32 = allow_tf32, allow_tf32
     model.eval()
+    frozen = [module for module in _normalisations(model) if "forward" not in vars(module)]
     try:
+        for norm in frozen:
+            setattr(norm, "forward", partial(_affine, norm))  # noqa: B010 (mypy)
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
+        for norm in frozen:
+            del norm.forward
         matmul.allow_tf32, cudnn.allow_tf32 = before
         for module, mode in modes:
             module.training = mode
+
+
+def _normalisations(model: nn.Module) -> list[BatchNorm]:
+    """The modules of torch's own batch normalisation that have statistics to freeze."""
+    plain = (module for module in model.modules() if type(module) in BATCH_NORMS)
+    found = cast(list[BatchNorm], list(plain))
+    return [module for module in found if module.running_var is not None]
+
+
+def _affine(module: BatchNorm, inputs: Tensor) -> Tensor:
+    """What frozen batch normalisation does to ``(n, channels, ...)``."""
+    assert module.running_mean is not None and module.running_var is not None
+    scale = torch.rsqrt(module.running_var + module.eps)
+    scale = scale if module.weight is None else scale * module.weight
+    shift = -module.running_mean * scale
+    shift = shift if module.bias is None else shift + module.bias
+    shape = (-1,) + (1,) * (inputs.ndim - 2)
+    return torch.addcmul(shift.view(shape), inputs, scale.view(shape))
 
 
 class HessianChunk:
@@ -92,9 +129,13 @@ class HessianChunk:
 
 
 class GaussNewtonChunk:
-    """J^T H_out J, with J v by differentiating the linear map u -> J^T u once more.
+    """J^T H_out J.
 
-    All three factors are walks through kept graphs: no primal pass is repeated.
+    J v comes from differentiating the linear map u -> J^T u once more, a walk through a
+    kept graph that repeats no primal pass. Of a convolution, that walk takes four
+    convolutions, two of which nobody asked for; forward mode takes three, the primal one
+    included, and keeps nothing. `push` therefore uses it for models that convolve, if all
+    their layers have it.
     """
 
     def __init__(
@@ -107,24 +148,30 @@ class GaussNewtonChunk:
     ) -> None:
         self.parameters = parameters
         self.outputs = model(inputs)
-        self.cotangent = torch.zeros_like(self.outputs, requires_grad=True)
-        pulled = torch.autograd.grad(
-            self.outputs, parameters, self.cotangent, create_graph=True, allow_unused=True
-        )
-        self.used = [i for i, g in enumerate(pulled) if g is not None and g.requires_grad]
-        self.pulled = [pulled[i] for i in self.used]
+        self.push = _forward_push(model, parameters, inputs) or self._reverse_push()
         self.leaf = self.outputs.detach().requires_grad_()
         loss = scalar_loss(loss_fn, self.leaf, targets)
         (self.slope,) = torch.autograd.grad(loss, self.leaf, create_graph=True)
 
-    def push(self, vector: Pieces) -> Tensor:
-        """J v, shaped as the outputs."""
-        if not self.used:
-            return torch.zeros_like(self.outputs)
-        (pushed,) = torch.autograd.grad(
-            self.pulled, self.cotangent, [vector[i] for i in self.used], retain_graph=True
+    def _reverse_push(self) -> Push:
+        cotangent = torch.zeros_like(self.outputs, requires_grad=True)
+        pulled = torch.autograd.grad(
+            self.outputs, self.parameters, cotangent, create_graph=True, allow_unused=True
         )
-        return pushed
+        used = [i for i, g in enumerate(pulled) if g is not None and g.requires_grad]
+        if not used:
+            return lambda vector: torch.zeros_like(self.outputs)
+
+        def push(vector: Pieces) -> Tensor:
+            (pushed,) = torch.autograd.grad(
+                [pulled[i] for i in used],
+                cotangent,
+                [vector[i] for i in used],
+                retain_graph=True,
+            )
+            return pushed
+
+        return push
 
     def pull(self, cotangent: Tensor) -> Sequence[Tensor | None]:
         """J^T u, parameter by parameter."""
@@ -169,6 +216,29 @@ class GaussNewtonChunk:
                 "policy='abs' or 'clip'"
             )
         return (vectors * values.clamp_min(0).sqrt()[:, None, :]).to(self.outputs.dtype)
+
+
+def _forward_push(model: nn.Module, parameters: list[nn.Parameter], inputs: Tensor) -> Push | None:
+    """J v in forward mode; None where nothing convolves or some layer does not have it."""
+    if all(parameter.ndim <= 2 for parameter in parameters):
+        return None
+    known = {parameter: name for name, parameter in model.named_parameters()}
+    names = [known[parameter] for parameter in parameters]
+
+    def push(vector: Pieces, examples: Tensor = inputs) -> Tensor:
+        with torch.no_grad(), forward_ad.dual_level():
+            duals = {
+                name: forward_ad.make_dual(parameter.detach(), piece)
+                for name, parameter, piece in zip(names, parameters, vector, strict=True)
+            }
+            primal, tangent = forward_ad.unpack_dual(functional_call(model, duals, (examples,)))
+        return torch.zeros_like(primal) if tangent is None else tangent
+
+    try:
+        push(parameters, inputs[:1])
+    except Exception:  # each layer that lacks it raises an error of its own kind
+        return None
+    return push
 
 
 LINEARISATIONS: dict[str, type[HessianChunk] | type[GaussNewtonChunk]] = {
