@@ -233,3 +233,48 @@ def test_brain_surgeon_against_least_squares() -> None:
     dense = inputs @ layer.weight.detach().T
     best = torch.linalg.lstsq(inputs[:, keep], dense).solution[:, 0]
     torch.testing.assert_close(found.model.weight[0, keep].detach(), best, rtol=1e-3, atol=1e-3)
+
+
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.first, self.second, self.last = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.second.weight = self.first.weight
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.second(torch.tanh(self.first(inputs.flatten(1)[:, :4])))))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_shared_weight_is_penalised_once(masked: bool) -> None:
+    network = Tied()
+    config = TrainingConfig(
+        epochs=1, learning_rate=1.0, momentum=0.0, l1=0.01, penalised="prunable"
+    )
+    masks = magnitude_mask(network, 0.5) if masked else None
+    data = [(torch.ones(2, 1, 2, 2), torch.zeros(2).long())]
+    trained = _common.trained(network, data, lambda out, _: 0 * out.sum(), config, masks=masks)
+    before, after = network.first.weight, trained.get_parameter("first.weight")
+    kept = torch.ones_like(before).bool() if masks is None else masks["first.weight"]
+    torch.testing.assert_close((before - after)[kept], 0.01 * before.sign()[kept])
+
+
+@pytest.mark.parametrize("method", ["gradual_magnitude", "rare_gems", "snip"])
+def test_layers_that_share_a_weight_train_with_the_mask_that_counts(method: str) -> None:
+    """What the last training step saw is what the result computes: the masks of both layers."""
+    seen: list[Tensor] = []
+
+    def loss_fn(outputs: Tensor, targets: Tensor) -> Tensor:
+        seen.append(outputs.detach())
+        return cross_entropy(outputs, targets)
+
+    # So small a rate moves nothing: outputs change with the mask alone.
+    config = METHODS[method].config(dataclasses.replace(TRAINING, learning_rate=1e-12))
+    if method == "gradual_magnitude":
+        config = dataclasses.replace(config, interval=1)
+    batches = Counting().batches[:1]
+    pruned = METHODS[method].run(Tied(), batches, loss_fn, 0.5, config, device="cpu")
+    torch.testing.assert_close(seen[-1], pruned.model(batches[0][0]))

@@ -110,11 +110,36 @@ def test_random_masks_are_seeded_and_uniform() -> None:
     assert (kept - 0.7).abs().max() < 5 * (0.7 * 0.3 / 400) ** 0.5
 
 
-def test_shared_weights_are_counted_and_pruned_once() -> None:
-    a, b = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+def tied_model() -> nn.Module:
+    torch.manual_seed(3)
+    a, b = nn.Linear(4, 4), nn.Linear(4, 4)
     b.weight = a.weight
-    model = nn.Sequential(a, b)
-    assert list(prunable_parameters(model)) == ["0.weight"]
+    return nn.Sequential(a, nn.Tanh(), b, nn.Linear(4, 2))
+
+
+def test_shared_weights_are_counted_and_pruned_once() -> None:
+    model = tied_model()
+    assert list(prunable_parameters(model)) == ["0.weight", "3.weight"]
+    pruned = prune(model, 0.5)
+    assert zeros_in(pruned) == 12
+    assert pruned[0].weight is pruned[2].weight
+
+
+def test_every_layer_that_shares_a_weight_computes_with_its_mask() -> None:
+    model = tied_model()
+    masked, pruned = prune(model, 0.5, permanent=False), prune(model, 0.5)
+    inputs = torch.randn(5, 4)
+    assert torch.equal(masked(inputs), pruned(inputs))
+    optimizer = torch.optim.SGD(masked.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        masked(inputs).square().mean().backward()
+        optimizer.step()
+    before = masked(inputs)
+    made = make_permanent(masked)
+    assert torch.equal(made(inputs), before)
+    assert made[0].weight is made[2].weight
+    assert torch.equal(made[0].weight == 0, pruned[0].weight == 0)
 
 
 @pytest.mark.parametrize("sparsity", [1.0, -0.1, 90, float("nan"), "0.5", None])

@@ -174,7 +174,8 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
     Parameters
     ----------
     model
-        Changed in place: each masked layer gets ``weight_orig`` and ``weight_mask``.
+        Changed in place: each masked layer gets ``weight_orig`` and ``weight_mask``; layers
+        that share a weight share both.
     masks
         From a mask function of this module, for this model.
 
@@ -207,11 +208,22 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
                 f"the parameter {tuple(parameters[name].shape)}"
             )
     for name, mask in masks.items():
-        owner, _, attribute = name.rpartition(".")
-        torch_prune.custom_from_mask(
-            model.get_submodule(owner), attribute, mask.to(parameters[name].device)
-        )
+        parameter = parameters[name]
+        placed = mask.to(parameter)
+        for module, attribute in _holders(model, parameter):
+            torch_prune.custom_from_mask(module, attribute, placed)
+            module.register_buffer(f"{attribute}_mask", placed)
     return model
+
+
+def _holders(model: nn.Module, parameter: nn.Parameter) -> list[tuple[nn.Module, str]]:
+    """The modules that compute with `parameter`, and under which name."""
+    return [
+        (module, attribute)
+        for module in model.modules()
+        for attribute, held in module.named_parameters(recurse=False)
+        if held is parameter
+    ]
 
 
 def make_permanent(model: nn.Module) -> nn.Module:

@@ -221,13 +221,14 @@ def require_finite(loss: Tensor, epoch: int, rate: float) -> None:
 def _penalised(model: nn.Module, config: TrainingConfig) -> list[nn.Parameter]:
     if config.penalised == "all":
         return list(model.parameters())
-    return [
-        parameter
+    weights = {
+        id(parameter): parameter  # a shared weight is penalised once
         for module in model.modules()
         if isinstance(module, PRUNABLE_LAYERS)
         for name, parameter in module.named_parameters(recurse=False)
         if name in ("weight", "weight_orig")  # the latter where a mask is attached
-    ]
+    }
+    return list(weights.values())
 
 
 def train_under_mask(
