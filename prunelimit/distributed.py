@@ -1,7 +1,7 @@
 """One job in several processes, by torch.distributed; a single process is the ordinary case.
 
 A `World` says which of the processes this one is, and does for it what all do
-together. The default, ``World()``, is a process alone: every method is then the
+together. The default, `ALONE`, is a process alone: every method is then the
 identity, and nothing of torch.distributed is touched. Under ``torchrun`` the
 command line takes part in the group by `joined`:
 
@@ -169,6 +169,10 @@ class World:
         return [parts[index % self.size][index // self.size] for index in range(total)]
 
 
+ALONE = World()
+"""A process alone: every function's default."""
+
+
 @dataclass(frozen=True)
 class _Shard:
     """See `World.shard`."""
@@ -210,7 +214,7 @@ def joined() -> Iterator[World]:
     1
     """
     if not launched():
-        yield World()
+        yield ALONE
         return
     nccl = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=PATIENCE)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from prunelimit.data import Batches, Splits
 from prunelimit.device import resolve_device
-from prunelimit.distributed import World
+from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.parameters import flatten, prunable_parameters, prunable_weights, with_weights
@@ -145,7 +145,7 @@ def run_task(
     device: str = "auto",
     data_root: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
-    world: World | None = None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Train a task's network, predict its limit, measure the four curves, compare.
 
@@ -181,7 +181,6 @@ def run_task(
         If the data is missing, or `run_dir` holds another run's training.
     """
     config = config or ExperimentConfig()
-    world = World() if world is None else world
     directory = Path(run_dir)
     directory.mkdir(parents=True, exist_ok=True)
     splits = task.load_data(data_root)

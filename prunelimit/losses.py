@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.device import resolve_device
-from prunelimit.distributed import World
+from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.spectrum.checks import check_reiterable, iterate_pairs, scalar_loss
@@ -84,7 +84,7 @@ def batch_losses(
     loss_fn: Loss,
     loader: Loader,
     device: str = "auto",
-    world: World | None = None,
+    world: World = ALONE,
 ) -> list[tuple[int, float]]:
     """Size and mean loss of each batch, in eval mode.
 
@@ -115,7 +115,6 @@ def batch_losses(
     """
     resolve_device(device)
     check_reiterable(loader)
-    world = World() if world is None else world
     place = _place(model)
     with evaluation_mode(model), torch.no_grad():
         rows = [
@@ -136,7 +135,7 @@ def loss_statistics(
     loss_fn: Loss,
     loader: Loader,
     device: str = "auto",
-    world: World | None = None,
+    world: World = ALONE,
 ) -> LossStatistics:
     """Mean loss over the data, and its standard deviation over batches of full size.
 
@@ -177,7 +176,7 @@ def loss_gradient(
     loss_fn: Loss,
     loader: Loader,
     device: str = "auto",
-    world: World | None = None,
+    world: World = ALONE,
 ) -> Tensor:
     """Gradient of the mean loss with respect to the prunable weights, ``(dim,)``, in eval mode.
 
@@ -192,7 +191,6 @@ def loss_gradient(
     tensor([2.])
     """
     resolve_device(device)
-    world = World() if world is None else world
     place = _place(model)
     parameters = list(prunable_parameters(model).values())
     total = torch.zeros_like(flatten(p.detach() for p in parameters))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from prunelimit.checkpoints import digest
 from prunelimit.distance import DistanceProfile, distance_profile
-from prunelimit.distributed import World
+from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit import Formula, sharpness_bound, solve_limit
@@ -58,7 +58,7 @@ def predict_limit(
     device: str = "auto",
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    world: World | None = None,
+    world: World = ALONE,
 ) -> PruningLimit:
     """Predict how sparse a trained network can be pruned, with a bracket for each answer.
 
@@ -119,7 +119,6 @@ def predict_limit(
     """
     began = time.perf_counter()
     _check_settings(epsilon, policy, tolerance)
-    world = World() if world is None else world
     device = device if world.size == 1 else str(world.device(device))
     order = magnitude_order(model)
     check_first_batch(model, loss_fn, loader)
@@ -189,7 +188,7 @@ def curvature_operator(
     loader: Loader,
     policy: str,
     device: str = "auto",
-    world: World | None = None,
+    world: World = ALONE,
 ) -> CurvatureOperator:
     """The curvature that a policy multiplies with, in float64 where a dense matrix would fit.
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from prunelimit import checkpoints
 from prunelimit.checkpoints import Checkpoint, load_checkpoint
 from prunelimit.data import Batches, Splits
-from prunelimit.distributed import World, backward, replicate
+from prunelimit.distributed import ALONE, World, backward, replicate
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.parameters import prunable_parameters
@@ -228,7 +228,7 @@ def train(
     *,
     loss_fn: LossFunction | None = None,
     keep_epochs: Collection[int] = (),
-    world: World | None = None,
+    world: World = ALONE,
 ) -> TrainingResult:
     """Train `model` in place, or carry on where a killed run in `run_dir` stopped.
 
@@ -289,7 +289,6 @@ def train(
     """
     loss_fn = nn.CrossEntropyLoss() if loss_fn is None else loss_fn
     run_dir = Path(run_dir)
-    world = World() if world is None else world
     where = world.device(device)
     run = _describe_run(model, splits, config, loss_fn)
     with checkpoints.exclusive(run_dir) if world.is_main else contextlib.nullcontext():
@@ -321,7 +320,7 @@ def evaluate(
     loss_fn: LossFunction,
     loader: Any,
     device: str | torch.device = "auto",
-    world: World | None = None,
+    world: World = ALONE,
 ) -> tuple[float, float]:
     """Mean loss and accuracy over `loader`, in evaluation mode.
 
@@ -354,7 +353,6 @@ def evaluate(
     >>> round(loss, 4), accuracy
     (1.1269, 0.5)
     """
-    world = World() if world is None else world
     where = world.device(device)
     model.to(where)
     losses, right, sizes = [], [], []

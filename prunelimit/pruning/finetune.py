@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelimit.distributed import World, backward, replicate
+from prunelimit.distributed import ALONE, World, backward, replicate
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.progress import track
 from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
@@ -77,7 +77,7 @@ def finetune(
     *,
     device: str = "auto",
     progress: bool | None = None,
-    world: World | None = None,
+    world: World = ALONE,
 ) -> FineTuned:
     """Train the survivors of `masks` on `loss_fn` alone (no L1) and keep the best epoch.
 
@@ -124,7 +124,6 @@ def finetune(
     >>> tuned.lowest_loss < tuned.losses[0], int((tuned.model.weight == 0).sum())
     (True, 6)
     """
-    world = World() if world is None else world
     place = world.device(device)
     working = copy.deepcopy(model).to(place)
     apply_masks(working, masks)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.distributed import World
+from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.progress import track
@@ -112,7 +112,7 @@ def sweep(
     order: Tensor | None = None,
     device: str = "auto",
     progress: bool | None = None,
-    world: World | None = None,
+    world: World = ALONE,
 ) -> Sweep:
     """Measure one-shot magnitude pruning at each sparsity, survivors untouched.
 
@@ -169,7 +169,6 @@ def sweep(
     flat = _flat_view(working)
     order = _checked_order(order, flat)
     measured = {0: (dense_loss, dense_accuracy)}
-    world = World() if world is None else world
     own = list(world.every(sorted(set(counts) - {0})))
     previous = 0
     for count in track(own, "sweep", enabled=progress if world.is_main else False):

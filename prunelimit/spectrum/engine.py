@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from prunelimit.distributed import World
+from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.parameters import prunable_parameters
@@ -60,7 +60,7 @@ def hessian_spectrum(
     checkpoint: str | os.PathLike[str] | None = None,
     parameters: Mapping[str, nn.Parameter] | None = None,
     memory: int | None = None,
-    world: World | None = None,
+    world: World = ALONE,
 ) -> Spectrum:
     """The curvature spectrum of a trained network, known well enough for the answer wanted.
 
@@ -133,7 +133,6 @@ def hessian_spectrum(
     chosen = prunable_parameters(model) if parameters is None else parameters
     dim = sum(p.numel() for p in chosen.values())
     dense = method == "dense" or (method == "auto" and dim <= DENSE_DIM)
-    world = World() if world is None else world
     path = None if dense else checkpoint
     operator = CurvatureOperator(
         model,

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimit.distributed import World
+from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import prunable_parameters
 from prunelimit.progress import track
@@ -127,7 +127,7 @@ class CurvatureOperator:
         memory: int | None = None,
         chunk: int | None = None,
         allow_tf32: bool = False,
-        world: World | None = None,
+        world: World = ALONE,
     ) -> None:
         if kind not in LINEARISATIONS:
             raise PruneLimitError(
@@ -149,7 +149,7 @@ class CurvatureOperator:
         self.dim = sum(p.numel() for p in self.parameters.values())
         self.products = 0.0
         self._loader = loader
-        self.world = World() if world is None else world
+        self.world = world
         free = memory_module.available_bytes(self.device, self.world.local_size)
         self._memory = free // 2 if memory is None else int(memory)
         self._chunk = chunk
