@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -55,21 +56,53 @@ def case(width: int, examples: int, policy: str, products: int) -> dict[str, flo
     }
 
 
-def isolated(*arguments: object) -> dict[str, float]:
-    """`case` in a fresh process, so that peak memory is its own."""
-    code = f"import json; from benchmarks.growth import case; print(json.dumps(case(*{arguments})))"
+def largest(width: int = 4600, products: int = 200) -> dict[str, float]:
+    """The same for 784-width-width-10 and one run of `hessian_spectrum`: D = 25 million."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(784, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
+    )
+    data = [(torch.randn(64, 784), torch.randint(10, (64,)))]
+    began, processor = time.perf_counter(), time.process_time()
+    spectrum = hessian_spectrum(
+        model,
+        nn.functional.cross_entropy,
+        data,
+        "abs",
+        method="lanczos",
+        ridges=[1e-9],
+        tolerance=1e-9,
+        max_products=products,
+    )
+    return {
+        "dim": spectrum.dim,
+        "examples": 64,
+        "products": spectrum.products,
+        "cpu_seconds": time.process_time() - processor,
+        "seconds": time.perf_counter() - began,
+        "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def isolated(function: Callable[..., dict[str, float]], *arguments: object) -> dict[str, float]:
+    """What a function of this module returns in a fresh process, so that peak memory is its own."""
+    name = function.__name__
+    code = f"import json; from benchmarks.growth import {name} as case; "
+    code += f"print(json.dumps(case(*{arguments})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def run(quick: bool = False) -> dict[str, Any]:
-    """D from 10^4 to 10^7 at 256 examples, N at fixed D, and depth at fixed D."""
+    """D from 10^4 to 10^7 at 256 examples, N and depth at fixed D; 200 steps at 25 million."""
     widths = (60, 260, 950) if quick else (60, 260, 950, 3110)
     rows = {
-        "dimension": [isolated(width, 256, "abs", PRODUCTS) for width in widths],
-        "examples": [isolated(260, n, "abs", PRODUCTS) for n in (256, 1024, 4096)],
-        "steps": [isolated(950, 256, "abs", steps) for steps in (12, 24, 48)],
+        "dimension": [isolated(case, width, 256, "abs", PRODUCTS) for width in widths],
+        "examples": [isolated(case, 260, n, "abs", PRODUCTS) for n in (256, 1024, 4096)],
+        "steps": [isolated(case, 950, 256, "abs", steps) for steps in (12, 24, 48)],
     }
+    if not quick:
+        rows["largest"] = [isolated(largest)]
     for name, group in rows.items():
         print(f"\ngrowth in {name}")
         for row in group:

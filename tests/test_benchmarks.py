@@ -76,6 +76,8 @@ def test_a_coverage_case_and_a_growth_case_run() -> None:
     assert len(case["held"]) == 3 and case["products"] > 0
     row = growth.case(12, 32, "abs", 4)
     assert row["dim"] == 100 * 12 + 12 * 12 + 120 and row["peak_mebibytes"] > 0
+    row = growth.largest(6, 4)
+    assert row["dim"] == 784 * 6 + 6 * 6 + 60 and row["products"] == 4
 
 
 def test_a_verdict_says_what_is_met_and_what_is_missed(tmp_path) -> None:
