@@ -7,6 +7,7 @@ was made small is stated in `SCALES`, and again in every result. They are made b
     python -m prunelimit.depth choices digits-mlp --output book/results/depth/choices.json
     python -m prunelimit.depth weights digits-mlp fc5 --output book/results/depth/weights.json
     python -m prunelimit.depth rounds digits-mlp --output book/results/depth/rounds.json
+    python -m prunelimit.depth gems digits-mlp --output book/results/depth/gems.json
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ from prunelimit.device import resolve_device
 from prunelimit.distance import Distance, DistanceProfile, distance_profile
 from prunelimit.experiment import ExperimentConfig, default_finetuning, run_task
 from prunelimit.files import write_json
-from prunelimit.heuristics import limits_over_rounds
+from prunelimit.heuristics import limits_after_rare_gems, limits_over_rounds
 from prunelimit.limit import Formula, paper_interval, solve_limit
 from prunelimit.losses import loss_statistics
 from prunelimit.parameters import flatten, prunable_weights
 from prunelimit.predict import curvature_operator
 from prunelimit.provenance import describe_run
 from prunelimit.pruning import magnitude_mask, magnitude_order
-from prunelimit.pruning.baselines import IterativeMagnitudeConfig, iterative_counts
+from prunelimit.pruning.baselines import IterativeMagnitudeConfig, RareGemsConfig, iterative_counts
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.refit import refit_survivors
@@ -400,6 +401,44 @@ def rounds(
     }
 
 
+def gems(
+    task: Task,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    sparsities: Sequence[float] = (0.5, 0.8),
+    regularisations: Sequence[float] = (0.0, 1e-4, 1e-3, 1e-2),
+    widths: tuple[int, ...] = (16, 16),
+    epsilon: float = 0.05,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """The limits of networks found by Rare Gems, with and without its l2 term; see `rounds`."""
+    rows = []
+    config = RareGemsConfig(replace(task.training, l1=0.0))
+    for seed in seeds:
+        splits = task.with_(seed=seed).load_data()
+        model = models.fully_connected(widths)(splits.input_shape, splits.classes)
+        models.initialize(model, seed)
+        found = limits_after_rare_gems(
+            model,
+            splits,
+            sparsities,
+            regularisations,
+            config,
+            epsilon,
+            seed=seed,
+            device=device,
+            progress=False,
+        )
+        rows += [{"seed": seed} | row for row in found]
+    return {
+        "widths": list(widths),
+        "epsilon": epsilon,
+        "epochs": config.training.epochs,
+        "search_epochs": config.searched,
+        "rows": rows,
+    }
+
+
 def overview(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row a run: scale, ε, predictions and measurements with brackets, and each Δ.
 
@@ -674,7 +713,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result["note"] = scale.task.note
         result["provenance"]["command"] = _command(typed)
     else:
-        made = {"choices": _choices, "weights": _weights, "rounds": _rounds}[given.what](given)
+        made = {"choices": _choices, "weights": _weights, "rounds": _rounds, "gems": _gems}[
+            given.what
+        ](given)
         result = {"format": FORMAT, **made, "seconds": round(time.perf_counter() - began, 1)}
         result["provenance"] = describe_run(resolve_device(given.device))
         result["provenance"]["command"] = _command(typed)
@@ -707,6 +748,11 @@ def _rounds(given: argparse.Namespace) -> dict[str, Any]:
     return {"task": task.name, **rounds(task, device=given.device)}
 
 
+def _gems(given: argparse.Namespace) -> dict[str, Any]:
+    task = scale_of(given.name).task
+    return {"task": task.name, **gems(task, device=given.device)}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m prunelimit.depth")
     commands = parser.add_subparsers(dest="what", required=True)
@@ -721,7 +767,9 @@ def _parser() -> argparse.ArgumentParser:
     weights.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
     decayed = commands.add_parser("rounds", help="the limit along pruning with weight decay")
     decayed.add_argument("name")
-    for command in (run, study, weights, decayed):
+    found = commands.add_parser("gems", help="the limit of what Rare Gems finds, by its l2 term")
+    found.add_argument("name")
+    for command in (run, study, weights, decayed, found):
         command.add_argument("--output", type=Path, required=True)
         command.add_argument("--device", default="auto")
     return parser

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,12 @@ from prunelimit.pruning.baselines import (
     LompConfig,
     OneShotConfig,
     Pruned,
+    RareGemsConfig,
     dense,
     iterative_counts,
     iterative_magnitude,
     lomp,
+    rare_gems,
 )
 from prunelimit.report import PruningLimit
 from prunelimit.tasks import Task
@@ -252,6 +255,55 @@ def limits_over_rounds(
         device=device,
         progress=progress,
     )
+    return rows
+
+
+def limits_after_rare_gems(
+    model: nn.Module,
+    splits: Splits,
+    sparsities: Sequence[float],
+    regularisations: Sequence[float],
+    config: RareGemsConfig,
+    epsilon: float,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> list[dict[str, float]]:
+    """The predicted limits of networks found by Rare Gems, with and without its l2 term.
+
+    As in `limits_over_rounds`, a network is taken as it is, with its zeros, so
+    that no limit lies below the sparsity at which it was found.
+
+    Parameters
+    ----------
+    model
+        Untrained.
+    splits
+        To search and train on, and to take the curvature on.
+    sparsities, regularisations
+        A network is found for each pair of a share removed and a λ in
+        loss + λ‖s‖².
+    config
+        Of the search, but for its λ.
+    epsilon
+        The same for all, above each network's own loss.
+
+    Returns
+    -------
+    list of dict
+        One row a network: sparsity, regularisation, predicted limits, distance
+        at the paper's limit, trace, loss and accuracy.
+    """
+    how: dict[str, Any] = {"device": device, "progress": progress}
+    rows = []
+    for sparsity, regularisation in product(sparsities, regularisations):
+        settings = replace(config, regularisation=regularisation)
+        found = rare_gems(model, splits, cross_entropy, sparsity, settings, seed=seed, **how).model
+        report = predict_limit(found, cross_entropy, splits.train_eval, epsilon, **how)
+        known = {"sparsity": sparsity, "regularisation": regularisation}
+        accuracy = {"test_accuracy": _accuracy(found, splits, device)}
+        rows.append(known | _limits(report) | accuracy)
     return rows
 
 

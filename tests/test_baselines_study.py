@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from prunelimit import heuristics, models, tasks
-from prunelimit.pruning.baselines import IterativeMagnitudeConfig
+from prunelimit.pruning.baselines import IterativeMagnitudeConfig, RareGemsConfig
 from prunelimit.training import TrainingConfig
 
 
@@ -47,6 +47,22 @@ def test_a_limit_measured_after_a_round_is_not_below_the_sparsity_reached() -> N
         assert row["paper"] >= row["sparsity"] - 1 / 296
         assert row["sharp"] >= row["sparsity"] - 1 / 296
     assert rows[0]["norm"] > rows[-1]["norm"]
+
+
+def test_rare_gems_are_measured_as_they_are_found() -> None:
+    """With and without the l2 term; the limit counts the zeros that are there already."""
+    splits = tasks.get("digits-mlp").load_data()
+    model = models.fully_connected((4,))(splits.input_shape, splits.classes)
+    models.initialize(model, 0)
+    config = RareGemsConfig(TrainingConfig(epochs=14, l1=0.0))
+    rows = heuristics.limits_after_rare_gems(
+        model, splits, (0.5, 0.75), (0.0, 1.0), config, 0.05, device="cpu"
+    )
+    kinds = [(row["sparsity"], row["regularisation"]) for row in rows]
+    assert kinds == [(0.5, 0.0), (0.5, 1.0), (0.75, 0.0), (0.75, 1.0)]
+    for row in rows:
+        assert row["paper"] >= row["sparsity"] - 1 / 296
+    assert rows[0]["train_loss"] != rows[1]["train_loss"]
 
 
 def test_balanced_scaling_leaves_the_outputs_and_changes_the_weights() -> None:
