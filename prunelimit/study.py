@@ -44,7 +44,7 @@ from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.masks import removed_count
 from prunelimit.pruning.refit import Refit, SymmetricOperator, refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
-from prunelimit.pruning.threshold import Crossing, find_crossing
+from prunelimit.pruning.threshold import find_crossing
 from prunelimit.report import LimitEstimate, PruningLimit
 from prunelimit.training import TrainingConfig, evaluate, train
 
@@ -514,7 +514,7 @@ def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]
         "epsilon_source": report.epsilon_source,
         "one_shot_quadratic": float(report.one_shot.sparsity),
         "one_shot": measured,
-        "quadratic_existence": _ends(quadratic),
+        "quadratic_existence": quadratic.to_dict(),
         "real_existence": _real_existence(bench, report),
         "paper": _limit(report.paper),
         "sharp": _limit(report.sharp),
@@ -525,20 +525,15 @@ def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]
 
 
 def _real_existence(bench: Bench, report: PruningLimit, factor: int = 1) -> dict[str, float]:
-    return _ends(
-        find_crossing(
-            lambda sparsity: bench.finetune(sparsity, factor),
-            report.epsilon,
-            min(bench.one_shot.largest_sparsity(report.epsilon), 0.98),
-            _SPARSEST,
-            guess=float(report.paper.sparsity),
-            resolution=_RESOLUTION,
-        )
+    crossing = find_crossing(
+        lambda sparsity: bench.finetune(sparsity, factor),
+        report.epsilon,
+        min(bench.one_shot.largest_sparsity(report.epsilon), 0.98),
+        _SPARSEST,
+        guess=float(report.paper.sparsity),
+        resolution=_RESOLUTION,
     )
-
-
-def _ends(crossing: Crossing) -> dict[str, float]:
-    return {"lower": crossing.lower, "value": crossing.value, "upper": crossing.upper}
+    return crossing.to_dict()
 
 
 def _limit(estimate: LimitEstimate) -> dict[str, Any]:

@@ -32,6 +32,10 @@ class Crossing:
     upper: float
     points: tuple[Measurement, ...]
 
+    def to_dict(self) -> dict[str, float]:
+        """The bracket as plain JSON values, without the points."""
+        return {"lower": self.lower, "value": self.value, "upper": self.upper}
+
 
 def find_crossing(
     measure: Callable[[float], float],
