@@ -2,7 +2,8 @@
 
 A run lives in one directory. Every stage writes its result there before the
 next one starts, so a killed run goes on at the stage it was in (training at the
-last epoch), and a finished run is only read.
+last epoch, the spectrum at the last Lanczos step, fine-tuning and re-fitting at
+the mask they were at), and a finished run is only read.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunelimit.data import Batches, Splits
 from prunelimit.device import resolve_device
 from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
+from prunelimit.measurements import Measurements
 from prunelimit.parameters import flatten, prunable_parameters, prunable_weights, with_weights
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.provenance import describe_run, measured
@@ -33,7 +35,7 @@ from prunelimit.pruning import magnitude_mask, magnitude_order
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
-from prunelimit.pruning.threshold import Crossing, find_crossing
+from prunelimit.pruning.threshold import find_crossing
 from prunelimit.report import PruningLimit
 from prunelimit.spectrum.lead import Shared, lead
 from prunelimit.tasks import Task
@@ -110,22 +112,25 @@ class _Run:
     progress: bool | None
     world: World
 
-    def once(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def once(self, name: str, compute: Callable[[Measurements], dict[str, Any]]) -> dict[str, Any]:
         """The stage's stored value, or compute and store it with its cost."""
         path = self.directory / "stages" / f"{name}.json"
         key = _digest([self.task, [getattr(self.config, knob) for knob in _KNOBS[name]]])
         stored = self.world.from_main(lambda: _stored(path, key))
         if stored is not None:
             return stored
+        so_far = Measurements(path.with_suffix(".partial.npz"), key, self.world)
         with measured(resolve_device(self.device)) as cost:
-            value = compute()
+            value = compute(so_far)
+        cost.seconds += so_far.seconds_before
         stage = {"key": key, "value": value, "cost": dataclasses.asdict(cost)}
-        return self.world.from_main(lambda: _kept(path, stage))
+        return self.world.from_main(lambda: _kept(path, stage, so_far))
 
 
-def _kept(path: Path, stage: dict[str, Any]) -> dict[str, Any]:
+def _kept(path: Path, stage: dict[str, Any], so_far: Measurements) -> dict[str, Any]:
     path.parent.mkdir(exist_ok=True)
     write_json(path, stage)
+    so_far.discard()
     return stage
 
 
@@ -252,13 +257,15 @@ def _digest(parts: Any) -> str:
 
 def _measure(run: _Run) -> dict[str, dict[str, Any]]:
     """All stages after training, in order; each is computed only if it is not stored."""
-    stages = {"prediction": run.once("prediction", lambda: _predict(run))}
+    stages = {"prediction": run.once("prediction", lambda _: _predict(run))}
     report = PruningLimit.from_json(json.dumps(stages["prediction"]["value"]))
-    stages["sweep"] = run.once("sweep", lambda: _sweep(run))
+    stages["sweep"] = run.once("sweep", lambda _: _sweep(run))
     one_shot = Sweep.from_dict(stages["sweep"]["value"]["training"])
     threshold = one_shot.largest_sparsity(report.epsilon)
-    stages["refit"] = run.once("refit", lambda: _refit(run, report, threshold))
-    stages["finetune"] = run.once("finetune", lambda: _finetune(run, report, threshold))
+    stages["refit"] = run.once("refit", lambda so_far: _refit(run, report, threshold, so_far))
+    stages["finetune"] = run.once(
+        "finetune", lambda so_far: _finetune(run, report, threshold, so_far)
+    )
     return stages
 
 
@@ -309,11 +316,7 @@ def _sweep(run: _Run) -> dict[str, Any]:
     }
 
 
-def _crossing_to_dict(crossing: Crossing) -> dict[str, Any]:
-    return {"lower": crossing.lower, "value": crossing.value, "upper": crossing.upper}
-
-
-def _refit(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
+def _refit(run: _Run, report: PruningLimit, start: float, so_far: Measurements) -> dict[str, Any]:
     """Quadratic existence: bisect for the sparsity at which the re-fitted rise meets ε."""
     operator = curvature_operator(
         run.model,
@@ -323,19 +326,24 @@ def _refit(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
         run.device,
         run.world,
     )
-    return lead(operator, run.world, lambda led: _refit_with(led, run, report, start))
+    return lead(operator, run.world, lambda led: _refit_with(led, run, report, start, so_far))
 
 
-def _refit_with(operator: Shared, run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
+def _refit_with(
+    operator: Shared, run: _Run, report: PruningLimit, start: float, so_far: Measurements
+) -> dict[str, Any]:
     weights = prunable_weights(run.model)
     weights = weights.to(operator.dtype)
     order = magnitude_order(run.model)
     reference = run.splits.train_eval.with_batch_size(1000)
-    rows: list[dict[str, float | int | bool]] = []
-    step: Tensor | None = None
+    # Each mask's step begins the search for the next one's.
+    step = so_far.vector()
 
     def measure(sparsity: float) -> float:
         nonlocal step
+        known = so_far.at(sparsity)
+        if known is not None:
+            return known["rise"]
         keep = torch.ones_like(weights, dtype=torch.bool)
         keep[order[: round(sparsity * weights.numel())]] = False
         fit = refit_survivors(
@@ -343,24 +351,23 @@ def _refit_with(operator: Shared, run: _Run, report: PruningLimit, start: float)
             weights,
             keep,
             max_iterations=run.config.refit_iterations,
-            start=step,
+            start=None if step is None else step.to(weights),
             progress=run.progress,
         )
         step = fit.step
         refitted = with_weights(run.model, torch.where(keep, weights, 0.0) + fit.step)
         real, _ = evaluate(refitted, nn.functional.cross_entropy, reference, device=run.device)
-        rows.append(
-            {
-                "sparsity": sparsity,
-                "distance": report.distance(float(keep.sum())),
-                "one_shot_rise": fit.one_shot_rise,
-                "rise": fit.rise,
-                "real_rise": real - report.loss.mean,
-                "products": fit.iterations + 1,
-                "residual": fit.residual,
-                "converged": fit.converged,
-            }
-        )
+        row = {
+            "sparsity": sparsity,
+            "distance": report.distance(float(keep.sum())),
+            "one_shot_rise": fit.one_shot_rise,
+            "rise": fit.rise,
+            "real_rise": real - report.loss.mean,
+            "products": fit.iterations + 1,
+            "residual": fit.residual,
+            "converged": fit.converged,
+        }
+        so_far.add(row, fit.step)
         return fit.rise
 
     crossing = find_crossing(
@@ -372,21 +379,23 @@ def _refit_with(operator: Shared, run: _Run, report: PruningLimit, start: float)
         resolution=run.config.resolution,
         max_measurements=run.config.refit_measurements,
     )
-    rows.sort(key=lambda row: row["sparsity"])
-    return {"threshold": _crossing_to_dict(crossing), "points": rows}
+    points = sorted(so_far.rows, key=lambda row: row["sparsity"])
+    return {"threshold": crossing.to_dict(), "points": points}
 
 
-def _finetune(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
+def _finetune(
+    run: _Run, report: PruningLimit, start: float, so_far: Measurements
+) -> dict[str, Any]:
     """Real existence: bisect for the sparsity at which fine-tuning still meets L + ε."""
     loss_fn = nn.functional.cross_entropy
     # Un-augmented: the loss that is trained has to be the one that defines S(ε).
     loader = run.splits.train_eval.with_batch_size(run.task.training.batch_size).shuffled()
     reference = run.splits.train_eval.with_batch_size(1000)
     budget = run.config.finetuning or default_finetuning(run.task, len(loader))
-    rows: dict[float, dict[str, float]] = {}
 
     def measure(sparsity: float) -> float:
-        if sparsity not in rows:
+        row = so_far.at(sparsity)
+        if row is None:
             tuned = finetune(
                 run.model,
                 magnitude_mask(run.model, sparsity),
@@ -398,12 +407,13 @@ def _finetune(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
                 progress=run.progress,
                 world=run.world,
             )
-            rows[sparsity] = {"sparsity": sparsity, "rise": tuned.lowest_loss - report.loss.mean}
+            row = {"sparsity": sparsity, "rise": tuned.lowest_loss - report.loss.mean}
             for name in ("validation", "test"):
                 batches = getattr(run.splits, name).with_batch_size(1000)
                 loss, accuracy = evaluate(tuned.model, loss_fn, batches, run.device, run.world)
-                rows[sparsity] |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-        return rows[sparsity]["rise"]
+                row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+            so_far.add(row)
+        return row["rise"]
 
     for sparsity in (0.0, float(report.paper.sparsity), float(report.sharp.sparsity)):
         measure(min(max(sparsity, 0.0), run.config.sparsest))
@@ -416,9 +426,9 @@ def _finetune(run: _Run, report: PruningLimit, start: float) -> dict[str, Any]:
         resolution=run.config.resolution,
         max_measurements=run.config.finetune_measurements,
     )
-    points = sorted(rows.values(), key=lambda row: row["sparsity"])
+    points = sorted(so_far.rows, key=lambda row: row["sparsity"])
     return {
-        "threshold": _crossing_to_dict(crossing),
+        "threshold": crossing.to_dict(),
         "points": points,
         "budget": dataclasses.asdict(budget),
     }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from importlib.metadata import version
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from torch import nn
 
 from prunelimit import PruneLimitError, experiment, tasks
+from prunelimit.measurements import Measurements
 from prunelimit.pruning import FineTuning, prune
 from prunelimit.training import evaluate, load_checkpoint
 
@@ -107,6 +109,53 @@ def test_a_damaged_stage_is_computed_again(run) -> None:
     stage.write_text(stage.read_text()[:100])
     again = experiment.run_task(TASK, directory, CONFIG, device="cpu")
     assert again["sweep"] == json.loads(json.dumps(result))["sweep"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "function"), [("refit", "refit_survivors"), ("finetune", "finetune")]
+)
+def test_a_stage_goes_on_at_the_mask_it_was_at(
+    run, tmp_path, monkeypatch: pytest.MonkeyPatch, stage: str, function: str
+) -> None:
+    directory, result = run
+    again = tmp_path / "run"
+    shutil.copytree(directory, again)
+    (again / "stages" / f"{stage}.json").unlink()
+    masks, calls = len(result[stage]), 0
+    original = getattr(experiment, function)
+
+    def killed_at_the_second(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(experiment, function, killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run_task(TASK, again, CONFIG, device="cpu")
+    (partial,) = again.glob("stages/*.npz")
+    spent = Measurements(partial, json.loads(str(np.load(partial)["head"]))["key"]).seconds_before
+    assert masks > 1 and calls == 2 and spent > 0
+    resumed = experiment.run_task(TASK, again, CONFIG, device="cpu")
+    assert calls == masks + 1, "measured again what was measured"
+    assert resumed[stage] == result[stage]
+    assert resumed["thresholds"] == result["thresholds"]
+    assert resumed["costs"][stage]["seconds"] > spent
+    assert not list(again.glob("stages/*.npz"))
+
+
+def test_damaged_measurements_are_made_again(tmp_path) -> None:
+    path = tmp_path / "stage.npz"
+    Measurements(path, "key").add({"sparsity": 0.5})
+    content = path.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    for damaged in (b"", content[:100], flipped):
+        path.write_bytes(damaged)
+        assert Measurements(path, "key").rows == []
+    path.write_bytes(content)
+    assert Measurements(path, "key").at(0.5) == {"sparsity": 0.5}
 
 
 def test_something_else_is_no_result(tmp_path) -> None:
