@@ -492,6 +492,21 @@ def test_a_report_of_ones_own_becomes_a_grid_that_keeps_its_limits():
     assert found["sharp"] == pytest.approx(1 - exact[1] / 3000, abs=1e-3)
     assert found["oneShot"] == pytest.approx(0.05 ** (1 / 3), abs=1e-3)
 
+    walked = widgets.Lanczos(Report(), ridge=0.01)
+    exact = limit.effective_dimension(eigenvalues, 0.01)
+    assert walked.numbers()["exact"] == pytest.approx(exact, rel=1e-3)
+    assert walked.spectrum == "yours"
+
+
+def test_a_spectrum_with_broken_counts_is_run_in_whole_dimensions():
+    widget = widgets.Lanczos(nodes=[4.0, 1.0, 0.0], counts=[0.5, 1.5, 98.0])
+    found = widget._simulate(lambda share: None, lambda: False)["simulated"]
+    # A Rademacher vector gives each dimension the same part: of the trace, and of its square.
+    assert found["alphas"][0] == pytest.approx(2 / 100, abs=1e-12)
+    huge = widgets.Lanczos(nodes=[1.0, 0.5], counts=[1.0, 2e6])
+    with pytest.raises(PruneLimitError, match="too large to run in full"):
+        huge._simulate(lambda share: None, lambda: False)
+
 
 def test_shipped_data_stay_small():
     for name in widgets.__all__:

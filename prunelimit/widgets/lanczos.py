@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,6 +14,10 @@ from prunelimit import limit
 from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum import quadrature
 from prunelimit.widgets import base
+from prunelimit.widgets.network import compress_spectrum
+
+if TYPE_CHECKING:
+    from prunelimit.report import PruningLimit
 
 Array = NDArray[np.float64]
 
@@ -21,6 +25,7 @@ MOST_STEPS = 60
 NODES = 120
 DIM = 100_000
 PROBES = 3
+LARGEST_SIMULATED = 1_000_000  # 60 vectors of it are half a gigabyte
 FAMILIES = {
     "network": "a network: outliers and a bulk near 0",
     "power": "power law 1/i",
@@ -70,7 +75,7 @@ class Lanczos(base.BookWidget):
     ----------
     nodes, counts
         Your own spectrum, shown as "yours" beside the known ones: eigenvalues, and how many
-        times each is there.
+        times each is there; or, in place of both, what `predict_limit` returned.
     **settings
         See `BookWidget`.
 
@@ -100,7 +105,10 @@ class Lanczos(base.BookWidget):
     probe = base.choice("start vector", 0, {0: "even", 1: "probe 1", 2: "probe 2", 3: "probe 3"})
 
     def __init__(
-        self, nodes: ArrayLike | None = None, counts: ArrayLike | None = None, **settings: Any
+        self,
+        nodes: ArrayLike | PruningLimit | None = None,
+        counts: ArrayLike | None = None,
+        **settings: Any,
     ) -> None:
         given = settings.pop("data", None) or {}
         data = given if "spectra" in given else {**_prepared(nodes, counts), **given}
@@ -165,14 +173,23 @@ class Lanczos(base.BookWidget):
         self, progress: Callable[[float], None], stopped: Callable[[], bool]
     ) -> base.Values:
         chosen = self.data["spectra"][self.spectrum]
-        diagonal = np.repeat(chosen["nodes"], np.array(chosen["counts"], dtype=int))
+        # An estimated spectrum's counts are no whole numbers: rounded so that their sum stays.
+        counts = np.diff(np.round(np.cumsum(chosen["counts"])), prepend=0)
+        if counts.sum() > LARGEST_SIMULATED:
+            raise PruneLimitError(
+                f"D = {counts.sum():,.0f} is too large to run in full; take a spectrum of at most "
+                f"{LARGEST_SIMULATED:,} dimensions"
+            )
+        diagonal = np.repeat(chosen["nodes"], counts.astype(int))
         alphas, betas = _probe_in_full(diagonal, progress, stopped)
         return {"simulated": {"spectrum": self.spectrum, "alphas": alphas, "betas": betas}}
 
 
-def _prepared(nodes: ArrayLike | None, counts: ArrayLike | None) -> base.Values:
+def _prepared(nodes: ArrayLike | PruningLimit | None, counts: ArrayLike | None) -> base.Values:
     """Spectra and random probes' weights, the same numbers for Python and the page."""
     spectra: dict[str, dict[str, list[float]]] = known_spectra()
+    if nodes is not None and hasattr(nodes, "spectrum"):
+        nodes, counts = compress_spectrum(*nodes.spectrum.density())
     if nodes is not None:
         spectra["yours"] = _checked(nodes, counts)
     probes = {name: _probe_weights(spectrum["counts"]) for name, spectrum in spectra.items()}
