@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from book.tools.content import ROOT
 from prunelimit import PruneLimitError, depth, experiment, tasks
+from prunelimit.limit import paper_limit
 from prunelimit.report import PruningLimit
 
 RESULTS = sorted((ROOT / "book" / "results" / "depth").glob("*.json"))
@@ -134,6 +135,21 @@ def test_the_overview_subtracts_what_it_says(digits):
     accuracy = digits["thresholds"]["accuracy"]["sparsity"]
     assert row["delta_accuracy"] == pytest.approx(row["predicted_paper"] - accuracy)
     assert row["examples"] == 1295
+
+
+def test_the_gain_is_what_finetuning_took_off_the_dense_loss(digits):
+    """The corrected limit, from the exact spectrum by the formula's own function."""
+    (row,) = depth.corrected_by_gain({"digits": digits})
+    dense = [point["rise"] for point in digits["finetune"] if point["sparsity"] == 0]
+    assert [row["gain"]] == [-rise for rise in dense]
+    report = PruningLimit.from_json(json.dumps(digits["prediction"]))
+    kept = paper_limit(
+        np.maximum(report.spectrum.eigenvalues, 0), report.distance, row["epsilon"] + row["gain"]
+    )
+    assert row["corrected"] == pytest.approx(1 - kept / report.dim, abs=1e-6)
+    assert row["corrected"] > row["paper"]
+    real = digits["thresholds"]["real_existence"]["value"]
+    assert row["delta_corrected"] == pytest.approx(row["corrected"] - real)
 
 
 def test_an_architecture_has_a_result_or_the_page_says_that_it_has_none():
