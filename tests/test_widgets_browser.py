@@ -1,5 +1,6 @@
 """Every widget, driven in headless Chromium from a file: numbers, drawings, addresses, faults."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -163,6 +164,46 @@ def test_nonsense_in_the_address_is_ignored(browser, page):
     assert (state["dim"], state["angle"], state["cone"]) == (100, 45, "circular")
     assert state["share"] == 1
     assert faults(browser) == []
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e308", "%E0%A4%A", "<img src=x onerror=alert(1)>"])
+def test_no_address_breaks_a_widget(browser, page, value):
+    made = [getattr(widgets, name)() for name in widgets.__all__]
+    parts = [
+        f"w={widget.key}:" + ",".join(f"{control['key']}={value}" for control in widget._controls)
+        for widget in made
+    ]
+    browser.get("about:blank")
+    browser.get(f"{page.as_uri()}#{'&'.join(parts)}")
+    wait_until(browser, "return document.body.dataset.ready === 'yes'")
+    for original in made:
+        widget = Driven(browser, original.key)
+        compare_with_python(widget, original)
+        shown = widget.drawing() + " ".join(widget.numbers().values())
+        assert not re.search("NaN|undefined|Infinity|onerror", shown)
+    assert faults(browser) == []
+
+
+def test_a_link_within_the_page_leaves_the_state_in_the_address(opened):
+    widget = Driven(opened, "kinematics")
+    widget.move("angle", 0.25)
+    wait_until(opened, "return location.hash.includes('kinematics')")
+    written = opened.execute_script("return location.hash.slice(1)")
+    opened.execute_script("location.hash = '#place'")
+    wait_until(opened, "return location.hash.includes('kinematics')")
+    assert opened.execute_script("return location.hash") == f"#place&{written}"
+
+
+def test_no_room_at_all_is_no_fault_and_the_drawing_comes_back(opened):
+    resize = "document.getElementById('place').style.width = arguments[0]"
+    width = "return document.querySelector('svg.pl-plot').getAttribute('width')"
+    wide = opened.execute_script(width)
+    for pixels in ("0px", "60px", "300px"):
+        opened.execute_script(resize, pixels)
+        opened.execute_async_script("setTimeout(arguments[0], 200)")
+    assert 200 < int(opened.execute_script(width)) < 300
+    opened.execute_script(resize, "")
+    wait_until(opened, f"{width} === '{wide}'")
 
 
 def test_arrow_keys_move_a_slider(opened):

@@ -305,6 +305,15 @@ export function percent(x) {
   return Number.isFinite(x) ? `${(100 * x).toFixed(1)} %` : "–";
 }
 
+// An address may hold anything: what cannot be decoded is taken as it stands.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** Split "#anchor&w=name:a=1,b=2&w=…" into the anchor and each widget's settings. */
 export function parseFragment(fragment) {
   const widgets = new Map();
@@ -318,9 +327,9 @@ export function parseFragment(fragment) {
     const settings = {};
     for (const pair of rest.join(":").split(",")) {
       const cut = pair.indexOf("=");
-      if (cut > 0) settings[decodeURIComponent(pair.slice(0, cut))] = decodeURIComponent(pair.slice(cut + 1));
+      if (cut > 0) settings[decoded(pair.slice(0, cut))] = decoded(pair.slice(cut + 1));
     }
-    widgets.set(decodeURIComponent(name), settings);
+    widgets.set(decoded(name), settings);
   }
   return { anchor, widgets };
 }
@@ -607,6 +616,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 let viewsMade = 0;
+const NARROWEST = 80; // pixels
 
 function inNotebookServer() {
   return Boolean(document.querySelector("#jupyter-config-data, .jp-LabShell, .jp-Notebook, .notebook_app"));
@@ -630,6 +640,7 @@ class View {
     this.build(root);
     this.listen();
     this.update();
+    clearTimeout(this.liveTimer); // nothing has changed yet that a reader would have to hear
     this.bringIntoView();
   }
 
@@ -695,7 +706,11 @@ class View {
     if (Object.keys(settings).length) fragment.widgets.set(this.address, settings);
     else fragment.widgets.delete(this.address);
     const url = `${window.location.pathname}${window.location.search}${formatFragment(fragment)}`;
-    window.history.replaceState(window.history.state, "", url);
+    try {
+      window.history.replaceState(window.history.state, "", url);
+    } catch {
+      // a frame without an address of its own, or a browser that has had enough for now
+    }
     this.root.dataset.address = "written";
   }
 
@@ -703,7 +718,7 @@ class View {
   bringIntoView() {
     const { anchor, widgets } = parseFragment(window.location.hash);
     if (!widgets.size || inNotebookServer()) return;
-    if (anchor) document.getElementById(decodeURIComponent(anchor))?.scrollIntoView();
+    if (anchor) document.getElementById(decoded(anchor))?.scrollIntoView();
     else if ([...widgets.keys()][0] === this.address) this.root.scrollIntoView({ block: "start" });
   }
 
@@ -867,6 +882,7 @@ class View {
     this.controlListeners.push(["change:data", dataChanged], ["msg:custom", message]);
     this.hashListener = () => {
       if (this.adoptAddress()) this.update();
+      else this.rememberAddressSoon(); // a link within the page has dropped the state from the address
     };
     window.addEventListener("hashchange", this.hashListener);
     // In a frame of its own: drawing changes the height, which would set the observer off again.
@@ -908,7 +924,7 @@ class View {
       this.set(panel.drag.move(grip, x, y, this.state, this.result, this.data));
     };
     svg.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || !entry.plot) return;
       const [px, py] = point(event);
       grip = panel.drag.start ? panel.drag.start(px, py, entry.plot, this.state, this.result, this.data) : "all";
       if (!grip) return;
@@ -1003,7 +1019,7 @@ class View {
     const words = this.spec.sentence(this.state, this.result, this.data, this.memory);
     for (const [index, entry] of this.panels.entries()) {
       const width = this.widths[index];
-      if (!width) continue;
+      if (width < NARROWEST) continue; // folded away, or no room for axes: drawn when there is
       const height = Math.round(Math.min(entry.panel.tall || 300, Math.max(210, width * (entry.panel.ratio || 0.68))));
       entry.svg.setAttribute("width", width);
       entry.svg.setAttribute("height", height);
