@@ -373,7 +373,7 @@ judged(held_out=True).loc[["paper", "sharp", chosen, "gain, sharp", "path, sharp
 # The answer is **no, not within a point**, and yes, in part. On networks that took no part in choosing it, $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 1.3 points in the mean and four at worst, within one point on nearly half of the rows: a third of the error without it. It costs one fine-tuning of the dense network.
 #
 # Why it works is less clear than that it does. The gain repairs the question: the loss that may be lost is $\epsilon$ plus gain. With the right question the *sharp* formula gets **worse** (its line in the table), since in its model nothing keeps it from the flat directions that the real loss does not have. $k_\mathrm{paper}$
-# charges more for every one of them. Two errors, one in the width and one in the quadratic picture, about balance on these networks. That is an observation, with no theorem behind it, and no reason to hold on FC5.
+# charges more for every one of them. Two errors, one in the width and one in the quadratic picture, about balance on these networks. That is an observation, with no theorem behind it. On larger runs outside the study it is kept in part: {doc}`the table of Δ </book/paper>` has a column for it.
 #
 # The others: *path* with the sharp formula is second, too sparse on networks that fit badly and too dense on those that fit well. *Rounds* nearly always errs to the same side, by some three points, perhaps because it speaks of another mask: one chosen in rounds. *Layers* is no
 # better than path. The *bound* is off by tens of points: curvature that cannot saturate is curvature that is not there.
