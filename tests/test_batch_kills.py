@@ -94,3 +94,25 @@ def test_a_lock_is_gone_with_its_owner(tmp_path) -> None:
         owned(tmp_path),
     ):
         pass
+
+
+def test_a_job_that_is_over_is_left_alone_when_its_worker_dies(tmp_path) -> None:
+    laboratory = Laboratory(tmp_path, TRIVIAL)
+    gate = tmp_path / "gate"
+    sets = [
+        {"task": "bad", "fail": True},
+        {"task": "next", "gate": str(gate)},
+        {"task": "last", "gate": str(gate)},
+    ]
+    driver = laboratory.start(sets, workers=1)
+    wait_until(lambda: any(laboratory.root.glob("next-*/begun")), driver)
+    said = (tmp_path / "log.txt").read_text()
+    assert "next" in said and "last" not in said, "a job that only waits is said to run"
+    (worker,) = {entry["pid"] for entry in laboratory.starts("bad") + laboratory.starts("next")}
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len(laboratory.starts("next")) == 2, driver)
+    gate.touch()
+    rows = laboratory.finish(driver)
+    assert [row["status"] for row in rows] == ["failed", "done", "done"]
+    counts = {task: len(laboratory.starts(task)) for task in ("bad", "next", "last")}
+    assert counts == {"bad": 1, "next": 2, "last": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 5.0
+_GONE = "the scheduler went away, or the job was cancelled there"
 
 
 def run_batch(
@@ -58,10 +60,15 @@ def run_batch(
 
 @dataclass
 class _Watch:
-    """The jobs that workers have, and those that another driver has."""
+    """The jobs that wait, those that workers have, and those that another driver has.
+
+    No more are handed out than workers can take: what waits at a worker dies with it, and Dask
+    takes them in an order of its own.
+    """
 
     client: Client
     board: Board
+    waiting: deque[Job] = field(default_factory=deque)
     running: dict[Future, Job] = field(default_factory=dict)
     elsewhere: list[tuple[float, Job]] = field(default_factory=list)
     looked: float = 0.0
@@ -70,25 +77,50 @@ class _Watch:
     def run(self, jobs: Sequence[Job]) -> dict[str, Outcome]:
         """Until every job has an outcome."""
         outcomes: dict[str, Outcome] = {}
-        for job in jobs:
-            self._submit(job)
+        self.waiting.extend(jobs)
         try:
-            while self.running or self.elsewhere:
+            while self.waiting or self.running or self.elsewhere:
+                self._hand_out()
                 for future in [future for future in self.running if future.done()]:
                     job = self.running.pop(future)
                     outcome = _outcome(future)
+                    # Dask would run it again if the worker that holds its outcome died.
+                    future.release()
                     if outcome.status == "busy":
                         self.board.wait_for(job, outcome)
                         self.elsewhere.append((time.monotonic() + _ASK_AGAIN_SECONDS, job))
                     else:
                         outcomes[job.name] = outcome
                         self.board.finish(job, outcome)
+                if self.client.status == "closed":
+                    outcomes |= self._lost()
                 self._ask_again()
                 self._look()
                 time.sleep(_POLL_SECONDS)
         finally:
-            self.client.cancel(list(self.running))
+            if self.running and self.client.status != "closed":
+                self.client.cancel(list(self.running))
         return outcomes
+
+    def _hand_out(self) -> None:
+        if not self.waiting:
+            return
+        try:
+            free = sum(self.client.nthreads().values()) - len(self.running)
+        except Exception:  # a scheduler that is gone shows in the client's status
+            return
+        for _ in range(min(free, len(self.waiting))):
+            self._submit(self.waiting.popleft())
+
+    def _lost(self) -> dict[str, Outcome]:
+        """What becomes of the jobs that no worker has, without a scheduler."""
+        jobs = [*self.waiting, *(job for _, job in self.elsewhere)]
+        self.waiting.clear()
+        self.elsewhere.clear()
+        outcome = Outcome("failed", _GONE)
+        for job in jobs:
+            self.board.finish(job, outcome)
+        return {job.name: outcome for job in jobs}
 
     def _submit(self, job: Job) -> None:
         # A key of its own each time: Dask would hand back the result of the first.
@@ -100,7 +132,7 @@ class _Watch:
         now = time.monotonic()
         for moment, job in [pair for pair in self.elsewhere if pair[0] <= now]:
             self.elsewhere.remove((moment, job))
-            self._submit(job)
+            self.waiting.append(job)
 
     def _look(self) -> None:
         if time.monotonic() - self.looked < _LOOK_SECONDS:
@@ -118,7 +150,7 @@ def _outcome(future: Future) -> Outcome:
     if future.status == "finished":
         return future.result()
     if future.status == "cancelled":
-        return Outcome("failed", "the scheduler went away, or the job was cancelled there")
+        return Outcome("failed", _GONE)
     error: Any = future.exception()
     if type(error).__name__ == "KilledWorker":
         return Outcome("failed", f"each worker that took it died: {error}")
