@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import accuracy, common, coverage, growth, products, recipe, verdict
+from benchmarks import accuracy, common, coverage, growth, products, recipe, redraw, verdict
 
 SECTIONS = {
     "products": lambda quick, examples: products.run(quick, examples),
@@ -15,6 +15,7 @@ SECTIONS = {
     "growth": lambda quick, _: growth.run(quick),
     "recipe": lambda quick, _: recipe.run(quick),
     "coverage": lambda quick, _: coverage.run(20 if quick else 100),
+    "redraw": lambda quick, _: redraw.run(5 if quick else 40),
 }
 
 

@@ -18,7 +18,7 @@ PEERS = {
 
 def verdicts(folder: Path = RESULTS) -> Iterator[tuple[str, float, float, bool]]:
     """Target, measured value, bound, and whether it is met; sections not run are left out."""
-    for name, check in (("products", _products), ("accuracy", _accuracy), ("coverage", _coverage)):
+    for name, check in CHECKS.items():
         path = folder / f"{name}.json"
         if path.is_file():
             yield from check(json.loads(path.read_text(encoding="utf-8"))["results"])
@@ -59,6 +59,20 @@ def _coverage(results: dict[str, Any]) -> Iterator[tuple[str, float, float, bool
     summary = results["summary"]
     share = summary["all_three_held"] / summary["cases"]
     yield _at_least("cases of which every bracket held", share, 0.99)
+
+
+def _redraw(results: dict[str, Any]) -> Iterator[tuple[str, float, float, bool]]:
+    for name, times in results["widgets"].items():
+        what = f"{name}: ms from an input event to finished layout, p95, undisturbed"
+        yield _at_most(what, times["undisturbed"], 16.0)
+
+
+CHECKS = {
+    "products": _products,
+    "accuracy": _accuracy,
+    "coverage": _coverage,
+    "redraw": _redraw,
+}
 
 
 def run() -> None:

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from widget_support import needs_browser
 
-from benchmarks import accuracy, common, coverage, growth, products
+from benchmarks import accuracy, common, coverage, growth, products, redraw
 from benchmarks.verdict import verdicts
+from prunelimit import widgets
 
 
 def test_ratios_are_formed_within_rounds(monkeypatch) -> None:
@@ -90,3 +92,17 @@ def test_a_verdict_says_what_is_met_and_what_is_missed(tmp_path) -> None:
         "a network: ours / curvlinops": (0.4, False),
         "a network: ours / floor": (pytest.approx(2.0), False),
     }
+
+
+@needs_browser
+def test_every_widget_is_timed_and_a_slow_one_is_told(tmp_path) -> None:
+    found = redraw.run(2)
+    assert list(found["widgets"]) == widgets.__all__
+    for row in found["widgets"].values():
+        assert row["events"] > 0 and 0 < row["undisturbed"] <= row["p95 ms"] <= row["max ms"]
+    rows = {"Quick": {"undisturbed": 16.0}, "Slow": {"undisturbed": 16.1}}
+    common.save("redraw", {"chromium": "", "widgets": rows}, tmp_path)
+    assert [(what.split(":")[0], met) for what, _, _, met in verdicts(tmp_path)] == [
+        ("Quick", True),
+        ("Slow", False),
+    ]

@@ -183,6 +183,12 @@ class Driven:
             "!node.closest('.pl-control').hidden).map((node) => node.dataset.control)"
         )
 
+    def shown_sliders(self):
+        return self.script(
+            "return [...root.querySelectorAll('input[type=range]')].filter((node) => "
+            "!node.closest('.pl-control').hidden).map((node) => node.dataset.control)"
+        )
+
     def redraw_times(self, key, steps=40):
         """Milliseconds from an input event to finished layout, over a sweep of the control."""
         return self.script(
