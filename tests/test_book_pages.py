@@ -114,3 +114,15 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     assert serious_faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
     assert barriers(browser) == []
+
+
+@needs_pages
+@needs_browser
+def test_a_page_read_in_the_dark_is_printed_in_the_light_theme(browser):
+    browser.get((HTML / "book" / "intro.html").as_uri())
+    theme = "return document.documentElement.dataset.theme"
+    browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    assert browser.execute_script(theme) == "light"
+    browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script(theme) == "dark"
