@@ -10,7 +10,10 @@ import io
 import os
 import pickle
 import shutil
+import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +37,8 @@ _FASHION_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+
+_TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,40 @@ def _gunzip(source: Path, target: Path) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
+def _provide(folder: Path, url: str, download: bool, md5: str | None = None) -> None:
+    """Have `folder`, if need be from the published archive beside it, which may be downloaded."""
+    if folder.is_dir():
+        return
+    archive = folder.parent / url.rpartition("/")[2]
+    if download and not archive.is_file():
+        from torchvision.datasets.utils import download_url
+
+        try:
+            download_url(url, str(archive.parent), md5=md5)
+        except (OSError, RuntimeError) as error:
+            raise PruneLimitError(
+                f"cannot download {url} ({error}); put it in {archive.parent} by other means"
+            ) from error
+    if archive.is_file():
+        _unpack(archive, folder)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Make `folder` of the archive beside it, whole or not at all."""
+    # Tar files may name places outside; for zip files `shutil` sees to that itself.
+    safe: Any = {} if archive.suffix == ".zip" else {"filter": "data"}
+    try:
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacking-") as scratch:
+            shutil.unpack_archive(archive, scratch, **safe)
+            os.replace(Path(scratch, folder.name), folder)
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        if folder.is_dir():  # another process was faster
+            return
+        raise PruneLimitError(
+            f"{archive} cannot be unpacked to {folder} ({error}); if it is damaged, get it anew"
+        ) from error
+
+
 def read_cifar10(root: Path, download: bool) -> Archive:
     """CIFAR-10 in its python format (``cifar-10-batches-py``)."""
     from torchvision.datasets import CIFAR10
@@ -143,15 +182,14 @@ def _read_cifar(layout: Any, root: Path, download: bool, label_key: str) -> Arch
     safe. The reader below cannot run code from a file, so it may also read a
     copy whose bytes differ (a subset, another pickle protocol).
     """
-    if download:
-        layout(str(root), download=True)
     folder = root / layout.base_folder
+    _provide(folder, layout.url, download, md5=layout.tgz_md5)
     names = [layout.meta["filename"], *(f for f, _ in layout.train_list + layout.test_list)]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise PruneLimitError(
-            f"{layout.__name__} is not in {folder} (missing: {', '.join(missing)}). Unpack "
-            f"{layout.url} in {root}, or download it once with download=True"
+            f"{layout.__name__} is not in {folder} (missing: {', '.join(missing)}). Put "
+            f"{layout.url} or what it holds in {root}, or download it once with download=True"
         )
     classes = len(_unpickle(folder / layout.meta["filename"])[layout.meta["key"]])
 
@@ -218,12 +256,7 @@ def read_tiny_imagenet(root: Path, download: bool) -> Archive:
     which: reading the folder as one class each gives 0.5 % accuracy.
     """
     folder = root / "tiny-imagenet-200"
-    if download and not folder.is_dir():
-        from torchvision.datasets.utils import download_and_extract_archive
-
-        download_and_extract_archive(
-            "http://cs231n.stanford.edu/tiny-imagenet-200.zip", download_root=str(root)
-        )
+    _provide(folder, _TINY_IMAGENET, download)
     index = {wnid: label for label, wnid in enumerate(_lines(folder / "wnids.txt"))}
     train: list[tuple[Path, int]] = []
     for wnid, label in index.items():
@@ -254,8 +287,8 @@ def _lines(path: Path) -> list[str]:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
     except OSError as error:
         raise PruneLimitError(
-            f"Tiny ImageNet is incomplete: {path} cannot be read ({error}). Unpack "
-            "http://cs231n.stanford.edu/tiny-imagenet-200.zip there, or load it with download=True"
+            f"Tiny ImageNet is incomplete: {path} cannot be read ({error}). Put {_TINY_IMAGENET} "
+            "or what it holds in the folder of the data sets, or load it with download=True"
         ) from error
     if not lines:
         raise PruneLimitError(f"{path} is empty; unpack tiny-imagenet-200.zip anew")

@@ -4,6 +4,10 @@ import gzip
 import os
 import pickle
 import shutil
+import tarfile
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +125,61 @@ def test_damaged_cifar_is_named(cifar10, damage, message):
 def test_absent_cifar_says_how_to_get_it(tmp_path):
     with pytest.raises(PruneLimitError, match=r"cifar-100-python.tar.gz .*download=True"):
         data.load("cifar100", tmp_path)
+
+
+FOLDERS = {
+    "cifar10": ("cifar-10-batches-py", "cifar-10-python", "gztar"),
+    "cifar100": ("cifar-100-python", "cifar-100-python", "gztar"),
+    "tiny-imagenet": ("tiny-imagenet-200", "tiny-imagenet-200", "zip"),
+}
+
+
+@pytest.fixture(params=FOLDERS)
+def packed(request):
+    """A folder that holds the published archive, as it comes from the site; its data set."""
+    root = request.getfixturevalue(request.param.replace("-", "_"))
+    folder, archive, form = FOLDERS[request.param]
+    path = shutil.make_archive(str(root / archive), form, root, folder)
+    shutil.rmtree(root / folder)
+    return request.param, root, Path(path)
+
+
+def test_a_published_archive_is_unpacked(packed):
+    name, root, archive = packed
+    splits = data.load(name, root, validation_fraction=0.5)
+    assert splits.test.examples > 0
+    assert {path.name for path in root.iterdir()} == {FOLDERS[name][0], archive.name}
+
+
+@pytest.mark.parametrize("kept", [0, 100, 0.5])
+def test_a_damaged_archive_is_named_and_leaves_nothing(packed, kept):
+    name, root, archive = packed
+    content = archive.read_bytes()
+    archive.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    with pytest.raises(PruneLimitError, match=f"{archive.name} cannot be unpacked"):
+        data.load(name, root)
+    assert [path.name for path in root.iterdir()] == [archive.name]
+
+
+def test_an_archive_cannot_write_elsewhere(tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    (tmp_path / "evil").write_text("x")
+    with tarfile.open(root / "cifar-10-python.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "evil", "../owned")
+    with pytest.raises(PruneLimitError, match="cannot be unpacked"):
+        data.load("cifar10", root)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_failed_download_is_told(tmp_path, monkeypatch, name):
+    def unreachable(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+    with pytest.raises(PruneLimitError, match=r"cannot download http.*no network.* put it in"):
+        data.load(name, tmp_path, download=True)
 
 
 @pytest.fixture
