@@ -6,10 +6,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 from selenium.webdriver.support.ui import WebDriverWait
 from widget_support import faults, needs_browser, open_browser
 
 from book.tools.build import HTML
+from book.tools.content import ROOT
 from book.tools.stage import pages
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -55,6 +57,21 @@ def test_a_page_loads_local_files_only_and_they_are_there(path):
     local = [u for u in references.loads + references.links if not urlsplit(u).scheme]
     wanted = {unquote(urlsplit(u).path) for u in local} - {""}
     assert sorted(u for u in wanted if not (path.parent / u).exists()) == []
+
+
+@needs_pages
+@each_page
+def test_buttons_lead_to_files_that_the_repository_has(path):
+    address = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    place = address.removeprefix("https://github.com/")
+    links = References(path.read_text()).links
+    away = [u for u in links if re.match(r"https://(github|mybinder|colab)\.", u) and place in u]
+    files = [m[1] for u in away if (m := re.search(r"(?:/edit/main|/blob/main|lab/tree)/(.+)", u))]
+    assert [name for name in files if not (ROOT / unquote(name)).is_file()] == []
+    if path.parent != HTML:
+        assert any(u.startswith(f"{address}/issues/new?") for u in away)
+    if path.parent.name == "notebooks":
+        assert [n for n in files if n.endswith(".ipynb")] == 2 * [f"notebooks/{path.stem}.ipynb"]
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@
 - The formulas' own commands, stated once for MathJax, are there in the PDF, too. The first page's
   sections, which LaTeX takes for chapters, do not count there, so that a chapter has one number.
   A proof is plain text there.
+- Binder and Colab are offered where the repository has a notebook to open; a prose page with a few
+  cells becomes one during the build only.
 - "Edit this page" leads to the file that people edit: a chapter's ``.py``, a prose page's ``.md``.
 """
 
@@ -35,6 +37,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", leave_first_page_uncounted)
     app.connect("doctree-resolved", set_proofs_as_text)
     app.connect("html-page-context", leave_out_thebe, priority=900)
+    app.connect("html-page-context", launch_notebooks_only, priority=900)
     app.connect("html-page-context", name_the_roles)
     app.connect("html-page-context", edit_what_people_edit, priority=100)
     app.connect("build-finished", name_the_buttons)
@@ -92,6 +95,15 @@ def leave_out_thebe(
 ) -> None:
     """Drop thebe's scripts from the page."""
     context["script_files"] = [s for s in context["script_files"] if not _is_thebe(s)]
+
+
+def launch_notebooks_only(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Drop the launch buttons from a page that is no notebook in the repository."""
+    if not (ROOT / f"{page}.ipynb").is_file():
+        buttons = context.get("header_buttons", [])
+        context["header_buttons"] = [b for b in buttons if b.get("label") != "launch-buttons"]
 
 
 def name_the_roles(
