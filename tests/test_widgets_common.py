@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 
+import matplotlib
 import mpmath
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from ipywidgets.widgets.widget import _instances
 from scipy import special
 from widget_support import NODE, call, call_many, needs_node
 
-from prunelimit import limit, widgets
+from prunelimit import limit, plots, widgets
 from prunelimit.errors import PruneLimitError
 
 pytestmark = needs_node
@@ -274,3 +275,16 @@ def test_a_built_page_shows_the_figure_to_readers_without_scripts():
     html = shown["data"]["text/html"]
     assert html.startswith('<noscript><img alt="Kinematics: hit or miss?: A random subspace')
     assert bundle["image/png"] in html
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_a_static_figures_curves_carry_no_marks_in_the_books_style(name, monkeypatch):
+    widget = getattr(widgets, name)()
+    drawn = []
+    draw = widget._draw
+    monkeypatch.setattr(widget, "_draw", lambda figure: (draw(figure), drawn.append(figure)))
+    with matplotlib.rc_context():
+        plots.use_style()
+        widget.static_figure()
+    lines = [line for axes in drawn[0].axes for line in axes.lines if len(line.get_xdata()) > 30]
+    assert {line.get_marker() for line in lines} <= {"None", ""}

@@ -19,12 +19,16 @@ from typing import Any, ClassVar
 
 import anywidget
 import ipywidgets
+import matplotlib
 import traitlets
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from prunelimit.errors import PruneLimitError
 
 _IMPORT = re.compile(r'^import\s[^;]*?from\s+"\./(\w+)\.mjs";\n', re.MULTILINE)
+
+LINE_COLOURS = cycler(color=["#0072B2", "#C24A00", "#007A59", "#B86E00"])
 
 Values = dict[str, Any]
 Progress = Callable[[float], None]
@@ -234,7 +238,9 @@ class BookWidget(anywidget.AnyWidget):
     def static_figure(self) -> bytes:
         """The present state as a PNG, for pages without scripts and for print."""
         figure = Figure(figsize=(7.2, 3.4), dpi=100, layout="constrained", facecolor="white")
-        self._draw(figure)
+        # The same picture whatever style the notebook has chosen: no mark on each of 400 points.
+        with matplotlib.rc_context({"axes.prop_cycle": LINE_COLOURS}):
+            self._draw(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()

@@ -93,5 +93,5 @@ class Paths(base.BookWidget):
             plane.plot(*np.transpose(path["path"]), line, label=path["label"])
             accuracy.plot(*np.transpose(path["scores"]), line, marker=mark)
         plane.set(xlabel="sparsity", ylabel="distance R")
-        plane.legend(fontsize="small")
+        figure.legend(loc="outside lower center", ncols=2, fontsize="small")
         accuracy.set(xlabel="sparsity", ylabel="test accuracy, fine-tuned")
