@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from torch.nn.functional import cross_entropy
 from prunelimit import models, tasks
 from prunelimit._names import unknown_name
 from prunelimit.batch.summary import numbers_of
-from prunelimit.data import Splits
+from prunelimit.data import Batches, Splits
 from prunelimit.device import resolve_device
 from prunelimit.distance import Distance, DistanceProfile, distance_profile
 from prunelimit.experiment import ExperimentConfig, default_finetuning, run_task
@@ -41,7 +40,7 @@ from prunelimit.limit import Formula, paper_interval, solve_limit
 from prunelimit.losses import loss_statistics
 from prunelimit.parameters import flatten, prunable_weights
 from prunelimit.predict import curvature_operator
-from prunelimit.provenance import describe_run
+from prunelimit.provenance import describe_run, module_command
 from prunelimit.pruning import magnitude_mask, magnitude_order
 from prunelimit.pruning.baselines import IterativeMagnitudeConfig, RareGemsConfig, iterative_counts
 from prunelimit.pruning.finetune import FineTuning, finetune
@@ -110,6 +109,13 @@ _FC5_MEASURED = {
     "refit_measurements": 4,
     "finetune_measurements": 6,
 }
+_RESNET18_SMALL = {
+    "examples": 128,
+    "epochs": 30,
+    "batch_size": 16,
+    "learning_rate": 0.02,
+    "l1": 5e-4,
+}
 _FEWER_IMAGES = {"examples": 8192, "epochs": 20}
 _FEW_REFITS = {"refit_iterations": 25, "refit_measurements": 5}
 _SHORT_TUNING = FineTuning(epochs=8, learning_rate=0.01)
@@ -138,7 +144,7 @@ SCALES: dict[str, Scale] = {
     ),
     "resnet18": _scale(
         _on_digits("resnet18"),
-        {"examples": 128, "epochs": 30, "batch_size": 16, "learning_rate": 0.02, "l1": 5e-4},
+        _RESNET18_SMALL,
         epsilon=EPSILON,
         tolerance=2e-5,
         finetune_measurements=5,
@@ -201,6 +207,16 @@ SCALES: dict[str, Scale] = {
         _FC5_SMALL,
         finetuning=FineTuning(epochs=120, learning_rate=0.01),
         **_FC5_MEASURED,
+    ),
+    "resnet18-tuned": _scale(
+        _on_digits("resnet18"),
+        _RESNET18_SMALL,
+        epsilon=EPSILON,
+        tolerance=2e-5,
+        finetune_measurements=5,
+        finetuning=FineTuning(epochs=80, learning_rate=0.01),
+        **_LARGE,
+        **_FEW_PRODUCTS,
     ),
 }
 """Name to what is run: the paper's architectures first, then the small networks."""
@@ -289,6 +305,21 @@ class _Study:
         self.profile: DistanceProfile = distance_profile(self.weights.cpu().numpy())
         self.epsilon = self.spread(128)
 
+    @cached_property
+    def reference(self) -> Batches:
+        """The data that define the loss and its curvature."""
+        return self.splits.train_eval.with_batch_size(128)
+
+    @cached_property
+    def operator(self) -> CurvatureOperator:
+        """The Gauss-Newton matrix, by its products."""
+        return curvature_operator(self.model, cross_entropy, self.reference, "ggn", self.device)
+
+    @cached_property
+    def loss(self) -> float:
+        """Of the dense network."""
+        return loss_statistics(self.model, cross_entropy, self.reference, self.device).mean
+
     def spread(self, batch_size: int) -> float:
         """Standard deviation of the minibatch losses."""
         batches = self.splits.train_eval.with_batch_size(batch_size)
@@ -319,31 +350,27 @@ class _Study:
         return {"rows": rows, "points": points, "finetuning": vars(self.tuning)}
 
     def _one_shot(self, epsilon: float) -> float:
-        reference = self.splits.train_eval.with_batch_size(128)
-        operator = curvature_operator(self.model, cross_entropy, reference, "ggn", self.device)
         order = magnitude_order(self.model)
         return float(
-            one_shot_curve(operator, self.weights, order, epsilon, progress=False).sparsity
+            one_shot_curve(self.operator, self.weights, order, epsilon, progress=False).sparsity
         )
 
     def _existence(self, sparsity: float) -> dict[str, float]:
         """Loss rises of the re-fitted and of the fine-tuned survivors."""
-        reference = self.splits.train_eval.with_batch_size(128)
         masks = magnitude_mask(self.model, float(sparsity))
-        operator = curvature_operator(self.model, cross_entropy, reference, "ggn", self.device)
         keep = flatten(masks.values()).bool()
-        fit = refit_survivors(operator, self.weights, keep, max_iterations=80, progress=False)
+        fit = refit_survivors(self.operator, self.weights, keep, max_iterations=80, progress=False)
         tuned = finetune(
             self.model,
             masks,
             cross_entropy,
-            reference.shuffled(),
-            reference.with_batch_size(1000),
+            self.reference.shuffled(),
+            self.reference.with_batch_size(1000),
             self.tuning,
             device=self.device,
             progress=False,
         )
-        rise = tuned.lowest_loss - loss_statistics(self.model, cross_entropy, reference).mean
+        rise = tuned.lowest_loss - self.loss
         return {"sparsity": float(sparsity), "quadratic": fit.rise, "real": rise}
 
     def over_batch_size(self, spectrum: Spectrum) -> list[dict[str, float]]:
@@ -354,12 +381,11 @@ class _Study:
         ]
 
     def over_examples(self, whole: Spectrum) -> list[dict[str, float]]:
-        reference = self.splits.train_eval.with_batch_size(128)
-        total = reference.examples
+        total = self.reference.examples
         rows = []
         for size in SAMPLE_SIZES:
             for draw in range(DRAWS if size <= total / 2 else 1):
-                part = subsample(reference, size, draw)
+                part = subsample(self.reference, size, draw)
                 spectrum = hessian_spectrum(
                     self.model,
                     cross_entropy,
@@ -750,14 +776,10 @@ def _directory(name: str, seed: int, l1: float | None) -> Path:
     return RUNS / (f"{name}-seed{seed}" + ("" if l1 is None else f"-l1-{l1:g}"))
 
 
-def _command(arguments: Sequence[str]) -> str:
-    return shlex.join(["python", "-m", "prunelimit.depth", *arguments])
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make one of the results and write it to a JSON file."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    given = _parser().parse_args(typed)
+    given = _parser().parse_args(arguments)
+    command = module_command("prunelimit.depth", arguments)
     began = time.perf_counter()
     if given.what == "run":
         scale = scale_of(given.name, given.seed, given.l1)
@@ -765,14 +787,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = run_task(scale.task, directory, scale.measurement, device=given.device)
         result = compact(result)
         result["note"] = scale.task.note
-        result["provenance"]["command"] = _command(typed)
+        result["provenance"]["command"] = command
     else:
         made = {"choices": _choices, "weights": _weights, "rounds": _rounds, "gems": _gems}[
             given.what
         ](given)
         result = {"format": FORMAT, **made, "seconds": round(time.perf_counter() - began, 1)}
         result["provenance"] = describe_run(resolve_device(given.device))
-        result["provenance"]["command"] = _command(typed)
+        result["provenance"]["command"] = command
     given.output.parent.mkdir(parents=True, exist_ok=True)
     write_json(given.output, result)
     return 0
