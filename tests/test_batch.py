@@ -256,6 +256,7 @@ def test_workers_that_are_there_already_are_used(tmp_path, notebook) -> None:
         report = batch.run_batch(planned, where, progress=False)
     assert [row["status"] for row in report.rows] == ["done"]
     assert (planned[0].directory / "result.json").read_text() == "here 0"
+    assert "no numbers: result.json" in report.text()
     assert batch.is_finished(planned[0])
 
 

@@ -73,7 +73,7 @@ def summarise(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> Summary:
 
 def _line(row: Mapping[str, Any]) -> str:
     if "predicted_paper" not in row:
-        return f"{row['name']}  {row['status']}"
+        return f"{row['name']}  {row['status']}  {row['message']}".rstrip()
     return (
         f"{row['name']}  l1 {row['l1']:g}  seed {row['seed']}  "
         f"paper {row['predicted_paper']:.4f}  sharp {row['predicted_sharp']:.4f}  "
@@ -92,7 +92,8 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
         result = json.loads((job.directory / RESULT).read_text(encoding="utf-8"))
         return row | numbers_of(result)
     except (OSError, ValueError, KeyError, TypeError):
-        return row  # a notebook of the user's own writes what it likes
+        # A notebook of the user's own writes what it likes.
+        return row | {"message": f"no numbers: {RESULT} is absent or no result of a task"}
 
 
 def numbers_of(result: Mapping[str, Any]) -> dict[str, Any]:
