@@ -96,28 +96,14 @@ def _on_digits(name: str) -> Task:
     return replace(paper, name=f"digits-{name}", dataset="digits", augment=False, from_paper=False)
 
 
+def _tuned(scale: Scale, epochs: int) -> Scale:
+    """The same, but for longer fine-tuning."""
+    finetuning = FineTuning(epochs=epochs, learning_rate=0.01)
+    return replace(scale, measurement=replace(scale.measurement, finetuning=finetuning))
+
+
 _LARGE = {"resolution": 0.0005, "sparsest": 0.9999, "loss_points": 60, "accuracy_points": 40}
 _FEW_PRODUCTS = {"max_products": 40, "refit_iterations": 12, "refit_measurements": 2}
-_FC5_SMALL = {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 2e-4}
-_FC5_MEASURED = {
-    "epsilon": EPSILON,
-    "tolerance": 0.001,
-    "max_products": 80,
-    "sparsest": 0.9999,
-    "resolution": 0.002,
-    "refit_iterations": 20,
-    "refit_measurements": 4,
-    "finetune_measurements": 6,
-}
-_RESNET18_SMALL = {
-    "examples": 128,
-    "epochs": 30,
-    "batch_size": 16,
-    "learning_rate": 0.02,
-    "l1": 5e-4,
-}
-_FEWER_IMAGES = {"examples": 8192, "epochs": 20}
-_FEW_REFITS = {"refit_iterations": 25, "refit_measurements": 5}
 _SHORT_TUNING = FineTuning(epochs=8, learning_rate=0.01)
 
 # The L1 term shortens a weight by at most λ · rate · steps / (1 - momentum). Where the steps are
@@ -126,9 +112,16 @@ _SHORT_TUNING = FineTuning(epochs=8, learning_rate=0.01)
 SCALES: dict[str, Scale] = {
     "fc5": _scale(
         tasks.get("fashion-fc5"),
-        _FC5_SMALL,
+        {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 2e-4},
+        epsilon=EPSILON,
+        tolerance=0.001,
+        max_products=80,
+        sparsest=0.9999,
+        resolution=0.002,
+        refit_iterations=20,
+        refit_measurements=4,
+        finetune_measurements=6,
         finetuning=FineTuning(epochs=12, learning_rate=0.01),
-        **_FC5_MEASURED,
     ),
     "fc12": _scale(
         tasks.get("fashion-fc12"),
@@ -144,7 +137,7 @@ SCALES: dict[str, Scale] = {
     ),
     "resnet18": _scale(
         _on_digits("resnet18"),
-        _RESNET18_SMALL,
+        {"examples": 128, "epochs": 30, "batch_size": 16, "learning_rate": 0.02, "l1": 5e-4},
         epsilon=EPSILON,
         tolerance=2e-5,
         finetune_measurements=5,
@@ -189,36 +182,17 @@ SCALES: dict[str, Scale] = {
     "digits-cnn": _scale(tasks.get("digits-cnn"), {}),
     "fashion-mlp": _scale(
         tasks.get("fashion-mlp"),
-        _FEWER_IMAGES,
+        {"examples": 8192, "epochs": 20},
         finetuning=FineTuning(epochs=12, learning_rate=0.01),
+        refit_iterations=25,
+        refit_measurements=5,
         finetune_measurements=7,
-        **_FEW_REFITS,
-    ),
-    # What a longer search for the survivors' weights finds: real existence is a lower bound.
-    "fashion-mlp-tuned": _scale(
-        tasks.get("fashion-mlp"),
-        _FEWER_IMAGES,
-        finetuning=FineTuning(epochs=120, learning_rate=0.01),
-        finetune_measurements=7,
-        **_FEW_REFITS,
-    ),
-    "fc5-tuned": _scale(
-        tasks.get("fashion-fc5"),
-        _FC5_SMALL,
-        finetuning=FineTuning(epochs=120, learning_rate=0.01),
-        **_FC5_MEASURED,
-    ),
-    "resnet18-tuned": _scale(
-        _on_digits("resnet18"),
-        _RESNET18_SMALL,
-        epsilon=EPSILON,
-        tolerance=2e-5,
-        finetune_measurements=5,
-        finetuning=FineTuning(epochs=80, learning_rate=0.01),
-        **_LARGE,
-        **_FEW_PRODUCTS,
     ),
 }
+# Real existence is a lower bound: these show how much a longer search for the survivors' weights
+# raises it.
+LONGER = {"fc5": 120, "resnet18": 80, "fashion-mlp": 120}
+SCALES |= {f"{name}-tuned": _tuned(SCALES[name], epochs) for name, epochs in LONGER.items()}
 """Name to what is run: the paper's architectures first, then the small networks."""
 
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +32,7 @@ from prunelimit.files import write_json
 from prunelimit.parameters import prunable_parameters
 from prunelimit.predict import predict_limit
 from prunelimit.progress import track
-from prunelimit.provenance import describe_run
+from prunelimit.provenance import describe_run, module_command
 from prunelimit.pruning.baselines import (
     METHODS,
     GradualConfig,
@@ -432,8 +430,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         study = limit_study(task.with_(seed=given.seed[0]), device=given.device)
     else:
         study = {"rows": compare(task, given.sparsity, given.seed, device=given.device)}
-    typed = sys.argv[1:] if arguments is None else arguments
-    command = shlex.join(["python", "-m", "prunelimit.heuristics", *typed])
+    command = module_command("prunelimit.heuristics", arguments)
     header = {
         "format": FORMAT,
         "task": task.name,

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,18 @@ def describe_run(device: torch.device) -> dict[str, Any]:
         "command": shlex.join(["prunelimit", *sys.argv[1:]]),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def module_command(module: str, arguments: Sequence[str] | None = None) -> str:
+    """The command line that runs a module with `arguments`; None are this process's own.
+
+    Examples
+    --------
+    >>> module_command("prunelimit.study", ["--output", "a b.json"])
+    "python -m prunelimit.study --output 'a b.json'"
+    """
+    typed = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["python", "-m", module, *typed])
 
 
 def code_version() -> str | None:

@@ -15,8 +15,6 @@ import argparse
 import dataclasses
 import json
 import math
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,13 +33,12 @@ from prunelimit.data import Batches, Splits
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.losses import loss_gradient
-from prunelimit.parameters import prunable_weights, with_weights
+from prunelimit.parameters import flatten, prunable_weights, with_weights
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.progress import progress_bar
-from prunelimit.provenance import code_version, describe_run
-from prunelimit.pruning import magnitude_mask, magnitude_order
+from prunelimit.provenance import code_version, describe_run, module_command
+from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
-from prunelimit.pruning.masks import removed_count
 from prunelimit.pruning.refit import Refit, SymmetricOperator, refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
 from prunelimit.pruning.threshold import find_crossing
@@ -272,7 +269,6 @@ class Bench:
         self.steps = steps
         self.reference = splits.train_eval.with_batch_size(4096)
         self.weights = prunable_weights(model).double()
-        self.order = magnitude_order(model)
         self.dim = len(self.weights)
         self.loss = evaluate(model, cross_entropy, self.reference, "cpu")[0]
         self.refits: dict[float, dict[str, Any]] = {}
@@ -315,9 +311,7 @@ class Bench:
         """Rise of the quadratic model with the survivors re-fitted; see `refits` for more."""
         if sparsity not in self.refits:
             weights = self.weights.to(getattr(self.operator, "dtype", torch.float64))
-            removed = self.order[: removed_count(sparsity, self.dim)]
-            keep = torch.ones(self.dim, dtype=torch.bool)
-            keep[removed] = False
+            keep = flatten(magnitude_mask(self.model, sparsity).values())
             fit = refit_survivors(
                 self.operator,
                 weights,
@@ -373,7 +367,9 @@ class Bench:
     def path_eigenvalues(self) -> list[np.ndarray]:
         """Of the matrix averaged along the way to each of `PATH_SPARSITIES`."""
         return [
-            corrections.eigenvalues_of(
+            self.eigenvalues  # the way to itself
+            if sparsity == 0
+            else corrections.eigenvalues_of(
                 corrections.path_matrix(self.model, self.reference, sparsity, self.matrix)
             )
             for sparsity in PATH_SPARSITIES
@@ -695,8 +691,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(arguments)
     study = run_study(given.networks, given.runs)
-    typed = sys.argv[1:] if arguments is None else arguments
-    command = shlex.join(["python", "-m", "prunelimit.study", *typed])
+    command = module_command("prunelimit.study", arguments)
     provenance = describe_run(torch.device("cpu")) | {"command": command}
     write_json(given.output, {"format": FORMAT, **study, "provenance": provenance})
     return 0

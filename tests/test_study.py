@@ -10,6 +10,7 @@ import torch
 from prunelimit import corrections, study
 from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import prunable_weights
+from prunelimit.pruning import magnitude_order
 from prunelimit.study import Network
 
 TINY = Network("digits-4x4", (4,), 1e-3, 3, 0.4, held_out=True, doubled=True)
@@ -72,7 +73,7 @@ def test_quadratic_existence_is_the_schur_complements(measured, quick):
     shifted = bench.matrix + 1e-6 * torch.eye(bench.dim).double()
     bench.operator = study._Dense(shifted)
     rise = bench.refit(0.6)
-    removed = bench.order[: round(0.6 * bench.dim)]
+    removed = magnitude_order(bench.model)[: round(0.6 * bench.dim)]
     moved = bench.weights[removed]
     block = torch.linalg.inv(shifted)[removed][:, removed]
     assert rise == pytest.approx(0.5 * float(moved @ torch.linalg.solve(block, moved)), rel=1e-3)
