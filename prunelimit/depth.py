@@ -193,7 +193,7 @@ SCALES: dict[str, Scale] = {
 # raises it.
 LONGER = {"fc5": 120, "resnet18": 80, "fashion-mlp": 120}
 SCALES |= {f"{name}-tuned": _tuned(SCALES[name], epochs) for name, epochs in LONGER.items()}
-"""Name to what is run: the paper's architectures first, then the small networks."""
+"""Name to what is run: the paper's architectures, the small networks, and some tuned for longer."""
 
 
 def scale_of(name: str, seed: int = 0, l1: float | None = None) -> Scale:
