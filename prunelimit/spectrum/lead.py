@@ -16,21 +16,15 @@ import torch
 from torch import Tensor
 
 from prunelimit.distributed import World
+from prunelimit.spectrum.search import Multipliable
 
 Result = TypeVar("Result")
 
 _STOP, _MULTIPLY, _BUILD = 0, 1, 2
 
 
-class Shared(Protocol):
+class Shared(Multipliable, Protocol):
     """A matrix whose products and dense form need every process."""
-
-    dim: int
-    device: torch.device
-    dtype: torch.dtype
-
-    def matmul(self, vectors: Tensor) -> Tensor:
-        """The matrix times ``(dim,)`` or ``(dim, block)``."""
 
     def dense(self, progress: bool | None = False) -> Tensor:
         """The matrix ``(dim, dim)``."""
