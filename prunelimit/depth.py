@@ -33,7 +33,7 @@ from prunelimit.batch.summary import numbers_of
 from prunelimit.data import Batches, Splits
 from prunelimit.device import resolve_device
 from prunelimit.distance import Distance, DistanceProfile, distance_profile
-from prunelimit.experiment import ExperimentConfig, default_finetuning, run_task
+from prunelimit.experiment import ExperimentConfig, compact, default_finetuning, run_task
 from prunelimit.files import write_json
 from prunelimit.heuristics import limits_after_rare_gems, limits_over_rounds
 from prunelimit.limit import Formula, paper_interval, solve_limit
@@ -731,19 +731,6 @@ def weight_distances(vectors: Mapping[int, np.ndarray], seed: int = 0) -> list[d
             }
         )
     return rows
-
-
-def compact(result: dict[str, Any]) -> dict[str, Any]:
-    """Six digits for the numbers in long lists, but for the spectrum's: the file halves."""
-
-    def short(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: v if k == "spectrum" else short(v) for k, v in value.items()}
-        if isinstance(value, list):
-            return [float(f"{v:.6g}") if isinstance(v, float) else short(v) for v in value]
-        return value
-
-    return short(result)
 
 
 def _directory(name: str, seed: int, l1: float | None) -> Path:

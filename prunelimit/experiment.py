@@ -465,7 +465,7 @@ def _result(run: _Run, stages: dict[str, Any]) -> dict[str, Any]:
             "real_existence": stages["finetune"]["value"]["threshold"],
             "accuracy": _accuracy_threshold(curves, run.config.accuracy_tolerance),
         },
-        "sweep": {name: _rounded(curve) for name, curve in curves.items()},
+        "sweep": compact(curves),
         "refit": stages["refit"]["value"]["points"],
         "finetune": stages["finetune"]["value"]["points"],
         "finetuning": stages["finetune"]["value"]["budget"],
@@ -489,17 +489,21 @@ def _accuracy_threshold(curves: dict[str, Any], tolerance: float) -> dict[str, f
     }
 
 
-def _rounded(curve: dict[str, Any]) -> dict[str, Any]:
-    """Six digits: far below the noise of the data, a third of the file."""
+def compact(result: Any) -> Any:
+    """Six digits for the numbers in long lists, but for the spectrum's: a third of the file.
 
-    def short(number: float | None) -> float | None:
-        return number if number is None or number == 0 else float(f"{number:.6g}")
+    Six digits are far below the noise of the data; a spectrum has to keep what it sums to.
 
-    lists = {
-        name: [short(number) for number in curve[name]]
-        for name in ("sparsities", "loss", "accuracy")
-    }
-    return curve | lists
+    Examples
+    --------
+    >>> compact({"loss": [1 / 3, None], "rise": 1 / 3})
+    {'loss': [0.333333, None], 'rise': 0.3333333333333333}
+    """
+    if isinstance(result, dict):
+        return {k: v if k == "spectrum" else compact(v) for k, v in result.items()}
+    if isinstance(result, list):
+        return [float(f"{v:.6g}") if isinstance(v, float) else compact(v) for v in result]
+    return result
 
 
 def _weight_histogram(model: nn.Module) -> dict[str, Any]:
