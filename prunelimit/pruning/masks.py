@@ -48,6 +48,17 @@ def removed_count(sparsity: float, dim: int) -> int:
     return round(sparsity * dim)
 
 
+def kept_count(sparsity: float, dim: int) -> int:
+    """Number of weights that `sparsity` leaves of `dim` (see `removed_count`).
+
+    Examples
+    --------
+    >>> kept_count(0.9, 10)
+    1
+    """
+    return dim - removed_count(sparsity, dim)
+
+
 def magnitude_order(model: nn.Module) -> Tensor:
     """Positions of the prunable weights from the smallest magnitude to the largest.
 

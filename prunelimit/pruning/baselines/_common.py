@@ -18,7 +18,7 @@ from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.parameters import PRUNABLE_LAYERS, flatten, unflatten
 from prunelimit.progress import track
 from prunelimit.pruning.baselines._effective import effective_sparsity, layer_collapse
-from prunelimit.pruning.masks import Masks, apply_masks, make_permanent, sparsity_of
+from prunelimit.pruning.masks import Masks, apply_masks, kept_count, make_permanent, sparsity_of
 from prunelimit.schedules import learning_rates
 from prunelimit.training import TrainingConfig, add_l1_subgradient
 
@@ -262,6 +262,21 @@ def phases(config: TrainingConfig, second: int) -> tuple[TrainingConfig | None, 
         )
     first = config.scaled(config.epochs - second) if second < config.epochs else None
     return first, replace(config.scaled(max(1, second)), l1=0.0)
+
+
+def exponential_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...]:
+    """Weights kept after each round if each keeps the same share, exactly on target at last.
+
+    Examples
+    --------
+    >>> exponential_counts(10_000, 0.99, rounds=2)
+    (1000, 100)
+    """
+    target = kept_count(sparsity, dim)
+    return tuple(
+        max(target, round(dim * (target / dim) ** (number / rounds)))
+        for number in range(1, rounds + 1)
+    )
 
 
 def keep_largest(

@@ -18,7 +18,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.baselines import _common
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.pruning.masks import Masks, removed_count
+from prunelimit.pruning.masks import Masks, kept_count
 from prunelimit.training import TrainingConfig
 
 
@@ -101,7 +101,7 @@ class _Cutter:
     def cut(self, sparsity: float, network: nn.Module) -> None:
         originals = (network.get_parameter(f"{name}_orig") for name in self.shapes)
         values = flatten(p.detach().abs().cpu() for p in originals)
-        kept = self.active.numel() - removed_count(sparsity, self.active.numel())
+        kept = kept_count(sparsity, self.active.numel())
         masks = _common.keep_largest(values, kept, self.shapes, self.active)
         self.active = flatten(masks.values())
         for name, mask in masks.items():
@@ -147,8 +147,7 @@ def gradual_magnitude(
     config = config or GradualConfig()
     training = config.training
     parameters = prunable_parameters(model)
-    dim = sum(p.numel() for p in parameters.values())
-    kept = dim - removed_count(sparsity, dim)
+    kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
     batches = _common.training_batches(data, training, seed)
     schedule = gradual_schedule(training.epochs * _common.steps_in(batches), sparsity, config)
     cutter = _Cutter(schedule, parameters)

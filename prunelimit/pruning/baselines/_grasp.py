@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.pruning.baselines import _common, _scored
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.pruning.masks import removed_count
+from prunelimit.pruning.masks import kept_count
 from prunelimit.training import TrainingConfig
 
 
@@ -134,8 +134,7 @@ def grasp(
     """
     config = config or GraspConfig()
     parameters = prunable_parameters(model)
-    dim = sum(p.numel() for p in parameters.values())
-    kept = dim - removed_count(sparsity, dim)
+    kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
     examples = _scored.balanced_examples(data, config.training, config.samples_per_class, seed)
     scores = grasp_scores(model, loss_fn, examples, config.temperature, seed=seed, device=device)
     masks = _common.keep_largest(-scores, kept, parameters)

@@ -11,7 +11,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.pruning.baselines import _common
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.pruning.masks import Masks, removed_count
+from prunelimit.pruning.masks import Masks, kept_count
 from prunelimit.training import TrainingConfig
 
 
@@ -63,7 +63,7 @@ def iterative_counts(dim: int, sparsity: float, round_share: float = 0.2) -> tup
     >>> iterative_counts(1000, 0.5)
     (800, 640, 512, 500)
     """
-    target = dim - removed_count(sparsity, dim)
+    target = kept_count(sparsity, dim)
     counts: list[int] = []
     kept = float(dim)
     while (counts[-1] if counts else dim) > target:

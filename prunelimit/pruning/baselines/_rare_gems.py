@@ -15,7 +15,7 @@ from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.progress import track
 from prunelimit.pruning.baselines import _common
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.pruning.masks import Masks, removed_count
+from prunelimit.pruning.masks import Masks
 from prunelimit.schedules import learning_rates
 from prunelimit.training import TrainingConfig
 
@@ -81,12 +81,7 @@ def rare_gems_counts(dim: int, sparsity: float, epochs: int, period: int = 5) ->
     >>> rare_gems_counts(10_000, 0.99, epochs=11)
     (1000, 100)
     """
-    drops = (epochs - 1) // period
-    target = dim - removed_count(sparsity, dim)
-    return tuple(
-        max(target, round(dim * (target / dim) ** (number / drops)))
-        for number in range(1, drops + 1)
-    )
+    return _common.exponential_counts(dim, sparsity, (epochs - 1) // period)
 
 
 def signed_constants(model: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.parameters import prunable_parameters
 from prunelimit.pruning.baselines import _common
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.pruning.masks import Masks, removed_count
+from prunelimit.pruning.masks import Masks, kept_count
 from prunelimit.training import TrainingConfig
 
 
@@ -139,7 +139,7 @@ def smart_ratio_mask(
     positions = [i for i, p in enumerate(parameters.values()) if id(p) in linear]
     counts = smart_ratio_counts(
         sizes,
-        sum(sizes) - removed_count(sparsity, sum(sizes)),
+        kept_count(sparsity, sum(sizes)),
         positions[-1] if positions else None,
         linear_keep,
     )

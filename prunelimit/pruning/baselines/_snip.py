@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from prunelimit.parameters import flatten, prunable_parameters
 from prunelimit.pruning.baselines import _common, _scored
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.pruning.masks import removed_count
+from prunelimit.pruning.masks import kept_count
 from prunelimit.training import TrainingConfig
 
 
@@ -113,8 +113,7 @@ def snip(
     """
     config = config or SnipConfig()
     parameters = prunable_parameters(model)
-    dim = sum(p.numel() for p in parameters.values())
-    kept = dim - removed_count(sparsity, dim)
+    kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
     examples = _scored.first_examples(data, config.training, config.examples, seed)
     scores = snip_scores(model, loss_fn, examples, seed=seed, device=device)
     masks = _common.keep_largest(scores, kept, parameters)

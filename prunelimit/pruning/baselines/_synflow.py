@@ -12,7 +12,7 @@ from prunelimit.device import resolve_device
 from prunelimit.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.baselines import _common, _scored
 from prunelimit.pruning.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.pruning.masks import Masks, removed_count
+from prunelimit.pruning.masks import Masks
 from prunelimit.training import TrainingConfig
 
 
@@ -34,21 +34,6 @@ class SynflowConfig:
     def __post_init__(self) -> None:
         """Refuse less than one round."""
         _common.require(self.rounds >= 1, "rounds", self.rounds, "at least 1")
-
-
-def synflow_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...]:
-    """Weights kept after each round: ``density ** (round / rounds)``, exactly on target at last.
-
-    Examples
-    --------
-    >>> synflow_counts(10_000, 0.99, rounds=2)
-    (1000, 100)
-    """
-    target = dim - removed_count(sparsity, dim)
-    density = target / dim
-    return tuple(
-        max(target, round(dim * density ** (number / rounds))) for number in range(1, rounds + 1)
-    )
 
 
 def synflow_scores(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -100,7 +85,7 @@ def synflow_mask(model: nn.Module, inputs: Tensor, sparsity: float, rounds: int 
     parameters = prunable_parameters(working)
     keep = torch.ones_like(_common.magnitudes(parameters), dtype=torch.bool)
     masks: Masks = unflatten(keep, parameters)
-    for kept in synflow_counts(keep.numel(), sparsity, rounds):
+    for kept in _common.exponential_counts(keep.numel(), sparsity, rounds):
         active = flatten(masks.values())
         masks = _common.keep_largest(synflow_scores(working, inputs), kept, parameters, active)
         for name, parameter in parameters.items():
