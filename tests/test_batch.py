@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from batch_support import TRIVIAL, write_notebook
+from cli_support import run
 
-from prunelimit import PruneLimitError, batch, cli
+from prunelimit import PruneLimitError, batch
 from prunelimit.batch import clusters, jobs, summary
 from prunelimit.batch.board import stage_of
 from prunelimit.tasks import TASKS
@@ -116,17 +117,6 @@ def test_scale_shortens_and_measurement_wins() -> None:
     assert batch.configure("digits-mlp", examples=100)[0].examples == 100
     whole, config = batch.configure("digits-mlp")
     assert whole == TASKS["digits-mlp"] and config.finetuning is None
-
-
-def run(arguments: list[str], capsys, monkeypatch) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["prunelimit", *arguments])
-    try:
-        cli.main()
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 @pytest.mark.parametrize(

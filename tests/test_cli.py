@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli_support import run
 from safetensors.torch import load_file, save_file
-
-from prunelimit import cli
 
 NET = """
 import torch
@@ -34,20 +33,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
-
-
-def run(
-    arguments: list[str], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["prunelimit", *arguments])
-    monkeypatch.setenv("COLUMNS", "200")
-    try:
-        cli.main()
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def test_predict_prints_a_summary_and_writes_the_report(project, capsys, monkeypatch) -> None:

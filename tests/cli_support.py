@@ -1,0 +1,21 @@
+"""The command line, called as a user would."""
+
+import sys
+
+import pytest
+
+from prunelimit import cli
+
+
+def run(
+    arguments: list[str], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["prunelimit", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    try:
+        cli.main()
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
