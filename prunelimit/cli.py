@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from prunelimit.errors import PruneLimitError
@@ -145,12 +146,23 @@ def tasks(
         typer.echo("\n".join(TASKS))
         return
     rows = [task.describe() for task in TASKS.values()]
+    notes = [f"{row['task']}: {note}" for row in rows if (note := row.pop("note"))]
+    console = Console()
     table = Table(box=None, header_style="bold")
     for column in rows[0]:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row.values())
-    Console().print(table)
+    if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+        console.print(table)
+    else:
+        for row in rows:
+            name, *rest = (f"{column} {text}" for column, text in row.items())
+            console.print(name.removeprefix("task "), style="bold", highlight=False)
+            console.print(Padding(", ".join(rest), (0, 0, 0, 2)), highlight=False)
+    console.print("\nnotes", style="bold")
+    for note in notes:
+        console.print(Padding(note, (0, 0, 0, 2)), highlight=False)
 
 
 @app.command()

@@ -8,10 +8,13 @@ from prunelimit import cli
 
 
 def run(
-    arguments: list[str], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int = 200,
 ) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["prunelimit", *arguments])
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", str(columns))
     try:
         cli.main()
         status = 0

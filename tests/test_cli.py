@@ -11,6 +11,8 @@ import torch
 from cli_support import run
 from safetensors.torch import load_file, save_file
 
+from prunelimit.tasks import TASKS
+
 NET = """
 import torch
 from torch import nn
@@ -76,8 +78,17 @@ def test_tasks_lists_the_papers_eight(capsys, monkeypatch) -> None:
     assert status == 0
     names = out.split()
     assert len([n for n in names if n.startswith(("cifar", "tiny-imagenet"))]) == 8
-    status, table, _ = run(["tasks"], capsys, monkeypatch)
-    assert status == 0 and "digits-mlp" in table
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_names_of_tasks_stay_whole_at_any_width(capsys, monkeypatch, width: int) -> None:
+    status, shown, _ = run(["tasks"], capsys, monkeypatch, width)
+    assert status == 0
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= width
+    for name, task in TASKS.items():
+        (at,) = (i for i, line in enumerate(lines) if line.split()[:1] == [name])
+        assert f"{task.training.l1:g}" in " ".join(lines[at : at + 3])
 
 
 @pytest.mark.parametrize(
