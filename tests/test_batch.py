@@ -85,6 +85,10 @@ def test_what_says_the_same_is_one_job(tmp_path, notebook) -> None:
         ({"epochs": 0}, "epochs is 0"),
         ({"l1": "strong"}, "l1 is 'strong'"),
         ({"scale": 2}, "at most 1"),
+        ({"l1": float("nan")}, "l1 is nan; it must be finite"),
+        ({"measurement": {"epsilon": float("inf")}}, "epsilon is inf; it must be finite"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"device": 0}, "unknown device 0"),
     ],
 )
 def test_mistakes_are_refused_before_anything_starts(tmp_path, given, message) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prunelimit._names import unknown_name
-from prunelimit.batch.parameters import configure
+from prunelimit.batch.parameters import check_device, configure
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 
@@ -124,6 +124,7 @@ def plan(
                 raise unknown_name("parameter", name, known)
         if notebook is None:
             configure(**{k: v for k, v in given.items() if k not in (*_PLACES, "device")})
+            check_device(given.get("device", "auto"))
         name = run_name(path, given)
         parameters = {k: v for k, v in given.items() if k != "run_dir"}
         jobs.setdefault(name, Job(Path(root).absolute() / name, path, parameters))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -75,6 +77,17 @@ def configure(
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
         config = _shortened(config, chosen, scale)
     return chosen, dataclasses.replace(config, **_checked(measurement or {}))
+
+
+def check_device(name: Any) -> None:
+    """Refuse what names no device; whether a worker has it, only the worker knows.
+
+    Examples
+    --------
+    >>> check_device("cuda:1")
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise unknown_name("device", name, ("auto", "cpu", "cuda", "mps"))
 
 
 def command(parameters: Mapping[str, Any]) -> str:
@@ -167,4 +180,6 @@ def _whole(name: str, value: Any) -> int:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PruneLimitError(f"{name} is {value!r}; it must be a number")
+    if not math.isfinite(value):
+        raise PruneLimitError(f"{name} is {value!r}; it must be finite")
     return value
