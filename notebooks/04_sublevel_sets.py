@@ -25,6 +25,18 @@
 #
 # *Reading: 50 minutes. Exercises: 40 minutes. You need chapters 1 to 3, eigenvalues and least squares.*
 
+# %% tags=["remove-cell"]
+import os
+import sys
+
+if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
+    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
+    os.system(f"{sys.executable} -m pip install -q /content/book")
+    os.chdir("/content/book/notebooks")
+    from google.colab import output
+
+    output.enable_custom_widget_manager()
+
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -185,7 +197,7 @@ widgets.SublevelSet()
 #
 # $N_\mathrm{eff}$ is the *effective dimension*: it counts the directions that curve more than the ridge $\sigma$, softly.
 #
-# :::{prf:theorem} Lower bound of the pruning ratio (Zhang et al., Theorem 3.2)
+# :::{prf:theorem} Lower bound of the pruning ratio (Zhang et al., Theorem 3.2; heuristic)
 # :label: thm-paper-lower
 # A random $k$-dimensional subspace at distance $R$ misses $S(\epsilon)$ with high probability when $k + \delta < D$; with {prf:ref}`asm-width`, when
 # $k < k_\mathrm{paper} = N_\mathrm{eff}(2\epsilon/R^2)$.
@@ -193,7 +205,7 @@ widgets.SublevelSet()
 # Source: {cite}`zhang2024sparse`; we hold a summary of the paper, not its full text.
 # :::
 #
-# :::{prf:theorem} Upper bound of the pruning ratio (Zhang et al., Theorem 3.6)
+# :::{prf:theorem} Upper bound of the pruning ratio (Zhang et al., Theorem 3.6; heuristic)
 # :label: thm-paper-upper
 # Above the same transition the subspace meets $S(\epsilon)$ with high probability. With $a_\eta = \sqrt{8\log(4/\eta)}$ {cite}`amelunxen2014living` and
 # $w^2 \le \delta \le w^2 + 1$ we get: misses with probability $\ge 1-\eta$ for $k \le N_\mathrm{eff} - 1 - a_\eta\sqrt D$, meets for $k \ge N_\mathrm{eff} + a_\eta\sqrt D$.
@@ -222,7 +234,7 @@ print(f"k/D between {interval.lower / large.size:.3f} and {interval.upper / larg
 # %% [markdown]
 # Two numbers govern $k_\mathrm{paper}$: how far pruning moves the weights, and how sharp the minimum is.
 #
-# :::{prf:lemma} Pruning ratio and sharpness (Zhang et al., Lemma 3.5)
+# :::{prf:lemma} Pruning ratio and sharpness (Zhang et al., Lemma 3.5; exact)
 # :label: lem-sharpness
 # $\displaystyle \rho_\mathrm{paper} = \frac{k_\mathrm{paper}}{D} \le \frac{R^2 \operatorname{Tr} H}{R^2 \operatorname{Tr} H + 2\epsilon D}.$
 # **Exact**, given $k_\mathrm{paper}$. Source: {cite}`zhang2024sparse`.

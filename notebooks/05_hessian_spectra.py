@@ -25,6 +25,18 @@
 #
 # *Reading: 45 minutes. Exercises: 40 minutes. You need chapter 4, eigenvalues, and a little PyTorch.*
 
+# %% tags=["remove-cell"]
+import os
+import sys
+
+if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
+    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
+    os.system(f"{sys.executable} -m pip install -q /content/book")
+    os.chdir("/content/book/notebooks")
+    from google.colab import output
+
+    output.enable_custom_widget_manager()
+
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -328,14 +340,14 @@ for lead in (4.0, 12.0, 16.0, 18.0):
 #
 # :::{prf:proposition} The data cap the rank (exact)
 # :label: prop-rank
-# For $N$ examples and $C$ classes with cross-entropy the Gauss–Newton matrix has rank at most $N(C-1)$, and $N_\mathrm{eff}(\sigma) \le N(C-1)$ for every $\sigma$.
+# For $N$ examples and $c$ classes with cross-entropy the Gauss–Newton matrix has rank at most $N(c-1)$, and $N_\mathrm{eff}(\sigma) \le N(c-1)$ for every $\sigma$.
 # :::
 #
 # :::{prf:proof}
-# Each example adds $J_n^\top H_nJ_n$, and the $C\times C$ matrix $H_n = \operatorname{diag}(p) - pp^\top$ has $(1,\dots,1)$ in its kernel.
+# Each example adds $J_n^\top H_nJ_n$, and the $c\times c$ matrix $H_n = \operatorname{diag}(p) - pp^\top$ has $(1,\dots,1)$ in its kernel.
 # :::
 #
-# Few examples make flat directions that are not there. **Predict:** here $D \approx 1{,}200$ and $C = 10$. From which $N$ on will the answer stay?
+# Few examples make flat directions that are not there. **Predict:** here $D \approx 1{,}200$ and $c = 10$. From which $N$ on will the answer stay?
 
 # %% mystnb={"image": {"alt": "Effective dimension against the number of examples from 2 to 900 on a logarithmic axis. It is pressed down by the dashed cap for 2 and 5 examples, rises steadily, and is still rising slowly at 900. Stars for the extrapolated values lie higher than the points they start from."}} tags=["nbval-ignore-output"]
 sizes, answers, further = [2, 5, 10, 30, 100, 225, 450, 900], [], {}
@@ -460,7 +472,7 @@ print(f"truth      {curvatures.sum():7.3f}")
 #
 # :::{solution} ex-spectra-criticise
 # :class: dropdown
-# (1) Rank: $N(C-1) = 9{,}000$, which is 0.09 % of $D$; the subsample would show 99.9 % flat directions for *any* network. (2) Smearing: the kernel is far wider than any ridge of interest. (3) Depth: is 80 enough? No bracket is given. (4) "Flat" needs a ridge, which depends on $\epsilon$ and $R$; and a flat direction is not a weight: directions are mixtures of weights. The one probe is not an objection at this $D$.
+# (1) Rank: $N(c-1) = 9{,}000$, which is 0.09 % of $D$; the subsample would show 99.9 % flat directions for *any* network. (2) Smearing: the kernel is far wider than any ridge of interest. (3) Depth: is 80 enough? No bracket is given. (4) "Flat" needs a ridge, which depends on $\epsilon$ and $R$; and a flat direction is not a weight: directions are mixtures of weights. The one probe is not an objection at this $D$.
 # :::
 #
 # ## What this does *not* say

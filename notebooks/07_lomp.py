@@ -25,6 +25,18 @@
 #
 # *Reading: 40 minutes. Exercises: 40 minutes. You need chapters 4 to 6.*
 
+# %% tags=["remove-cell"]
+import os
+import sys
+
+if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
+    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
+    os.system(f"{sys.executable} -m pip install -q /content/book")
+    os.chdir("/content/book/notebooks")
+    from google.colab import output
+
+    output.enable_custom_widget_manager()
+
 # %%
 import json
 import tempfile
@@ -56,7 +68,7 @@ plots.use_style()
 # Without the term, removing $w_2$ costs $\tfrac12 \cdot 0.3^2 = 0.045$. With it, $w_2$ is already at $0.1$, and from there removing it
 # raises the *data* loss only by $\tfrac12(0.3^2 - 0.2^2) = 0.025$. At $\lambda \ge 0.3$ it is free: training has removed the weight itself.
 #
-# :::{prf:proposition} Soft thresholding
+# :::{prf:proposition} Soft thresholding (exact)
 # :label: prop-soft-threshold
 # If $L(w) = \tfrac12 \sum_i \lambda_i (w_i - a_i)^2$ with $\lambda_i > 0$, the minimiser of $L + \lambda\lVert w\rVert_1$ is
 # $w_i = \operatorname{sign}(a_i)\, \max(|a_i| - \lambda/\lambda_i,\, 0)$. **Exact.** (Standard; proof: each term is convex in one variable,
@@ -161,7 +173,7 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# :::{prf:proposition} Magnitude pruning moves least
+# :::{prf:proposition} Magnitude pruning moves least (exact)
 # :label: prop-smallest-distance
 # Among all masks that keep $k$ weights, the magnitude mask has the smallest $R = \lVert w^* - w^k \rVert_2$. **Exact**: $R^2$ is the sum of the removed squares.
 # Whether the *loss* rises least is another question; $\tfrac12 x^\top H x$ depends on the direction of $x$ too.

@@ -24,6 +24,18 @@
 #
 # *Reading: 35 minutes. Exercises: 40 minutes. You need chapters 6 and 7.*
 
+# %% tags=["remove-cell"]
+import os
+import sys
+
+if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
+    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
+    os.system(f"{sys.executable} -m pip install -q /content/book")
+    os.chdir("/content/book/notebooks")
+    from google.colab import output
+
+    output.enable_custom_widget_manager()
+
 # %%
 import json
 
@@ -45,7 +57,7 @@ plots.use_style()
 # Both hold two things that training and pruning can change:
 # the **distance** $R$ from the weights to the masked weights, and the **spectrum** of $H$.
 #
-# :::{prf:proposition} Smaller distance or flatter loss, sparser network
+# :::{prf:proposition} Smaller distance or flatter loss, sparser network (exact)
 # :label: prop-two-factors
 # For a fixed distance $R$, $k = N_\mathrm{eff}(2\epsilon/R^2) = \sum_i \lambda_i R^2/(\lambda_i R^2 + 2\epsilon)$ grows with $R$ and with each $\lambda_i \ge 0$. Replacing $w$ by $cw$ at an
 # unchanged $H$ is the same as replacing $\epsilon$ by $\epsilon/c^2$. **Exact**, for the formula. (Each term is increasing in $\lambda_i R^2$, and $R$ enters nowhere else.)
@@ -55,7 +67,7 @@ plots.use_style()
 #
 # ## Magnitude against random masks
 #
-# :::{prf:proposition} The distance of a random mask
+# :::{prf:proposition} The distance of a random mask (exact)
 # :label: prop-random-distance
 # If the $D-k$ removed weights are drawn uniformly at random, $\mathbb{E}R^2 = (1 - k/D)\lVert w^* \rVert^2$. **Exact.** (Each square is removed with probability $1-k/D$.)
 # The magnitude mask has the smallest $R$ of all ({prf:ref}`prop-smallest-distance`).

@@ -25,6 +25,18 @@
 #
 # *Reading: 25 minutes. Exercises: 30 minutes. You can begin here; chapter 6 explains what is computed.*
 
+# %% tags=["remove-cell"]
+import os
+import sys
+
+if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
+    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
+    os.system(f"{sys.executable} -m pip install -q /content/book")
+    os.chdir("/content/book/notebooks")
+    from google.colab import output
+
+    output.enable_custom_widget_manager()
+
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -129,6 +141,14 @@ pd.DataFrame(
 # %% mystnb={"image": {"alt": "The one-shot loss rise of the quadratic model against sparsity, with epsilon as a horizontal line and the paper's and the sharp limit as vertical lines with their brackets."}}
 report.plot()
 plt.show()
+
+# %% [markdown]
+# The widgets of chapters 5 and 6 take a report, too: `widgets.Lanczos(report)`, and here your network in place of the digits. In a live notebook `.with_controls()` puts ipywidgets' own controls beside it.
+
+# %% tags=["nbval-ignore-output"]
+from prunelimit import widgets
+
+widgets.TheLimit(report)
 
 # %% [markdown]
 # ## Check it, then take the model

@@ -24,6 +24,18 @@
 #
 # *Reading: 35 minutes. Exercises: 40 minutes. You need chapters 6 and 7.*
 
+# %% tags=["remove-cell"]
+import os
+import sys
+
+if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
+    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
+    os.system(f"{sys.executable} -m pip install -q /content/book")
+    os.chdir("/content/book/notebooks")
+    from google.colab import output
+
+    output.enable_custom_widget_manager()
+
 # %%
 import json
 
@@ -106,7 +118,7 @@ steps.round(3)
 #
 # ### Too little data
 #
-# $N$ examples cap the rank of the Gauss–Newton matrix at $N(C-1)$ ({prf:ref}`prop-rank`). What is not seen looks flat.
+# $N$ examples cap the rank of the Gauss–Newton matrix at $N(c-1)$ ({prf:ref}`prop-rank`). What is not seen looks flat.
 
 # %% tags=["nbval-ignore-output"]
 counts = (25, 50, 100, 200, 400, 1295)
@@ -116,7 +128,7 @@ parts = {
 }
 pd.DataFrame(
     {
-        n: {"N(C-1)": 9 * n, "paper": r.paper.sparsity, "sharp": r.sharp.sparsity}
+        n: {"N(c-1)": 9 * n, "paper": r.paper.sparsity, "sharp": r.sharp.sparsity}
         for n, r in parts.items()
     }
 ).T.round(3)
@@ -254,7 +266,7 @@ rises = {name: slope + 0.5 * h * 4**2 for name, h in rows.items()} | {
 pd.Series(rises, name="rise").round(3)
 
 # %% [markdown]
-# The last prediction replaces the curvature by its maximum, which no confidence can lower. For $C$ classes that is Böhning's matrix $\tfrac12(I - \mathbf{1}\mathbf{1}^\top/C)$ {cite}`boehning1992multinomial`.
+# The last prediction replaces the curvature by its maximum, which no confidence can lower. For $c$ classes that is Böhning's matrix $\tfrac12(I - \mathbf{1}\mathbf{1}^\top/c)$ {cite}`boehning1992multinomial`.
 #
 # ## The study
 #

@@ -88,6 +88,17 @@ def test_outputs_are_put_into_a_copy(tree):
     assert content.cells[2].outputs == []
 
 
+def test_lines_that_arrive_one_by_one_are_shown_in_one_piece(tree):
+    slow = "import sys\nfor word in 'ab':\n    print(word, flush=True)\nprint('!', file=sys.stderr)"
+    content = notebook(tree, slow)
+    done, _ = run(tree, content)
+    parts = [{"output_type": "stream", "name": "stdout", "text": f"{w}\n"} for w in "ab"]
+    done.outputs[1] = parts + [o for o in done.outputs[1] if o["name"] == "stderr"]
+    shown = with_outputs(content, done).cells[2].outputs
+    assert [(o.name, o.text) for o in shown] == [("stdout", "a\nb\n"), ("stderr", "!\n")]
+    assert with_outputs(content, done).cells[2].outputs == shown
+
+
 def test_every_line_of_the_contents_has_a_page():
     book = stage.pages()
     assert book[0].name == "book/intro"

@@ -145,3 +145,15 @@ def test_a_page_read_in_the_dark_is_printed_in_the_light_theme(browser):
     assert browser.execute_script(theme) == "light"
     browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
     assert browser.execute_script(theme) == "dark"
+
+
+@needs_pages
+@pytest.mark.parametrize("path", sorted((HTML / "notebooks").glob("*.html")), ids=lambda p: p.stem)
+def test_every_numbered_statement_carries_a_label(path):
+    boxes = re.findall(
+        r'<div class="proof (?:theorem|proposition|lemma|assumption) admonition".*?</p>',
+        path.read_text(),
+        re.DOTALL,
+    )
+    unlabelled = [re.sub(r"<[^>]*>", "", box).strip() for box in boxes if "label-" not in box]
+    assert unlabelled == []

@@ -21,22 +21,20 @@ HARMLESS = ("THEBE_JS_URL", "invalid theme mode", "[anywidget] Failed to initial
 
 
 def shown_widgets(page):
-    """Names of the widget classes on a built page whose code is today's."""
+    """Names of the widget classes on a built page whose code is today's, and their data."""
     found = STATE.search(page.read_text(encoding="utf-8"))
     if not found:
-        return []
+        return {}
     states = [model["state"] for model in json.loads(found[1])["state"].values()]
     classes = {getattr(widgets, name)._module: name for name in widgets.__all__}
     # Each once, though a page may hold more than one model of a widget.
-    return list(
-        dict.fromkeys(
-            name
-            for state in states
-            for module, name in classes.items()
-            if state.get("_anywidget_id", "").endswith(f".{module}.{name}")
-            and state["_esm"] == getattr(widgets, name)()._esm
-        )
-    )
+    return {
+        name: state["data"]
+        for state in states
+        for module, name in classes.items()
+        if state.get("_anywidget_id", "").endswith(f".{module}.{name}")
+        and state["_esm"] == getattr(widgets, name)()._esm
+    }
 
 
 PAGES = {
@@ -64,13 +62,12 @@ def browser():
 def test_widgets_of_a_built_page(browser, page):
     browser.get("about:blank")
     browser.get(page.as_uri())
-    for name in PAGES[page]:
+    for name, data in PAGES[page].items():
         original = getattr(widgets, name)()
         widget = Driven(browser, original.key)
         wait_until(browser, f"return {widget.root} !== null")
         widget.press(original._presets[-1]["name"])
         state = widget.state()
-        data = original.data
         for readout, value in type(original)(data=data, **state).numbers().items():
             assert widget.number(readout) == pytest.approx(value, rel=1e-9, abs=1e-11)
         wait_until(browser, f"return {widget.root}.dataset.address === 'written'")

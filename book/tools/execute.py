@@ -119,13 +119,25 @@ def with_outputs(notebook: NotebookNode, executed: Executed) -> NotebookNode:
     code_cells = [c for c in shown.cells if c.cell_type == "code"]
     numbered = enumerate(zip(code_cells, executed.outputs, strict=True), start=1)
     for number, (cell, outputs) in numbered:
-        cell.outputs = [nbformat.from_dict(o) for o in outputs]
+        cell.outputs = _joined([nbformat.from_dict(o) for o in outputs])
         # nbval takes a cell without a number for one that was never run.
         cell.execution_count = number
     shown.metadata.pop("widgets", None)
     if executed.widgets:
         shown.metadata["widgets"] = nbformat.from_dict(executed.widgets)
     return shown
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Return `outputs` with what was printed in one go in one piece, however it arrived."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        last = kept[-1] if kept else {}
+        if output.output_type == "stream" and output.name == last.get("name"):
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 def _record(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """What Sphinx does not do by itself for these pages.
 
-- *exact*, *asymptotic* and *heuristic* at the end of a theorem's title become labels.
+- *exact*, *asymptotic* and *heuristic* at the end of a theorem's title become labels; words beside
+  them in the same brackets stay in the title.
 - Live Code (thebe) would come from another server: its scripts are left out.
 - Roles and names are set right for those who hear a page: the bibliography is a list of list items,
   and a button's name holds what is written on it and nothing that is drawn.
@@ -25,7 +26,10 @@ from sphinx.config import Config
 from book.tools.content import ROOT
 
 LABELS = ("exact", "asymptotic", "heuristic")
-_IN_TITLE = re.compile(r"[\s,;]*\((" + "|".join(LABELS) + r")\)(?=\)?\s*$)")
+# "(exact)", "(this project; exact)" or "(exact; the form is ours)" before the title's own bracket.
+_IN_TITLE = re.compile(
+    rf"[\s,;]*\((?:([^();]+);\s*)?({'|'.join(LABELS)})(?:;\s*([^();]+))?\)(?=\)?\s*$)"
+)
 _SEARCH_NAME = re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"')
 _ICON_NAME = re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"')
 
@@ -85,8 +89,9 @@ def label_titles(app: Sphinx, doctree: nodes.document) -> None:
                 continue
             found = _IN_TITLE.search(last)
             if found:
-                kept = nodes.Text(_IN_TITLE.sub("", last))
-                label = nodes.inline("", found[1], classes=["label", f"label-{found[1]}"])
+                whose = "".join(f"; {words}" for words in (found[1], found[3]) if words)
+                kept = nodes.Text(last[: found.start()] + whose + last[found.end() :])
+                label = nodes.inline("", found[2], classes=["label", f"label-{found[2]}"])
                 title.replace(last, [kept, nodes.Text(" "), label])
 
 
