@@ -79,6 +79,14 @@ def test_the_source_archive_carries_package_and_licence(tmp_path):
     assert {"LICENSE", "README.md", "pyproject.toml", "CITATION.cff"} <= names
 
 
+def test_jupyterlab_takes_what_the_notebooks_are_shown_with():
+    asked = [sys.executable, "-m", "jupyter", "labextension", "list"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    told = re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
+    for name in ("jupyterlab-myst", "anywidget", "@jupyter-widgets/jupyterlab-manager"):
+        assert re.search(rf"{name} v\S+ +enabled +OK", told), told
+
+
 def test_what_ci_runs_is_a_script_that_bash_can_read():
     script = ROOT / ".ci" / "run"
     subprocess.run(["bash", "-n", str(script)], check=True)
