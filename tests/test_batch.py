@@ -317,6 +317,9 @@ def test_a_summary_has_the_results_numbers(tmp_path) -> None:
     assert json.loads(row["measurement"]) == {"epsilon": 0.1}
     page = report.page.read_text()
     assert f"{real:.4f}" in page and f"{job.name}/report.ipynb" in page
+    # One cell under each heading: of the run, and three for each of three questions.
+    assert page.count("<td") == page.count('rowspan="2"') + 3 * page.count('colspan="3"')
+    assert f"{row['delta_paper']:+.4f}" in page
     assert "1 of 1 jobs are done" in report.text()
 
 

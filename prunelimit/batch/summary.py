@@ -140,11 +140,15 @@ _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>prunelimit: summary of a batch</title>
 <meta name="viewport" content="width=device-width">
 <style>
-body { font: 16px/1.5 sans-serif; margin: 2rem; max-width: 100rem }
+:root { color-scheme: light dark }
+body { font: 16px/1.4 sans-serif; margin: 1.5rem; max-width: 100rem }
 .wide { overflow-x: auto }
-table { border-collapse: collapse } th, td { padding: .2rem .7rem; text-align: left }
-td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-tr { border-bottom: 1px solid #bbb } code { background: #eee; color: #000 }
+table { border-collapse: collapse; font-size: 15px }
+th, td { padding: .25rem .5rem; text-align: right; vertical-align: top }
+th { vertical-align: bottom } td { font-variant-numeric: tabular-nums; white-space: nowrap }
+th[rowspan]:first-child, td:first-child { text-align: left } th[colspan] { text-align: center }
+.first { border-left: 1px solid #888 } small { opacity: .8 }
+tr { border-bottom: 1px solid #888 } code { background: #8884 }
 </style></head><body>
 """
 
@@ -159,15 +163,17 @@ def _page(summary: Summary, jobs: Sequence[Job]) -> str:
         _HEAD,
         f"<h1>{len(good)} of {len(jobs)} jobs are done</h1>",
         f'<p>All numbers: <a href="{TABLE}">{TABLE}</a>. Sparsities are shares of weights removed, '
-        "with their brackets; Δ is predicted minus measured.</p>",
+        "with their brackets beneath; Δ is predicted minus measured.</p>",
     ]
     if bad:
         parts += [f"<h2>{len(bad)} failed</h2>", "<p>The same command tries them again.</p><ul>"]
         parts += [_failure(row, job) for row, job in bad]
         parts.append("</ul>")
-    parts += ['<h2>Results</h2><div class="wide"><table>', _headings()]
-    parts += [_result(row, job) for row, job in good]
-    parts.append("</table></div></body></html>\n")
+    if good:
+        parts += ['<h2>Results</h2><div class="wide"><table>', _headings()]
+        parts += [_result(row, job) for row, job in good]
+        parts.append("</table></div>")
+    parts.append("</body></html>\n")
     return "\n".join(parts)
 
 
@@ -182,29 +188,39 @@ def _failure(row: Mapping[str, Any], job: Job) -> str:
     )
 
 
-_COLUMNS = {
-    "λ": "l1",
-    "seed": "seed",
+_BEFORE = {"λ": "l1", "seed": "seed"}
+_BEHIND = {
     "epochs": "epochs",
     "weights": "weights",
     "ε": "epsilon",
     "dense accuracy": "dense_test_accuracy",
-    "one-shot, predicted": "predicted_one_shot",
-    "measured": "measured_one_shot",
-    "Δ": "delta_one_shot",
-    "sharp limit": "predicted_sharp",
-    "quadratic existence, measured": "measured_quadratic_existence",
-    "Δ ": "delta_sharp",
-    "paper's limit": "predicted_paper",
-    "real existence, measured": "measured_real_existence",
-    "Δ  ": "delta_paper",
     "compute (s)": "compute_seconds",
+}
+_QUESTIONS = {
+    "one-shot": ("predicted_one_shot", "measured_one_shot", "delta_one_shot"),
+    "quadratic existence (sharp limit)": (
+        "predicted_sharp",
+        "measured_quadratic_existence",
+        "delta_sharp",
+    ),
+    "real existence (paper's limit)": (
+        "predicted_paper",
+        "measured_real_existence",
+        "delta_paper",
+    ),
 }
 
 
 def _headings() -> str:
-    cells = "".join(f"<th>{html.escape(title.strip())}</th>" for title in ("task", *_COLUMNS))
-    return f"<tr>{cells}</tr>"
+    groups = "".join(
+        f'<th colspan="3" class="first">{html.escape(name)}</th>' for name in _QUESTIONS
+    )
+    before, behind = (
+        "".join(f'<th rowspan="2">{html.escape(title)}</th>' for title in titles)
+        for titles in (("task", *_BEFORE), _BEHIND)
+    )
+    each = '<th class="first">predicted</th><th>measured</th><th>Δ</th>' * len(_QUESTIONS)
+    return f"<tr>{before}{groups}{behind}</tr>\n<tr>{each}</tr>"
 
 
 def _result(row: Mapping[str, Any], job: Job) -> str:
@@ -212,7 +228,11 @@ def _result(row: Mapping[str, Any], job: Job) -> str:
     cells = [
         f'<td><a href="{job.name}/{REPORT}" title="{html.escape(_command(job))}">{title}</a></td>'
     ]
-    cells += [f'<td class="n">{_cell(row, name)}</td>' for name in _COLUMNS.values()]
+    cells += [f"<td>{_cell(row, name)}</td>" for name in _BEFORE.values()]
+    for first, *rest in _QUESTIONS.values():
+        cells.append(f'<td class="first">{_cell(row, first)}</td>')
+        cells += [f"<td>{_cell(row, name)}</td>" for name in rest]
+    cells += [f"<td>{_cell(row, name)}</td>" for name in _BEHIND.values()]
     return f"<tr>{''.join(cells)}</tr>"
 
 
@@ -223,7 +243,10 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
     if name.startswith("delta"):
         return f"{value:+.4f}"
     if f"{name}_lower" in row:
-        return f"{value:.4f} ({row[f'{name}_lower']:.4f} … {row[f'{name}_upper']:.4f})"
+        ends = f"{row[f'{name}_lower']:.4f} … {row[f'{name}_upper']:.4f}"
+        return f"{value:.4f}<br><small>{ends}</small>"
+    if name.endswith("accuracy"):
+        return f"{value:.4f}"
     if isinstance(value, float):
         return f"{value:.0f}" if name.endswith("seconds") else f"{value:.4g}"
     return f"{value:,}" if name == "weights" else html.escape(str(value))
