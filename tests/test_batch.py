@@ -286,6 +286,18 @@ def test_workers_with_other_code_refuse(tmp_path, notebook) -> None:
     assert outcome.status == "failed" and "not what the driver planned" in outcome.message
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_starts(
+    tmp_path, notebook, monkeypatch
+) -> None:
+    (tmp_path / "file").touch()
+    planned = batch.plan(tmp_path / "file" / "runs", [{}], notebook)
+    monkeypatch.setattr(batch.Workers, "connect", lambda *_: pytest.fail("started workers"))
+    with pytest.raises(PruneLimitError, match="cannot be written.*--runs"):
+        batch.run_batch(planned, progress=False)
+    with pytest.raises(PruneLimitError, match="summary cannot be written"):
+        summary.summarise(planned, {planned[0].name: batch.Outcome("kept")})
+
+
 def test_damage_to_the_training_undoes_what_was_measured_on_it(tmp_path, notebook) -> None:
     job = batch.plan(tmp_path, [{}], notebook)[0]
     for name in ("training/epoch-0001/weights", "stages/sweep.json", "result.json", "big"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.batch.board import Board
@@ -13,6 +15,7 @@ from prunelimit.batch.clusters import Workers
 from prunelimit.batch.jobs import Job, is_finished
 from prunelimit.batch.summary import Summary, summarise
 from prunelimit.batch.worker import Outcome, execute
+from prunelimit.errors import PruneLimitError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -48,7 +51,14 @@ def run_batch(
     -------
     Summary
         One row a job, in the order of `jobs`.
+
+    Raises
+    ------
+    PruneLimitError
+        If the runs' folder cannot be written, or no workers are to be had.
     """
+    for root in {job.directory.parent for job in jobs}:
+        _require_writable(root)
     outcomes = {job.name: Outcome("kept") for job in jobs if is_finished(job)}
     todo = [job for job in jobs if job.name not in outcomes]
     with Board(len(jobs), len(outcomes), progress) as board:
@@ -56,6 +66,16 @@ def run_batch(
             with (workers or Workers()).connect(len(todo)) as client:
                 outcomes |= _Watch(client, board).run(todo)
     return summarise(jobs, outcomes)
+
+
+def _require_writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
+    except OSError as error:
+        raise PruneLimitError(
+            f"{root} cannot be written ({error}); give --runs another folder"
+        ) from error
 
 
 @dataclass

@@ -58,16 +58,28 @@ class Summary:
 
 
 def summarise(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> Summary:
-    """Write ``summary.csv`` and ``summary.html`` beside the jobs' directories."""
+    """Write ``summary.csv`` and ``summary.html`` beside the jobs' directories.
+
+    Raises
+    ------
+    PruneLimitError
+        If there are no jobs, or the files cannot be written.
+    """
     import pandas as pd
 
     if not jobs:
         raise PruneLimitError("there are no jobs: name at least one task")
     rows = [_row(job, outcomes[job.name]) for job in jobs]
     summary = Summary(rows, jobs[0].directory.parent)
-    summary.root.mkdir(parents=True, exist_ok=True)
-    write_text(summary.table, pd.DataFrame(rows).to_csv(index=False))
-    write_text(summary.page, _page(summary, jobs))
+    try:
+        summary.root.mkdir(parents=True, exist_ok=True)
+        write_text(summary.table, pd.DataFrame(rows).to_csv(index=False))
+        write_text(summary.page, _page(summary, jobs))
+    except OSError as error:
+        raise PruneLimitError(
+            f"the summary cannot be written ({error}); make room, or --runs another folder. What "
+            "is finished stays so"
+        ) from error
     return summary
 
 
