@@ -40,6 +40,7 @@ CheckpointOption = Annotated[
 ]
 ToleranceOption = Annotated[float, typer.Option(help="half width of the bracket, in sparsity")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -51,9 +52,10 @@ def main() -> None:
             f"[red]error:[/red] {_escaped(str(error))}", soft_wrap=True
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; the same command goes on where it stopped")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:  # what typer makes of Ctrl-C
+            Console(stderr=True).print("interrupted; the same command goes on where it stopped")
+        raise
 
 
 @app.command()

@@ -164,6 +164,16 @@ def test_the_command_line_hands_on_what_it_was_given(tmp_path, capsys, monkeypat
         assert job.parameters["scale"] == 0.5
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "run_batch", interrupted)
+    arguments = ["reproduce", "digits-mlp", "--workers", "1", "--runs", str(tmp_path)]
+    status, _, err = run(arguments, capsys, monkeypatch)
+    assert status == 130 and "the same command goes on where it stopped" in err
+
+
 def test_a_command_names_the_run_that_it_came_from(tmp_path, capsys, monkeypatch) -> None:
     """The command in a result's provenance plans the job of the same name."""
     planned: list = []
