@@ -194,6 +194,21 @@ def test_a_link_within_the_page_leaves_the_state_in_the_address(opened):
     assert opened.execute_script("return location.hash") == f"#place&{written}"
 
 
+def test_jupyterlabs_rules_for_lists_leave_the_numbers_under_their_names(opened):
+    # As JupyterLab has them for what a cell shows.
+    opened.execute_script(
+        """const sheet = document.createElement('style');
+        sheet.textContent = 'main dl dt { float: left; width: 20% } main dl dd { float: left }';
+        document.head.append(sheet);"""
+    )
+    beside = opened.execute_script(
+        """return [...document.querySelectorAll('.pl-readouts > div')].filter((row) =>
+        row.querySelector('dd').getBoundingClientRect().top <
+        row.querySelector('dt').getBoundingClientRect().bottom - 1).length"""
+    )
+    assert beside == 0
+
+
 def test_no_room_at_all_is_no_fault_and_the_drawing_comes_back(opened):
     resize = "document.getElementById('place').style.width = arguments[0]"
     width = "return document.querySelector('svg.pl-plot').getAttribute('width')"

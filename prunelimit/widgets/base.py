@@ -289,7 +289,7 @@ class BookWidget(anywidget.AnyWidget):
 def _python_control(widget: BookWidget, name: str, trait: Any) -> ipywidgets.Widget:
     """One ipywidgets control linked to a trait of `widget`."""
     control = trait.metadata["control"]
-    label = {"description": control["label"], "style": {"description_width": "22em"}}
+    label = {"description": control["label"], "style": {"description_width": "27em"}}
     made: ipywidgets.Widget
     if control["kind"] == "toggle":
         made = ipywidgets.Checkbox(**label)
@@ -304,6 +304,6 @@ def _python_control(widget: BookWidget, name: str, trait: Any) -> ipywidgets.Wid
         made = ipywidgets.FloatSlider(
             min=control["min"], max=control["max"], step=control["step"], **label
         )
-    made.layout = ipywidgets.Layout(width="42em", max_width="100%")
+    made.layout = ipywidgets.Layout(width="47em", max_width="100%")
     ipywidgets.link((widget, name), (made, "value"))
     return made
