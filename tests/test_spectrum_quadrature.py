@@ -325,6 +325,17 @@ def test_half_precision_storage_does_little_harm() -> None:
     assert results[2] == pytest.approx(results[0], rel=3e-2)
 
 
+def test_a_ridge_below_rounding_keeps_what_a_larger_one_has() -> None:
+    """N_eff falls with the ridge, also where a Ritz value below 0 hides the ridge."""
+    gauss = Rule((1e-3, 1.0), (60.0, 40.0), (60.0, 40.0))
+    outer = Rule((-1e-4, 1.0), (60.0, 40.0), (60.0, 40.0))
+    found = Spectrum(dim=100, policy="ggn", gauss=gauss, outer=outer, probes=1)
+    brackets = [found.quadrature_bracket(float(r)) for r in np.geomspace(1e-7, 10.0, 60)]
+    assert all(bracket.lower > 34.0 for bracket in brackets[:25])
+    # Ridges are tried a factor of two apart, hence not exactly.
+    assert np.all(np.diff([bracket.value for bracket in brackets]) <= 0.1)
+
+
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
 def test_long_vectors_are_handled_in_slices(monkeypatch, stored: torch.dtype) -> None:
     """Against the projector written out in float64, with slices that divide nothing evenly."""

@@ -172,9 +172,7 @@ class Spectrum:
         """Bounds of the probes' quadratic forms, in dimensions."""
         if self.policy == "ggn":
             assert self.gauss is not None and self.outer is not None
-            # A Ritz value below 0 is rounding; if that hides the ridge, nothing is known below.
-            hidden = min(self.outer.nodes) < -0.5 * ridge
-            lower = 0.0 if hidden else _kept(self.outer, ridge)
+            lower = max(_kept(self.outer, r) for r in self._ridges_above_rounding(ridge))
             upper = _kept(self._lifted(self.gauss), ridge)
         else:
             assert self.folded is not None
@@ -182,6 +180,18 @@ class Spectrum:
             lower, upper = bracket(self.folded, ridge)
         lower, upper = max(lower, 0.0), min(upper, float(self.dim))
         return min(lower, upper), upper
+
+    def _ridges_above_rounding(self, ridge: float) -> Array:
+        """The ridge, and larger ones where a Ritz value below 0, which is rounding, hides it.
+
+        What is kept at a larger ridge is kept at a smaller one, too.
+        """
+        assert self.outer is not None
+        hidden = -2.0 * min(self.outer.nodes)
+        if hidden <= 0.0:
+            return np.array([ridge])
+        larger = hidden * 2.0 ** np.arange(_DOUBLINGS)
+        return np.append(larger[larger >= ridge], max(ridge, hidden))
 
     def _probe_error(self, ridge: float, lower: float, upper: float) -> tuple[float, float]:
         """Margins below and above, in dimensions, for the part that comes from probes."""
@@ -306,6 +316,10 @@ class Spectrum:
             values["eigenvalues"] = tuple(data["eigenvalues"])
         values["notes"] = tuple(data.get("notes", ()))
         return cls(**values)
+
+
+_DOUBLINGS = 24
+"""Of a ridge that rounding hides, from float32's resolution up to the largest curvature."""
 
 
 def _kept(rule: Rule, ridge: float) -> float:
