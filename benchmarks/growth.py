@@ -11,33 +11,32 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from prunelimit.spectrum import CurvatureOperator, hessian_spectrum
+from prunelimit.spectrum import CurvatureOperator, Spectrum, hessian_spectrum
 
 PRODUCTS = 24
 
+Data = list[tuple[Tensor, Tensor]]
 
-def case(width: int, examples: int, policy: str, products: int) -> dict[str, float]:
-    """A network 100-width-width-10: seconds for one product and for a run, and peak memory."""
+
+def network(inputs: int, width: int) -> nn.Module:
+    """A network inputs-width-width-10."""
     torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Linear(100, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
+    return nn.Sequential(
+        nn.Linear(inputs, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+        nn.Linear(width, 10),
     )
-    inputs, targets = torch.randn(examples, 100), torch.randint(10, (examples,))
-    data, loss = [(inputs, targets)], nn.functional.cross_entropy
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    operator = CurvatureOperator(model, loss, data, "ggn" if policy == "ggn" else "hessian")
-    vector = torch.randn(operator.dim)
-    operator @ vector
-    began = time.process_time()
-    operator @ vector
-    one = time.process_time() - began
-    operator.release()
-    began = time.process_time()
-    hessian_spectrum(
+
+
+def run_steps(model: nn.Module, data: Data, policy: str, products: int) -> Spectrum:
+    """A search that no bracket ends before so many products."""
+    return hessian_spectrum(
         model,
-        loss,
+        nn.functional.cross_entropy,
         data,
         policy,
         method="lanczos",
@@ -45,42 +44,52 @@ def case(width: int, examples: int, policy: str, products: int) -> dict[str, flo
         tolerance=1e-9,
         max_products=products,
     )
+
+
+def peak_mebibytes() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def case(width: int, examples: int, policy: str, products: int) -> dict[str, float]:
+    """A network 100-width-width-10: seconds for one product and for a run, and peak memory."""
+    model = network(100, width)
+    data = [(torch.randn(examples, 100), torch.randint(10, (examples,)))]
+    before = peak_mebibytes()
+    kind = "ggn" if policy == "ggn" else "hessian"
+    operator = CurvatureOperator(model, nn.functional.cross_entropy, data, kind)
+    vector = torch.randn(operator.dim)
+    operator @ vector
+    began = time.process_time()
+    operator @ vector
+    one = time.process_time() - began
+    operator.release()
+    began = time.process_time()
+    run_steps(model, data, policy, products)
     return {
         "dim": operator.dim,
         "examples": examples,
         "products": products,
         "cpu_seconds_per_product": one,
         "cpu_seconds_per_step": (time.process_time() - began) / products,
-        "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "mebibytes_before": before / 1024,
+        "peak_mebibytes": peak_mebibytes(),
+        "mebibytes_before": before,
     }
 
 
 def largest(width: int = 4600, products: int = 200) -> dict[str, float]:
-    """The same for 784-width-width-10 and one run of `hessian_spectrum`: D = 25 million."""
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Linear(784, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
-    )
+    """One run for a network 784-width-width-10, by default of 25 million dimensions."""
+    model = network(784, width)
     data = [(torch.randn(64, 784), torch.randint(10, (64,)))]
     began, processor = time.perf_counter(), time.process_time()
-    spectrum = hessian_spectrum(
-        model,
-        nn.functional.cross_entropy,
-        data,
-        "abs",
-        method="lanczos",
-        ridges=[1e-9],
-        tolerance=1e-9,
-        max_products=products,
-    )
+    spectrum = run_steps(model, data, "abs", products)
     return {
         "dim": spectrum.dim,
         "examples": 64,
         "products": spectrum.products,
         "cpu_seconds": time.process_time() - processor,
         "seconds": time.perf_counter() - began,
-        "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mebibytes": peak_mebibytes(),
     }
 
 

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from prunelimit import models, tasks
+from prunelimit import tasks
 from prunelimit._names import unknown_name
 from prunelimit.batch.summary import numbers_of
 from prunelimit.data import Batches, Splits
@@ -35,7 +35,7 @@ from prunelimit.device import resolve_device
 from prunelimit.distance import Distance, DistanceProfile, distance_profile
 from prunelimit.experiment import ExperimentConfig, compact, default_finetuning, run_task
 from prunelimit.files import write_json
-from prunelimit.heuristics import limits_after_rare_gems, limits_over_rounds
+from prunelimit.heuristics import limits_after_rare_gems, limits_over_rounds, untrained
 from prunelimit.limit import Formula, paper_interval, solve_limit
 from prunelimit.losses import loss_statistics
 from prunelimit.parameters import flatten, prunable_weights
@@ -403,8 +403,7 @@ def rounds(
     Everything else is as in `prunelimit.heuristics.limit_study`, so that the two compare.
     """
     splits = task.load_data()
-    model = models.fully_connected(widths)(splits.input_shape, splits.classes)
-    models.initialize(model, task.seed)
+    model = untrained(widths, splits, task.seed)
     count = len(iterative_counts(1000, sparsity)) + 1
     training = replace(task.training, l1=0.0, weight_decay=weight_decay)
     config = IterativeMagnitudeConfig(training.scaled(count * round_epochs))
@@ -435,8 +434,7 @@ def gems(
     config = RareGemsConfig(replace(task.training, l1=0.0))
     for seed in seeds:
         splits = task.with_(seed=seed).load_data()
-        model = models.fully_connected(widths)(splits.input_shape, splits.classes)
-        models.initialize(model, seed)
+        model = untrained(widths, splits, seed)
         found = limits_after_rare_gems(
             model,
             splits,
@@ -506,10 +504,7 @@ def corrected_by_gain(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str
     The gain is what fine-tuning took off the dense network's loss; the limit is
     then the paper's at epsilon + gain, a heuristic.
 
-    Parameters
-    ----------
-    results
-        Name to what `prunelimit.experiment` wrote.
+    Of `results` as for `overview`.
 
     Returns
     -------
@@ -520,7 +515,7 @@ def corrected_by_gain(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str
     """
     rows = []
     for name, result in results.items():
-        report = PruningLimit.from_json(json.dumps(result["prediction"]))
+        report = _prediction(result)
         dense = next(row for row in result["finetune"] if row["sparsity"] == 0.0)
         gain = max(0.0, -dense["rise"])
         corrected = _limit_of(
@@ -551,7 +546,7 @@ def limits_over_distance(result: Mapping[str, Any], points: int = 60) -> dict[st
         "distance", and shares kept "paper", "sharp" and "own" there;
         "measured", curve name to (R, share kept); "floor", one weight of D.
     """
-    report = PruningLimit.from_json(json.dumps(result["prediction"]))
+    report = _prediction(result)
     kept = np.geomspace(report.dim, 1, points)
     distances = np.array([report.distance(k) for k in kept])
     keep = distances > 1e-6 * distances.max()
@@ -574,6 +569,10 @@ def limits_over_distance(result: Mapping[str, Any], points: int = 60) -> dict[st
     return found
 
 
+def _prediction(result: Mapping[str, Any]) -> PruningLimit:
+    return PruningLimit.from_json(json.dumps(result["prediction"]))
+
+
 def _limit_of(
     spectrum: Spectrum, distance: Distance, epsilon: float, dim: int, formula: Formula
 ) -> float:
@@ -589,7 +588,7 @@ def kinematic_ends(result: Mapping[str, Any], eta: float = 0.1) -> dict[str, flo
     Each fails with probability at most `eta`, given the width (see `prunelimit.limit.
     paper_interval`). "computation" is the width of the bracket of the spectrum alone.
     """
-    report = PruningLimit.from_json(json.dumps(result["prediction"]))
+    report = _prediction(result)
     spectrum = report.spectrum
     if spectrum.eigenvalues is not None:
         nodes, weights = np.maximum(spectrum.eigenvalues, 0.0), None

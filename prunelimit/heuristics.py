@@ -194,6 +194,13 @@ def _measured(
     }
 
 
+def untrained(widths: tuple[int, ...], splits: Splits, seed: int) -> nn.Module:
+    """A fully connected network for the data, as `seed` initialises it."""
+    model = models.fully_connected(widths)(splits.input_shape, splits.classes)
+    models.initialize(model, seed)
+    return model
+
+
 def limits_over_rounds(
     model: nn.Module,
     splits: Splits,
@@ -368,8 +375,7 @@ def limit_study(
         ``rounds``, ``decay``, ``scaled`` and ``balanced``: lists of rows.
     """
     splits = task.load_data()
-    model = models.fully_connected(widths)(splits.input_shape, splits.classes)
-    models.initialize(model, task.seed)
+    model = untrained(widths, splits, task.seed)
     plain = replace(task.training, l1=0.0)
     how: dict[str, Any] = {"seed": task.seed, "device": device, "progress": progress}
 
