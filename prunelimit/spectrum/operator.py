@@ -321,7 +321,7 @@ class CurvatureOperator:
             )
         rows = vectors.detach().reshape(self.dim, -1).T.to(self.device, self.dtype)
         total = self._accumulate(rows)
-        # One pass over the product, where isfinite takes three; NaN is an extreme, too.
+        # One pass over the product, where isfinite takes several; NaN is an extreme, too.
         if not all(math.isfinite(end) for end in torch.aminmax(total)):
             raise PruneLimitError(
                 "a curvature product is not finite; the weights or activations are too large for "
