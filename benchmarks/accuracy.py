@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.common import clustered, trained_network
 from prunelimit.estimates import Interval
 from prunelimit.limit import distance_profile, paper_limit
-from prunelimit.parameters import prunable_weights
+from prunelimit.network.parameters import prunable_weights
 from prunelimit.spectrum import POLICIES, CurvatureOperator, Spectrum, matrix_spectrum
 from prunelimit.spectrum.quadrature import gauss
 from prunelimit.spectrum.search import rademacher

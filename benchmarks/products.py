@@ -15,8 +15,8 @@ from curvlinops import GGNLinearOperator, HessianLinearOperator
 from torch import Tensor, nn
 
 from benchmarks.common import interleaved, table
-from prunelimit.models import build
-from prunelimit.parameters import prunable_parameters
+from prunelimit.lab.models import build
+from prunelimit.network.parameters import prunable_parameters
 from prunelimit.spectrum import CurvatureOperator
 from prunelimit.spectrum.memory import available_bytes
 

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import clustered, fit, trained_network
-from prunelimit.data import load
-from prunelimit.distance import DistanceProfile, distance_profile
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
+from prunelimit.lab.data import load
+from prunelimit.lab.models import build
 from prunelimit.limit import paper_limit, solve_limit
-from prunelimit.losses import loss_statistics
-from prunelimit.models import build
-from prunelimit.parameters import prunable_weights
+from prunelimit.limit.distance import DistanceProfile, distance_profile
+from prunelimit.network.losses import loss_statistics
+from prunelimit.network.parameters import prunable_weights
 from prunelimit.predict import predict_limit
 from prunelimit.spectrum import CurvatureOperator, Spectrum, hessian_spectrum
 from prunelimit.spectrum.quadrature import gauss

@@ -40,7 +40,8 @@ if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what bel
 import matplotlib.pyplot as plt
 import numpy as np
 
-from prunelimit import cones, plots, plots_geometry
+from prunelimit import cones, plots
+from prunelimit.plots import geometry as plots_geometry
 
 plots.use_style()
 rng = np.random.default_rng(0)

@@ -40,7 +40,9 @@ if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what bel
 import matplotlib.pyplot as plt
 import numpy as np
 
-from prunelimit import cones, kinematics, plots, plots_geometry, recovery
+from prunelimit import cones, kinematics, plots
+from prunelimit.geometry import recovery
+from prunelimit.plots import geometry as plots_geometry
 
 plots.use_style()
 

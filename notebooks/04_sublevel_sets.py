@@ -41,7 +41,8 @@ if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what bel
 import matplotlib.pyplot as plt
 import numpy as np
 
-from prunelimit import cones, limit, plots, plots_sublevel, sublevel
+from prunelimit import cones, limit, plots, sublevel
+from prunelimit.plots import sublevel as plots_sublevel
 
 plots.use_style()
 

@@ -43,7 +43,8 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from prunelimit import plots, plots_spectrum, spectrum
+from prunelimit import plots, spectrum
+from prunelimit.plots import spectrum as plots_spectrum
 from prunelimit.spectrum.quadrature import gauss, gauss_radau
 
 plots.use_style()

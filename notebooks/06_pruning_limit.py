@@ -44,7 +44,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from prunelimit import PruningLimit, experiment, limit, plots, plots_sublevel
+from prunelimit import PruningLimit, limit, plots
+from prunelimit.lab import experiment
+from prunelimit.plots import sublevel as plots_sublevel
 
 plots.use_style()
 

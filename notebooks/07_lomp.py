@@ -50,8 +50,10 @@ from torch.nn.functional import cross_entropy
 
 # %%
 import prunelimit as pl
-from prunelimit import experiment, limit, losses, plots, pruning, tasks, training
-from prunelimit.parameters import prunable_parameters, prunable_weights
+from prunelimit import limit, plots, pruning
+from prunelimit.lab import experiment, tasks, training
+from prunelimit.network import losses
+from prunelimit.network.parameters import prunable_parameters, prunable_weights
 
 plots.use_style()
 

@@ -44,9 +44,10 @@ import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
-from prunelimit import PruningLimit, experiment, plots, plots_heuristics, pruning, tasks, training
+from prunelimit import PruningLimit, plots, pruning
+from prunelimit.lab import baselines, experiment, tasks, training
 from prunelimit.limit import solve_limit
-from prunelimit.pruning import baselines
+from prunelimit.plots import heuristics as plots_heuristics
 
 plots.use_style()
 
@@ -151,7 +152,7 @@ pd.Series({name: one_shot(mask) for name, mask in masks.items()}, name="loss at 
 # Dashed points are *predictions* (curves 2 and 3); the dots are where the network is. Made by
 #
 # ```
-# python -m prunelimit.heuristics digits-mlp --limits --output book/results/heuristics-limits.json
+# python -m prunelimit.lab.studies.heuristics digits-mlp --limits --output book/results/heuristics-limits.json
 # ```
 
 # %% mystnb={"image": {"alt": "Sparsity against rounds of iterative pruning. The network's own sparsity rises from 0 to 0.9; the paper's limit and the sharp limit, predicted after each round, stay above it and rise with it."}}
@@ -277,7 +278,7 @@ for name in ("snip", "synflow"):
 # The whole table, three seeds, is committed:
 #
 # ```
-# python -m prunelimit.heuristics digits-mlp --output book/results/heuristics-digits.json
+# python -m prunelimit.lab.studies.heuristics digits-mlp --output book/results/heuristics-digits.json
 # ```
 
 # %% mystnb={"image": {"alt": "Dot plots of test accuracy for about fourteen pruning methods at sparsities 0.9 and 0.95, three seeds each, with the dense network's accuracy as a dashed line. Gradual and retrained magnitude pruning stand at the top, masks that are never trained at the bottom."}}
@@ -449,4 +450,4 @@ table.loc[["random mask, retrained", "Smart-Ratio", "GraSP", "gradual magnitude"
 # ## Sources
 #
 # The readings of gradual pruning, weight decay and weight scale are those of {cite}`zhang2024sparse`; the measurements, the remark on rounds and the balanced scaling are this project's. The methods follow their papers, cited above;
-# `prunelimit.pruning.baselines` says in each docstring what differs. The quantities behind the masks of one-shot methods are in the tests checked against dense matrices and enumerated paths.
+# `prunelimit.lab.baselines` says in each docstring what differs. The quantities behind the masks of one-shot methods are in the tests checked against dense matrices and enumerated paths.

@@ -45,9 +45,12 @@ import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
-from prunelimit import corrections, limit, losses, plots, plots_study, predict_limit, study
-from prunelimit.parameters import prunable_weights
-from prunelimit.pruning import baselines
+from prunelimit import limit, plots, predict_limit
+from prunelimit.lab import baselines
+from prunelimit.lab.studies import corrections, study
+from prunelimit.network import losses
+from prunelimit.network.parameters import prunable_weights
+from prunelimit.plots import study as plots_study
 from prunelimit.spectrum import hessian_spectrum
 
 # %% [markdown]
@@ -275,7 +278,7 @@ pd.Series(rises, name="rise").round(3)
 # Fine-tuning has 2,000 steps. Every network was assigned to one of two halves before the first was measured: corrections are *chosen on* one half, and judged on the half that was *held out*.
 #
 # ```
-# python -m prunelimit.study --output book/results/study.json
+# python -m prunelimit.lab.studies.study --output book/results/study.json
 # ```
 
 # %%
@@ -346,7 +349,7 @@ pd.DataFrame({f: explained.corrwith(missed[f], method="spearman") for f in misse
 #
 # ### Does one correction serve all?
 #
-# Six candidates, each with both formulas (`prunelimit.corrections`; all ours, all **heuristic**). The last two joined the list after the first network, one of those to choose on, had been measured:
+# Six candidates, each with both formulas (`prunelimit.lab.studies.corrections`; all ours, all **heuristic**). The last two joined the list after the first network, one of those to choose on, had been measured:
 #
 # | name | what it exchanges |
 # |---|---|

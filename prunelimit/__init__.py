@@ -1,7 +1,7 @@
 """How sparse can a trained network be pruned, and how do you know before you try?
 
-The package mirrors the book: chapter 1 is :mod:`prunelimit.cones`, chapter 3
-:mod:`prunelimit.kinematics`, and so on. The names below are loaded on first
+The package mirrors the book: chapter 1 is :mod:`prunelimit.geometry.cones`, chapter 3
+:mod:`prunelimit.geometry.kinematics`, and so on. The names below are loaded on first
 use, so that the pure geometry can be imported without loading torch.
 """
 

@@ -1,6 +1,6 @@
 """``python -m prunelimit`` is the command ``prunelimit``; torchrun starts it so."""
 
-from prunelimit.cli import main
+from prunelimit.lab.cli import main
 
 if __name__ == "__main__":
     main()

@@ -11,13 +11,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from prunelimit.checkpoints import digest
-from prunelimit.distance import DistanceProfile, distance_profile
-from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
-from prunelimit.limit import Formula, sharpness_bound, solve_limit
-from prunelimit.losses import (
+from prunelimit.lab.distributed import ALONE, World
+from prunelimit.lab.store.checkpoints import digest
+from prunelimit.limit.distance import DistanceProfile, distance_profile
+from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
+from prunelimit.network.checks import iterate_pairs
+from prunelimit.network.losses import (
     Loader,
     Loss,
     LossStatistics,
@@ -25,7 +26,7 @@ from prunelimit.losses import (
     loss_gradient,
     loss_statistics,
 )
-from prunelimit.parameters import prunable_parameters, prunable_weights
+from prunelimit.network.parameters import prunable_parameters, prunable_weights
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
 from prunelimit.report import LimitEstimate, PruningLimit
@@ -36,7 +37,6 @@ from prunelimit.spectrum import (
     Spectrum,
     hessian_spectrum,
 )
-from prunelimit.spectrum.checks import iterate_pairs
 from prunelimit.spectrum.engine import DENSE_DIM
 from prunelimit.spectrum.lead import lead
 

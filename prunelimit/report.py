@@ -14,7 +14,7 @@ import numpy as np
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
-from prunelimit.losses import LossStatistics
+from prunelimit.network.losses import LossStatistics
 from prunelimit.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class PruningLimit:
 
     def plot(self) -> Figure:
         """The one-shot curve, ε, and the limits with their brackets."""
-        from prunelimit.plots import limit_figure
+        from prunelimit.plots.limits import limit_figure
 
         return limit_figure(self)
 

@@ -15,7 +15,7 @@ from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 
 from book.tools.content import ROOT, files_below
-from prunelimit import batch
+from prunelimit.lab import batch
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE_FILES = {
@@ -48,7 +48,9 @@ def test_the_wheel_carries_every_file_of_the_package(wheel):
 
 def test_an_installed_package_finds_the_notebook_that_it_runs(wheel, tmp_path):
     wheel.extractall(tmp_path)
-    code = "from prunelimit import batch; print(batch.plan('runs', [{'task': 'digits-mlp'}])[0])"
+    code = (
+        "from prunelimit.lab import batch; print(batch.plan('runs', [{'task': 'digits-mlp'}])[0])"
+    )
     said = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -57,14 +59,14 @@ def test_an_installed_package_finds_the_notebook_that_it_runs(wheel, tmp_path):
         text=True,
         check=True,
     ).stdout
-    assert f"{tmp_path}/prunelimit/batch/task.ipynb" in said
+    assert f"{tmp_path}/prunelimit/lab/batch/task.ipynb" in said
     # The same run has the same name, whether the package is installed or a checkout.
     assert batch.plan("runs", [{"task": "digits-mlp"}])[0].name in said
 
 
 def test_the_wheel_brings_the_command(wheel):
     (points,) = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
-    assert "prunelimit = prunelimit.cli:main" in wheel.read(points).decode()
+    assert "prunelimit = prunelimit.lab.cli:main" in wheel.read(points).decode()
 
 
 def test_the_source_archive_carries_package_and_licence(tmp_path):
@@ -75,7 +77,7 @@ def test_the_source_archive_carries_package_and_licence(tmp_path):
     assert names >= PACKAGE_FILES
     unpacked = Path(path.removesuffix(".tar.gz"))
     (path,) = WheelBuilder(str(unpacked)).build(directory=str(tmp_path), versions=["standard"])
-    assert "prunelimit/batch/task.ipynb" in zipfile.ZipFile(path).namelist()
+    assert "prunelimit/lab/batch/task.ipynb" in zipfile.ZipFile(path).namelist()
     assert {"LICENSE", "README.md", "pyproject.toml", "CITATION.cff"} <= names
 
 

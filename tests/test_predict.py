@@ -10,7 +10,7 @@ from torch import nn
 from torch.func import functional_call, hessian, jacrev
 
 import prunelimit as pl
-from prunelimit.parameters import flatten, prunable_parameters, prunable_weights, unflatten
+from prunelimit.network.parameters import flatten, prunable_parameters, prunable_weights, unflatten
 from prunelimit.pruning import magnitude_order
 from prunelimit.spectrum import CurvatureOperator
 

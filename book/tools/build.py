@@ -71,7 +71,7 @@ def run_main_job() -> str:
     for other in RUNS.glob("digits-mlp-*"):
         if other != directory:
             shutil.rmtree(other)
-    command = [sys.executable, "-m", "prunelimit.cli", *MAIN_JOB, str(directory)]
+    command = [sys.executable, "-m", "prunelimit.lab.cli", *MAIN_JOB, str(directory)]
     report = _run(command, "the main job", environment={"COLUMNS": "110"})
     _stamp("main-job", key, report=report)
     return report

@@ -28,7 +28,12 @@ from book.tools.execute import PACKAGE, RESULTS
 
 PASSED = BUILD / "stamps" / "passed.json"
 # These look at the book as a whole, at other files of the tree or at the built pages.
-_LOOKS_AT_EVERYTHING = ("test_book", "test_packaging", "test_widgets", "test_benchmarks")
+_LOOKS_AT_EVERYTHING = (
+    "tests/book/",
+    "tests/widgets/",
+    "tests/test_packaging",
+    "tests/test_benchmarks",
+)
 _WHOLE = ("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.yml")
 
 
@@ -60,8 +65,9 @@ def fingerprints() -> dict[str, str]:
     whole = digest(shared, _digest_of_everything())
     keys = {}
     for path in _test_files():
-        base = whole if path.name.startswith(_LOOKS_AT_EVERYTHING) else shared
-        keys[str(path.relative_to(ROOT))] = digest(base, path.read_bytes())
+        name = path.relative_to(ROOT).as_posix()
+        base = whole if name.startswith(_LOOKS_AT_EVERYTHING) else shared
+        keys[name] = digest(base, path.read_bytes())
     # The package's doctests are one unit: importing it once serves them all.
     return {**keys, "prunelimit": package}
 

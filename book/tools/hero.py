@@ -16,7 +16,8 @@ PICTURE = ROOT / "book" / "_static" / "four-curves.png"
 def main() -> None:
     """Draw the four curves of FC5 on Fashion-MNIST and say where the picture is."""
     matplotlib.use("agg")
-    from prunelimit import experiment, plots
+    from prunelimit import plots
+    from prunelimit.lab import experiment
 
     plots.use_style()
     figure = plots.four_curves_of_result(experiment.load_result(RESULT))

@@ -27,7 +27,7 @@ seed = 0  # of split, initial weights, training and probes
 epochs = None  # None is the task's own
 examples = None  # at most so many in each part of the data; None is all
 scale = 0.05  # below 1 everything is shorter; `prunelimit reproduce` passes 1 unless told otherwise
-measurement = {}  # fields of prunelimit.experiment.ExperimentConfig, e.g. {"epsilon": 0.05}
+measurement = {}  # fields of prunelimit.lab.experiment.ExperimentConfig, e.g. {"epsilon": 0.05}
 device = "auto"  # auto, cpu, cuda or mps
 data_root = None  # where data sets lie
 run_dir = None  # where everything is kept; None is a temporary folder
@@ -41,9 +41,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from prunelimit import batch, experiment, plots
+from prunelimit import plots
 from prunelimit.files import write_json
-from prunelimit.locks import owned
+from prunelimit.lab import batch, experiment
+from prunelimit.lab.store.locks import owned
 from prunelimit.report import PruningLimit
 
 plots.use_style()

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelimit.distributed import ALONE, World, backward, replicate
 from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.lab.distributed import ALONE, World, backward, replicate
+from prunelimit.lab.training import evaluate
 from prunelimit.progress import track
 from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
-from prunelimit.training import evaluate
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -102,7 +102,7 @@ def finetune(
     progress
         See `prunelimit.progress.track`.
     world
-        Processes that train together, as in `prunelimit.training.train`.
+        Processes that train together, as in `prunelimit.lab.training.train`.
 
     Returns
     -------

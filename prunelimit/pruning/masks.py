@@ -1,7 +1,7 @@
 """Masks with exact counts: which weights stay, and a model that obeys.
 
 Every function ranks the prunable parameters as one vector (see
-:func:`prunelimit.parameters.prunable_parameters`). Ties in magnitude are
+:func:`prunelimit.network.parameters.prunable_parameters`). Ties in magnitude are
 broken by position: of two equal weights the one that comes first in that
 vector is removed first. So a mask is a function of the weights alone, on every
 device, and removes exactly the number of weights asked for.
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 
 Masks = Mapping[str, Tensor]
 

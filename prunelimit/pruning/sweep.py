@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
-from prunelimit.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.lab.distributed import ALONE, World
+from prunelimit.lab.training import evaluate
+from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.progress import track
 from prunelimit.pruning.masks import magnitude_order, removed_count
-from prunelimit.training import evaluate
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
-from prunelimit.spectrum.checks import LossFunction, check_reiterable, iterate_pairs
+from prunelimit.network.checks import LossFunction, check_reiterable, iterate_pairs
 from prunelimit.spectrum.engine import CurvatureWarning, hessian_spectrum
 from prunelimit.spectrum.result import Spectrum
 

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
-from prunelimit.parameters import prunable_parameters
+from prunelimit.lab.distributed import ALONE, World
+from prunelimit.network.checks import LossFunction
+from prunelimit.network.parameters import prunable_parameters
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
 from prunelimit.spectrum.checkpoint import Checkpoint
-from prunelimit.spectrum.checks import LossFunction
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.lead import Shared, lead

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from prunelimit.distributed import World
+from prunelimit.lab.distributed import World
 from prunelimit.spectrum.search import Multipliable
 
 Result = TypeVar("Result")

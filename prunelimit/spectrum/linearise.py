@@ -22,7 +22,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.spectrum.checks import LossFunction, scalar_loss
+from prunelimit.network.checks import LossFunction, scalar_loss
 
 Pieces = Sequence[Tensor]
 

@@ -17,12 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimit.distributed import ALONE, World
 from prunelimit.errors import PruneLimitError
-from prunelimit.parameters import prunable_parameters
-from prunelimit.progress import track
-from prunelimit.spectrum import memory as memory_module
-from prunelimit.spectrum.checks import (
+from prunelimit.lab.distributed import ALONE, World
+from prunelimit.network.checks import (
     LossFunction,
     check_mean_loss,
     check_modes,
@@ -32,6 +29,9 @@ from prunelimit.spectrum.checks import (
     iterate_pairs,
     scalar_loss,
 )
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.progress import track
+from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.jacobian import example_jacobians, examples_at_once
 from prunelimit.spectrum.linearise import (
     LINEARISATIONS,
@@ -71,7 +71,7 @@ class CurvatureOperator:
         2002), positive semi-definite for losses convex in the outputs.
     parameters
         Names and parameters of `model` to differentiate; default: the prunable
-        ones (`prunelimit.parameters.prunable_parameters`).
+        ones (`prunelimit.network.parameters.prunable_parameters`).
     device
         ``"auto"``, or a torch device. A model that lives elsewhere is copied.
     dtype
@@ -103,7 +103,7 @@ class CurvatureOperator:
     Raises
     ------
     PruneLimitError
-        On input that does not define such a matrix (see `prunelimit.spectrum.checks`).
+        On input that does not define such a matrix (see `prunelimit.network.checks`).
 
     Examples
     --------

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 
-from prunelimit import cones, kinematics
+from prunelimit.geometry import cones, kinematics
 from prunelimit.widgets import base
 
 

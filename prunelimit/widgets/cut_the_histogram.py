@@ -21,7 +21,7 @@ class CutTheHistogram(base.BookWidget):
     Parameters
     ----------
     network
-        A result of `prunelimit.experiment`, or None for the example.
+        A result of `prunelimit.lab.experiment`, or None for the example.
     **settings
         See `BookWidget`.
 

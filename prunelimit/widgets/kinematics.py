@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit import cones, kinematics
 from prunelimit.errors import PruneLimitError
+from prunelimit.geometry import cones, kinematics
 from prunelimit.widgets import base
 
 LARGEST_SIMULATED = {"circular": 100_000, "orthant": 100}

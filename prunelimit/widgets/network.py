@@ -1,8 +1,8 @@
 """What the widgets show of a real network, as a grid of a few thousand numbers.
 
-The source is a result of `prunelimit.experiment.run_task`, a `PruningLimit` of your own
+The source is a result of `prunelimit.lab.experiment.run_task`, a `PruningLimit` of your own
 network, or the example that is shipped (`example.json`, written by
-`python -m prunelimit.widgets.make_example`).
+`python -m prunelimit.lab.studies.widget_example`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def as_network(source: PruningLimit | Mapping[str, Any] | None) -> base.Values:
     Parameters
     ----------
     source
-        None (the example), a result of `prunelimit.experiment`, a `PruningLimit`, or a grid
+        None (the example), a result of `prunelimit.lab.experiment`, a `PruningLimit`, or a grid
         that this function has made before.
 
     Raises
@@ -63,7 +63,7 @@ def as_network(source: PruningLimit | Mapping[str, Any] | None) -> base.Values:
         return from_report(source)
     raise PruneLimitError(
         f"a {type(source).__name__} describes no network; give a result of "
-        "prunelimit.experiment (a dict with 'prediction'), or what predict_limit returned"
+        "prunelimit.lab.experiment (a dict with 'prediction'), or what predict_limit returned"
     )
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit import cones
+from prunelimit.geometry import cones
 from prunelimit.widgets import base
 from prunelimit.widgets.kinematics import rounded
 

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from prunelimit import limit, sublevel
+from prunelimit import limit
 from prunelimit.errors import PruneLimitError
+from prunelimit.limit import sublevel
 from prunelimit.widgets import base
 
 MOST_NODES = 256

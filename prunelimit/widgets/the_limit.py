@@ -25,7 +25,7 @@ class TheLimit(base.BookWidget):
     Parameters
     ----------
     network
-        A result of `prunelimit.experiment`, a `PruningLimit` of your own network, or None
+        A result of `prunelimit.lab.experiment`, a `PruningLimit` of your own network, or None
         for the example.
     **settings
         See `BookWidget`.

@@ -1,0 +1,323 @@
+"""Readers of the official on-disk formats, each returning bytes and labels.
+
+Nothing here normalises, shuffles or splits; `prunelimit.lab.data` does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+
+DEBIAN_FASHION_MNIST = (
+    Path("/usr/share/datasets/fashion-mnist"),
+    Path("/usr/share/dataset-fashion-mnist"),
+)
+"""Where Debian's package ``dataset-fashion-mnist`` puts its gzipped files."""
+
+_FASHION_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+_TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A data set as it was published.
+
+    Images are ``(examples, channels, height, width)`` bytes, labels
+    ``(examples,)`` int64.
+    """
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: int
+
+
+def read_digits(root: Path, download: bool) -> Archive:
+    """The 1,797 8 × 8 digits that scikit-learn carries; a fixed fifth is the test set."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    images = torch.from_numpy(digits.images.astype(np.uint8)).unsqueeze(1)
+    labels = torch.from_numpy(digits.target.astype(np.int64))
+    # There is no official test set; a constant seed keeps ours the same in every run.
+    train, test = train_test_split(
+        np.arange(len(labels)), test_size=0.2, random_state=0, stratify=digits.target
+    )
+    train, test = np.sort(train), np.sort(test)
+    return Archive(images[train], labels[train], images[test], labels[test], classes=10)
+
+
+def read_fashion_mnist(root: Path, download: bool) -> Archive:
+    """Fashion-MNIST through torchvision, unpacking Debian's copy if that is what there is."""
+    from torchvision.datasets import FashionMNIST
+
+    if not download:
+        _unpack_fashion_mnist(root / "FashionMNIST" / "raw")
+    parts = []
+    for train in (True, False):
+        try:
+            parts.append(FashionMNIST(str(root), train=train, download=download))
+        except (RuntimeError, OSError, ValueError, AssertionError) as error:
+            raise PruneLimitError(
+                f"Fashion-MNIST in {root / 'FashionMNIST'} cannot be read ({error}); "
+                "delete that folder and load the data again"
+            ) from error
+    train_set, test_set = parts
+    return Archive(
+        train_set.data.unsqueeze(1),
+        train_set.targets.long(),
+        test_set.data.unsqueeze(1),
+        test_set.targets.long(),
+        classes=10,
+    )
+
+
+def _unpack_fashion_mnist(raw: Path) -> None:
+    missing = [name for name in _FASHION_FILES if not (raw / name).is_file()]
+    if not missing:
+        return
+    folders = [raw, *DEBIAN_FASHION_MNIST]
+    source = next((f for f in folders if all((f / f"{n}.gz").is_file() for n in missing)), None)
+    if source is None:
+        raise PruneLimitError(
+            f"Fashion-MNIST is not in {raw} (missing: {', '.join(missing)}). Either install "
+            "Debian's copy (apt install dataset-fashion-mnist), or download it once with "
+            "prunelimit.lab.data.load('fashion-mnist', download=True)"
+        )
+    raw.mkdir(parents=True, exist_ok=True)
+    for name in missing:
+        _gunzip(source / f"{name}.gz", raw / name)
+
+
+def _gunzip(source: Path, target: Path) -> None:
+    # A half-written file would look complete to the next run, so it gets its name last.
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with gzip.open(source, "rb") as packed, os.fdopen(handle, "wb") as plain:
+            shutil.copyfileobj(packed, plain)
+        os.replace(temporary, target)
+    except (OSError, EOFError) as error:
+        raise PruneLimitError(f"cannot unpack {source} to {target}: {error}") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _provide(folder: Path, url: str, download: bool, md5: str | None = None) -> None:
+    """Have `folder`, if need be from the published archive beside it, which may be downloaded."""
+    if folder.is_dir():
+        return
+    archive = folder.parent / url.rpartition("/")[2]
+    if download and not archive.is_file():
+        from torchvision.datasets.utils import download_url
+
+        try:
+            download_url(url, str(archive.parent), md5=md5)
+        except (OSError, RuntimeError) as error:
+            raise PruneLimitError(
+                f"cannot download {url} ({error}); put it in {archive.parent} by other means"
+            ) from error
+    if archive.is_file():
+        _unpack(archive, folder)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Make `folder` of the archive beside it, whole or not at all."""
+    # Tar files may name places outside; for zip files `shutil` sees to that itself.
+    safe: Any = {} if archive.suffix == ".zip" else {"filter": "data"}
+    try:
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacking-") as scratch:
+            shutil.unpack_archive(archive, scratch, **safe)
+            os.replace(Path(scratch, folder.name), folder)
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        if folder.is_dir():  # another process was faster
+            return
+        raise PruneLimitError(
+            f"{archive} cannot be unpacked to {folder} ({error}); if it is damaged, get it anew"
+        ) from error
+
+
+def read_cifar10(root: Path, download: bool) -> Archive:
+    """CIFAR-10 in its python format (``cifar-10-batches-py``)."""
+    from torchvision.datasets import CIFAR10
+
+    return _read_cifar(CIFAR10, root, download, label_key="labels")
+
+
+def read_cifar100(root: Path, download: bool) -> Archive:
+    """CIFAR-100 in its python format (``cifar-100-python``), fine labels."""
+    from torchvision.datasets import CIFAR100
+
+    return _read_cifar(CIFAR100, root, download, label_key="fine_labels")
+
+
+def _read_cifar(layout: Any, root: Path, download: bool, label_key: str) -> Archive:
+    """Read the files that torchvision's class lists, without its checksums.
+
+    The checksums are the only thing that makes torchvision's ``pickle.load``
+    safe. The reader below cannot run code from a file, so it may also read a
+    copy whose bytes differ (a subset, another pickle protocol).
+    """
+    folder = root / layout.base_folder
+    _provide(folder, layout.url, download, md5=layout.tgz_md5)
+    names = [layout.meta["filename"], *(f for f, _ in layout.train_list + layout.test_list)]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise PruneLimitError(
+            f"{layout.__name__} is not in {folder} (missing: {', '.join(missing)}). Put "
+            f"{layout.url} or what it holds in {root}, or download it once with download=True"
+        )
+    classes = len(_unpickle(folder / layout.meta["filename"])[layout.meta["key"]])
+
+    def read(files: list[list[str]]) -> tuple[Tensor, Tensor]:
+        batches = [_cifar_batch(folder / name, label_key) for name, _ in files]
+        images, labels = zip(*batches, strict=True)
+        return torch.cat(images), torch.cat(labels)
+
+    archive = Archive(*read(layout.train_list), *read(layout.test_list), classes=classes)
+    _check_labels(torch.cat([archive.train_labels, archive.test_labels]), classes, folder)
+    return archive
+
+
+def _cifar_batch(path: Path, label_key: str) -> tuple[Tensor, Tensor]:
+    entry = _unpickle(path)
+    try:
+        data = np.ascontiguousarray(entry["data"], dtype=np.uint8)
+        images = torch.from_numpy(data.reshape(len(data), 3, 32, 32).copy())
+        labels = torch.tensor(entry[label_key], dtype=torch.int64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PruneLimitError(
+            f"{path} is no CIFAR batch: it should hold 'data' (n, 3072) and {label_key!r} ({error})"
+        ) from error
+    if len(images) != len(labels):
+        raise PruneLimitError(f"{path} holds {len(images)} images but {len(labels)} labels")
+    return images, labels
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Rebuilds dictionaries, lists, strings and numpy arrays; refuses everything else."""
+
+    _ALLOWED = {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy.core.numeric", "_frombuffer"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file needs")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _unpickle(path: Path) -> dict[str, Any]:
+    try:
+        # The official files were written by Python 2; latin1 keeps its byte strings whole.
+        content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        raise PruneLimitError(f"{path} cannot be read: {error}; unpack the archive anew") from error
+    if not isinstance(content, dict):
+        raise PruneLimitError(f"{path} is no CIFAR file: it holds a {type(content).__name__}")
+    return content
+
+
+def read_tiny_imagenet(root: Path, download: bool) -> Archive:
+    """Tiny ImageNet as published; its labelled validation images are the test set.
+
+    Labels follow the order of ``wnids.txt``. The validation images of all
+    classes lie in one folder, and only ``val_annotations.txt`` says which is
+    which: reading the folder as one class each gives 0.5 % accuracy.
+    """
+    folder = root / "tiny-imagenet-200"
+    _provide(folder, _TINY_IMAGENET, download)
+    index = {wnid: label for label, wnid in enumerate(_lines(folder / "wnids.txt"))}
+    train: list[tuple[Path, int]] = []
+    for wnid, label in index.items():
+        images = sorted((folder / "train" / wnid / "images").glob("*.JPEG"))
+        if not images:
+            raise PruneLimitError(f"{folder / 'train' / wnid / 'images'} holds no JPEG images")
+        train.extend((path, label) for path in images)
+    test = _tiny_imagenet_validation(folder / "val", index)
+    return Archive(*_decode(train), *_decode(test), classes=len(index))
+
+
+def _tiny_imagenet_validation(folder: Path, index: dict[str, int]) -> list[tuple[Path, int]]:
+    table = folder / "val_annotations.txt"
+    entries = []
+    for number, line in enumerate(_lines(table), start=1):
+        fields = line.split("\t")
+        if len(fields) < 2 or fields[1] not in index:
+            raise PruneLimitError(
+                f"{table}, line {number}: expected a file name and a class of wnids.txt, "
+                f"separated by a tab, got {line!r}"
+            )
+        entries.append((folder / "images" / fields[0], index[fields[1]]))
+    return entries
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+    except OSError as error:
+        raise PruneLimitError(
+            f"Tiny ImageNet is incomplete: {path} cannot be read ({error}). Put {_TINY_IMAGENET} "
+            "or what it holds in the folder of the data sets, or load it with download=True"
+        ) from error
+    if not lines:
+        raise PruneLimitError(f"{path} is empty; unpack tiny-imagenet-200.zip anew")
+    return lines
+
+
+def _decode(entries: list[tuple[Path, int]]) -> tuple[Tensor, Tensor]:
+    from PIL import Image
+
+    images = np.empty((len(entries), 64, 64, 3), dtype=np.uint8)
+    for row, (path, _) in enumerate(entries):
+        try:
+            with Image.open(path) as image:
+                images[row] = np.asarray(image.convert("RGB"))  # some are grey
+        except (OSError, ValueError) as error:
+            raise PruneLimitError(f"{path} is no 64 × 64 JPEG image ({error})") from error
+    labels = torch.tensor([label for _, label in entries], dtype=torch.int64)
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels
+
+
+def _check_labels(labels: Tensor, classes: int, folder: Path) -> None:
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+        raise PruneLimitError(f"{folder} holds labels outside 0 … {classes - 1}")
+
+
+READERS: dict[str, Callable[[Path, bool], Archive]] = {
+    "digits": read_digits,
+    "fashion_mnist": read_fashion_mnist,
+    "cifar10": read_cifar10,
+    "cifar100": read_cifar100,
+    "tiny_imagenet": read_tiny_imagenet,
+}

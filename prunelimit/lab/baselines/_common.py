@@ -1,0 +1,328 @@
+"""What all baselines share: the result, the training under a mask, and masks from scores."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
+from prunelimit.lab.data import Splits
+from prunelimit.lab.schedules import learning_rates
+from prunelimit.lab.training import TrainingConfig, add_l1_subgradient
+from prunelimit.network.device import resolve_device
+from prunelimit.network.parameters import PRUNABLE_LAYERS, flatten, unflatten
+from prunelimit.progress import track
+from prunelimit.pruning.masks import Masks, apply_masks, kept_count, make_permanent, sparsity_of
+
+Loader = Iterable[tuple[Tensor, Tensor]]
+Data = Splits | Loader
+"""Splits as `data.load` gives them, or any re-iterable of ``(inputs, targets)``."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+COMMON_TRAINING = TrainingConfig(
+    epochs=160,
+    learning_rate=0.1,
+    weight_decay=1e-4,
+    l1=0.0,
+    schedule="multistep",
+    milestones=(80, 120),
+    gamma=0.1,
+)
+"""Training of ResNet32 on CIFAR-10 in the published configuration of Wang et al. (2020).
+
+The papers train different networks on different data, each in its own way.
+A comparison needs one training for all, so every method takes this one by
+default; what is a method's own are the other fields of its configuration.
+"""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A network that a method pruned and trained.
+
+    Attributes
+    ----------
+    method
+        Name of the function.
+    model
+        In evaluation mode, zeros written into its weights.
+    masks
+        Parameter name to a boolean tensor; True is kept.
+    sparsity
+        Fraction removed, counted on the masks.
+    effective_sparsity
+        Removed or on no path from input to output; NaN for a network that
+        `effective_sparsity` does not support.
+    collapsed_layers
+        Names of weights of which nothing is kept.
+    training_epochs
+        Passes over the training data with gradient steps, the search for a
+        mask included. Scoring passes and curvature products are not in it.
+    """
+
+    method: str
+    model: nn.Module
+    masks: Masks
+    sparsity: float
+    effective_sparsity: float
+    collapsed_layers: tuple[str, ...]
+    training_epochs: int
+
+
+def finished(method: str, model: nn.Module, masks: Masks, epochs: int, data: Data) -> Pruned:
+    """Count what the masks keep, and gather the result."""
+    try:
+        effective = effective_sparsity(model, masks, example(data))
+    except PruneLimitError:
+        effective = math.nan
+    return Pruned(
+        method=method,
+        model=model.eval(),
+        masks=dict(masks),
+        sparsity=sparsity_of(masks),
+        effective_sparsity=effective,
+        collapsed_layers=layer_collapse(masks),
+        training_epochs=epochs,
+    )
+
+
+def example(data: Data) -> Tensor:
+    """One input ``(1, …)``; its values do not matter."""
+    if isinstance(data, Splits):
+        return torch.ones(1, *data.input_shape)
+    return next(iter(data))[0][:1]
+
+
+def training_batches(data: Data, config: TrainingConfig, seed: int) -> Loader:
+    """The training part in the order of `seed`; a plain loader as it is."""
+    if isinstance(data, Splits):
+        return data.train.with_batch_size(config.batch_size).with_seed(seed)
+    return data
+
+
+def evaluation_batches(data: Data) -> Loader:
+    """The training examples in a fixed order, un-augmented; a plain loader as it is."""
+    return data.train_eval if isinstance(data, Splits) else data
+
+
+def steps_in(batches: Loader) -> int:
+    """Number of batches in a pass."""
+    return len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
+
+
+def start_epoch(batches: Loader, epoch: int) -> Loader:
+    """The batches, told which epoch is iterated next if they want to know."""
+    if hasattr(batches, "set_epoch"):
+        batches.set_epoch(epoch)
+    return batches
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random layers draw from `seed` inside; the caller's random state is put back outside."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def trained(
+    model: nn.Module,
+    data: Data,
+    loss_fn: Loss,
+    config: TrainingConfig,
+    *,
+    masks: Masks | None = None,
+    first_epoch: int = 0,
+    last_epoch: int | None = None,
+    before_step: Callable[[int, nn.Module], None] | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    progress: bool | None = None,
+) -> nn.Module:
+    """A copy of `model` trained by SGD from `first_epoch` to `last_epoch` of the schedule.
+
+    Parameters
+    ----------
+    model
+        Left untouched.
+    data, loss_fn, config
+        As in `prunelimit.lab.training.train`; nothing is written to a disk.
+    masks
+        Weights that stay 0 all along (`torch.nn.utils.prune`).
+    before_step
+        Called with the number of the iteration and the network in training.
+    seed
+        Of the order of examples and of random layers.
+
+    Returns
+    -------
+    nn.Module
+        On `device`, masks written into its weights.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss leaves the finite numbers.
+    """
+    place = resolve_device(device)
+    working = copy.deepcopy(model).to(place).train()
+    if masks is not None:
+        apply_masks(working, masks)
+    batches = training_batches(data, config, seed)
+    steps = steps_in(batches)
+    optimizer = torch.optim.SGD(
+        working.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    penalised = _penalised(working, config)
+    rates = learning_rates(config, steps)
+    last = config.epochs if last_epoch is None else last_epoch
+    with seeded(seed, place):
+        for epoch in track(range(first_epoch, last), "training", enabled=progress):
+            for batch, (inputs, targets) in enumerate(start_epoch(batches, epoch)):
+                step = epoch * steps + batch
+                if before_step is not None:
+                    before_step(step, working)
+                optimizer.param_groups[0]["lr"] = float(rates[step])
+                loss = loss_fn(working(inputs.to(place)), targets.to(place))
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                add_l1_subgradient(penalised, config.l1)
+                optimizer.step()
+            require_finite(loss, epoch, config.learning_rate)
+    return make_permanent(working)
+
+
+def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
+    """A copy with zeros where the masks remove a weight."""
+    return make_permanent(apply_masks(copy.deepcopy(model), masks))
+
+
+def require_finite(loss: Tensor, epoch: int, rate: float) -> None:
+    """Stop a training that has left the finite numbers."""
+    if not math.isfinite(float(loss.detach())):
+        raise DivergenceError(
+            f"training diverged in epoch {epoch + 1} (loss {float(loss):g}); "
+            f"lower learning_rate from {rate:g}"
+        )
+
+
+def _penalised(model: nn.Module, config: TrainingConfig) -> list[nn.Parameter]:
+    if config.penalised == "all":
+        return list(model.parameters())
+    weights = {
+        id(parameter): parameter  # a shared weight is penalised once
+        for module in model.modules()
+        if isinstance(module, PRUNABLE_LAYERS)
+        for name, parameter in module.named_parameters(recurse=False)
+        if name in ("weight", "weight_orig")  # the latter where a mask is attached
+    }
+    return list(weights.values())
+
+
+def train_under_mask(
+    method: str,
+    model: nn.Module,
+    masks: Masks,
+    data: Data,
+    loss_fn: Loss,
+    config: TrainingConfig,
+    **how: Any,
+) -> Pruned:
+    """The second half of every method that prunes at initialisation."""
+    network = trained(model, data, loss_fn, config, masks=masks, **how)
+    return finished(method, network, masks, config.epochs, data)
+
+
+def phases(config: TrainingConfig, second: int) -> tuple[TrainingConfig | None, TrainingConfig]:
+    """Split a budget of epochs in two, each with the whole schedule squeezed into it.
+
+    The second phase has `second` epochs and no L1 term (there is nothing left
+    to shrink); the first has the rest, or is None if there is no rest.
+
+    Raises
+    ------
+    PruneLimitError
+        If `second` is not in 0 … ``config.epochs``.
+    """
+    if not 0 <= second <= config.epochs:
+        raise PruneLimitError(
+            f"{second} epochs were asked for the second phase, out of {config.epochs} in all"
+        )
+    first = config.scaled(config.epochs - second) if second < config.epochs else None
+    return first, replace(config.scaled(max(1, second)), l1=0.0)
+
+
+def exponential_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...]:
+    """Weights kept after each round if each keeps the same share, exactly on target at last.
+
+    Examples
+    --------
+    >>> exponential_counts(10_000, 0.99, rounds=2)
+    (1000, 100)
+    """
+    target = kept_count(sparsity, dim)
+    return tuple(
+        max(target, round(dim * (target / dim) ** (number / rounds)))
+        for number in range(1, rounds + 1)
+    )
+
+
+def keep_largest(
+    scores: Tensor, kept: int, like: Mapping[str, Tensor], active: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Masks that keep the `kept` largest scores, exactly; ties by position as everywhere.
+
+    Parameters
+    ----------
+    scores
+        ``(dim,)``.
+    kept
+        How many stay.
+    like
+        Name to parameter.
+    active
+        ``(dim,)`` boolean: positions that may stay. By default all.
+
+    Raises
+    ------
+    PruneLimitError
+        If a score is not finite.
+
+    Examples
+    --------
+    >>> keep_largest(torch.tensor([1.0, 1.0, 0.0]), 1, {"weight": torch.zeros(3)})
+    {'weight': tensor([False,  True, False])}
+    """
+    if not bool(torch.isfinite(scores).all()):
+        raise PruneLimitError(
+            f"{int((~torch.isfinite(scores)).sum())} of {scores.numel()} scores are NaN or "
+            "infinite; look at the inputs and the initial weights"
+        )
+    ranked = scores if active is None else scores.masked_fill(~active, -math.inf)
+    order = torch.sort(ranked, stable=True).indices
+    keep = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
+    keep[order[scores.numel() - kept :]] = True
+    return unflatten(keep, like)
+
+
+def magnitudes(parameters: Mapping[str, Tensor]) -> Tensor:
+    """``(dim,)`` absolute values of the prunable weights."""
+    return flatten(p.detach().abs() for p in parameters.values())
+
+
+def require(holds: bool, name: str, value: object, expected: str) -> None:
+    """Refuse a setting that makes no sense."""
+    if not holds:
+        raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")

@@ -1,0 +1,189 @@
+"""Iterative magnitude pruning with rewinding: the search for lottery tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lab.baselines import _common
+from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.training import TrainingConfig
+from prunelimit.network.parameters import flatten, prunable_parameters
+from prunelimit.pruning.masks import Masks, kept_count
+
+
+@dataclass(frozen=True)
+class IterativeMagnitudeConfig:
+    """Iterative magnitude pruning; the defaults are those of Frankle and Carbin (2019).
+
+    Attributes
+    ----------
+    training
+        Its `epochs` are the budget of all the rounds together; the schedule is
+        squeezed into each.
+    round_share
+        Share of the remaining weights that a round removes.
+    rewind_epoch
+        Epoch of the first round whose weights the survivors go back to; 0 is
+        the initial network.
+    """
+
+    training: TrainingConfig = COMMON_TRAINING
+    round_share: float = 0.2
+    rewind_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        _common.require(0 < self.round_share < 1, "round_share", self.round_share, "in (0, 1)")
+        _common.require(self.rewind_epoch >= 0, "rewind_epoch", self.rewind_epoch, "0 or more")
+
+
+def iterative_counts(dim: int, sparsity: float, round_share: float = 0.2) -> tuple[int, ...]:
+    """Weights kept after each round: shrinking by `round_share`, the last one exactly on target.
+
+    Parameters
+    ----------
+    dim
+        Number of prunable weights.
+    sparsity
+        Fraction removed at the end.
+    round_share
+        Share of the rest that goes in a round.
+
+    Returns
+    -------
+    tuple of int
+        Empty at sparsity 0.
+
+    Examples
+    --------
+    >>> iterative_counts(1000, 0.5)
+    (800, 640, 512, 500)
+    """
+    target = kept_count(sparsity, dim)
+    counts: list[int] = []
+    kept = float(dim)
+    while (counts[-1] if counts else dim) > target:
+        kept *= 1 - round_share
+        counts.append(max(target, round(kept)))
+    return tuple(counts)
+
+
+def round_lengths(epochs: int, rounds: int, rewind_epoch: int = 0) -> tuple[int, ...]:
+    """Where each of `rounds` trainings ends, if all of them together cost `epochs`.
+
+    All but the first begin at `rewind_epoch`. What does not divide goes to the
+    last trainings, an epoch each.
+
+    Raises
+    ------
+    PruneLimitError
+        If that leaves a training without an epoch.
+
+    Examples
+    --------
+    >>> round_lengths(11, 3), round_lengths(11, 3, rewind_epoch=1)
+    ((3, 4, 4), (4, 4, 5))
+    """
+    whole = epochs + (rounds - 1) * rewind_epoch
+    length, rest = divmod(whole, rounds)
+    if length <= rewind_epoch:
+        raise PruneLimitError(
+            f"{epochs} epochs are too few for {rounds} trainings that rewind to epoch "
+            f"{rewind_epoch}; give at least {rounds + rewind_epoch} epochs, or a larger round_share"
+        )
+    return tuple(length + (i >= rounds - rest) for i in range(rounds))
+
+
+def iterative_magnitude(
+    model: nn.Module,
+    data: Data,
+    loss_fn: Loss,
+    sparsity: float,
+    config: IterativeMagnitudeConfig | None = None,
+    *,
+    on_round: Callable[[int, nn.Module], None] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Pruned:
+    """Train, remove the smallest fifth of what is left, rewind the rest, and so on.
+
+    Frankle and Carbin (2019), "The lottery ticket hypothesis". They rank within
+    layers in small networks and globally in deep ones; here it is always
+    globally, so that all methods remove the same count. One training more than
+    there are rounds: the last one trains the ticket.
+
+    Parameters
+    ----------
+    model, data, loss_fn, sparsity, seed, device, progress
+        As in `lomp`.
+    config
+        See `IterativeMagnitudeConfig`.
+    on_round
+        Called with the number of rounds behind it and the trained network,
+        after each training (so first with 0 and the dense network).
+
+    Returns
+    -------
+    Pruned
+
+    Raises
+    ------
+    PruneLimitError
+        If the budget is too small for the rounds.
+
+    Examples
+    --------
+    >>> from torch.nn.functional import mse_loss
+    >>> import torch
+    >>> data = [(torch.eye(4), torch.zeros(4, 2))]
+    >>> config = IterativeMagnitudeConfig(TrainingConfig(epochs=5))
+    >>> iterative_magnitude(nn.Linear(4, 2), data, mse_loss, 0.5, config).sparsity
+    0.5
+    """
+    config = config or IterativeMagnitudeConfig()
+    parameters = prunable_parameters(model)
+    dim = sum(p.numel() for p in parameters.values())
+    counts = iterative_counts(dim, sparsity, config.round_share)
+    lengths = round_lengths(config.training.epochs, len(counts) + 1, config.rewind_epoch)
+    start, masks = model, _keep_all(parameters)
+    if config.rewind_epoch:
+        start = _common.trained(
+            model,
+            data,
+            loss_fn,
+            config.training.scaled(lengths[0]),
+            last_epoch=config.rewind_epoch,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    for number, length in enumerate(lengths):
+        network = _common.trained(
+            start,
+            data,
+            loss_fn,
+            config.training.scaled(length),
+            masks=masks,
+            first_epoch=config.rewind_epoch,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+        if on_round is not None:
+            on_round(number, network)
+        if number < len(counts):
+            trained = prunable_parameters(network)
+            active = flatten(masks[name].to(p.device) for name, p in trained.items())
+            masks = _common.keep_largest(
+                _common.magnitudes(trained), counts[number], trained, active
+            )
+    return _common.finished("iterative_magnitude", network, masks, config.training.epochs, data)
+
+
+def _keep_all(parameters: dict[str, nn.Parameter]) -> Masks:
+    return {name: p.detach().new_ones(p.shape).bool() for name, p in parameters.items()}

@@ -1,0 +1,261 @@
+"""Rare Gems: learn which of frozen constants to keep, by gradient descent on scores."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lab.baselines import _common
+from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.schedules import learning_rates
+from prunelimit.lab.training import TrainingConfig
+from prunelimit.network.device import resolve_device
+from prunelimit.network.parameters import flatten, prunable_parameters
+from prunelimit.progress import track
+from prunelimit.pruning.masks import Masks
+
+
+@dataclass(frozen=True)
+class RareGemsConfig:
+    """Rare Gems; the defaults are those of Sreenivasan et al. (2022) for ResNet20.
+
+    Attributes
+    ----------
+    training
+        Its `epochs` are the budget of both phases; its batch size and momentum
+        serve both. The other fields are those of the second phase.
+    search_epochs
+        Of the budget, for the scores; None takes half.
+    search_learning_rate
+        Of the scores; it falls along a cosine.
+    regularisation
+        λ in loss + λ‖s‖².
+    period
+        Epochs between two drops.
+    """
+
+    training: TrainingConfig = COMMON_TRAINING
+    search_epochs: int | None = None
+    search_learning_rate: float = 0.1
+    regularisation: float = 1e-4
+    period: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuse a search that is too short for a single drop."""
+        _common.require(self.period >= 1, "period", self.period, "at least 1")
+        _common.require(
+            self.search_learning_rate > 0,
+            "search_learning_rate",
+            self.search_learning_rate,
+            "above 0",
+        )
+        _common.require(
+            self.regularisation >= 0, "regularisation", self.regularisation, "0 or more"
+        )
+        if not self.period < self.searched < self.training.epochs:
+            raise PruneLimitError(
+                f"search_epochs is {self.searched} of {self.training.epochs} epochs; it must be "
+                f"more than the period of {self.period}, and leave epochs for the weights"
+            )
+
+    @property
+    def searched(self) -> int:
+        """Epochs of the search."""
+        return self.training.epochs // 2 if self.search_epochs is None else self.search_epochs
+
+
+def rare_gems_counts(dim: int, sparsity: float, epochs: int, period: int = 5) -> tuple[int, ...]:
+    """Scores that are active after each drop.
+
+    There are ⌊(epochs-1)/period⌋ drops, one after every `period` epochs; each
+    takes the share 1 - density^(1/drops) of what is active, so that the last
+    one ends on the target (exactly: counts are rounded, the last is not).
+
+    Examples
+    --------
+    >>> rare_gems_counts(10_000, 0.99, epochs=11)
+    (1000, 100)
+    """
+    return _common.exponential_counts(dim, sparsity, (epochs - 1) // period)
+
+
+def signed_constants(model: nn.Module) -> nn.Module:
+    """A copy whose prunable weights are sign(w)·√(2/fan-in); 0 counts as positive.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[0.3, -7.0]]))
+    >>> signed_constants(layer).weight.tolist()
+    [[1.0, -1.0]]
+    """
+    copied = copy.deepcopy(model)
+    for parameter in prunable_parameters(copied).values():
+        constant = (2.0 / parameter[0].numel()) ** 0.5
+        parameter.data = torch.where(parameter.detach() >= 0, constant, -constant).to(parameter)
+    return copied
+
+
+def effective_weights(
+    weights: Mapping[str, Tensor], scores: Mapping[str, Tensor], active: Masks
+) -> dict[str, Tensor]:
+    """w·1[s > 0.5] on active positions, with the gradient of w·s (straight through).
+
+    Examples
+    --------
+    >>> scores = torch.tensor([0.6, 0.4], requires_grad=True)
+    >>> used = effective_weights({"w": torch.tensor([2.0, 3.0])}, {"w": scores},
+    ...                          {"w": torch.tensor([True, True])})["w"]
+    >>> used.sum().backward()
+    >>> used.tolist(), scores.grad.tolist()
+    ([2.0, 0.0], [2.0, 3.0])
+    """
+    return {
+        name: weights[name] * active[name] * (score + ((score > 0.5).to(score) - score).detach())
+        for name, score in scores.items()
+    }
+
+
+class _Search:
+    """Scores on top of a frozen network."""
+
+    def __init__(self, model: nn.Module, config: RareGemsConfig, seed: int) -> None:
+        self.model = copy.deepcopy(model).train().requires_grad_(True)
+        parameters = prunable_parameters(self.model)
+        self.weights = {name: p.detach() for name, p in parameters.items()}
+        self.model.requires_grad_(False)
+        generator = torch.Generator().manual_seed(seed)
+        self.scores = {
+            name: torch.rand(w.shape, generator=generator).to(w).requires_grad_()
+            for name, w in self.weights.items()
+        }
+        self.active: Masks = {
+            n: torch.ones_like(w, dtype=torch.bool) for n, w in self.weights.items()
+        }
+        self.penalty = config.regularisation
+        self.optimizer = torch.optim.SGD(
+            list(self.scores.values()),
+            lr=config.search_learning_rate,
+            momentum=config.training.momentum,
+        )
+
+    def step(self, inputs: Tensor, targets: Tensor, loss_fn: Loss, rate: float) -> Tensor:
+        """One gradient step on the scores, which stay in [0, 1]."""
+        used = effective_weights(self.weights, self.scores, self.active)
+        loss = loss_fn(torch.func.functional_call(self.model, used, (inputs,)), targets)
+        norms = [(s * self.active[n]).square().sum() for n, s in self.scores.items()]
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss + self.penalty * torch.stack(norms).sum()).backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for score in self.scores.values():
+                score.clamp_(0.0, 1.0)
+        return loss
+
+    def drop(self, kept: int) -> None:
+        """Leave the `kept` largest of the active scores active."""
+        self.active = _common.keep_largest(
+            flatten(s.detach() for s in self.scores.values()),
+            kept,
+            self.weights,
+            flatten(self.active.values()),
+        )
+
+
+def rare_gems_mask(
+    model: nn.Module,
+    data: Data,
+    loss_fn: Loss,
+    sparsity: float,
+    config: RareGemsConfig,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Masks:
+    """The first phase alone: the mask found on the frozen weights of `model`.
+
+    The mask is the active set. That some of its scores may lie below 0.5 (and
+    so be switched off in the search) is undone for the second phase, as in the
+    published code: the count is then the one asked for.
+
+    Examples
+    --------
+    >>> from torch.nn.functional import mse_loss
+    >>> data = [(torch.eye(4), torch.ones(4, 2))]
+    >>> config = RareGemsConfig(TrainingConfig(epochs=14))
+    >>> masks = rare_gems_mask(nn.Linear(4, 2), data, mse_loss, 0.5, config)
+    >>> int(masks["weight"].sum())
+    4
+    """
+    place = resolve_device(device)
+    search = _Search(copy.deepcopy(model).to(place), config, seed)
+    dim = sum(w.numel() for w in search.weights.values())
+    counts = rare_gems_counts(dim, sparsity, config.searched, config.period)
+    schedule = TrainingConfig(
+        epochs=config.searched, learning_rate=config.search_learning_rate, schedule="cosine"
+    )
+    batches = _common.training_batches(data, config.training, seed)
+    rates = learning_rates(schedule, 1)
+    with _common.seeded(seed, place):
+        for epoch in track(range(config.searched), "searching a mask", enabled=progress):
+            for inputs, targets in _common.start_epoch(batches, epoch):
+                loss = search.step(
+                    inputs.to(place), targets.to(place), loss_fn, float(rates[epoch])
+                )
+            _common.require_finite(loss, epoch, config.search_learning_rate)
+            number, rest = divmod(epoch + 1, config.period)
+            if rest == 0 and number <= len(counts):
+                search.drop(counts[number - 1])
+    return search.active
+
+
+def rare_gems(
+    model: nn.Module,
+    data: Data,
+    loss_fn: Loss,
+    sparsity: float,
+    config: RareGemsConfig | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Pruned:
+    """Find a mask by descending on scores of frozen weights, then train the weights under it.
+
+    Sreenivasan et al. (2022), "Rare gems: finding lottery tickets at
+    initialization". Biases and normalisation wait in the search, and are
+    trained with the weights. What they call sparsity is the share kept.
+
+    Parameters
+    ----------
+    model, data, loss_fn, sparsity, seed, device, progress
+        As in `lomp`; of the weights of `model` only the signs are used.
+    config
+        See `RareGemsConfig`.
+
+    Returns
+    -------
+    Pruned
+
+    Examples
+    --------
+    >>> from torch.nn.functional import mse_loss
+    >>> data = [(torch.eye(4), torch.ones(4, 2))]
+    >>> config = RareGemsConfig(TrainingConfig(epochs=14))
+    >>> rare_gems(nn.Linear(4, 2), data, mse_loss, 0.5, config).sparsity
+    0.5
+    """
+    config = config or RareGemsConfig()
+    how = {"seed": seed, "device": device, "progress": progress}
+    frozen = signed_constants(model)
+    masks = rare_gems_mask(frozen, data, loss_fn, sparsity, config, **how)  # type: ignore[arg-type]
+    second = config.training.scaled(config.training.epochs - config.searched)
+    network = _common.trained(frozen, data, loss_fn, second, masks=masks, **how)  # type: ignore[arg-type]
+    return _common.finished("rare_gems", network, masks, config.training.epochs, data)

@@ -1,0 +1,71 @@
+"""All methods by name, so that a table is a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prunelimit.lab.baselines._common import Pruned
+from prunelimit.lab.baselines._gradual import GradualConfig, gradual_magnitude
+from prunelimit.lab.baselines._grasp import GraspConfig, grasp
+from prunelimit.lab.baselines._iterative_magnitude import (
+    IterativeMagnitudeConfig,
+    iterative_magnitude,
+)
+from prunelimit.lab.baselines._one_shot import (
+    LompConfig,
+    OneShotConfig,
+    dense,
+    layerwise_control,
+    lomp,
+    random_control,
+)
+from prunelimit.lab.baselines._rare_gems import RareGemsConfig, rare_gems
+from prunelimit.lab.baselines._smart_ratio import SmartRatioConfig, smart_ratio
+from prunelimit.lab.baselines._snip import SnipConfig, snip
+from prunelimit.lab.baselines._surgeon import SurgeonConfig, brain_surgeon
+from prunelimit.lab.baselines._synflow import SynflowConfig, synflow
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of a comparison.
+
+    Attributes
+    ----------
+    label
+        For people.
+    run
+        ``run(model, data, loss_fn, sparsity, config, seed=…, device=…, progress=…)``.
+    config
+        Class of its configuration; every one has a field ``training``.
+    source
+        Key in the bibliography; empty for a control.
+    """
+
+    label: str
+    run: Callable[..., Pruned]
+    config: Callable[..., Any]
+    source: str
+
+
+METHODS: dict[str, Method] = {
+    "dense": Method("dense", dense, OneShotConfig, ""),
+    "lomp": Method("LOMP", lomp, LompConfig, "zhang2024sparse"),
+    "random_control": Method("random mask", random_control, OneShotConfig, ""),
+    "layerwise_control": Method("layerwise magnitude", layerwise_control, OneShotConfig, ""),
+    "iterative_magnitude": Method(
+        "iterative magnitude", iterative_magnitude, IterativeMagnitudeConfig, "frankle2019lottery"
+    ),
+    "gradual_magnitude": Method(
+        "gradual magnitude", gradual_magnitude, GradualConfig, "zhu2017prune"
+    ),
+    "rare_gems": Method("Rare Gems", rare_gems, RareGemsConfig, "sreenivasan2022rare"),
+    "smart_ratio": Method("Smart-Ratio", smart_ratio, SmartRatioConfig, "su2020sanity"),
+    "snip": Method("SNIP", snip, SnipConfig, "lee2019snip"),
+    "grasp": Method("GraSP", grasp, GraspConfig, "wang2020grasp"),
+    "synflow": Method("SynFlow", synflow, SynflowConfig, "tanaka2020synflow"),
+    "brain_surgeon": Method("brain surgeon", brain_surgeon, SurgeonConfig, "hassibi1993obs"),
+}
+"""The methods of chapter 8, in the order of its table."""

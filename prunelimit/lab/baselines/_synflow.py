@@ -1,0 +1,145 @@
+"""SynFlow: without data, in many small steps, keep the weights that carry the flow."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.lab.baselines import _common, _scored
+from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.training import TrainingConfig
+from prunelimit.network.device import resolve_device
+from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.pruning.masks import Masks
+
+
+@dataclass(frozen=True)
+class SynflowConfig:
+    """SynFlow; the default is that of Tanaka, Kunin, Yamins and Ganguli (2020).
+
+    Attributes
+    ----------
+    training
+        Under the mask, from the initial weights.
+    rounds
+        In which the density falls exponentially to its target.
+    """
+
+    training: TrainingConfig = COMMON_TRAINING
+    rounds: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse less than one round."""
+        _common.require(self.rounds >= 1, "rounds", self.rounds, "at least 1")
+
+
+def synflow_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Synaptic flow |w| ∂R/∂|w|, R the summed outputs of the network with all signs removed.
+
+    Tanaka et al. (2020), equation 2. The input is all ones, the network in
+    evaluation mode; computed in float64 since R grows with every layer.
+
+    Parameters
+    ----------
+    model
+        Left untouched; its zeros score 0.
+    inputs
+        ``(1, …)``, only its shape matters.
+
+    Returns
+    -------
+    Tensor
+        ``(dim,)`` float64. In each layer of a chain without biases they sum to R.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[2.0, -1.0]]))
+    >>> synflow_scores(layer, torch.zeros(1, 2))
+    tensor([2., 1.], dtype=torch.float64)
+    """
+    network = copy.deepcopy(model).double().eval()
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.abs_()
+    parameters = list(prunable_parameters(network).values())
+    ones = torch.ones_like(inputs, dtype=torch.float64, device=parameters[0].device)
+    flow = _scored.gradient(network(ones).sum(), parameters)
+    return flow * flatten(p.detach() for p in parameters)
+
+
+def synflow_mask(model: nn.Module, inputs: Tensor, sparsity: float, rounds: int = 100) -> Masks:
+    """Score, remove a little, score what is left, and so on.
+
+    Examples
+    --------
+    >>> masks = synflow_mask(nn.Linear(10, 10), torch.ones(1, 10), 0.9)
+    >>> int(masks["weight"].sum())
+    10
+    """
+    working = copy.deepcopy(model)
+    parameters = prunable_parameters(working)
+    keep = torch.ones_like(_common.magnitudes(parameters), dtype=torch.bool)
+    masks: Masks = unflatten(keep, parameters)
+    for kept in _common.exponential_counts(keep.numel(), sparsity, rounds):
+        active = flatten(masks.values())
+        masks = _common.keep_largest(synflow_scores(working, inputs), kept, parameters, active)
+        for name, parameter in parameters.items():
+            parameter.data.mul_(masks[name])
+    return masks
+
+
+def synflow(
+    model: nn.Module,
+    data: Data,
+    loss_fn: Loss,
+    sparsity: float,
+    config: SynflowConfig | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Pruned:
+    """Prune the untrained network by its synaptic flow, without data, then train it.
+
+    Tanaka, Kunin, Yamins and Ganguli (2020), "Pruning neural networks without
+    any data by iteratively conserving synaptic flow". The many rounds are what
+    keeps a layer from emptying while others are full.
+
+    Parameters
+    ----------
+    model, data, loss_fn, sparsity, seed, device, progress
+        As in `lomp`; of `data` the mask uses the shape of one input.
+    config
+        See `SynflowConfig`.
+
+    Returns
+    -------
+    Pruned
+
+    Examples
+    --------
+    >>> from torch.nn.functional import mse_loss
+    >>> data = [(torch.eye(2), torch.ones(2, 1))]
+    >>> config = SynflowConfig(TrainingConfig(epochs=1))
+    >>> synflow(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
+    0.5
+    """
+    config = config or SynflowConfig()
+    placed = copy.deepcopy(model).to(resolve_device(device))
+    masks = synflow_mask(placed, _common.example(data), sparsity, config.rounds)
+    return _common.train_under_mask(
+        "synflow",
+        model,
+        masks,
+        data,
+        loss_fn,
+        config.training,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )

@@ -1,0 +1,134 @@
+"""What a person sees of a batch while it runs: the whole, and each job."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from prunelimit.lab.batch.jobs import Job
+from prunelimit.lab.batch.worker import Outcome
+
+_STAGES = {
+    "finetune": "writing the report",
+    "refit": "fine-tuning under masks",
+    "sweep": "re-fitting survivors",
+    "prediction": "sweeping sparsities",
+}
+"""A stage that is stored, to what comes after it; the last first."""
+
+
+class Board:
+    """Bars on a terminal, lines in a log; see `run_batch`."""
+
+    def __init__(self, jobs: int, finished: int, enabled: bool | None) -> None:
+        self._jobs, self._finished, self._failed = jobs, finished, 0
+        self._silent = enabled is False
+        bars = sys.stderr.isatty() if enabled is None else enabled
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[remark]}"),
+            console=Console(stderr=True),
+            disable=not bars,
+        )
+        self._bars = bars
+        self._total = self._progress.add_task("all jobs", total=jobs, completed=finished, remark="")
+        self._shown: dict[str, TaskID] = {}
+        self._said: dict[str, str] = {}
+
+    def __enter__(self) -> Board:
+        """Show it."""
+        self._progress.start()
+        if self._finished:
+            self._say(f"{self._finished} of {self._jobs} jobs are finished already")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take it away."""
+        self._progress.stop()
+
+    def show(self, running: Sequence[Job], workers: int) -> None:
+        """Where each of the `running` jobs is."""
+        remark = f"{workers} workers" + (f", {self._failed} failed" if self._failed else "")
+        self._progress.update(self._total, remark=remark)
+        for name in set(self._shown) - {job.name for job in running}:
+            self._progress.remove_task(self._shown.pop(name))
+        for job in running:
+            stage, done, total = stage_of(job.directory)
+            if job.name not in self._shown:
+                self._shown[job.name] = self._progress.add_task(job.name, total=None, remark="")
+            self._progress.update(self._shown[job.name], completed=done, total=total, remark=stage)
+            if self._said.get(job.name) != stage:
+                self._said[job.name] = stage
+                self._log(f"{job.name}: {stage}")
+
+    def wait_for(self, job: Job, outcome: Outcome) -> None:
+        """Say, once, that another driver has `job`."""
+        if self._said.get(job.name) != "elsewhere":
+            self._said[job.name] = "elsewhere"
+            self._say(f"{job.name}: {outcome.message}")
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """Count `job`, and name what failed."""
+        self._finished += 1
+        self._failed += outcome.status == "failed"
+        self._progress.update(self._total, completed=self._finished)
+        if job.name in self._shown:
+            self._progress.remove_task(self._shown.pop(job.name))
+        what = (
+            f"failed: {outcome.message}"
+            if outcome.status == "failed"
+            else f"done in {outcome.seconds:.0f} s"
+            if outcome.status == "done"
+            else "was done by another driver"
+        )
+        self._say(f"{self._finished}/{self._jobs} {job.name}: {what}")
+
+    def _say(self, line: str) -> None:
+        if self._bars:
+            self._progress.console.print(line, markup=False, highlight=False)
+        else:
+            self._log(line)
+
+    def _log(self, line: str) -> None:
+        if not (self._silent or self._bars):
+            print(line, file=sys.stderr, flush=True)
+
+
+def stage_of(directory: Path) -> tuple[str, float, float | None]:
+    """What the job in `directory` is at: words, and (in training) epochs done of how many.
+
+    Examples
+    --------
+    >>> stage_of(Path("nowhere"))
+    ('starting', 0, None)
+    """
+    for stage, after in _STAGES.items():
+        if (directory / "stages" / f"{stage}.json").exists():
+            return after, 0, None
+    try:
+        training = json.loads((directory / "training" / "training.json").read_text("utf-8"))
+        done, total = len(training["history"]) - 1, training["run"]["config"]["epochs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "starting", 0, None
+    return ("training", done, total) if done < total else ("measuring the spectrum", 0, None)

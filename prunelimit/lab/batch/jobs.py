@@ -1,0 +1,261 @@
+"""What is to be run, under which name, and whether it is finished."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_json
+from prunelimit.lab.batch.parameters import check_device, configure
+from prunelimit.names import unknown_name
+
+RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
+_PLACES = ("run_dir", "data_root")
+"""Parameters that say where things lie; they do not change what is computed."""
+_ALWAYS_READ = 1 << 20
+_NOTEBOOK = "task.ipynb"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a notebook.
+
+    Attributes
+    ----------
+    directory
+        Where it keeps everything; its last part is the job's name.
+    notebook
+        What is run.
+    parameters
+        All of the notebook's that are set, except ``run_dir``.
+    """
+
+    directory: Path
+    notebook: Path
+    parameters: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Task and hash."""
+        return self.directory.name
+
+
+def default_notebook() -> Path:
+    """The notebook that runs any task: an installed package's own, or the repository's.
+
+    Raises
+    ------
+    PruneLimitError
+        If neither is there.
+    """
+    package = Path(__file__).parent
+    repository = package.parents[2] / "notebooks" / "reproduce" / _NOTEBOOK
+    for path in (package / _NOTEBOOK, repository):
+        if path.is_file():
+            return path
+    raise PruneLimitError(f"there is no {repository}; name a copy of it with --notebook")
+
+
+def grid(
+    tasks: Sequence[str],
+    l1: Sequence[float | None] = (None,),
+    seeds: Sequence[int] = (0,),
+    **common: Any,
+) -> list[dict[str, Any]]:
+    """Every combination of task, λ and seed, with the parameters that they have in common.
+
+    Parameters
+    ----------
+    tasks
+        Names; "all" stands for every task, "paper" for the paper's eight.
+    l1
+        λ; None is the task's own.
+    seeds
+        See `configure`.
+
+    Examples
+    --------
+    >>> len(grid(["digits-mlp", "digits-cnn"], l1=[0.0, 1e-4], seeds=range(3)))
+    12
+    """
+    return [
+        {"task": task, "l1": strength, "seed": seed, **common}
+        for task, strength, seed in itertools.product(_expanded(tasks), l1, seeds)
+    ]
+
+
+def plan(
+    root: str | os.PathLike[str],
+    parameter_sets: Iterable[Mapping[str, Any]],
+    notebook: str | os.PathLike[str] | None = None,
+) -> list[Job]:
+    """The jobs that these parameters ask for; nothing is started or written.
+
+    Parameters
+    ----------
+    root
+        Folder of the runs' directories.
+    parameter_sets
+        One a job; sets that say the same are one job.
+    notebook
+        With a cell tagged ``parameters``; `default_notebook` if None.
+
+    Raises
+    ------
+    PruneLimitError
+        On a parameter that the notebook does not have, or a value that it cannot use.
+    """
+    path = Path(notebook or default_notebook()).absolute()
+    known = notebook_parameters(path)
+    jobs: dict[str, Job] = {}
+    for given in parameter_sets:
+        for name in given:
+            if name not in known:
+                raise unknown_name("parameter", name, known)
+        if notebook is None:
+            configure(**{k: v for k, v in given.items() if k not in (*_PLACES, "device")})
+            check_device(given.get("device", "auto"))
+        name = run_name(path, given)
+        parameters = {k: v for k, v in given.items() if k != "run_dir"}
+        jobs.setdefault(name, Job(Path(root).absolute() / name, path, parameters))
+    return list(jobs.values())
+
+
+def notebook_parameters(notebook: Path) -> list[str]:
+    """Names in the notebook's cell that is tagged ``parameters``.
+
+    Papermill only logs a parameter that the notebook does not have, and goes on without it.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is no such notebook, or no such cell in it.
+    """
+    import papermill
+
+    if not notebook.is_file():
+        raise PruneLimitError(f"there is no notebook {notebook}")
+    with contextlib.redirect_stdout(io.StringIO()):
+        known = list(papermill.inspect_notebook(str(notebook)))
+    if not known:
+        raise PruneLimitError(f"{notebook} has no cell tagged 'parameters' with values in it")
+    return known
+
+
+def run_name(notebook: Path, parameters: Mapping[str, Any]) -> str:
+    """Task, and a hash of the notebook's code, its parameters and the package's code."""
+    values = {k: v for k, v in parameters.items() if k not in _PLACES}
+    text = json.dumps([_notebook_digest(notebook), values, code_digest()], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{parameters.get('task', notebook.stem)}-{digest}"
+
+
+def code_digest(package: Path | None = None) -> str:
+    """A hash of the package's sources: an edit makes another run.
+
+    Examples
+    --------
+    >>> len(code_digest())
+    64
+    """
+    folder = package or Path(__file__).parents[2]
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+def is_finished(job: Job) -> bool:
+    """Whether the job is done and its files are as they were then."""
+    return (job.directory / DONE).is_file() and not damaged_files(job)
+
+
+def mark_finished(job: Job, seconds: float) -> None:
+    """Write down what there is, so that a later change is noticed."""
+    files = {}
+    for path in _kept_files(job.directory):
+        status = path.stat()
+        name = path.relative_to(job.directory).as_posix()
+        files[name] = [status.st_size, status.st_mtime_ns, _sha256(path)]
+    write_json(job.directory / DONE, {"seconds": seconds, "files": files})
+
+
+def damaged_files(job: Job) -> list[str]:
+    """Files of a finished job that are gone or changed; `DONE` itself if it is unreadable."""
+    try:
+        record = json.loads((job.directory / DONE).read_text(encoding="utf-8"))["files"]
+        return [name for name, known in record.items() if _changed(job.directory / name, known)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [DONE]
+
+
+def discard_damaged(job: Job) -> None:
+    """Remove what is damaged, and what was made from it, so that it is made again."""
+    if not (job.directory / DONE).exists():
+        return
+    damaged = damaged_files(job)
+    (job.directory / DONE).unlink()
+    if any(name.startswith("training/") for name in damaged):
+        # All that was measured was measured on that training.
+        for entry in job.directory.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif not entry.name.startswith(".") and entry.name != ATTEMPTS:
+                entry.unlink()
+    for name in damaged:
+        (job.directory / name).unlink(missing_ok=True)
+
+
+def _expanded(names: Sequence[str]) -> list[str]:
+    from prunelimit.lab.tasks import TASKS
+
+    groups = {"all": list(TASKS), "paper": [n for n, task in TASKS.items() if task.from_paper]}
+    chosen = [name for given in names for name in groups.get(given, [given])]
+    for name in chosen:
+        if name not in TASKS:
+            raise unknown_name("task", name, [*TASKS, *groups])
+    return list(dict.fromkeys(chosen))
+
+
+def _notebook_digest(notebook: Path) -> str:
+    """Of the code cells: prose and outputs may change."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+
+
+def _kept_files(directory: Path) -> list[Path]:
+    """All but locks and temporaries, and the records of this module."""
+    return [
+        path
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+        and path.name not in (DONE, ATTEMPTS)
+        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    ]
+
+
+def _changed(path: Path, known: Sequence[Any]) -> bool:
+    size, modified, digest = known
+    if not path.is_file() or path.stat().st_size != size:
+        return True
+    if size > _ALWAYS_READ and path.stat().st_mtime_ns == modified:
+        return False  # reading every checkpoint of a large grid would take minutes
+    return _sha256(path) != digest
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,185 @@
+"""What the notebook's parameters mean: a task and what is measured of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.names import unknown_name
+
+if TYPE_CHECKING:
+    from prunelimit.lab.experiment import ExperimentConfig
+    from prunelimit.lab.tasks import Task
+    from prunelimit.pruning.finetune import FineTuning
+
+_FEWEST_POINTS = 10
+
+
+def configure(
+    task: str,
+    *,
+    l1: float | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    examples: int | None = None,
+    scale: float = 1.0,
+    measurement: Mapping[str, Any] | None = None,
+) -> tuple[Task, ExperimentConfig]:
+    """The task and the measurement that a job's parameters describe.
+
+    Parameters
+    ----------
+    task
+        A name that `prunelimit.lab.tasks` knows.
+    l1, epochs
+        Instead of the task's own; None leaves them.
+    examples
+        At most so many in each part of the data; None takes all.
+    seed
+        Of the split, the initial weights, the training and the probes.
+    scale
+        In (0, 1]. Below 1 everything is shorter, for a quick look: epochs and the points of the
+        sweeps are multiplied by it, and fine-tuning takes as many epochs as the training.
+    measurement
+        Fields of `prunelimit.lab.experiment.ExperimentConfig`; they win over `scale`.
+
+    Raises
+    ------
+    PruneLimitError
+        On a task, a field or a value that does not exist.
+
+    Examples
+    --------
+    >>> task, config = configure("digits-mlp", l1=0.0, scale=0.1)
+    >>> task.training.epochs, config.loss_points
+    (6, 20)
+    """
+    from prunelimit.lab import tasks
+    from prunelimit.lab.experiment import ExperimentConfig
+
+    if not 0 < _number("scale", scale) <= 1:
+        raise PruneLimitError(f"scale is {scale!r}; it must be above 0 and at most 1")
+    chosen = tasks.get(task).with_(seed=_whole("seed", seed))
+    if epochs is not None:
+        chosen = chosen.with_(epochs=_whole("epochs", epochs))
+    if examples is not None:
+        chosen = chosen.with_(examples=_whole("examples", examples))
+    if l1 is not None:
+        chosen = chosen.with_(l1=_number("l1", l1))
+    config = ExperimentConfig()
+    if scale < 1:
+        chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
+        config = _shortened(config, chosen, scale)
+    return chosen, dataclasses.replace(config, **_checked(measurement or {}))
+
+
+def check_device(name: Any) -> None:
+    """Refuse what names no device; whether a worker has it, only the worker knows.
+
+    Examples
+    --------
+    >>> check_device("cuda:1")
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise unknown_name("device", name, ("auto", "cpu", "cuda", "mps"))
+
+
+def command(parameters: Mapping[str, Any]) -> str:
+    """The command line that runs a job with these parameters.
+
+    Examples
+    --------
+    >>> command({"task": "digits-mlp", "l1": 0.0, "seed": 1, "epochs": None})
+    'prunelimit reproduce digits-mlp --set l1=0.0 --set seed=1'
+    """
+    words = ["prunelimit", "reproduce", str(parameters["task"])]
+    for name, value in parameters.items():
+        if name == "measurement":
+            settings = dict(value or {})
+        elif name in ("task", "run_dir", "data_root") or value is None:
+            continue
+        else:
+            settings = {name: value}
+        for key, content in settings.items():
+            text = content if isinstance(content, str) else json.dumps(content)
+            words += ["--set", f"{key}={text}"]
+    return shlex.join(words)
+
+
+def _shortened(config: ExperimentConfig, task: Task, scale: float) -> ExperimentConfig:
+    training = task.training
+    return dataclasses.replace(
+        config,
+        loss_points=max(_FEWEST_POINTS, round(scale * config.loss_points)),
+        accuracy_points=max(_FEWEST_POINTS, round(scale * config.accuracy_points)),
+        finetuning=_finetuning(
+            {
+                "epochs": training.epochs,
+                "learning_rate": training.learning_rate,
+                "momentum": training.momentum,
+            }
+        ),
+    )
+
+
+def _checked(measurement: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with their values, each of the type that its default has."""
+    from prunelimit.lab.experiment import ExperimentConfig
+
+    defaults = ExperimentConfig()
+    known = [field.name for field in dataclasses.fields(ExperimentConfig)]
+    checked: dict[str, Any] = {}
+    for name, value in measurement.items():
+        if name not in known:
+            raise unknown_name("measurement", name, known)
+        default = getattr(defaults, name)
+        if name == "finetuning":
+            checked[name] = None if value is None else _finetuning(value)
+        elif name == "epsilon" and value is None:
+            checked[name] = None
+        elif name == "policy":
+            checked[name] = _policy(value)
+        else:
+            check = _whole if isinstance(default, int) else _number
+            if check(name, value) <= 0:
+                raise PruneLimitError(f"{name} is {value!r}; it must be above 0")
+            checked[name] = value
+    return checked
+
+
+def _finetuning(value: Mapping[str, Any]) -> FineTuning:
+    from prunelimit.pruning.finetune import FineTuning
+
+    try:
+        return FineTuning(**value)
+    except TypeError as error:
+        raise PruneLimitError(
+            f'finetuning is {value!r}; it must look like {{"epochs": 12, "learning_rate": 0.01}}'
+        ) from error
+
+
+def _policy(value: Any) -> str:
+    known = ("ggn", "abs", "clip")
+    if value not in known:
+        raise unknown_name("policy", value, known)
+    return value
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PruneLimitError(f"{name} is {value!r}; it must be a whole number")
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PruneLimitError(f"{name} is {value!r}; it must be a number")
+    if not math.isfinite(value):
+        raise PruneLimitError(f"{name} is {value!r}; it must be finite")
+    return value

@@ -1,0 +1,268 @@
+"""What came out of a batch: a table for programs, a page for people, failures by name."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_text
+from prunelimit.lab.batch.jobs import REPORT, RESULT, Job
+from prunelimit.lab.batch.parameters import command
+from prunelimit.lab.batch.worker import UNFINISHED, Outcome
+
+TABLE, PAGE = "summary.csv", "summary.html"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One row a job.
+
+    Attributes
+    ----------
+    rows
+        What the CSV holds.
+    root
+        Where summary and runs are.
+    """
+
+    rows: list[dict[str, Any]]
+    root: Path
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """The rows of what failed."""
+        return [row for row in self.rows if row["status"] == "failed"]
+
+    def text(self) -> str:
+        """A line a job for a terminal, failures last, and where the rest is."""
+        good = [row for row in self.rows if row["status"] != "failed"]
+        lines = [_line(row) for row in good]
+        lines += [f"{row['name']}  failed: {row['message']}" for row in self.failures]
+        lines.append(f"{len(good)} of {len(self.rows)} jobs are done; {self.page}, {self.table}")
+        return "\n".join(lines)
+
+    @property
+    def table(self) -> Path:
+        """The CSV."""
+        return self.root / TABLE
+
+    @property
+    def page(self) -> Path:
+        """The HTML page."""
+        return self.root / PAGE
+
+
+def summarise(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> Summary:
+    """Write ``summary.csv`` and ``summary.html`` beside the jobs' directories.
+
+    Raises
+    ------
+    PruneLimitError
+        If there are no jobs, or the files cannot be written.
+    """
+    import pandas as pd
+
+    if not jobs:
+        raise PruneLimitError("there are no jobs: name at least one task")
+    rows = [_row(job, outcomes[job.name]) for job in jobs]
+    summary = Summary(rows, jobs[0].directory.parent)
+    try:
+        summary.root.mkdir(parents=True, exist_ok=True)
+        write_text(summary.table, pd.DataFrame(rows).to_csv(index=False))
+        write_text(summary.page, _page(summary, jobs))
+    except OSError as error:
+        raise PruneLimitError(
+            f"the summary cannot be written ({error}); make room, or --runs another folder. What "
+            "is finished stays so"
+        ) from error
+    return summary
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    if "predicted_paper" not in row:
+        return f"{row['name']}  {row['status']}  {row['message']}".rstrip()
+    return (
+        f"{row['name']}  l1 {row['l1']:g}  seed {row['seed']}  "
+        f"paper {row['predicted_paper']:.4f}  sharp {row['predicted_sharp']:.4f}  "
+        f"measured {row['measured_real_existence']:.4f} (real), "
+        f"{row['measured_quadratic_existence']:.4f} (quadratic), "
+        f"{row['measured_one_shot']:.4f} (one-shot)"
+    )
+
+
+def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
+    given = {k: _plain(v) for k, v in job.parameters.items() if k != "data_root"}
+    row = {"name": job.name, **given, "status": outcome.status, "message": outcome.message}
+    if outcome.status == "failed":
+        return row
+    try:
+        result = json.loads((job.directory / RESULT).read_text(encoding="utf-8"))
+        return row | numbers_of(result)
+    except (OSError, ValueError, KeyError, TypeError):
+        # A notebook of the user's own writes what it likes.
+        return row | {"message": f"no numbers: {RESULT} is absent or no result of a task"}
+
+
+def numbers_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers to compare: limits and thresholds with brackets, and Δ = predicted − measured."""
+    predicted, measured = result["prediction"], result["thresholds"]
+    numbers: dict[str, Any] = {
+        "seed": result["seed"],
+        "l1": result["training"]["l1"],
+        "epochs": result["training"]["epochs"],
+        "weights": predicted["dim"],
+        "epsilon": result["epsilon"],
+        "dense_test_accuracy": result["dense"]["test_accuracy"],
+    }
+    for name in ("one_shot", "paper", "sharp"):
+        numbers |= _bracket(f"predicted_{name}", predicted[name], "sparsity")
+    for name in ("one_shot", "quadratic_existence", "real_existence"):
+        numbers |= _bracket(f"measured_{name}", measured[name], "value")
+    for name, predicted_name, measured_name in (
+        ("delta_one_shot", "one_shot", "one_shot"),
+        ("delta_paper", "paper", "real_existence"),
+        ("delta_sharp", "sharp", "quadratic_existence"),
+    ):
+        numbers[name] = (
+            numbers[f"predicted_{predicted_name}"] - numbers[f"measured_{measured_name}"]
+        )
+    numbers["accuracy_threshold"] = measured["accuracy"]["sparsity"]
+    numbers["compute_seconds"] = sum(cost["seconds"] for cost in result["costs"].values())
+    return numbers
+
+
+def _bracket(name: str, numbers: Mapping[str, float], middle: str) -> dict[str, float]:
+    return {
+        name: float(numbers[middle]),
+        f"{name}_lower": float(numbers["lower"]),
+        f"{name}_upper": float(numbers["upper"]),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+
+_HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>prunelimit: summary of a batch</title>
+<meta name="viewport" content="width=device-width">
+<style>
+:root { color-scheme: light dark }
+body { font: 16px/1.4 sans-serif; margin: 1.5rem; max-width: 100rem }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; font-size: 15px }
+th, td { padding: .25rem .5rem; text-align: right; vertical-align: top }
+th { vertical-align: bottom } td { font-variant-numeric: tabular-nums; white-space: nowrap }
+th[rowspan]:first-child, td:first-child { text-align: left } th[colspan] { text-align: center }
+.first { border-left: 1px solid #888 } small { opacity: .8 }
+tr { border-bottom: 1px solid #888 } code { background: #8884 }
+</style></head><body>
+"""
+
+
+def _page(summary: Summary, jobs: Sequence[Job]) -> str:
+    failed = {row["name"] for row in summary.failures}
+    good = [
+        (row, job) for row, job in zip(summary.rows, jobs, strict=True) if row["name"] not in failed
+    ]
+    bad = [(row, job) for row, job in zip(summary.rows, jobs, strict=True) if row["name"] in failed]
+    parts = [
+        _HEAD,
+        f"<h1>{len(good)} of {len(jobs)} jobs are done</h1>",
+        f'<p>All numbers: <a href="{TABLE}">{TABLE}</a>. Sparsities are shares of weights removed, '
+        "with their brackets beneath; Δ is predicted minus measured.</p>",
+    ]
+    if bad:
+        parts += [f"<h2>{len(bad)} failed</h2>", "<p>The same command tries them again.</p><ul>"]
+        parts += [_failure(row, job) for row, job in bad]
+        parts.append("</ul>")
+    if good:
+        parts += ['<h2>Results</h2><div class="wide"><table>', _headings()]
+        parts += [_result(row, job) for row, job in good]
+        parts.append("</table></div>")
+    parts.append("</body></html>\n")
+    return "\n".join(parts)
+
+
+def _failure(row: Mapping[str, Any], job: Job) -> str:
+    report = f"{job.name}/{UNFINISHED}"
+    link = (
+        f' (<a href="{report}">its notebook</a>)' if (job.directory / UNFINISHED).exists() else ""
+    )
+    return (
+        f"<li><strong>{html.escape(job.name)}</strong>{link}: {html.escape(row['message'])}"
+        f"<br><code>{html.escape(_command(job))}</code></li>"
+    )
+
+
+_BEFORE = {"λ": "l1", "seed": "seed"}
+_BEHIND = {
+    "epochs": "epochs",
+    "weights": "weights",
+    "ε": "epsilon",
+    "dense accuracy": "dense_test_accuracy",
+    "compute (s)": "compute_seconds",
+}
+_QUESTIONS = {
+    "one-shot": ("predicted_one_shot", "measured_one_shot", "delta_one_shot"),
+    "quadratic existence (sharp limit)": (
+        "predicted_sharp",
+        "measured_quadratic_existence",
+        "delta_sharp",
+    ),
+    "real existence (paper's limit)": (
+        "predicted_paper",
+        "measured_real_existence",
+        "delta_paper",
+    ),
+}
+
+
+def _headings() -> str:
+    groups = "".join(
+        f'<th colspan="3" class="first">{html.escape(name)}</th>' for name in _QUESTIONS
+    )
+    before, behind = (
+        "".join(f'<th rowspan="2">{html.escape(title)}</th>' for title in titles)
+        for titles in (("task", *_BEFORE), _BEHIND)
+    )
+    each = '<th class="first">predicted</th><th>measured</th><th>Δ</th>' * len(_QUESTIONS)
+    return f"<tr>{before}{groups}{behind}</tr>\n<tr>{each}</tr>"
+
+
+def _result(row: Mapping[str, Any], job: Job) -> str:
+    title = html.escape(str(job.parameters.get("task", job.name)))
+    cells = [
+        f'<td><a href="{job.name}/{REPORT}" title="{html.escape(_command(job))}">{title}</a></td>'
+    ]
+    cells += [f"<td>{_cell(row, name)}</td>" for name in _BEFORE.values()]
+    for first, *rest in _QUESTIONS.values():
+        cells.append(f'<td class="first">{_cell(row, first)}</td>')
+        cells += [f"<td>{_cell(row, name)}</td>" for name in rest]
+    cells += [f"<td>{_cell(row, name)}</td>" for name in _BEHIND.values()]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return "–"
+    if name.startswith("delta"):
+        return f"{value:+.4f}"
+    if f"{name}_lower" in row:
+        ends = f"{row[f'{name}_lower']:.4f} … {row[f'{name}_upper']:.4f}"
+        return f"{value:.4f}<br><small>{ends}</small>"
+    if name.endswith("accuracy"):
+        return f"{value:.4f}"
+    if isinstance(value, float):
+        return f"{value:.0f}" if name.endswith("seconds") else f"{value:.4g}"
+    return f"{value:,}" if name == "weights" else html.escape(str(value))
+
+
+def _command(job: Job) -> str:
+    return command(job.parameters) if "task" in job.parameters else job.notebook.name

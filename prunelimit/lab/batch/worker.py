@@ -1,0 +1,145 @@
+"""One job in a worker process: papermill runs the notebook, whatever happens is written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lab.batch.jobs import (
+    ATTEMPTS,
+    REPORT,
+    Job,
+    discard_damaged,
+    is_finished,
+    mark_finished,
+    run_name,
+)
+from prunelimit.lab.store.locks import Busy, now, owned
+
+if TYPE_CHECKING:
+    from traitlets.config import Config
+
+UNFINISHED = "report-unfinished.ipynb"
+_LOCK = ".job.lock"
+_START_SECONDS = 300
+"""For a kernel to answer: on a busy machine importing takes its time."""
+_LONGEST_SOCKET_FOLDER = 80
+"""Bytes: the whole name of a socket may have 103 (macOS), 107 (Linux)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes
+    ----------
+    status
+        "done" now; "kept", done before; "failed"; "busy", another driver has it.
+    message
+        Why it failed, or who has it.
+    seconds
+        Wall time of this attempt.
+    """
+
+    status: str
+    message: str = ""
+    seconds: float = 0.0
+
+
+def execute(job: Job) -> Outcome:
+    """Run `job` unless it is finished or another driver has it; never raises for its failure.
+
+    The notebook goes on where an earlier attempt stopped: everything it needs is in the job's
+    directory. What has failed leaves ``report-unfinished.ipynb`` behind, with the error in it.
+    """
+    try:
+        with owned(job.directory, _LOCK):
+            return _execute(job)
+    except Busy as busy:
+        return Outcome("busy", str(busy))
+    except (PruneLimitError, OSError) as error:
+        return Outcome("failed", str(error))
+
+
+def _execute(job: Job) -> Outcome:
+    if is_finished(job):
+        return Outcome("kept")
+    if run_name(job.notebook, job.parameters) != job.name:
+        raise PruneLimitError(
+            f"the code or the notebook on {socket.gethostname()} is not what the driver planned "
+            "with (edited meanwhile, or another version); run the command again"
+        )
+    discard_damaged(job)
+    began = time.perf_counter()
+    _note(job, started=now(), host=socket.gethostname(), pid=os.getpid())
+    failure = _run_notebook(job)
+    seconds = time.perf_counter() - began
+    if failure is None:
+        mark_finished(job, seconds)
+    _note(job, ended=now(), seconds=round(seconds, 3), failure=failure)
+    if failure is None:
+        return Outcome("done", seconds=seconds)
+    return Outcome("failed", failure, seconds)
+
+
+def _run_notebook(job: Job) -> str | None:
+    """Why it failed; None if it did not."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    partial = job.directory / UNFINISHED
+    try:
+        with tempfile.TemporaryDirectory(prefix="prunelimit-") as sockets:
+            papermill.execute_notebook(
+                str(job.notebook),
+                str(partial),
+                parameters={**job.parameters, "run_dir": str(job.directory)},
+                progress_bar=False,
+                start_timeout=_START_SECONDS,
+                # Its remarks about transport are nobody's business; errors come as outputs.
+                extra_arguments=["--IPKernelApp.log_level=50"],
+                cwd=str(job.directory),
+                config=_kernel_config(sockets),
+            )
+    except PapermillExecutionError as error:
+        return f"{error.ename}: {error.evalue}"
+    except Exception as error:  # a kernel that died, a full disk: the other jobs go on
+        return f"{type(error).__name__}: {error}"
+    os.replace(partial, job.directory / REPORT)
+    return None
+
+
+def _kernel_config(sockets: str) -> Config:
+    """The kernel listens on files in the folder `sockets`, where the system allows it.
+
+    TCP ports are chosen first and bound later: of many kernels that start at once, one finds its
+    port taken, and hangs.
+    """
+    from traitlets.config import Config
+
+    config = Config()
+    if os.name == "posix" and len(os.fsencode(sockets)) <= _LONGEST_SOCKET_FOLDER:
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.connection_file = os.path.join(sockets, "kernel.json")
+    return config
+
+
+def attempts(directory: Path) -> list[dict[str, Any]]:
+    """What is known of every attempt at a job: a line at its start, a line at its end."""
+    try:
+        lines = (directory / ATTEMPTS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def _note(job: Job, **what: Any) -> None:
+    with open(job.directory / ATTEMPTS, "a", encoding="utf-8") as file:
+        file.write(json.dumps(what) + "\n")

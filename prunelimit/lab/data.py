@@ -1,0 +1,504 @@
+"""From a data set's name to train, validation and test batches (chapter 7).
+
+Images stay in memory as bytes and become normalised floats one batch at a time,
+on whatever device they lie. Only the training batches are shuffled and
+augmented; losses, accuracies and curvature are always measured on fixed,
+un-augmented data, because every Lanczos step has to see the same matrix.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lab import archives as _archives
+from prunelimit.names import unknown_name
+
+CROP_PADDING = 4
+"""Pixels added on each side before the random crop, as in the paper's training."""
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What is known of a data set before it is read.
+
+    Attributes
+    ----------
+    label
+        For people.
+    archive
+        Name of the reader in ``prunelimit.lab.archives``.
+    mean, std
+        Per channel, of the training pixels scaled to [0, 1].
+    pixel_max
+        The byte that stands for 1.
+    augment
+        Whether random crops and flips leave the label true.
+    pad_to_cifar
+        Zero-pad to 32 × 32 and repeat the one channel three times.
+    """
+
+    label: str
+    archive: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pixel_max: float = 255.0
+    augment: bool = True
+    pad_to_cifar: bool = False
+
+
+_FASHION = DataSpec("Fashion-MNIST", "fashion_mnist", (0.2860,), (0.3530,))
+
+DATASETS: dict[str, DataSpec] = {
+    # A mirrored digit is no digit any more: neither flips nor crops.
+    "digits": DataSpec("digits", "digits", (0.3053,), (0.3761,), pixel_max=16.0, augment=False),
+    "fashion-mnist": _FASHION,
+    "fashion-mnist-32": replace(
+        _FASHION, label="Fashion-MNIST padded to 32 × 32 × 3", pad_to_cifar=True
+    ),
+    "cifar10": DataSpec("CIFAR-10", "cifar10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": DataSpec(
+        "CIFAR-100", "cifar100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+    ),
+    "tiny-imagenet": DataSpec(
+        "Tiny ImageNet", "tiny_imagenet", (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)
+    ),
+}
+"""The data sets that `load` knows."""
+
+
+class Batches:
+    """A re-iterable of ``(inputs, targets)`` over examples held in memory.
+
+    Iterating twice gives the same batches twice. A shuffled or augmented object
+    changes them only through `set_epoch`, so that epoch 7 of a resumed run is
+    epoch 7 of the run that was killed. The random numbers are drawn on the CPU
+    and do not depend on the device or on torch's global generator.
+
+    Parameters
+    ----------
+    images
+        ``(examples, channels, height, width)``, bytes or floats.
+    labels
+        ``(examples,)`` class indices.
+    batch_size
+        Examples a batch; the last one may be smaller.
+    mean, std
+        Per channel, in units of `images`; inputs are ``(images - mean) / std``.
+    shuffle, augment
+        For training only. Augmentation is a random crop after zero-padding by 4
+        and a horizontal flip with probability one half.
+    seed
+        Of the order and the augmentation.
+
+    Raises
+    ------
+    PruneLimitError
+        On an empty set, unequal lengths, or a batch size below 1.
+
+    Examples
+    --------
+    >>> batches = Batches(torch.zeros(5, 1, 2, 2), torch.arange(5), batch_size=2)
+    >>> [targets.tolist() for _, targets in batches]
+    [[0, 1], [2, 3], [4]]
+    >>> len(batches), batches.examples
+    (3, 5)
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int = 128,
+        *,
+        mean: tuple[float, ...] = (0.0,),
+        std: tuple[float, ...] = (1.0,),
+        shuffle: bool = False,
+        augment: bool = False,
+        seed: int = 0,
+    ) -> None:
+        _check_examples(images, labels)
+        if batch_size < 1:
+            raise PruneLimitError(f"batch_size is {batch_size}; it must be at least 1")
+        self.batch_size = int(batch_size)
+        self.shuffle = shuffle
+        self.augment = augment
+        self.seed = int(seed)
+        self.epoch = 0
+        self._images = images
+        self._labels = labels
+        self._mean = mean
+        self._std = std
+        # One multiply and one add a batch; made here so that iterating stays cheap.
+        self._scale = torch.tensor(std, device=images.device).reciprocal().view(1, -1, 1, 1)
+        self._shift = -torch.tensor(mean, device=images.device).view(1, -1, 1, 1) * self._scale
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-self.examples // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield ``inputs (batch, channels, height, width)`` and ``targets (batch,)``."""
+        generator = self._generator()
+        order = torch.randperm(self.examples, generator=generator) if self.shuffle else None
+        for start in range(0, self.examples, self.batch_size):
+            stop = min(start + self.batch_size, self.examples)
+            if order is None:
+                images, targets = self._images[start:stop], self._labels[start:stop]
+            else:
+                index = order[start:stop].to(self._labels.device)
+                images, targets = self._images[index], self._labels[index]
+            if self.augment:
+                images = random_crop_and_flip(images, generator)
+            yield torch.addcmul(self._shift, images.float(), self._scale), targets
+
+    @property
+    def examples(self) -> int:
+        """Number of examples."""
+        return len(self._labels)
+
+    @property
+    def labels(self) -> Tensor:
+        """Class indices ``(examples,)`` in the stored order."""
+        return self._labels
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input: ``(channels, height, width)``."""
+        return tuple(self._images.shape[1:])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order and the augmentation of the epoch that is iterated next."""
+        self.epoch = int(epoch)
+
+    def with_batch_size(self, batch_size: int) -> Batches:
+        """The same examples in batches of another size."""
+        return self._like(self._images, self._labels, batch_size=batch_size)
+
+    def with_seed(self, seed: int) -> Batches:
+        """The same examples in the order and the augmentation of another seed."""
+        other = self._like(self._images, self._labels)
+        other.seed = int(seed)
+        return other
+
+    def shuffled(self, seed: int = 0) -> Batches:
+        """The same examples, un-augmented as they are, in a new order each epoch."""
+        other = self.with_seed(seed)
+        other.shuffle = True
+        return other
+
+    def subset(self, examples: int, seed: int = 0) -> Batches:
+        """A random subset without replacement, in the stored order.
+
+        Raises
+        ------
+        PruneLimitError
+            If there are not as many examples.
+        """
+        if not 1 <= examples <= self.examples:
+            raise PruneLimitError(
+                f"a subset of {examples} examples was asked for, out of {self.examples}"
+            )
+        chosen = torch.randperm(self.examples, generator=_generator(seed))[:examples]
+        index = chosen.sort().values.to(self._labels.device)
+        return self._like(self._images[index], self._labels[index])
+
+    def to(self, device: str | torch.device) -> Batches:
+        """The same batches with the data on `device`; copies only if it moves."""
+        return self._like(self._images.to(device), self._labels.to(device))
+
+    def _generator(self) -> torch.Generator:
+        return _generator(self.seed, self.epoch)
+
+    def _like(self, images: Tensor, labels: Tensor, batch_size: int | None = None) -> Batches:
+        other = Batches(
+            images,
+            labels,
+            self.batch_size if batch_size is None else batch_size,
+            mean=self._mean,
+            std=self._std,
+            shuffle=self.shuffle,
+            augment=self.augment,
+            seed=self.seed,
+        )
+        other.set_epoch(self.epoch)
+        return other
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The parts of a data set.
+
+    Attributes
+    ----------
+    train
+        Shuffled and, where the data set allows it, augmented.
+    train_eval
+        The same examples in a fixed order, un-augmented: for losses and curvature.
+    validation
+        Held out of the training examples: for choosing.
+    test
+        The official test set (for Tiny ImageNet the official validation set,
+        because its test labels are not public): for reporting only.
+    classes
+        Number of classes.
+    input_shape
+        ``(channels, height, width)``.
+    name, seed
+        As given to `load`.
+    """
+
+    train: Batches
+    train_eval: Batches
+    validation: Batches
+    test: Batches
+    classes: int
+    input_shape: tuple[int, ...]
+    name: str
+    seed: int = 0
+
+    def to(self, device: str | torch.device) -> Splits:
+        """The same splits with all data on `device`."""
+        return self._map(lambda batches: batches.to(device))
+
+    def with_batch_size(self, batch_size: int) -> Splits:
+        """The same splits in batches of another size."""
+        return self._map(lambda batches: batches.with_batch_size(batch_size))
+
+    def limited(self, examples: int) -> Splits:
+        """At most so many examples in each part, drawn at random by the splits' own seed.
+
+        Examples
+        --------
+        >>> small = load("digits").limited(200)
+        >>> small.train.examples, small.validation.examples, small.test.examples
+        (200, 142, 200)
+        """
+        if examples < 1:
+            raise PruneLimitError(f"examples is {examples}; it must be at least 1")
+        # One seed for all, so that `train` and `train_eval` stay the same examples.
+        return self._map(lambda b: b.subset(min(examples, b.examples), self.seed))
+
+    def _map(self, change: Callable[[Batches], Batches]) -> Splits:
+        return replace(
+            self,
+            train=change(self.train),
+            train_eval=change(self.train_eval),
+            validation=change(self.validation),
+            test=change(self.test),
+        )
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """Where data sets lie: `root`, else ``$PRUNELIMIT_DATA``, else ``./data``."""
+    return Path(root or os.environ.get("PRUNELIMIT_DATA") or "data")
+
+
+def load(
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    *,
+    batch_size: int = 128,
+    augment: bool | None = None,
+    download: bool = False,
+) -> Splits:
+    """Read a data set and split it.
+
+    Parameters
+    ----------
+    name
+        One of `DATASETS`.
+    root
+        Folder of the data sets; see `data_root`.
+    seed
+        Of the validation split and of the training order. The test set never
+        depends on it.
+    validation_fraction
+        Share of each class of the training examples that is held out.
+    batch_size
+        Of every part.
+    augment
+        False trains on the plain images; None leaves it to the data set.
+    download
+        Fetch what is missing from the official site (never for ``digits``).
+
+    Returns
+    -------
+    Splits
+
+    Raises
+    ------
+    PruneLimitError
+        On an unknown name, missing or damaged files, or a fraction outside (0, 1).
+
+    Examples
+    --------
+    >>> splits = load("digits")
+    >>> splits.train.examples, splits.validation.examples, splits.test.examples
+    (1295, 142, 360)
+    >>> splits.input_shape, splits.classes
+    ((1, 8, 8), 10)
+    """
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    spec = DATASETS[name]
+    if not 0 < validation_fraction < 1:
+        raise PruneLimitError(
+            f"validation_fraction is {validation_fraction}; it must lie strictly between 0 and 1"
+        )
+    archive = _archives.READERS[spec.archive](data_root(root), download)
+    train_images, test_images = archive.train_images, archive.test_images
+    if spec.pad_to_cifar:
+        train_images, test_images = pad_to_cifar(train_images), pad_to_cifar(test_images)
+    kept, held_out = stratified_split(archive.train_labels, validation_fraction, seed)
+    mean, std = _in_pixels(spec, train_images.shape[1])
+
+    def batches(images: Tensor, labels: Tensor, training: bool = False) -> Batches:
+        return Batches(
+            images,
+            labels,
+            batch_size,
+            mean=mean,
+            std=std,
+            shuffle=training,
+            augment=training and (spec.augment if augment is None else augment),
+            seed=seed,
+        )
+
+    images, labels = _select(train_images, kept), archive.train_labels[kept]
+    return Splits(
+        train=batches(images, labels, training=True),
+        train_eval=batches(images, labels),
+        validation=batches(_select(train_images, held_out), archive.train_labels[held_out]),
+        test=batches(test_images, archive.test_labels),
+        classes=archive.classes,
+        input_shape=tuple(images.shape[1:]),
+        name=name,
+        seed=seed,
+    )
+
+
+def random_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Zero-pad by `CROP_PADDING`, cut the old size out at random, mirror every second one.
+
+    Parameters
+    ----------
+    images
+        ``(batch, channels, height, width)``, not changed.
+    generator
+        On the CPU, so that every device draws the same crops.
+
+    Returns
+    -------
+    Tensor
+        As `images` in shape, type and device.
+
+    Examples
+    --------
+    >>> random_crop_and_flip(torch.ones(2, 3, 8, 8), torch.Generator()).shape
+    torch.Size([2, 3, 8, 8])
+    """
+    batch, channels, height, width = images.shape
+    offsets = torch.randint(2 * CROP_PADDING + 1, (2, batch, 1), generator=generator)
+    mirrored = torch.rand(batch, 1, generator=generator) < 0.5
+    rows = offsets[0] + torch.arange(height)
+    forward = torch.arange(width)
+    columns = offsets[1] + torch.where(mirrored, forward.flip(0), forward)
+    padded_width = width + 2 * CROP_PADDING
+    # One flat gather serves crop and flip for the whole batch.
+    index = (rows.unsqueeze(2) * padded_width + columns.unsqueeze(1)).view(batch, 1, -1)
+    padded = torch.nn.functional.pad(images, (CROP_PADDING,) * 4).flatten(2)
+    index = index.expand(-1, channels, -1).to(images.device)
+    return padded.gather(2, index).view_as(images)
+
+
+def pad_to_cifar(images: Tensor) -> Tensor:
+    """Grey images in the shape of CIFAR's: zero-padded to 32 × 32, one channel shown as three.
+
+    The three channels share memory, so a large set does not grow by it.
+
+    Examples
+    --------
+    >>> pad_to_cifar(torch.ones(5, 1, 28, 28)).shape
+    torch.Size([5, 3, 32, 32])
+    """
+    height, width = images.shape[2:]
+    if images.shape[1] != 1 or height > 32 or width > 32:
+        raise PruneLimitError(
+            f"cannot pad images of shape {tuple(images.shape[1:])} to (3, 32, 32)"
+        )
+    top, left = (32 - height) // 2, (32 - width) // 2
+    margins = (left, 32 - width - left, top, 32 - height - top)
+    return torch.nn.functional.pad(images, margins).expand(-1, 3, -1, -1)
+
+
+def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of what stays and of what is held out, the latter `fraction` of each class.
+
+    Each class gives up ``round(fraction · size)`` of its examples, at least one
+    and never all. Both parts are sorted.
+
+    Raises
+    ------
+    PruneLimitError
+        If a class has a single example.
+
+    Examples
+    --------
+    >>> kept, held_out = stratified_split(torch.tensor([0, 0, 1, 1]), 0.5, seed=0)
+    >>> len(kept), len(held_out)
+    (2, 2)
+    """
+    generator = _generator(seed)
+    held_out = []
+    for label in labels.unique():
+        members = torch.nonzero(labels == label).squeeze(1)
+        if len(members) < 2:
+            raise PruneLimitError(
+                f"class {int(label)} has a single training example: none can be held out"
+            )
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        held_out.append(members[torch.randperm(len(members), generator=generator)[:count]])
+    chosen = torch.cat(held_out).sort().values
+    stays = torch.ones(len(labels), dtype=torch.bool)
+    stays[chosen] = False
+    return torch.nonzero(stays).squeeze(1), chosen
+
+
+def _generator(*entropy: int) -> torch.Generator:
+    # SeedSequence mixes (seed, epoch) well; seed + epoch would let two runs share orders.
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) % 2**63)
+
+
+def _in_pixels(spec: DataSpec, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    repeat = channels // len(spec.mean)
+    mean = tuple(spec.pixel_max * value for value in spec.mean * repeat)
+    return mean, tuple(spec.pixel_max * value for value in spec.std * repeat)
+
+
+def _select(images: Tensor, index: Tensor) -> Tensor:
+    # Channels that share memory (pad_to_cifar) keep sharing it.
+    if images.stride(1) == 0 and images.shape[1] > 1:
+        return images[:, :1][index].expand(-1, images.shape[1], -1, -1)
+    return images[index]
+
+
+def _check_examples(images: Tensor, labels: Tensor) -> None:
+    if images.dim() != 4:
+        raise PruneLimitError(
+            f"images have shape {tuple(images.shape)}; expected (examples, channels, height, width)"
+        )
+    if len(images) != len(labels):
+        raise PruneLimitError(f"{len(images)} images but {len(labels)} labels")
+    if len(labels) == 0:
+        raise PruneLimitError("there are no examples: check the data set and the split")

@@ -1,0 +1,1 @@
+"""What a long run leaves on a disk: checkpoints, measurements, locks, provenance."""

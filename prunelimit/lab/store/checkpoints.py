@@ -1,0 +1,347 @@
+"""Checkpoints that are whole or absent, whenever the process is killed.
+
+A checkpoint is a folder ``epoch-0007`` with ``weights.safetensors``,
+``optimizer.pt`` and ``checkpoint.json``. It is written under another name and
+renamed once it is complete: a rename is atomic, so the folder of the highest
+epoch is always a consistent set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lab.store.locks import owned
+
+FORMAT = 1
+WEIGHTS, OPTIMIZER, RECORD = "weights.safetensors", "optimizer.pt", "checkpoint.json"
+_NAME = re.compile(r"epoch-(\d+)")
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk.
+
+    Attributes
+    ----------
+    path
+        Its folder.
+    epoch
+        Epochs done.
+    run
+        What the run was started with; see `require_same_run`.
+    history
+        One entry an epoch, beginning with epoch 0.
+    """
+
+    path: Path
+    epoch: int
+    run: dict[str, Any]
+    history: list[dict[str, Any]]
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file."""
+        return self.path / WEIGHTS
+
+
+@contextlib.contextmanager
+def exclusive(run_dir: Path) -> Iterator[None]:
+    """Own `run_dir` while a run writes to it, and clear what a killed run left half-written.
+
+    The lock belongs to the process: it is gone as soon as the process is, however it ended.
+
+    Raises
+    ------
+    PruneLimitError
+        If another run holds it, or the folder cannot be made.
+    """
+    with owned(run_dir):
+        for leftover in run_dir.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield
+
+
+def save(
+    run_dir: Path,
+    epoch: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run: Mapping[str, Any],
+    history: list[dict[str, Any]],
+) -> Checkpoint:
+    """Write the checkpoint of `epoch`; it appears complete or not at all."""
+    target = run_dir / f"epoch-{epoch:04d}"
+    unfinished = Path(tempfile.mkdtemp(dir=run_dir, prefix=_UNFINISHED))
+    try:
+        (unfinished / WEIGHTS).write_bytes(safetensors.torch.save(_distinct_tensors(model)))
+        torch.save(optimizer.state_dict(), unfinished / OPTIMIZER)
+        record = {
+            "format": FORMAT,
+            "epoch": epoch,
+            "run": run,
+            "history": history,
+            "sha256": {name: _sha256(unfinished / name) for name in (WEIGHTS, OPTIMIZER)},
+        }
+        (unfinished / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        unfinished.chmod(0o755)  # mkdtemp is private; checkpoints are not
+        for path in (*unfinished.iterdir(), unfinished):
+            _flush(path)
+        os.replace(unfinished, target)
+        _flush(run_dir)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return Checkpoint(target, epoch, dict(run), history)
+
+
+def drop_older(newest: Checkpoint, keep: Collection[int]) -> None:
+    """Remove the checkpoints before `newest`, except those of the epochs to `keep`."""
+    for epoch, path in _found(newest.path.parent):
+        if epoch < newest.epoch and epoch not in keep:
+            # Renamed first, so that no half-removed folder bears a checkpoint's name.
+            doomed = path.with_name(f"{_UNFINISHED}{path.name}")
+            os.replace(path, doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+
+
+def latest(run_dir: str | os.PathLike[str]) -> Checkpoint | None:
+    """The newest checkpoint in `run_dir`, verified; None if there is none.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is damaged: a bit has changed, or a file is missing.
+    """
+    found = _found(Path(run_dir))
+    return read(max(found)[1]) if found else None
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in the folder `path`, with its files verified against their digests."""
+    remedy = f"delete {path} to go on from the checkpoint before it, if there is one"
+    try:
+        record = json.loads((path / RECORD).read_text())
+        checkpoint = Checkpoint(path, record["epoch"], record["run"], record["history"])
+        digests, version = record["sha256"], record["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PruneLimitError(
+            f"checkpoint {path} is corrupt: {RECORD} cannot be read ({error!r}); {remedy}"
+        ) from error
+    if version != FORMAT:
+        raise PruneLimitError(
+            f"checkpoint {path} has format {version!r}, this version reads {FORMAT}; {remedy}"
+        )
+    for name in (WEIGHTS, OPTIMIZER):
+        if not (path / name).is_file() or _sha256(path / name) != digests.get(name):
+            raise PruneLimitError(
+                f"checkpoint {path} is corrupt: {name} is missing or has changed; {remedy}"
+            )
+    return checkpoint
+
+
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put the weights and the optimiser's state back, in place."""
+    load_checkpoint(model, checkpoint.weights)
+    state = torch.load(checkpoint.path / OPTIMIZER, map_location="cpu", weights_only=True)
+    try:
+        optimizer.load_state_dict(state)
+    except (ValueError, KeyError) as error:
+        raise PruneLimitError(
+            f"{checkpoint.path / OPTIMIZER} does not fit this model's optimiser: {error}"
+        ) from error
+
+
+def require_same_run(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
+    """Refuse to continue a run that was started differently, and name each difference.
+
+    Raises
+    ------
+    PruneLimitError
+        If configuration, model, initial weights, loss or data differ.
+    """
+    theirs, ours = _leaves(checkpoint.run), _leaves(json.loads(json.dumps(run)))
+    different = [name for name in theirs | ours if theirs.get(name) != ours.get(name)]
+    if not different:
+        return
+    listed = "; ".join(
+        f"{name} was {theirs.get(name, 'absent')!r} and is now {ours.get(name, 'absent')!r}"
+        for name in different[:5]
+    )
+    more = f" (and {len(different) - 5} more)" if len(different) > 5 else ""
+    raise PruneLimitError(
+        f"{checkpoint.path.parent} holds another run: {listed}{more}. Take another run_dir, or "
+        "delete that one; a run is continued only with what it was started with (build the model "
+        "anew with the same seed)"
+    )
+
+
+def load_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Load weights into `model`, in place; nothing in the file is ever executed.
+
+    Parameters
+    ----------
+    model
+        Its parameters and buffers have to match in name and shape.
+    path
+        A ``.safetensors`` file, a state dict saved by ``torch.save`` (alone or
+        under the key ``state_dict``), or a folder written by `training.train`
+        (a run, or one of its epochs).
+
+    Raises
+    ------
+    PruneLimitError
+        If the file is missing, damaged, holds more than tensors, belongs to
+        another model, or has weights that are not finite. The model is then
+        unchanged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> model, copy = nn.Linear(2, 1), nn.Linear(2, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save(model.state_dict(), f"{folder}/model.pt")
+    ...     load_checkpoint(copy, f"{folder}/model.pt")
+    >>> torch.equal(model.weight, copy.weight)
+    True
+    """
+    path = _weights_file(Path(path))
+    tensors = _read_tensors(path)
+    _fill_shared(model, tensors)
+    _check_fit(model, tensors, path)
+    model.load_state_dict(tensors)
+
+
+def _weights_file(path: Path) -> Path:
+    if (path / WEIGHTS).is_file():
+        return path / WEIGHTS
+    if path.is_dir():
+        newest = latest(path)
+        if newest is None:
+            raise PruneLimitError(f"{path} holds no checkpoint (no folder epoch-…)")
+        return newest.weights
+    if not path.is_file():
+        raise PruneLimitError(f"there is no checkpoint at {path}")
+    return path
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        try:
+            return dict(safetensors.torch.load_file(path))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise PruneLimitError(f"{path} is no readable safetensors file: {error}") from error
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle or archive can raise nearly anything
+        reason = str(error).strip().splitlines()[0]
+        raise PruneLimitError(
+            f"{path} cannot be loaded as tensors only ({reason}). If it holds a whole pickled "
+            "model, save model.state_dict() (or safetensors) where that model's code is"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
+        raise PruneLimitError(f"{path} holds no state dict (names to tensors) but something else")
+    return dict(content)
+
+
+def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    expected = model.state_dict()
+    wrong = [f"{name} is missing" for name in expected if name not in tensors]
+    wrong += [f"{name} is not in the model" for name in tensors if name not in expected]
+    wrong += [
+        f"{name} has shape {tuple(tensors[name].shape)}, the model's {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 5} more)" if len(wrong) > 5 else ""
+        raise PruneLimitError(
+            f"{path} does not fit {type(model).__name__}: {'; '.join(wrong[:5])}{more}"
+        )
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise PruneLimitError(
+            f"{path} holds values that are not finite, in {', '.join(broken[:5])}"
+        )
+
+
+def _shared_names(model: nn.Module) -> dict[str, str]:
+    """Name of each tensor to the first name of the same memory (tied weights)."""
+    first: dict[tuple[int, torch.Size, tuple[int, ...]], str] = {}
+    shared = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.numel():
+            key = (tensor.data_ptr(), tensor.shape, tensor.stride())
+            shared[name] = first.setdefault(key, name)
+    return shared
+
+
+def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:
+    # safetensors stores no memory twice, so a tied weight goes by its first name.
+    first = _shared_names(model)
+    return {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+        if first.get(name, name) == name
+    }
+
+
+def _fill_shared(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    for name, first in _shared_names(model).items():
+        if first in tensors:
+            tensors.setdefault(name, tensors[first])
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """A SHA-256 of a state dict, to tell whether two models are the same bits."""
+    total = hashlib.sha256()
+    for name, tensor in tensors.items():
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def _found(run_dir: Path) -> list[tuple[int, Path]]:
+    matches = ((_NAME.fullmatch(path.name), path) for path in run_dir.glob("epoch-*"))
+    return [(int(match.group(1)), path) for match, path in matches if match]
+
+
+def _leaves(content: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(content, Mapping):
+        return {prefix: content}
+    leaves: dict[str, Any] = {}
+    for name, value in content.items():
+        leaves |= _leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    return leaves
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    # Without this a power cut (not a kill) could leave the new name on empty files.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

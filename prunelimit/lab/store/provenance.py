@@ -1,0 +1,155 @@
+"""Where a number comes from: versions, machine, seed, command, time and memory."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prunelimit import __version__
+
+_PACKAGES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn")
+
+
+def describe_run(device: torch.device) -> dict[str, Any]:
+    """Versions, machine, code and command of this process, as plain JSON values.
+
+    Examples
+    --------
+    >>> describe_run(torch.device("cpu"))["prunelimit"] == __version__
+    True
+    """
+    return {
+        "prunelimit": __version__,
+        "code": code_version(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "device": _device_name(device),
+        },
+        "command": shlex.join(["prunelimit", *sys.argv[1:]]),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def module_command(module: str, arguments: Sequence[str] | None = None) -> str:
+    """The command line that runs a module with `arguments`; None are this process's own.
+
+    Examples
+    --------
+    >>> module_command("prunelimit.lab.studies.study", ["--output", "a b.json"])
+    "python -m prunelimit.lab.studies.study --output 'a b.json'"
+    """
+    typed = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["python", "-m", module, *typed])
+
+
+def code_version() -> str | None:
+    """Commit of the checkout the package runs from, "+" for changed files; None if there is none.
+
+    Examples
+    --------
+    >>> version = code_version()
+    >>> version is None or len(version) >= 7
+    True
+    """
+    package = Path(__file__).parents[2]
+    try:
+        commit = _git(package, "rev-parse", "--short=12", "HEAD")
+        changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+@dataclass
+class Cost:
+    """Wall time and peak memory of a piece of work.
+
+    Attributes
+    ----------
+    seconds
+        Wall time.
+    peak_bytes
+        Highest resident memory of the process meanwhile (of the GPU on CUDA);
+        None where the system does not tell.
+    """
+
+    seconds: float = 0.0
+    peak_bytes: int | None = None
+
+
+@contextmanager
+def measured(device: torch.device) -> Iterator[Cost]:
+    """Measure what the body costs.
+
+    Examples
+    --------
+    >>> with measured(torch.device("cpu")) as cost:
+    ...     _ = sum(range(1000))
+    >>> cost.seconds > 0
+    True
+    """
+    cost = Cost()
+    _reset_peak(device)
+    began = time.perf_counter()
+    try:
+        yield cost
+    finally:
+        cost.seconds = time.perf_counter() - began
+        cost.peak_bytes = _peak(device)
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:  # Linux: writing 5 resets the process's high-water mark.
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    line = next(row for row in status.splitlines() if row.startswith("VmHWM"))
+    return 1024 * int(line.split()[1])

@@ -1,0 +1,1 @@
+"""Studies over many networks, whose committed results the chapters read."""

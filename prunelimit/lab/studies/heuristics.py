@@ -1,0 +1,457 @@
+r"""Methods compared at one budget, and the limit along iterative pruning (chapter 8).
+
+The chapter's table is made by::
+
+    python -m prunelimit.lab.studies.heuristics digits-mlp \
+        --output book/results/heuristics-digits.json
+
+and the limits of its other figures by::
+
+    python -m prunelimit.lab.studies.heuristics digits-mlp --limits \
+        --output book/results/heuristics-limits.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_json
+from prunelimit.lab import models, tasks
+from prunelimit.lab.baselines import (
+    METHODS,
+    GradualConfig,
+    IterativeMagnitudeConfig,
+    LompConfig,
+    OneShotConfig,
+    Pruned,
+    RareGemsConfig,
+    dense,
+    iterative_counts,
+    iterative_magnitude,
+    lomp,
+    rare_gems,
+)
+from prunelimit.lab.data import Splits
+from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.tasks import Task
+from prunelimit.lab.training import TrainingConfig, evaluate
+from prunelimit.network.device import resolve_device
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.predict import predict_limit
+from prunelimit.progress import track
+from prunelimit.report import PruningLimit
+
+FORMAT = "prunelimit.heuristics/1"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A row of the comparison: a method, and how it spends the budget.
+
+    Attributes
+    ----------
+    label
+        For the table.
+    method
+        A key of `prunelimit.lab.baselines.METHODS`.
+    config
+        Its configuration.
+    """
+
+    label: str
+    method: str
+    config: Any
+
+    def run(
+        self, model: nn.Module, splits: Splits, sparsity: float, seed: int, device: str
+    ) -> Pruned:
+        """Prune and train a copy of the untrained `model`."""
+        run = METHODS[self.method].run
+        return run(model, splits, cross_entropy, sparsity, self.config, seed=seed, device=device)
+
+
+def contenders(training: TrainingConfig, interval: int = 20) -> tuple[Contender, ...]:
+    """The methods of chapter 8 with the same number of epochs each.
+
+    LOMP trains with the L1 term of `training`, all others without. The rows
+    that end in "retrained" spend half of the epochs after the cut (a random
+    mask: all of them), the others leave the survivors alone.
+
+    Parameters
+    ----------
+    training
+        Of the task: the budget and the schedule.
+    interval
+        Iterations between two cuts of gradual pruning: short runs have fewer
+        than the 100 of its paper allow for.
+
+    Examples
+    --------
+    >>> rows = contenders(TrainingConfig(epochs=20))
+    >>> {row.config.training.epochs for row in rows}
+    {20}
+    """
+    plain = replace(training, l1=0.0)
+    half = training.epochs // 2
+    special = {
+        "lomp": LompConfig(training),
+        "gradual_magnitude": GradualConfig(plain, interval=interval),
+    }
+    rows = [
+        Contender(method.label, name, special.get(name) or method.config(training=plain))
+        for name, method in METHODS.items()
+    ]
+    retrained = [
+        Contender("LOMP, retrained", "lomp", LompConfig(training, half)),
+        Contender("magnitude, retrained", "lomp", OneShotConfig(plain, half)),
+        Contender(
+            "random mask, retrained", "random_control", OneShotConfig(plain, training.epochs)
+        ),
+    ]
+    return (*rows, *retrained)
+
+
+def compare(
+    task: Task,
+    sparsities: Sequence[float],
+    seeds: Sequence[int],
+    *,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> list[dict[str, Any]]:
+    """Every contender at every sparsity, from the same initial weights for one seed.
+
+    Parameters
+    ----------
+    task
+        Network, data and budget.
+    sparsities
+        Fractions removed. The dense network is measured once a seed.
+    seeds
+        Of the initial weights, the validation split and the order of examples.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    progress
+        See `prunelimit.progress.track`.
+
+    Returns
+    -------
+    list of dict
+        One row a run: label, method, sparsity, seed, effective sparsity,
+        collapsed layers, epochs, seconds, losses and accuracies. A method that
+        refuses a sparsity has ``error`` in place of the measurements.
+
+    Examples
+    --------
+    >>> task = tasks.get("digits-mlp").with_(epochs=14)
+    >>> len(contenders(task.training))
+    15
+    """
+    rows = contenders(task.training)
+    jobs = [
+        (row, sparsity, seed)
+        for seed in seeds
+        for row in rows
+        for sparsity in ([0.0] if row.method == "dense" else sparsities)
+    ]
+    return [_measured(task, *job, device) for job in track(jobs, "compare", enabled=progress)]
+
+
+def _measured(
+    task: Task, row: Contender, sparsity: float, seed: int, device: str
+) -> dict[str, Any]:
+    seeded = task.with_(seed=seed)
+    splits = seeded.load_data()
+    asked: dict[str, Any] = {"label": row.label, "method": row.method, "sparsity": sparsity}
+    asked["seed"] = seed
+    began = time.perf_counter()
+    try:
+        pruned = row.run(seeded.build_model(splits), splits, sparsity, seed, device)
+    except PruneLimitError as error:
+        return asked | {"error": str(error)}
+    seconds = time.perf_counter() - began
+    train_loss, _ = evaluate(pruned.model, cross_entropy, splits.train_eval, device)
+    test_loss, test_accuracy = evaluate(pruned.model, cross_entropy, splits.test, device)
+    return asked | {
+        "counted_sparsity": pruned.sparsity,
+        "effective_sparsity": pruned.effective_sparsity,
+        "collapsed_layers": list(pruned.collapsed_layers),
+        "epochs": pruned.training_epochs,
+        "seconds": round(seconds, 2),
+        "train_loss": train_loss,
+        "test_loss": test_loss,
+        "test_accuracy": test_accuracy,
+    }
+
+
+def untrained(widths: tuple[int, ...], splits: Splits, seed: int) -> nn.Module:
+    """A fully connected network for the data, as `seed` initialises it."""
+    model = models.fully_connected(widths)(splits.input_shape, splits.classes)
+    models.initialize(model, seed)
+    return model
+
+
+def limits_over_rounds(
+    model: nn.Module,
+    splits: Splits,
+    sparsity: float,
+    config: IterativeMagnitudeConfig,
+    epsilon: float,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> list[dict[str, float]]:
+    """The predicted limits, measured anew after each training of iterative pruning.
+
+    The distance R and the curvature are those of the network after the round,
+    with zeros where weights are gone, and all D positions count. A removed
+    weight adds nothing to R any more, so a limit measured after a round never
+    lies below the sparsity of that round: this is by construction.
+
+    Parameters
+    ----------
+    model
+        Untrained.
+    splits
+        To train on, and to take the curvature on.
+    sparsity
+        At which pruning stops.
+    config
+        Of the rounds.
+    epsilon
+        The same for all rounds, above each network's own loss.
+
+    Returns
+    -------
+    list of dict
+        One row a training: sparsity, predicted limits, distance at the paper's
+        limit, trace, loss and accuracy.
+    """
+    rows: list[dict[str, float]] = []
+
+    def measure(number: int, network: nn.Module) -> None:
+        report = predict_limit(
+            network, cross_entropy, splits.train_eval, epsilon, device=device, progress=progress
+        )
+        zeros = sum(int((p == 0).sum()) for p in prunable_parameters(network).values())
+        known = {"round": number, "sparsity": zeros / report.dim}
+        accuracy = {"test_accuracy": _accuracy(network, splits, device)}
+        rows.append(known | _limits(report) | accuracy)
+
+    iterative_magnitude(
+        model,
+        splits,
+        cross_entropy,
+        sparsity,
+        config,
+        on_round=measure,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    return rows
+
+
+def limits_after_rare_gems(
+    model: nn.Module,
+    splits: Splits,
+    sparsities: Sequence[float],
+    regularisations: Sequence[float],
+    config: RareGemsConfig,
+    epsilon: float,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> list[dict[str, float]]:
+    """The predicted limits of networks found by Rare Gems, with and without its l2 term.
+
+    As in `limits_over_rounds`, a network is taken as it is, with its zeros, so
+    that no limit lies below the sparsity at which it was found.
+
+    Parameters
+    ----------
+    model
+        Untrained.
+    splits
+        To search and train on, and to take the curvature on.
+    sparsities, regularisations
+        A network is found for each pair of a share removed and a λ in
+        loss + λ‖s‖².
+    config
+        Of the search, but for its λ.
+    epsilon
+        The same for all, above each network's own loss.
+
+    Returns
+    -------
+    list of dict
+        One row a network: sparsity, regularisation, predicted limits, distance
+        at the paper's limit, trace, loss and accuracy.
+    """
+    how: dict[str, Any] = {"device": device, "progress": progress}
+    rows = []
+    for sparsity, regularisation in product(sparsities, regularisations):
+        settings = replace(config, regularisation=regularisation)
+        found = rare_gems(model, splits, cross_entropy, sparsity, settings, seed=seed, **how).model
+        report = predict_limit(found, cross_entropy, splits.train_eval, epsilon, **how)
+        known = {"sparsity": sparsity, "regularisation": regularisation}
+        accuracy = {"test_accuracy": _accuracy(found, splits, device)}
+        rows.append(known | _limits(report) | accuracy)
+    return rows
+
+
+def scaled_weights(model: nn.Module, factor: float, balanced: bool = False) -> nn.Module:
+    """A copy with its prunable weights multiplied by `factor`.
+
+    Parameters
+    ----------
+    model
+        For `balanced`, a ReLU chain of linear layers (`models.fully_connected`).
+    factor
+        Above 0.
+    balanced
+        Multiply the first layer and its bias by `factor` and divide the second
+        layer's weights by it: the outputs stay as they were.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1))
+    >>> x = torch.ones(1, 1)
+    >>> bool(torch.allclose(scaled_weights(net, 3.0, balanced=True)(x), net(x)))
+    True
+    """
+    copied = copy.deepcopy(model)
+    with torch.no_grad():
+        if balanced:
+            first, second = [m for m in copied.modules() if isinstance(m, nn.Linear)][:2]
+            first.weight.mul_(factor)
+            first.bias.mul_(factor)
+            second.weight.div_(factor)
+        else:
+            for parameter in prunable_parameters(copied).values():
+                parameter.mul_(factor)
+    return copied
+
+
+def limit_study(
+    task: Task,
+    *,
+    widths: tuple[int, ...] = (16, 16),
+    epsilon: float = 0.05,
+    round_epochs: int = 20,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> dict[str, Any]:
+    """How the predicted limits move with pruning rounds, weight decay and scale.
+
+    A network small enough for exact spectra in seconds, on the task's data.
+
+    Parameters
+    ----------
+    task
+        Its data, training and seed; without L1.
+    widths
+        Hidden layers of the network.
+    epsilon
+        The same throughout.
+    round_epochs
+        Of each training in the study of rounds, to a sparsity of 0.9.
+
+    Returns
+    -------
+    dict
+        ``rounds``, ``decay``, ``scaled`` and ``balanced``: lists of rows.
+    """
+    splits = task.load_data()
+    model = untrained(widths, splits, task.seed)
+    plain = replace(task.training, l1=0.0)
+    how: dict[str, Any] = {"seed": task.seed, "device": device, "progress": progress}
+
+    def row(network: nn.Module, **known: float) -> dict[str, float]:
+        report = predict_limit(
+            network, cross_entropy, splits.train_eval, epsilon, device=device, progress=progress
+        )
+        return known | _limits(report) | {"test_accuracy": _accuracy(network, splits, device)}
+
+    def decayed(decay: float) -> nn.Module:
+        config = OneShotConfig(replace(plain, weight_decay=decay))
+        return dense(model, splits, cross_entropy, 0.0, config, **how).model
+
+    lomp_like = lomp(model, splits, cross_entropy, 0.0, LompConfig(task.training), **how).model
+    rounds = len(iterative_counts(1000, 0.9)) + 1
+    config = IterativeMagnitudeConfig(plain.scaled(rounds * round_epochs))
+    return {
+        "widths": list(widths),
+        "epsilon": epsilon,
+        "round_epochs": round_epochs,
+        "rounds": limits_over_rounds(model, splits, 0.9, config, epsilon, **how),
+        "decay": [row(decayed(d), weight_decay=d) for d in (0.0, 1e-3, 3e-3, 1e-2)],
+        "scaled": [row(scaled_weights(lomp_like, f), factor=f) for f in range(1, 6)],
+        "balanced": [row(scaled_weights(lomp_like, f, True), factor=f) for f in range(1, 6)],
+    }
+
+
+def _limits(report: PruningLimit) -> dict[str, float]:
+    return {
+        "paper": float(report.paper.sparsity),
+        "sharp": float(report.sharp.sparsity),
+        "one_shot": float(report.one_shot.sparsity),
+        "distance": report.paper.distance,
+        "distance_at_0.8": report.distance(round(0.2 * report.dim)),
+        "norm": report.distance(0),
+        "trace": report.spectrum.trace().value,
+        "train_loss": report.loss.mean,
+    }
+
+
+def _accuracy(network: nn.Module, splits: Splits, device: str) -> float:
+    return evaluate(network, cross_entropy, splits.test, device)[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write a study of a task to a JSON file."""
+    parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.heuristics")
+    parser.add_argument("task")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--limits", action="store_true", help="limit_study in place of compare")
+    parser.add_argument("--sparsity", type=float, nargs="+", default=[0.8, 0.9, 0.95, 0.98])
+    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--device", default="auto")
+    given = parser.parse_args(arguments)
+    task = tasks.get(given.task)
+    began = time.perf_counter()
+    if given.limits:
+        study = limit_study(task.with_(seed=given.seed[0]), device=given.device)
+    else:
+        study = {"rows": compare(task, given.sparsity, given.seed, device=given.device)}
+    command = module_command("prunelimit.lab.studies.heuristics", arguments)
+    header = {
+        "format": FORMAT,
+        "task": task.name,
+        "epochs": task.training.epochs,
+        "l1": task.training.l1,
+    }
+    footer = {
+        "seconds": round(time.perf_counter() - began, 1),
+        "provenance": describe_run(resolve_device(given.device)) | {"command": command},
+    }
+    write_json(given.output, header | study | footer)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,142 @@
+"""Write `example.json`: the network that the widgets show where none is given.
+
+``python -m prunelimit.lab.studies.widget_example book/results/digits-mlp.json RUN_DIR``
+takes a result of the task ``digits-mlp``, trains its networks in RUN_DIR, and prunes them by the
+four methods of chapter 8 under one budget (a minute or two).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.lab import tasks
+from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
+from prunelimit.lab.data import Splits
+from prunelimit.lab.experiment import load_result
+from prunelimit.lab.tasks import Task
+from prunelimit.lab.training import evaluate, train
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.pruning import magnitude_mask
+from prunelimit.pruning.finetune import FineTuning, finetune
+from prunelimit.widgets.network import from_result
+
+SPARSITIES = (0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
+EPOCHS = 60  # after training, for every method and sparsity
+ROUND_EPOCHS = 10
+LABELS = {
+    "oneshot": "one-shot, then fine-tuned",
+    "iterative": "iterative: six rounds",
+    "l2": "trained with ℓ2, one-shot",
+    "raregems": "Rare Gems: a mask for random weights",
+}
+
+Masks = Mapping[str, Tensor]
+Point = list[float]
+
+
+def main(result_file: str, run_dir: str) -> None:
+    """Run everything and write the file."""
+    result = load_result(result_file)
+    network = from_result(result) | {"paths": measure_paths(tasks.get(result["task"]), run_dir)}
+    target = Path(__file__).parents[2] / "widgets" / "example.json"
+    target.write_text(json.dumps(network, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def measure_paths(task: Task, run_dir: str) -> dict[str, Any]:
+    """Path in the plane of sparsity and distance, and accuracies, of each method."""
+    splits = task.load_data(None)
+    methods: dict[str, Callable[[], dict[str, list[Point]]]] = {
+        "oneshot": lambda: _one_shot(_trained(task, splits, f"{run_dir}/training"), task, splits),
+        "iterative": lambda: _iterative(
+            _trained(task, splits, f"{run_dir}/training"), task, splits
+        ),
+        "l2": lambda: _one_shot(_trained(_with_l2(task), splits, f"{run_dir}/l2"), task, splits),
+        "raregems": lambda: _rare_gems(task, splits),
+    }
+    return {name: {"label": LABELS[name], **run()} for name, run in methods.items()}
+
+
+def _trained(task: Task, splits: Splits, directory: str) -> nn.Module:
+    return train(task.build_model(splits), splits, task.training, Path(directory), "cpu").model
+
+
+def _with_l2(task: Task) -> Task:
+    training = dataclasses.replace(task.training, l1=0.0, weight_decay=1e-3)
+    return dataclasses.replace(task, training=training)
+
+
+def _tuned(
+    model: nn.Module, masks: Masks, task: Task, splits: Splits, epochs: int
+) -> tuple[nn.Module, float]:
+    """Fine-tune the survivors; the network and its test accuracy."""
+    loss_fn = nn.functional.cross_entropy
+    reference = splits.train_eval.with_batch_size(1000)
+    budget = FineTuning(epochs=epochs, learning_rate=task.training.learning_rate)
+    loader = splits.train_eval.with_batch_size(task.training.batch_size).shuffled()
+    tuned = finetune(model, masks, loss_fn, loader, reference, budget, device="cpu").model
+    return tuned, _accuracy(tuned, splits)
+
+
+def _accuracy(model: nn.Module, splits: Splits) -> float:
+    batches = splits.test.with_batch_size(1000)
+    return evaluate(model, nn.functional.cross_entropy, batches, device="cpu")[1]
+
+
+def _distance(model: nn.Module, masks: Masks) -> float:
+    removed = (
+        (p.detach() * (1 - masks[name].to(p.dtype))).square().sum()
+        for name, p in prunable_parameters(model).items()
+    )
+    return float(torch.stack(list(removed)).sum().sqrt())
+
+
+def _one_shot(model: nn.Module, task: Task, splits: Splits) -> dict[str, list[Point]]:
+    path = [[s / 100, _distance(model, magnitude_mask(model, s / 100))] for s in range(100)]
+    scores = [
+        [s, _tuned(model, magnitude_mask(model, s), task, splits, EPOCHS)[1]] for s in SPARSITIES
+    ]
+    return {"path": path, "scores": scores}
+
+
+def _iterative(model: nn.Module, task: Task, splits: Splits) -> dict[str, list[Point]]:
+    path, scores, before = [[0.0, 0.0]], [], 0.0
+    for sparsity in SPARSITIES:
+        masks = magnitude_mask(model, sparsity)
+        # A jump to the new mask, then training makes the new weights the centre.
+        path += [[before, 0.0], [sparsity, _distance(model, masks)], [sparsity, 0.0]]
+        model, accuracy = _tuned(model, masks, task, splits, ROUND_EPOCHS)
+        scores.append([sparsity, accuracy])
+        before = sparsity
+    return {"path": path, "scores": scores}
+
+
+def _rare_gems(task: Task, splits: Splits) -> dict[str, list[Point]]:
+    """A mask for frozen constants, then training: both within the budget of the others."""
+    untrained = task.build_model(splits)
+    constants = signed_constants(untrained)
+    training = dataclasses.replace(task.training, l1=0.0, epochs=task.training.epochs + EPOCHS)
+    path, scores = [[0.0, 0.0]], []
+    for sparsity in SPARSITIES:
+        found = rare_gems(
+            untrained,
+            splits,
+            nn.functional.cross_entropy,
+            sparsity,
+            RareGemsConfig(training),
+            device="cpu",
+        )
+        path.append([sparsity, _distance(constants, found.masks)])
+        scores.append([sparsity, _accuracy(found.model, splits)])
+    return {"path": path, "scores": scores}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,159 @@
+"""The built pages, opened from a disk: nothing is fetched, nothing fails, nothing is too wide."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from selenium.webdriver.support.ui import WebDriverWait
+from widget_support import faults, needs_browser, open_browser
+
+from book.tools.build import HTML
+from book.tools.content import ROOT
+from book.tools.stage import pages
+
+AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
+BUILT = sorted(p for p in HTML.rglob("*.html") if "_static" not in p.relative_to(HTML).parts)
+needs_pages = pytest.mark.skipif(not BUILT, reason="the book is not built: make book")
+each_page = pytest.mark.parametrize("path", BUILT, ids=lambda p: p.stem)
+# The theme says this whenever no choice of light or dark is stored yet.
+HARMLESS = ("Got invalid theme mode",)
+
+
+class References(HTMLParser):
+    """What a page loads by itself, and what it links to."""
+
+    LOADS = (("script", "src"), ("img", "src"), ("source", "src"), ("iframe", "src"))
+    LINKED = ("stylesheet", "preload", "icon", "prefetch", "modulepreload")
+
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.links = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.loads += [given[a] for t, a in self.LOADS if t == tag and given.get(a)]
+        if tag == "link" and set((given.get("rel") or "").split()) & set(self.LINKED):
+            self.loads.append(given["href"])
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+
+
+@needs_pages
+def test_every_page_of_the_contents_is_built():
+    missing = [page.name for page in pages() if not (HTML / f"{page.name}.html").is_file()]
+    assert missing == []
+
+
+@needs_pages
+@each_page
+def test_a_page_loads_local_files_only_and_they_are_there(path):
+    references = References(path.read_text())
+    away = [url for url in references.loads if re.match(r"(https?:)?//", url)]
+    assert away == []
+    local = [u for u in references.loads + references.links if not urlsplit(u).scheme]
+    wanted = {unquote(urlsplit(u).path) for u in local} - {""}
+    assert sorted(u for u in wanted if not (path.parent / u).exists()) == []
+
+
+@needs_pages
+@each_page
+def test_buttons_lead_to_files_that_the_repository_has(path):
+    address = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    place = address.removeprefix("https://github.com/")
+    links = References(path.read_text()).links
+    away = [u for u in links if re.match(r"https://(github|mybinder|colab)\.", u) and place in u]
+    files = [m[1] for u in away if (m := re.search(r"(?:/edit/main|/blob/main|lab/tree)/(.+)", u))]
+    assert [name for name in files if not (ROOT / unquote(name)).is_file()] == []
+    if path.parent != HTML:
+        assert any(u.startswith(f"{address}/issues/new?") for u in away)
+    if path.parent.name == "notebooks":
+        assert [n for n in files if n.endswith(".ipynb")] == 2 * [f"notebooks/{path.stem}.ipynb"]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    driver = open_browser(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
+def barriers(browser):
+    """What keeps people out who do not see, hear or point as others do: serious findings of axe."""
+    browser.execute_script(AXE.read_text())
+    found = browser.execute_async_script(
+        "const done = arguments[0];"
+        "axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations));"
+    )
+    return [
+        (v["id"], [node["html"][:120] for node in v["nodes"][:3]])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def serious_faults(browser):
+    return [f for f in faults(browser) if not any(h in f for h in HARMLESS)]
+
+
+@needs_pages
+@needs_browser
+def test_search_works_from_a_disk(browser):
+    faults(browser)
+    browser.get((HTML / "search.html").as_uri() + "?q=polar+cone")
+    found = WebDriverWait(browser, 20).until(
+        lambda b: b.execute_script(
+            "return [...document.querySelectorAll('#search-results li a')].map((a) => a.href)"
+        )
+    )
+    assert any("book/glossary.html" in url for url in found)
+    assert serious_faults(browser) == []
+
+
+@needs_pages
+@needs_browser
+@each_page
+def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, path):
+    faults(browser)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    browser.get(path.as_uri())
+    browser.execute_async_script(
+        "const done = arguments[0];"
+        "const typeset = window.MathJax?.startup?.promise ?? Promise.resolve();"
+        "typeset.then(() => setTimeout(done, 300));"
+    )
+    assert serious_faults(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
+    for theme in ("light", "dark"):
+        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+        assert barriers(browser) == []
+
+
+@needs_pages
+@needs_browser
+def test_a_page_read_in_the_dark_is_printed_in_the_light_theme(browser):
+    browser.get((HTML / "book" / "intro.html").as_uri())
+    theme = "return document.documentElement.dataset.theme"
+    browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    assert browser.execute_script(theme) == "light"
+    browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script(theme) == "dark"
+
+
+@needs_pages
+@pytest.mark.parametrize("path", sorted((HTML / "notebooks").glob("*.html")), ids=lambda p: p.stem)
+def test_every_numbered_statement_carries_a_label(path):
+    boxes = re.findall(
+        r'<div class="proof (?:theorem|proposition|lemma|assumption) admonition".*?</p>',
+        path.read_text(),
+        re.DOTALL,
+    )
+    unlabelled = [re.sub(r"<[^>]*>", "", box).strip() for box in boxes if "label-" not in box]
+    assert unlabelled == []

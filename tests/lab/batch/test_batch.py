@@ -1,0 +1,362 @@
+"""Batches before anything runs: names, grids, refusals, places; and what they say at the end."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from batch_support import TRIVIAL, write_notebook
+from cli_support import run
+
+from prunelimit import PruneLimitError
+from prunelimit.lab import batch
+from prunelimit.lab.batch import clusters, jobs, summary
+from prunelimit.lab.batch.board import stage_of
+from prunelimit.lab.tasks import TASKS
+
+RESULT = Path(__file__).parents[3] / "book" / "results" / "digits-mlp.json"
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    return write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
+
+
+def test_a_grid_holds_every_combination_once() -> None:
+    sets = batch.grid(["digits-mlp", "digits-cnn", "digits-mlp"], [0.0, 1e-4], [3, 4], scale=0.5)
+    combinations = {(s["task"], s["l1"], s["seed"]) for s in sets}
+    assert len(sets) == len(combinations) == 8
+    assert all(s["scale"] == 0.5 for s in sets)
+
+
+def test_groups_of_tasks() -> None:
+    assert [s["task"] for s in batch.grid(["all"])] == list(TASKS)
+    assert len(batch.grid(["paper"])) == 8
+    with pytest.raises(PruneLimitError, match="did you mean 'digits-mlp'"):
+        batch.grid(["digits-mpl"])
+
+
+def test_a_name_changes_with_notebook_parameters_and_code(tmp_path, notebook, monkeypatch) -> None:
+    def name(path: Path = notebook, **parameters: object) -> str:
+        return batch.plan(tmp_path, [{"task": "a", **parameters}], path)[0].name
+
+    first = name()
+    assert first.startswith("a-") and first == name()
+    other_body = write_notebook(tmp_path / "other.ipynb", TRIVIAL[0], TRIVIAL[1] + "# more\n")
+    names = {first, name(seed=1), name(l1=0.0), name(path=other_body)}
+    monkeypatch.setattr(jobs, "code_digest", lambda: "edited")
+    assert len({*names, name()}) == 5
+
+
+def test_only_sources_count_as_code(tmp_path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    before = batch.code_digest(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert batch.code_digest(tmp_path) == before
+    (tmp_path / "a.py").write_text("x = 2\n")
+    assert batch.code_digest(tmp_path) != before
+
+
+def test_outputs_do_not_rename_a_run(tmp_path, notebook) -> None:
+    before = batch.plan(tmp_path, [{}], notebook)[0].name
+    content = json.loads(notebook.read_text())
+    content["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x"}]
+    notebook.write_text(json.dumps(content))
+    assert batch.plan(tmp_path, [{}], notebook)[0].name == before
+
+
+def test_what_says_the_same_is_one_job(tmp_path, notebook) -> None:
+    assert len(batch.plan(tmp_path, [{"seed": 1}, {"seed": 1}, {"seed": 2}], notebook)) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epohcs": 3}, "unknown parameter 'epohcs'; did you mean 'epochs'"),
+        ({"measurement": {"tolerence": 0.1}}, "did you mean 'tolerance'"),
+        ({"measurement": {"loss_points": "many"}}, "loss_points is 'many'"),
+        ({"measurement": {"policy": "gnn"}}, "did you mean 'ggn'"),
+        ({"measurement": {"finetuning": {"epoch": 2}}}, "finetuning"),
+        ({"measurement": {"resolution": 0}}, "above 0"),
+        ({"seed": 0.5}, "whole number"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"l1": "strong"}, "l1 is 'strong'"),
+        ({"scale": 2}, "at most 1"),
+        ({"l1": float("nan")}, "l1 is nan; it must be finite"),
+        ({"measurement": {"epsilon": float("inf")}}, "epsilon is inf; it must be finite"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"device": 0}, "unknown device 0"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_starts(tmp_path, given, message) -> None:
+    root = tmp_path / "runs"
+    with pytest.raises(PruneLimitError, match=message):
+        batch.plan(root, [{"task": "digits-mlp"}, {"task": "digits-mlp", **given}])
+    assert not root.exists()
+
+
+def test_a_notebook_without_parameters_is_refused(tmp_path, notebook) -> None:
+    content = json.loads(notebook.read_text())
+    content["cells"][0]["metadata"] = {}
+    notebook.write_text(json.dumps(content))
+    with pytest.raises(PruneLimitError, match="no cell tagged"):
+        batch.plan(tmp_path, [{}], notebook)
+    with pytest.raises(PruneLimitError, match="there is no notebook"):
+        batch.plan(tmp_path, [{}], tmp_path / "absent.ipynb")
+
+
+def test_the_notebooks_parameters_are_those_of_configure() -> None:
+    known = jobs.notebook_parameters(batch.default_notebook())
+    configured = {"task", "l1", "seed", "epochs", "examples", "scale", "measurement"}
+    assert set(known) == configured | {"device", "data_root", "run_dir"}
+
+
+def test_scale_shortens_and_measurement_wins() -> None:
+    task, config = batch.configure("digits-mlp", scale=0.1, measurement={"loss_points": 33})
+    assert (task.training.epochs, config.loss_points, config.accuracy_points) == (6, 33, 100)
+    assert config.finetuning is not None and config.finetuning.epochs == 6
+    assert batch.configure("digits-mlp", examples=100)[0].examples == 100
+    whole, config = batch.configure("digits-mlp")
+    assert whole == TASKS["digits-mlp"] and config.finetuning is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits-mlp", "--set", "epohcs=3"], "unknown parameter 'epohcs'"),
+        (["digits-mlp", "--set", "tolerance"], "NAME=VALUE"),
+        (["digits-mlp", "digits-cnn", "--run-dir", "x"], "--runs"),
+        (["digits-mlp", "digits-mpl"], "did you mean 'digits-mlp'"),
+        (["digits-mlp", "--slurm", "qeueu=gpu"], "did you mean 'queue'"),
+        (["digits-mlp", "--workers", "0"], "at least 1"),
+        (["digits-mlp", "--workers", "2", "--scheduler", "tcp://a:1"], "neither"),
+    ],
+)
+def test_the_command_line_refuses_in_one_line(
+    tmp_path, capsys, monkeypatch, arguments, message
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run(["reproduce", *arguments], capsys, monkeypatch)
+    assert status == 2 and err.startswith("error: ") and message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_hands_on_what_it_was_given(tmp_path, capsys, monkeypatch) -> None:
+    seen: dict = {}
+
+    def instead(planned: list, where: batch.Workers) -> summary.Summary:
+        seen.update(jobs=planned, where=where)
+        return summary.Summary([{"name": "a", "status": "failed", "message": "why"}], tmp_path)
+
+    monkeypatch.setattr(batch, "run_batch", instead)
+    options = "--l1 0 --l1 1e-4 --seed 0 --seed 1 --set loss_points=20 --set scale=0.5"
+    arguments = ["reproduce", "digits-mlp", "digits-cnn", *options.split(), "--runs", str(tmp_path)]
+    status, out, _ = run([*arguments, "--workers", "3"], capsys, monkeypatch)
+    assert status == 1 and "a  failed: why" in out
+    assert seen["where"] == batch.Workers(3)
+    assert len(seen["jobs"]) == 8
+    for job in seen["jobs"]:
+        assert job.directory.parent == tmp_path
+        assert job.parameters["measurement"]["loss_points"] == 20
+        assert job.parameters["scale"] == 0.5
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "run_batch", interrupted)
+    arguments = ["reproduce", "digits-mlp", "--workers", "1", "--runs", str(tmp_path)]
+    status, _, err = run(arguments, capsys, monkeypatch)
+    assert status == 130 and "the same command goes on where it stopped" in err
+
+
+def test_a_command_names_the_run_that_it_came_from(tmp_path, capsys, monkeypatch) -> None:
+    """The command in a result's provenance plans the job of the same name."""
+    planned: list = []
+
+    def instead(jobs_: list, _: batch.Workers) -> summary.Summary:
+        planned.append(jobs_[0])
+        return summary.Summary([], tmp_path)
+
+    monkeypatch.setattr(batch, "run_batch", instead)
+    arguments = ["reproduce", "digits-mlp", "--l1", "1e-4", "--set", "scale=0.5", "--epsilon"]
+    run([*arguments, "0.03"], capsys, monkeypatch)
+    words = batch.command(planned[0].parameters).split()
+    run(words[1:], capsys, monkeypatch)
+    assert planned[0].name == planned[1].name
+
+
+def test_workers_are_pinned_to_gpus(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    pins = [env["CUDA_VISIBLE_DEVICES"] for env in batch.local_environments(jobs=9)]
+    assert pins == ["2", "5"]
+    pins = [env["CUDA_VISIBLE_DEVICES"] for env in batch.local_environments(jobs=9, count=3)]
+    assert pins == ["2", "5", "2"]
+    assert len(batch.local_environments(jobs=1)) == 1
+
+
+def test_without_gpus_workers_share_the_cores(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(clusters, "_cores", lambda: 8)
+    assert len(batch.local_environments(jobs=3)) == 3
+    assert len(batch.local_environments(jobs=30)) == 8
+    assert {e["OMP_NUM_THREADS"] for e in batch.local_environments(jobs=9, count=4)} == {"2"}
+    assert "CUDA_VISIBLE_DEVICES" not in batch.local_environments(jobs=1)[0]
+
+
+def test_slurm_gets_its_arguments() -> None:
+    options = ["queue=gpu", "walltime=12:00:00", "cores=4", "memory=32GB", "account=me"]
+    directives = ["job_extra_directives=--gres=gpu:1", "job_extra_directives=--qos=long"]
+    assert batch.slurm_arguments([*options, *directives]) == {
+        "cores": 4,
+        "processes": 1,
+        "memory": "32GB",
+        "queue": "gpu",
+        "walltime": "12:00:00",
+        "account": "me",
+        "job_extra_directives": ["--gres=gpu:1", "--qos=long"],
+    }
+    with pytest.raises(PruneLimitError, match="whole number"):
+        batch.slurm_arguments(["cores=four"])
+
+
+def test_slurm_is_asked_for_workers(monkeypatch) -> None:
+    import dask_jobqueue
+
+    asked: dict = {}
+
+    class Recorded:
+        def __init__(self, **arguments: object) -> None:
+            asked.update(arguments)
+
+        def scale(self, jobs: int) -> None:
+            asked["jobs"] = jobs
+
+    monkeypatch.setattr(dask_jobqueue, "SLURMCluster", Recorded)
+    clusters._slurm_cluster(batch.slurm_arguments(["queue=gpu"]), 5)
+    assert asked == {"cores": 1, "processes": 1, "memory": "16GB", "queue": "gpu", "jobs": 5}
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(clusters, "_CONNECT_SECONDS", 1)
+    where = batch.Workers(scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(PruneLimitError, match="no Dask scheduler answers"), where.connect(1):
+        pass
+
+
+def test_workers_that_are_there_already_are_used(tmp_path, notebook) -> None:
+    from distributed import LocalCluster
+
+    planned = batch.plan(tmp_path / "runs", [{"task": "here"}], notebook)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=":0"
+    ) as cluster:
+        where = batch.Workers(scheduler=cluster.scheduler_address)
+        report = batch.run_batch(planned, where, progress=False)
+    assert [row["status"] for row in report.rows] == ["done"]
+    assert (planned[0].directory / "result.json").read_text() == "here 0"
+    assert "no numbers: result.json" in report.text()
+    assert batch.is_finished(planned[0])
+
+
+TRANSPORT = """\
+from ipykernel.kernelapp import IPKernelApp
+app = IPKernelApp.instance()
+Path(run_dir, "result.json").write_text(f"{app.transport} {app.ip}")
+"""
+
+
+@pytest.mark.parametrize(("folder", "transport"), [("t", "ipc"), ("t" * 100, "tcp")])
+@pytest.mark.skipif(os.name != "posix", reason="sockets are files on POSIX systems only")
+def test_kernels_that_start_at_once_do_not_fight_for_ports(
+    tmp_path, monkeypatch, folder, transport
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        temporary = Path(short, folder)
+        temporary.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        notebook = write_notebook(tmp_path / "n.ipynb", TRIVIAL[0], TRIVIAL[1] + TRANSPORT)
+        job = batch.plan(tmp_path / "runs", [{}], notebook)[0]
+        assert batch.execute(job).status == "done"
+        used, address = (job.directory / "result.json").read_text().split()
+        assert used == transport
+        assert (Path(address).parent.parent == temporary) == (transport == "ipc")
+        assert list(temporary.iterdir()) == []
+
+
+def test_workers_with_other_code_refuse(tmp_path, notebook) -> None:
+    job = batch.plan(tmp_path, [{}], notebook)[0]
+    write_notebook(notebook, TRIVIAL[0], TRIVIAL[1] + "# edited meanwhile\n")
+    outcome = batch.execute(job)
+    assert outcome.status == "failed" and "not what the driver planned" in outcome.message
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_starts(
+    tmp_path, notebook, monkeypatch
+) -> None:
+    (tmp_path / "file").touch()
+    planned = batch.plan(tmp_path / "file" / "runs", [{}], notebook)
+    monkeypatch.setattr(batch.Workers, "connect", lambda *_: pytest.fail("started workers"))
+    with pytest.raises(PruneLimitError, match="cannot be written.*--runs"):
+        batch.run_batch(planned, progress=False)
+    with pytest.raises(PruneLimitError, match="summary cannot be written"):
+        summary.summarise(planned, {planned[0].name: batch.Outcome("kept")})
+
+
+def test_damage_to_the_training_undoes_what_was_measured_on_it(tmp_path, notebook) -> None:
+    job = batch.plan(tmp_path, [{}], notebook)[0]
+    for name in ("training/epoch-0001/weights", "stages/sweep.json", "result.json", "big"):
+        path = job.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (job.directory / "big").write_bytes(bytes(2 << 20))
+    jobs.mark_finished(job, 1.0)
+    assert batch.is_finished(job)
+    (job.directory / "stages" / "sweep.json").unlink()
+    assert jobs.damaged_files(job) == ["stages/sweep.json"]
+    (job.directory / "big").write_bytes(bytes([1]) + bytes((2 << 20) - 1))
+    (job.directory / "training" / "epoch-0001" / "weights").write_text("x")
+    assert not batch.is_finished(job)
+    jobs.discard_damaged(job)
+    assert [path for path in job.directory.rglob("*") if path.is_file()] == []
+
+
+def test_a_summary_has_the_results_numbers(tmp_path) -> None:
+    result = json.loads(RESULT.read_text())
+    job = batch.plan(tmp_path, [{"task": "digits-mlp", "measurement": {"epsilon": 0.1}}])[0]
+    job.directory.mkdir()
+    (job.directory / "result.json").write_text(RESULT.read_text())
+    report = summary.summarise([job], {job.name: batch.Outcome("kept")})
+    row = pd.read_csv(report.table).iloc[0]
+    assert row["predicted_paper"] == pytest.approx(result["prediction"]["paper"]["sparsity"])
+    real = result["thresholds"]["real_existence"]["value"]
+    assert row["delta_paper"] == pytest.approx(result["prediction"]["paper"]["sparsity"] - real)
+    assert json.loads(row["measurement"]) == {"epsilon": 0.1}
+    page = report.page.read_text()
+    assert f"{real:.4f}" in page and f"{job.name}/report.ipynb" in page
+    # One cell under each heading: of the run, and three for each of three questions.
+    assert page.count("<td") == page.count('rowspan="2"') + 3 * page.count('colspan="3"')
+    assert f"{row['delta_paper']:+.4f}" in page
+    assert "1 of 1 jobs are done" in report.text()
+
+
+def test_the_stage_of_a_job_is_told(tmp_path) -> None:
+    (tmp_path / "training").mkdir()
+    training = {"history": [{}] * 3, "run": {"config": {"epochs": 5}}}
+    (tmp_path / "training" / "training.json").write_text(json.dumps(training))
+    assert stage_of(tmp_path) == ("training", 2, 5)
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "prediction.json").touch()
+    (tmp_path / "stages" / "sweep.json").touch()
+    assert stage_of(tmp_path)[0] == "re-fitting survivors"
+
+
+def test_workers_do_not_load_torch() -> None:
+    code = "import sys, prunelimit.lab.batch; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,119 @@
+"""Batches whose workers and drivers are killed, whose jobs fail, and that run side by side."""
+
+import json
+import os
+import signal
+
+import pandas as pd
+import pytest
+from batch_support import TRAINING, TRIVIAL, Laboratory, wait_until
+
+from prunelimit.lab.store.locks import owned
+
+# Many processes start one after the other; on a busy machine each takes long.
+pytestmark = pytest.mark.timeout(1500)
+
+
+def test_killed_workers_and_drivers_cost_no_finished_epoch(tmp_path) -> None:
+    laboratory = Laboratory(tmp_path, TRAINING)
+    gate = tmp_path / "gate"
+    tasks = ("digits-mlp", "digits-cnn")
+    sets = [{"task": task, "gate": str(gate)} for task in tasks]
+
+    driver = laboratory.start(sets)
+    wait_until(lambda: all(laboratory.has_trained(task, 2) for task in tasks), driver)
+    os.kill(laboratory.starts("digits-mlp")[0]["pid"], signal.SIGKILL)
+    wait_until(lambda: len(laboratory.starts("digits-mlp")) == 2, driver)
+    assert len(laboratory.starts("digits-cnn")) == 1, "the other worker's job was disturbed"
+    driver.kill()
+    driver.wait()
+    for task in tasks:  # their kernels notice within moments that nobody is left
+        with owned(laboratory.directory(task), ".job.lock", wait=100):
+            pass
+        with owned(laboratory.directory(task), wait=100):
+            pass
+    assert not any((laboratory.directory(task) / "result.json").exists() for task in tasks)
+
+    gate.touch()
+    rows = laboratory.run(sets)
+    assert [row["status"] for row in rows] == ["done", "done"]
+    for task in tasks:
+        result = json.loads((laboratory.directory(task) / "result.json").read_text())
+        assert result == {"resumed_from": 2, "epochs": 4}
+    assert len(list(laboratory.root.glob("digits-*"))) == 2
+
+
+def test_failures_and_damage_are_tried_again_and_nothing_else(tmp_path) -> None:
+    laboratory = Laboratory(tmp_path, TRIVIAL)
+    sets = [{"task": "good"}, {"task": "bad", "fail": True}, {"task": "hurt"}, {"task": "cut"}]
+
+    rows = laboratory.run(sets)
+    assert [row["status"] for row in rows] == ["done", "failed", "done", "done"]
+    assert "told to <fail>, bad" in rows[1]["message"]
+    table = pd.read_csv(laboratory.root / "summary.csv")
+    assert list(table["status"]) == ["done", "failed", "done", "done"]
+    page = (laboratory.root / "summary.html").read_text()
+    assert "3 of 4 jobs are done" in page and "told to &lt;fail&gt;, bad" in page
+    assert (laboratory.directory("bad") / "report-unfinished.ipynb").exists()
+
+    damaged = laboratory.directory("hurt") / "result.json"
+    damaged.write_text(damaged.read_text()[:-1] + "9")  # as long as before
+    (laboratory.directory("cut") / "done.json").write_text("{")
+    rows = laboratory.run(sets)
+    assert [row["status"] for row in rows] == ["kept", "failed", "done", "done"]
+    assert damaged.read_text() == "hurt 0"
+    counts = {task: len(laboratory.starts(task)) for task in ("good", "bad", "hurt", "cut")}
+    assert counts == {"good": 1, "bad": 2, "hurt": 2, "cut": 2}
+
+
+def test_two_drivers_share_the_work(tmp_path) -> None:
+    laboratory = Laboratory(tmp_path, TRIVIAL)
+    gate = tmp_path / "gate"
+    sets = [{"task": "shared", "gate": str(gate)}]
+    first = laboratory.start(sets, "first.txt", workers=1)
+    wait_until(lambda: any(laboratory.root.glob("shared-*/begun")), first)
+    second = laboratory.start(sets, "second.txt", workers=1)
+    said = tmp_path / "second.txt"
+    wait_until(lambda: "another run is at work" in said.read_text(), second)
+    gate.touch()
+    assert [row["status"] for row in laboratory.finish(first, "first.txt")] == ["done"]
+    assert [row["status"] for row in laboratory.finish(second, "second.txt")] == ["kept"]
+    assert len(laboratory.starts("shared")) == 1
+
+
+def test_a_lock_is_gone_with_its_owner(tmp_path) -> None:
+    child = os.fork()
+    if child == 0:
+        with owned(tmp_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert json.loads((tmp_path / ".lock").read_text())["pid"] == child
+    with (
+        owned(tmp_path),
+        pytest.raises(Exception, match=f"process {os.getpid()} on"),
+        owned(tmp_path),
+    ):
+        pass
+
+
+def test_a_job_that_is_over_is_left_alone_when_its_worker_dies(tmp_path) -> None:
+    laboratory = Laboratory(tmp_path, TRIVIAL)
+    gate = tmp_path / "gate"
+    sets = [
+        {"task": "bad", "fail": True},
+        {"task": "next", "gate": str(gate)},
+        {"task": "last", "gate": str(gate)},
+    ]
+    driver = laboratory.start(sets, workers=1)
+    wait_until(lambda: any(laboratory.root.glob("next-*/begun")), driver)
+    log = tmp_path / "log.txt"
+    wait_until(lambda: "next" in log.read_text(), driver)
+    assert "last" not in log.read_text(), "a job that only waits is said to run"
+    (worker,) = {entry["pid"] for entry in laboratory.starts("bad") + laboratory.starts("next")}
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len(laboratory.starts("next")) == 2, driver)
+    gate.touch()
+    rows = laboratory.finish(driver)
+    assert [row["status"] for row in rows] == ["failed", "done", "done"]
+    counts = {task: len(laboratory.starts(task)) for task in ("bad", "next", "last")}
+    assert counts == {"bad": 1, "next": 2, "last": 1}

@@ -1,0 +1,153 @@
+"""The command line as its user meets it: what it prints, writes, and refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from cli_support import run
+from safetensors.torch import load_file, save_file
+
+from prunelimit.lab.tasks import TASKS
+
+NET = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+
+def batches():
+    torch.manual_seed(1)
+    return [(torch.randn(40, 5), torch.randint(3, (40,))) for _ in range(4)]
+
+number = 3
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "net_of_test.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_predict_prints_a_summary_and_writes_the_report(project, capsys, monkeypatch) -> None:
+    status, out, err = run(
+        ["predict", "net_of_test:make", "--data", "net_of_test:batches", "-o", "report.json"],
+        capsys,
+        monkeypatch,
+    )
+    assert (status, err) == (0, "")
+    assert "paper's limit" in out and "D = 64 prunable weights" in out
+    assert json.loads((project / "report.json").read_text())["dim"] == 64
+
+
+def test_prune_writes_weights_that_load(project, capsys, monkeypatch) -> None:
+    sys.path.insert(0, str(project))
+    status, out, _ = run(
+        ["prune", "net_of_test:make", "-s", "0.75", "-o", "out/pruned.safetensors"],
+        capsys,
+        monkeypatch,
+    )
+    assert status == 0 and "48 of 64 prunable weights are zero" in out
+    weights = load_file("out/pruned.safetensors")
+    assert sum(int((w == 0).sum()) for n, w in weights.items() if n.endswith("weight")) == 48
+    status, out, _ = run(
+        [
+            "predict",
+            "net_of_test:make",
+            "-c",
+            "out/pruned.safetensors",
+            "-d",
+            "net_of_test:batches",
+        ],
+        capsys,
+        monkeypatch,
+    )
+    assert status == 0
+
+
+def test_tasks_lists_the_papers_eight(capsys, monkeypatch) -> None:
+    status, out, _ = run(["tasks", "--names"], capsys, monkeypatch)
+    assert status == 0
+    names = out.split()
+    assert len([n for n in names if n.startswith(("cifar", "tiny-imagenet"))]) == 8
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_names_of_tasks_stay_whole_at_any_width(capsys, monkeypatch, width: int) -> None:
+    status, shown, _ = run(["tasks"], capsys, monkeypatch, width)
+    assert status == 0
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= width
+    for name, task in TASKS.items():
+        (at,) = (i for i, line in enumerate(lines) if line.split()[:1] == [name])
+        assert f"{task.training.l1:g}" in " ".join(lines[at : at + 3])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "net_of_test", "-d", "net_of_test:batches"], "module:name"),
+        (["predict", "nowhere_x:make", "-d", "net_of_test:batches"], "cannot import 'nowhere_x'"),
+        (["predict", "net_of_test:gone", "-d", "net_of_test:batches"], "has no 'gone'"),
+        (["predict", "net_of_test:make", "-d", "imaginary"], "imaginary"),
+        (["predict", "net_of_test:make", "-d", "net_of_test:batches", "--loss", "no"], "no loss"),
+        (
+            ["predict", "net_of_test:make", "-d", "net_of_test:batches", "--epsilon", "-1"],
+            "epsilon must be a positive",
+        ),
+        (
+            ["predict", "net_of_test:make", "-d", "net_of_test:batches", "-c", "absent.pt"],
+            "absent.pt",
+        ),
+        (["prune", "net_of_test:make", "-s", "90", "-o", "x.safetensors"], "did you mean 0.9"),
+        (["reproduce", "digits-mpl"], "digits-mlp"),
+        (["reproduce", "digits-mlp", "--examples", "0"], "examples is 0"),
+    ],
+)
+def test_mistakes_get_one_line_and_status_2(
+    project, capsys, monkeypatch, arguments: list[str], message: str
+) -> None:
+    status, _, err = run(arguments, capsys, monkeypatch)
+    assert status == 2 and err.startswith("error: ") and message in err
+    assert "Traceback" not in err
+    assert not list(project.glob("*.safetensors"))
+
+
+def test_checkpoints_that_are_corrupt_or_foreign_are_refused(project, capsys, monkeypatch) -> None:
+    Path("corrupt.safetensors").write_bytes(b"not a checkpoint")
+    save_file({"other.weight": torch.ones(2, 2)}, "foreign.safetensors")
+    for name in ("corrupt.safetensors", "foreign.safetensors"):
+        status, _, err = run(
+            ["prune", "net_of_test:make", "-c", name, "-s", "0.5", "-o", "x.safetensors"],
+            capsys,
+            monkeypatch,
+        )
+        assert status == 2 and name in err, err
+
+
+def test_a_pickle_that_runs_code_is_not_run(project, capsys, monkeypatch) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple:
+            return (os.mkdir, (str(project / "exploded"),))
+
+    torch.save(Bomb(), "bomb.pt")
+    status, _, err = run(
+        ["prune", "net_of_test:make", "-c", "bomb.pt", "-s", "0.5", "-o", "x.safetensors"],
+        capsys,
+        monkeypatch,
+    )
+    assert status == 2 and "bomb.pt" in err
+    assert not (project / "exploded").exists()
+
+
+def test_help_answers_without_loading_torch() -> None:
+    code = "import sys, prunelimit.lab.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,208 @@
+"""What the widgets' tests share: calling their JavaScript from Python."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CALL = Path(__file__).parents[1] / "widgets" / "call.mjs"
+NODE = shutil.which("node")
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(type(value))
+
+
+def call_many(calls):
+    """Results of ``[(module, function, args), ...]`` from one run of node."""
+    asked = [{"module": module, "name": name, "args": list(args)} for module, name, args in calls]
+    done = subprocess.run(
+        [NODE, str(CALL)], input=json.dumps(asked, default=_plain), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def call(module, name, *args):
+    return call_many([(module, name, args)])[0]
+
+
+# ---- in the browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="Chromium or its driver is not installed"
+)
+
+# A page that shows widgets without any front end: a stand-in for the model that anywidget
+# passes to a module, which is all that the module sees of it.
+PAGE = CALL.with_name("page.html")
+
+
+def write_page(path, *widgets):
+    """A page with the given widgets, for `file://`."""
+    states = [
+        {
+            "_esm": widget._esm,
+            "key": widget.key,
+            "title": widget.title,
+            "data": widget.data,
+            "_controls": widget._controls,
+            "_presets": widget._presets,
+            "_defaults": widget._defaults,
+            "_simulates": widget._simulates,
+            **widget.values(),
+        }
+        for widget in widgets
+    ]
+    text = json.dumps(states).replace("</", "<\\/")
+    page = PAGE.read_text().replace("@@CSS@@", widgets[0]._css).replace("@@STATES@@", text)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def open_browser(profile):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    options = Options()
+    options.binary_location = CHROMIUM
+    for flag in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1280,1000",
+        f"--user-data-dir={profile}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(DRIVER))
+
+
+def wait_until(browser, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 60).until(lambda driver: driver.execute_script(script))
+
+
+def faults(browser):
+    """Console errors and requests that leave the machine since the last call."""
+    errors = [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+    errors += browser.execute_script("return window.pageErrors || []")
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            url = message["params"]["request"]["url"]
+            if not url.startswith(("file:", "blob:", "data:", "chrome:")):
+                errors.append(f"request to {url}")
+    return errors
+
+
+class Driven:
+    """One widget on the open page, driven as a reader would."""
+
+    def __init__(self, browser, key):
+        self.browser = browser
+        self.selector = f'[data-widget="{key}"]'
+        self.root = f"document.querySelector({json.dumps(self.selector)})"
+        self.key = key
+
+    def script(self, body, *args):
+        code = f"const root = {self.root}; {body}"
+        return self.browser.execute_script(code, *args)
+
+    def state(self):
+        return json.loads(self.script("return root.dataset.state"))
+
+    def number(self, name):
+        found = self.script(
+            "return root.querySelector(`[data-readout='${arguments[0]}']`)?.dataset.value", name
+        )
+        return None if found is None else float(found)
+
+    def numbers(self):
+        return self.script(
+            "return Object.fromEntries([...root.querySelectorAll('[data-readout]')].map("
+            "(node) => [node.dataset.readout, node.textContent]))"
+        )
+
+    def drawing(self):
+        return self.script(
+            "return [...root.querySelectorAll('svg.pl-plot')].map((svg) => "
+            "svg.innerHTML.replace(/pl-clip-[-\\w]+/g, '')).join('')"
+        )
+
+    def sentence(self):
+        return self.script("return root.querySelector('.pl-sentence').textContent")
+
+    def press(self, name):
+        self.script(
+            "root.querySelector(`[data-preset='${arguments[0]}'], [data-action='${arguments[0]}'],"
+            " [data-step='${arguments[0]}']`).click()",
+            name,
+        )
+
+    def move(self, key, share):
+        """Put a control at `share` of its range by the event that a finger or a key sends."""
+        return self.script(
+            """const input = root.querySelector(`[data-control='${arguments[0]}']`);
+            if (input.type === 'checkbox') { input.click(); return; }
+            if (input.tagName === 'SELECT') {
+              const options = input.options;
+              input.selectedIndex = Math.round(arguments[1] * (options.length - 1));
+              input.dispatchEvent(new Event('change', {bubbles: true}));
+              return;
+            }
+            const [low, high] = [Number(input.min), Number(input.max)];
+            input.value = low + arguments[1] * (high - low);
+            input.dispatchEvent(new Event('input', {bubbles: true}));""",
+            key,
+            share,
+        )
+
+    def shown_controls(self):
+        return self.script(
+            "return [...root.querySelectorAll('[data-control]')].filter((node) => "
+            "!node.closest('.pl-control').hidden).map((node) => node.dataset.control)"
+        )
+
+    def shown_sliders(self):
+        return self.script(
+            "return [...root.querySelectorAll('input[type=range]')].filter((node) => "
+            "!node.closest('.pl-control').hidden).map((node) => node.dataset.control)"
+        )
+
+    def redraw_times(self, key, steps=40):
+        """Milliseconds from an input event to finished layout, over a sweep of the control."""
+        return self.script(
+            """const input = root.querySelector(`[data-control='${arguments[0]}']`);
+            const [low, high] = [Number(input.min), Number(input.max)];
+            const times = [];
+            for (let j = 0; j < arguments[1]; j += 1) {
+              input.value = low + (high - low) * ((j * 17) % arguments[1]) / arguments[1];
+              const start = performance.now();
+              input.dispatchEvent(new Event('input', {bubbles: true}));
+              root.getBoundingClientRect();
+              times.push(performance.now() - start);
+            }
+            return times;""",
+            key,
+            steps,
+        )

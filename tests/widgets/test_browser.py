@@ -1,0 +1,387 @@
+"""Every widget, driven in headless Chromium from a file: numbers, drawings, addresses, faults."""
+
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from widget_support import (
+    Driven,
+    faults,
+    needs_browser,
+    needs_node,
+    open_browser,
+    wait_until,
+    write_page,
+)
+
+from prunelimit import widgets
+
+pytestmark = [needs_browser, needs_node]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with tempfile.TemporaryDirectory() as profile:
+        driver = open_browser(profile)
+        faults(driver)  # what the browser itself loads at its start
+        yield driver
+        driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    made = [getattr(widgets, name)() for name in widgets.__all__]
+    return write_page(tmp_path_factory.mktemp("widgets") / "all.html", *made)
+
+
+@pytest.fixture
+def opened(browser, page):
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+    browser.execute_script("localStorage.clear()")  # an earlier test's guess
+    browser.refresh()
+    wait_until(browser, "return document.body.dataset.ready === 'yes'")
+    yield browser
+    assert faults(browser) == []
+
+
+def all_keys():
+    return [getattr(widgets, name)._module for name in widgets.__all__]
+
+
+def compare_with_python(widget, original):
+    """The numbers on the page are the package's, at the page's own settings."""
+    expected = type(original)(data=original.data, **widget.state()).numbers()
+    shown = widget.script(
+        "return Object.fromEntries([...root.querySelectorAll('[data-readout][data-value]')]"
+        ".map((node) => [node.dataset.readout, Number(node.dataset.value)]))"
+    )
+    assert expected.keys() <= shown.keys()
+    for name, value in expected.items():
+        assert shown[name] == pytest.approx(value, rel=1e-9, abs=1e-11), name
+
+
+def move_and_compare(widget, original, control, share):
+    """Move a control; whether that changed what is shown."""
+    before = (widget.drawing(), widget.numbers())
+    widget.move(control, share)
+    compare_with_python(widget, original)
+    return (widget.drawing(), widget.numbers()) != before
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_every_control_changes_what_is_shown_and_the_numbers_are_pythons(opened, name):
+    original = getattr(widgets, name)()
+    widget = Driven(opened, original.key)
+    controls = {control for control, _ in original.control_traits()}
+    options = widget.script(
+        "return [...root.querySelectorAll('select')].flatMap((node) => [...node.options]"
+        ".map((option, j) => [node.dataset.control, j / Math.max(1, node.options.length - 1)]))"
+    )
+    # A control may be hidden, or idle, in one state: try it in others until it has done something.
+    situations = ["Reset", *options, *(preset["name"] for preset in original._presets)]
+    idle = set(controls)
+    for situation in situations:
+        if isinstance(situation, str):
+            widget.press(situation)
+        else:
+            widget.press("Reset")
+            widget.move(*situation)
+        compare_with_python(widget, original)
+        for control in sorted(idle & set(widget.shown_controls())):
+            changes = [move_and_compare(widget, original, control, s) for s in (0.31, 0.77, 0.5)]
+            if any(changes):
+                idle.discard(control)
+    assert idle == set()
+    assert widget.sentence()
+
+
+@pytest.mark.parametrize("module", all_keys())
+def test_presets_reset_actions_and_the_address(opened, module):
+    widget = Driven(opened, module.replace("_", "-"))
+    start = widget.state()
+    for preset in opened.execute_script(
+        "return window.models[arguments[0]].get('_presets')", widget.key
+    ):
+        widget.press(preset["name"])
+        state = widget.state()
+        for name, value in preset["values"].items():
+            assert state[name] == pytest.approx(value)
+    wait_until(opened, f"return {widget.root}.dataset.address === 'written'")
+    assert f"w={widget.key}:" in opened.execute_script("return location.hash")
+    left = widget.state()
+    shown = widget.numbers()
+    opened.refresh()
+    wait_until(opened, "return document.body.dataset.ready === 'yes'")
+    assert widget.state() == left
+    assert widget.numbers() == shown
+    for action in widget.script(
+        "return [...root.querySelectorAll('.pl-actions > button:not(:disabled)')]"
+        ".map((node) => node.dataset.action)"
+    ):
+        before = (widget.drawing(), widget.numbers())
+        widget.press(action)
+        assert (widget.drawing(), widget.numbers()) != before, action
+    widget.press("Reset")
+    assert widget.state() == start
+    wait_until(opened, f"return !location.hash.includes('w={widget.key}:')")
+
+
+def test_two_widgets_keep_their_states_and_an_anchor_in_one_address(opened):
+    first, second = Driven(opened, "kinematics"), Driven(opened, "sublevel-set")
+    opened.execute_script("location.hash = '#place'")
+    first.move("angle", 0.25)
+    second.move("distance", 0.75)
+    wait_until(opened, "return location.hash.includes('sublevel-set')")
+    wait_until(opened, "return location.hash.includes('kinematics')")
+    assert opened.execute_script("return location.hash").startswith("#place&")
+    states = first.state(), second.state()
+    opened.refresh()
+    wait_until(opened, "return document.body.dataset.ready === 'yes'")
+    assert (first.state(), second.state()) == states
+
+
+def test_a_link_to_a_state_moves_the_open_page(opened):
+    widget = Driven(opened, "kinematics")
+    opened.execute_script("location.hash = '#w=kinematics:dim=1000,angle=60'")
+    wait_until(
+        opened,
+        "return document.querySelector('[data-widget=kinematics]').dataset.state.includes('1000')",
+    )
+    assert widget.state()["angle"] == 60
+
+
+def test_nonsense_in_the_address_is_ignored(browser, page):
+    browser.get("about:blank")
+    browser.get(page.as_uri() + "#w=kinematics:dim=7,angle=x,share=99,cone=cube")
+    wait_until(browser, "return document.body.dataset.ready === 'yes'")
+    state = Driven(browser, "kinematics").state()
+    assert (state["dim"], state["angle"], state["cone"]) == (100, 45, "circular")
+    assert state["share"] == 1
+    assert faults(browser) == []
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e308", "%E0%A4%A", "<img src=x onerror=alert(1)>"])
+def test_no_address_breaks_a_widget(browser, page, value):
+    made = [getattr(widgets, name)() for name in widgets.__all__]
+    parts = [
+        f"w={widget.key}:" + ",".join(f"{control['key']}={value}" for control in widget._controls)
+        for widget in made
+    ]
+    browser.get("about:blank")
+    browser.get(f"{page.as_uri()}#{'&'.join(parts)}")
+    wait_until(browser, "return document.body.dataset.ready === 'yes'")
+    for original in made:
+        widget = Driven(browser, original.key)
+        compare_with_python(widget, original)
+        shown = widget.drawing() + " ".join(widget.numbers().values())
+        assert not re.search("NaN|undefined|Infinity|onerror", shown)
+    assert faults(browser) == []
+
+
+def test_a_link_within_the_page_leaves_the_state_in_the_address(opened):
+    widget = Driven(opened, "kinematics")
+    widget.move("angle", 0.25)
+    wait_until(opened, "return location.hash.includes('kinematics')")
+    written = opened.execute_script("return location.hash.slice(1)")
+    opened.execute_script("location.hash = '#place'")
+    wait_until(opened, "return location.hash.includes('kinematics')")
+    assert opened.execute_script("return location.hash") == f"#place&{written}"
+
+
+def test_jupyterlabs_rules_for_lists_leave_the_numbers_under_their_names(opened):
+    # As JupyterLab has them for what a cell shows.
+    opened.execute_script(
+        """const sheet = document.createElement('style');
+        sheet.textContent = 'main dl dt { float: left; width: 20% } main dl dd { float: left }';
+        document.head.append(sheet);"""
+    )
+    beside = opened.execute_script(
+        """return [...document.querySelectorAll('.pl-readouts > div')].filter((row) =>
+        row.querySelector('dd').getBoundingClientRect().top <
+        row.querySelector('dt').getBoundingClientRect().bottom - 1).length"""
+    )
+    assert beside == 0
+
+
+def test_no_room_at_all_is_no_fault_and_the_drawing_comes_back(opened):
+    resize = "document.getElementById('place').style.width = arguments[0]"
+    width = "return document.querySelector('svg.pl-plot').getAttribute('width')"
+    wide = opened.execute_script(width)
+    for pixels in ("0px", "60px", "300px"):
+        opened.execute_script(resize, pixels)
+        opened.execute_async_script("setTimeout(arguments[0], 200)")
+    assert 200 < int(opened.execute_script(width)) < 300
+    opened.execute_script(resize, "")
+    wait_until(opened, f"{width} === '{wide}'")
+
+
+def test_arrow_keys_move_a_slider(opened):
+    widget = Driven(opened, "kinematics")
+    slider = opened.find_element(By.CSS_SELECTOR, "[data-widget=kinematics] [data-control=angle]")
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert widget.state()["angle"] == 45.5
+    slider.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    assert widget.state()["angle"] == 44.5
+
+
+def test_dragging_the_picture_moves_the_state(opened):
+    for key, panel, control in [
+        ("kinematics", "probability", "share"),
+        ("statistical-dimension", "shape", "angle"),
+        ("cone-and-subspace", "plane", "x1"),
+        ("sublevel-set", "losses", "epsilon"),
+    ]:
+        widget = Driven(opened, key)
+        before = widget.state()[control]
+        svg = f"[data-widget={key}] svg[data-panel={panel}]"
+        handle = opened.find_elements(By.CSS_SELECTOR, f"{svg} .pl-touch")[-1]
+        opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
+        ActionChains(opened).click_and_hold(handle).move_by_offset(25, 30).release().perform()
+        assert widget.state()[control] != before, key
+
+
+def test_python_moves_the_widget_and_the_widget_tells_python(opened):
+    widget = Driven(opened, "kinematics")
+    opened.execute_script("window.models['kinematics'].set('angle', 20)")
+    assert widget.state()["angle"] == 20
+    widget.move("angle", 0.5)
+    wait_until(opened, "return window.models['kinematics'].saved > 0")
+    saved = opened.execute_script("return window.models['kinematics'].get('angle')")
+    assert saved == widget.state()["angle"]
+
+
+def test_simulation_in_python_shows_only_when_a_kernel_answers(opened):
+    widget = Driven(opened, "sublevel-set")
+    hidden = "return root.querySelector('.pl-simulation').hidden"
+    assert widget.script(hidden) is True
+    opened.execute_script("window.models['sublevel-set'].tell('msg:custom', {type: 'ready'})")
+    assert widget.script(hidden) is False
+    widget.press("simulate")
+    sent = opened.execute_script("return window.models['sublevel-set'].sent.map((m) => m.type)")
+    assert sent == ["hello", "simulate"]
+    tell = "window.models['sublevel-set'].tell('msg:custom', arguments[0])"
+    opened.execute_script(tell, {"type": "progress", "fraction": 0.5})
+    assert widget.script("return root.querySelector('progress').value") == 0.5
+    assert widget.script("return root.querySelector('[data-action=stop]').hidden") is False
+    opened.execute_script(tell, {"type": "done"})
+    assert widget.script("return root.querySelector('progress').hidden") is True
+    simulated = {
+        "family": "power",
+        "power": 1.0,
+        "dim": 200,
+        "count": 2,
+        "low": [0.01] * 200,
+        "median": [0.02] * 200,
+        "high": [0.03] * 200,
+    }
+    opened.execute_script(
+        "window.models['sublevel-set'].set('data', {simulated: arguments[0]})", simulated
+    )
+    assert widget.number("threshold") == 200
+
+
+def test_controls_are_named_large_enough_and_the_sentence_is_announced(opened):
+    for module in all_keys():
+        widget = Driven(opened, module.replace("_", "-"))
+        small = widget.script(
+            """return [...root.querySelectorAll('button, select, input, .pl-check')]
+            .filter((node) => node.offsetParent && !(node.type === 'checkbox'))
+            .filter((node) => node.getBoundingClientRect().height < 44)
+            .map((node) => node.outerHTML.slice(0, 80))"""
+        )
+        assert small == []
+        unnamed = widget.script(
+            """return [...root.querySelectorAll('input, select')].filter((node) =>
+            !(node.labels && node.labels.length && node.labels[0].textContent.trim()))
+            .map((node) => node.outerHTML.slice(0, 80))"""
+        )
+        assert unnamed == []
+        assert (
+            widget.script("return root.querySelectorAll('svg.pl-plot:not([aria-label])').length")
+            == 0
+        )
+        widget.press(
+            opened.execute_script(
+                "return window.models[arguments[0]].get('_presets')[1].name", widget.key
+            )
+        )
+        wait_until(
+            opened,
+            f"const root = document.querySelector('[data-widget={widget.key}]');"
+            "return root.querySelector('[aria-live]').textContent === "
+            "root.querySelector('.pl-sentence').textContent",
+        )
+
+
+def contrast(first, second):
+    def luminance(colour):
+        channels = np.array(colour[:3]) / 255
+        linear = np.where(
+            channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+        )
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    light, dark = sorted([luminance(first), luminance(second)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_can_be_told_from_the_paper_in_both_themes(opened, theme):
+    opened.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+    colours = opened.execute_script(
+        """const root = document.querySelector('.pl-widget');
+        const read = (name) => {
+          const probe = document.createElement('i');
+          probe.style.color = `var(--pl-${name})`;
+          root.append(probe);
+          const found = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+          probe.remove();
+          return found;
+        };
+        return Object.fromEntries(['ink', 'soft', 'paper', 'raised', 'blue', 'orange', 'green',
+          'red', 'purple', 'sky', 'grey'].map((name) => [name, read(name)]));"""
+    )
+    paper = colours["paper"]
+    assert (np.mean(paper) > 128) == (theme == "light")
+    for name in ("ink", "soft"):
+        assert contrast(colours[name], paper) >= 4.5
+        assert contrast(colours[name], colours["raised"]) >= 4.5
+    for name in ("blue", "orange", "green", "red", "purple", "sky", "grey"):
+        assert contrast(colours[name], paper) >= 3
+
+
+def test_nothing_is_wider_than_a_phone(opened):
+    metrics = {"width": 360, "height": 780, "deviceScaleFactor": 1, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        opened.refresh()
+        wait_until(opened, "return document.body.dataset.ready === 'yes'")
+        assert opened.execute_script("return document.documentElement.scrollWidth") <= 360
+        overflowing = opened.execute_script(
+            """return [...document.querySelectorAll('.pl-widget *')].filter((node) =>
+            node.offsetParent && node.getBoundingClientRect().right > 361 && !node.closest('svg')
+            && !node.closest('.pl-hidden')).map((node) => node.outerHTML.slice(0, 90))"""
+        )
+        assert overflowing == []
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(opened, theme):
+    axe = Path(__file__).parents[1] / "vendor" / "axe.min.js"
+    if not axe.exists():
+        pytest.skip("axe is not here")
+    opened.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+    opened.execute_script(axe.read_text(encoding="utf-8"))
+    found = opened.execute_async_script(
+        "const done = arguments[0]; axe.run('#place').then((result) => done(result.violations.map("
+        "(one) => [one.impact, one.id, one.nodes.slice(0, 3).map((node) => node.html)])))"
+    )
+    assert [one for one in found if one[0] in {"serious", "critical"}] == []

@@ -1,0 +1,76 @@
+"""A widget in a real kernel: what a front end sends, and what comes back."""
+
+import time
+
+import pytest
+
+from prunelimit import widgets
+
+manager = pytest.importorskip("jupyter_client.manager")
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    kernel_manager, client = manager.start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+    yield client
+    client.stop_channels()
+    kernel_manager.shutdown_kernel(now=True)
+
+
+def messages(client, until, seconds=120):
+    """Messages up to the first for which `until` holds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        message = client.get_iopub_msg(timeout=seconds)
+        yield message
+        if until(message):
+            return
+    raise TimeoutError("the kernel did not answer")
+
+
+def send(client, comm, data):
+    client.shell_channel.send(client.session.msg("comm_msg", {"comm_id": comm, "data": data}))
+
+
+def test_a_kernel_answers_simulates_and_follows_the_page(kernel):
+    kernel.execute("from prunelimit import widgets\nw = widgets.SublevelSet(dim=64)\nw")
+    seen = list(messages(kernel, lambda m: m["msg_type"] == "execute_result"))
+    assert not [m for m in seen if m["msg_type"] == "error"]
+    opened = [m["content"] for m in seen if m["msg_type"] == "comm_open"]
+    comm = next(c["comm_id"] for c in opened if "_esm" in c["data"]["state"])
+    assert "application/vnd.jupyter.widget-view+json" in seen[-1]["content"]["data"]
+    for kind in ("hello", "simulate"):
+        send(kernel, comm, {"method": "custom", "content": {"type": kind}})
+
+    def content(message):
+        data = message["content"].get("data", {})
+        return data.get("content", {}) if message["msg_type"] == "comm_msg" else {}
+
+    answers = list(messages(kernel, lambda m: content(m).get("type") == "done"))
+    kinds = [content(m)["type"] for m in answers if content(m)]
+    assert kinds[0] == "ready" and "progress" in kinds
+    updates = [
+        m["content"]["data"]["state"]
+        for m in answers
+        if m["msg_type"] == "comm_msg" and m["content"]["data"]["method"] == "update"
+    ]
+    assert any(state.get("data", {}).get("simulated", {}).get("count") == 24 for state in updates)
+    send(kernel, comm, {"method": "update", "state": {"distance": 2.5}})
+    kernel.execute("print(w.distance)")
+    printed = list(messages(kernel, lambda m: m["msg_type"] == "stream"))[-1]
+    assert printed["content"]["text"].strip() == "2.5"
+
+
+def test_the_default_example_is_the_committed_result():
+    from pathlib import Path
+
+    from prunelimit.lab.experiment import load_result
+    from prunelimit.widgets import network
+
+    path = Path(__file__).parents[2] / "book" / "results" / "digits-mlp.json"
+    if not path.exists():
+        pytest.skip("the committed results are not here")
+    made = network.from_result(load_result(path))
+    shipped = {name: value for name, value in network.example().items() if name != "paths"}
+    assert shipped == made
+    assert widgets.TheLimit().data["name"] == "MLP on digits"
