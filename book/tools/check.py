@@ -85,7 +85,8 @@ def _test_files() -> list[Path]:
 def _shared_by_tests() -> list[Path]:
     """Return what any test may use: configuration, and the helpers beside the tests."""
     helpers = [p for p in files_below(ROOT / "tests") if not p.match("test_*.py")]
-    return [p for p in (ROOT / "pyproject.toml", *helpers) if p.exists()]
+    named = [ROOT / name for name in ("pyproject.toml", "conftest.py", "book/tools/agreement.py")]
+    return [p for p in (*named, *helpers) if p.exists()]
 
 
 def _digest_of_everything() -> str:
