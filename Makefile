@@ -32,13 +32,11 @@ $(INSTALLED): pyproject.toml
 book: $(INSTALLED)  ## run the main job, execute the chapters, build the pages, say where they are
 	@$(BIN)/python -m book.tools.build
 
-test: lint  ## every test: pytest, doctests, notebooks against their outputs (FORCE=1 repeats green ones)
+test: $(INSTALLED)  ## lint and every test: pytest, doctests, notebooks against their outputs (FORCE=1 repeats green ones)
 	@$(BIN)/python -m book.tools.check $(if $(FORCE),--force)
 
 lint: $(INSTALLED)  ## ruff and mypy
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	@$(BIN)/python -m book.tools.lint
 
 notebooks: $(INSTALLED)  ## carry edits of notebooks/*.py into the paired .ipynb and run the changed ones
 	@$(BIN)/python -m book.tools.notebooks

@@ -134,7 +134,8 @@ mean_volume = np.arange(21) @ cone.intrinsic_volumes()
 print("3  cone and polar:", round(both, 9))
 print("4  product:", np.isclose(tripled.statistical_dimension(), mean_volume + 4 / 2 + 2))
 print("6  mean of the volumes:", round(mean_volume, 6))
-print("   simulated:", cones.estimate_statistical_dimension(cone, 50_000, seed=3))
+run = cones.estimate_statistical_dimension(cone, 50_000, seed=3)
+print(f"   simulated: {run.value:.3f} ± {run.stderr:.3f}")
 
 # %% [markdown]
 # A neat consequence of rule 3: a cone that equals its own polar up to a rotation has $\delta = D/2$. The orthant is one, the cone of half-angle $45°$ is one, and so is the cone of positive semi-definite matrices.

@@ -64,7 +64,8 @@ plots.use_style()
 wedge = cones.CircularCone(2, np.pi / 6)  # opening angle θ = 60°
 print("by hand:", round(1 / 3, 6))
 print("formula:", round(kinematics.intersection_probability(wedge, subspace_dim=1), 6))
-print("thrown: ", kinematics.simulate_intersection(wedge, 1, trials=100_000, seed=1))
+run = kinematics.simulate_intersection(wedge, 1, trials=100_000, seed=1)
+print(f"thrown:  {run.value:.4f} ± {run.stderr:.4f}")
 
 # %% [markdown]
 # :::{prf:theorem} Kinematic formula (exact)

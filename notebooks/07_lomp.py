@@ -136,7 +136,8 @@ plots.weight_histogram(weights, {r"$10^{-3}$": 1e-3})
 plt.show()
 
 # %%
-pd.Series({name: np.mean(np.abs(w) < 1e-3) for name, w in weights.items()}, name="below 0.001")
+tiny = {name: np.mean(np.abs(w) < 1e-3) for name, w in weights.items()}
+pd.Series(tiny, name="below 0.001").round(3)
 
 # %% [markdown]
 # ## Cutting
@@ -267,7 +268,8 @@ random_rise = limit.one_shot_random_orientation(
     report.spectrum.trace().value, removed_all, report.dim
 )
 real_rise = max(row["one_shot_rise"] for row in fashion["refit"])
-{"random step of length ||w*||": random_rise, "cutting to 0.1 %": real_rise, "ε": report.epsilon}
+rises = {"random step of length ||w*||": random_rise, "cutting to 0.1 %": real_rise}
+{name: round(value, 4) for name, value in (rises | {"ε": report.epsilon}).items()}
 
 # %% [markdown]
 # A step as long as all of $w^*$ in a *random* direction would raise the quadratic loss by hardly more than $\epsilon$, so the sharp formula sees almost no reason to keep anything. The weights that magnitude pruning removes do not point at random:

@@ -75,7 +75,7 @@ layer = nn.Linear(2, 1, bias=False)
 layer.weight.data = torch.tensor([[1.0, 0.5]])
 inputs, targets = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([[2.0], [0.5]])
 by_hand = pl.predict_limit(layer, nn.functional.mse_loss, [(inputs, targets)], epsilon=0.2)
-by_hand.spectrum.eigenvalues, float(by_hand.one_shot.sparsity)
+np.round(by_hand.spectrum.eigenvalues, 6), round(float(by_hand.one_shot.sparsity), 6)
 
 # %% [markdown]
 # ## A network of your own
@@ -160,7 +160,7 @@ grid = np.linspace(0, 1, 200, endpoint=False)
 curve = pl.sweep(model, nn.functional.cross_entropy, loader, grid)
 accuracy = pl.sweep(model, nn.functional.cross_entropy, held_out, grid).accuracy
 measured = curve.largest_sparsity(report.epsilon)
-measured, float(report.one_shot.sparsity)
+round(measured, 3), round(float(report.one_shot.sparsity), 3)
 
 # %% mystnb={"image": {"alt": "Measured loss rise against sparsity next to the quadratic model's one-shot curve; the two separate as the step grows."}}
 sparsities, rises = report.one_shot_curve

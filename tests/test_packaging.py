@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
 
 from book.tools.content import ROOT, files_below
 from prunelimit.lab import batch
@@ -30,6 +31,13 @@ def test_conda_and_binder_get_their_versions_from_pyproject():
     extras = re.fullmatch(r"-e \.\[(.*)\]", through_pip["pip"][0])[1].split(",")
     assert len(through_pip["pip"]) == 1
     assert set(extras) <= set(PROJECT["optional-dependencies"])
+
+
+@pytest.mark.parametrize("name", ["matplotlib", "mypy", "numpy", "rich", "ruff", "torch", "typer"])
+def test_what_lint_finds_does_not_depend_on_the_day_of_the_install(name):
+    tools = [Requirement(r) for r in PROJECT["optional-dependencies"]["test"]]
+    (found,) = [r for r in tools if r.name == name]
+    assert "<" in {s.operator for s in found.specifier}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
-"""``make test``: pytest over the tests, the doctests and the notebooks, green ones only once.
+"""``make test``: lint, and pytest over the tests, the doctests and the notebooks.
 
-A file of tests is run again when it, the package or anything else that tests look at has changed
-since it last passed. ``--force`` runs all of them.
+The tests run whatever lint says, and both count. A file of tests is run again when it, the package
+or anything else that tests look at has changed since it last passed. ``--force`` runs all of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from book.tools import lint
 from book.tools.build import HTML
 from book.tools.content import (
     BUILD,
@@ -38,12 +39,21 @@ _WHOLE = ("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.y
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what needs running; return pytest's exit status."""
+    """Lint and run the tests that need running; return 0 where both are content."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--force", action="store_true", help="run what has passed already, too")
     options, further = parser.parse_known_args(arguments)
+    linted = lint.main()
+    tested = run_tests(options.force, further)
+    if linted and not tested:
+        print("lint found something (first lines above); no test failed", file=sys.stderr)
+    return tested or linted
+
+
+def run_tests(force: bool, further: list[str]) -> int:
+    """Run the tests that changed since they passed (or all); return pytest's exit status."""
     keys = fingerprints()
-    kept = {} if options.force else read_json(PASSED)
+    kept = {} if force else read_json(PASSED)
     todo = [name for name, key in keys.items() if kept.get(name) != key]
     if len(todo) < len(keys):
         print(f"{len(keys) - len(todo)} of {len(keys)} test files are unchanged since they passed")
@@ -81,7 +91,8 @@ def _test_files() -> list[Path]:
 def _shared_by_tests() -> list[Path]:
     """Return what any test may use: configuration, and the helpers beside the tests."""
     helpers = [p for p in files_below(ROOT / "tests") if not p.match("test_*.py")]
-    return [p for p in (ROOT / "pyproject.toml", *helpers) if p.exists()]
+    named = [ROOT / name for name in ("pyproject.toml", "conftest.py", "book/tools/agreement.py")]
+    return [p for p in (*named, *helpers) if p.exists()]
 
 
 def _digest_of_everything() -> str:
