@@ -44,10 +44,8 @@ import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
-from prunelimit import PruningLimit, plots, pruning
+from prunelimit import PruningLimit, limit, plots, pruning
 from prunelimit.lab import baselines, experiment, tasks, training
-from prunelimit.limit import solve_limit
-from prunelimit.plots import heuristics as plots_heuristics
 
 plots.use_style()
 
@@ -105,7 +103,7 @@ def effective_dimension(ridge):
 
 
 def predicted(distance, formula):
-    return solve_limit(effective_dimension, distance, report.epsilon, dim, formula).sparsity
+    return limit.solve_limit(effective_dimension, distance, report.epsilon, dim, formula).sparsity
 
 
 # %%
@@ -156,6 +154,8 @@ pd.Series({name: one_shot(mask) for name, mask in masks.items()}, name="loss at 
 # ```
 
 # %% mystnb={"image": {"alt": "Sparsity against rounds of iterative pruning. The network's own sparsity rises from 0 to 0.9; the paper's limit and the sharp limit, predicted after each round, stay above it and rise with it."}}
+from prunelimit.plots import heuristics as plots_heuristics
+
 with open("../book/results/heuristics-limits.json") as file:
     limits = json.load(file)
 plots_heuristics.limits_over_rounds(limits["rounds"])

@@ -45,13 +45,10 @@ import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
-from prunelimit import limit, plots, predict_limit
+from prunelimit import hessian_spectrum, limit, plots, predict_limit
 from prunelimit.lab import baselines
 from prunelimit.lab.studies import corrections, study
 from prunelimit.network import losses
-from prunelimit.network.parameters import prunable_weights
-from prunelimit.plots import study as plots_study
-from prunelimit.spectrum import hessian_spectrum
 
 # %% [markdown]
 # ## Three places to be wrong
@@ -96,6 +93,8 @@ print(report)
 
 
 # %% tags=["nbval-ignore-output"]
+
+
 def after(products):
     found = hessian_spectrum(
         model, cross_entropy, data, method="lanczos", max_products=products, tolerance=1e-4
@@ -147,8 +146,9 @@ pd.DataFrame(
 # By default $\epsilon$ is the standard deviation of minibatch losses, the paper's choice. It depends on the batch size.
 
 # %% tags=["nbval-ignore-output"]
-eigenvalues = report.spectrum.eigenvalues
-weights = prunable_weights(model).numpy()
+from prunelimit.network.parameters import prunable_weights
+
+eigenvalues, weights = report.spectrum.eigenvalues, prunable_weights(model).numpy()
 
 
 def limits_at(epsilon):
@@ -296,6 +296,8 @@ table[["loss", "epsilon", *study.CURVES, "paper", "sharp"]].round(3)
 # :::
 
 # %% mystnb={"image": {"alt": "Three panels of predicted against measured sparsity with a band of one point around the diagonal. One-shot: both formulas lie far above. Quadratic existence: the sharp limit lies on the diagonal or a little below, the paper's below. Real existence: the paper's limit lies below the diagonal, the sharp one above it."}}
+from prunelimit.plots import study as plots_study
+
 plots_study.predictions_against_curves(rows, ("one_shot", "quadratic_existence", "real_existence"))
 plt.show()
 
