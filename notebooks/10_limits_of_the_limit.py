@@ -93,8 +93,6 @@ print(report)
 
 
 # %% tags=["nbval-ignore-output"]
-
-
 def after(products):
     found = hessian_spectrum(
         model, cross_entropy, data, method="lanczos", max_products=products, tolerance=1e-4
