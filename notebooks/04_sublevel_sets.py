@@ -25,18 +25,6 @@
 #
 # *Reading: 50 minutes. Exercises: 40 minutes. You need chapters 1 to 3, eigenvalues and least squares.*
 
-# %% tags=["remove-cell"]
-import os
-import sys
-
-if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
-    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
-    os.system(f"{sys.executable} -m pip install -q /content/book")
-    os.chdir("/content/book/notebooks")
-    from google.colab import output
-
-    output.enable_custom_widget_manager()
-
 # %%
 import matplotlib.pyplot as plt
 import numpy as np

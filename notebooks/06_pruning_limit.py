@@ -24,18 +24,6 @@
 #
 # *Reading: 40 minutes. Exercises: 35 minutes. You need chapter 4 (both formulas) and the idea of chapter 5: a spectrum is known through $N_\mathrm{eff}$.*
 
-# %% tags=["remove-cell"]
-import os
-import sys
-
-if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
-    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
-    os.system(f"{sys.executable} -m pip install -q /content/book")
-    os.chdir("/content/book/notebooks")
-    from google.colab import output
-
-    output.enable_custom_widget_manager()
-
 # %%
 import json
 from functools import partial

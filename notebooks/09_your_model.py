@@ -25,18 +25,6 @@
 #
 # *Reading: 25 minutes. Exercises: 30 minutes. You can begin here; chapter 6 explains what is computed.*
 
-# %% tags=["remove-cell"]
-import os
-import sys
-
-if "google.colab" in sys.modules:  # Colab opens this file alone: fetch what belongs to it
-    os.system("git clone -q --depth 1 https://github.com/prunelimit/prunelimit /content/book")
-    os.system(f"{sys.executable} -m pip install -q /content/book")
-    os.chdir("/content/book/notebooks")
-    from google.colab import output
-
-    output.enable_custom_widget_manager()
-
 # %%
 import matplotlib.pyplot as plt
 import numpy as np

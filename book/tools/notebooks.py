@@ -15,6 +15,7 @@ import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from nbformat import NotebookNode
 
+from book.tools.address import setting, with_colab_cell
 from book.tools.content import ROOT, write_if_different
 from book.tools.execute import NotebookFailed, execute_all, with_outputs
 
@@ -48,9 +49,12 @@ def paired_text(path: Path) -> str:
 def _if_changed(script: Path) -> NotebookNode | None:
     """Return the notebook that `script` describes, or None where its pair says the same."""
     target = script.with_suffix(".ipynb")
-    if target.exists() and paired_text(target) == script.read_text():
-        return None
     notebook = jupytext.read(script)
+    if script.parent == FOLDER:  # a chapter, which Colab opens alone
+        notebook = with_colab_cell(notebook, setting())
+    wanted = jupytext.writes(notebook, fmt="py:percent")
+    if target.exists() and paired_text(target) == wanted == script.read_text():
+        return None
     if target.exists():  # cells that did not change keep their identity, so that diffs stay small
         notebook = combine_inputs_with_outputs(notebook, jupytext.read(target))
     notebook.metadata.setdefault("jupytext", {})["formats"] = "ipynb,py:percent"

@@ -19,6 +19,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
+from book.tools.address import address, configuration
 from book.tools.content import BUILD, ROOT, files_below, write_if_different
 
 STAGE = BUILD / "source"
@@ -83,7 +84,7 @@ def stage(
         Every file of the stage.
     """
     wanted: dict[Path, bytes] = {
-        Path("_config.yml"): (ROOT / "_config.yml").read_bytes(),
+        Path("_config.yml"): configuration((ROOT / "_config.yml").read_text(), address()).encode(),
         **{Path(name): text.encode() for name, text in generated.items()},
         **_anywidget(),
     }
