@@ -7,8 +7,11 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# The install is redone when pyproject.toml's content changes (or .venv is another Python's).
+# The install is redone when pyproject.toml's content changes, whatever its date, and when .venv's
+# Python is gone. The first install leaves a mark until it is whole: .venv is then made anew.
 INSTALLED := $(VENV)/.installed-$(shell sha256sum pyproject.toml 2>/dev/null | cut -c1-16)
+UNFINISHED := $(VENV)/.unfinished
+$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.installed-*)
 
 # One thread each: two workers on two cores, and results that do not depend on the machine.
 export OMP_NUM_THREADS ?= 1
@@ -21,13 +24,20 @@ help:  ## say what there is
 
 install: $(INSTALLED)  ## create .venv and install the package with everything the book and tests need
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED):
 	@$(PYTHON) -c 'import re, sys; low, high = map(int, re.search(r"requires-python = .>=3\.(\d+),<3\.(\d+)", open("pyproject.toml").read()).groups()); sys.exit(0 if (3, low) <= sys.version_info[:2] < (3, high) else f"{sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.{low} (below 3.{high})")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(VENV)
+	@if [[ -e $(UNFINISHED) ]] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "making $(VENV) from nothing"; \
+	  touch $(UNFINISHED); \
+	  find $(VENV) -mindepth 1 ! -path $(UNFINISHED) -delete; \
+	  $(PYTHON) -m venv $(VENV); \
+	fi
 	@echo "installing into $(VENV) (PyTorch and its CUDA libraries are large: a few minutes)"
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[book,batch,test]'
-	rm -f $(VENV)/.installed-*
-	touch $@
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+	@rm -f $(UNFINISHED)
 
 book: $(INSTALLED)  ## run the main job, execute the chapters, build the pages, say where they are
 	@$(BIN)/python -m book.tools.build

@@ -72,7 +72,7 @@ for rule in (gauss(alphas, betas), gauss_radau(alphas, betas, node=0.0)):
 #
 # A small network on $8\times 8$ digits has so few weights that we can afford all eigenvalues, and check every claim.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 inputs, targets = load_digits(return_X_y=True)
 inputs = torch.tensor(inputs[:900] / 16.0, dtype=torch.float32)
 targets = torch.tensor(targets[:900])
@@ -86,7 +86,7 @@ for _ in range(60):
     loss.backward()
     optimiser.step()
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 data = [(inputs, targets)]
 exact = spectrum.hessian_spectrum(model, loss_fn, data, policy="abs")
 signed = np.array(exact.eigenvalues)
@@ -101,7 +101,7 @@ print(f"largest {signed.max():.2f}, mean |λ| {mean_curvature:.4f}, smallest {si
 #
 # **Predict:** the largest curvature is hundreds of times the mean. If you draw a histogram with 60 bins, in how many of them will the directions lie that decide about pruning?
 
-# %% mystnb={"image": {"alt": "Left: histogram of the curvatures with 60 linear bins and a logarithmic count; almost all directions lie in the one bin at zero. Right: the same curvatures by rank on logarithmic axes; they fall smoothly over many powers of ten, through the ridge, and a smaller branch is negative."}} tags=["nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Left: histogram of the curvatures with 60 linear bins and a logarithmic count; almost all directions lie in the one bin at zero. Right: the same curvatures by rank on logarithmic axes; they fall smoothly over many powers of ten, through the ridge, and a smaller branch is negative."}}
 ridge = mean_curvature
 plots_spectrum.spectrum_views(signed, ridge)
 plt.show()
@@ -110,7 +110,7 @@ plt.show()
 # In one: the bin at zero is wider than the ridge. On the right are the same numbers on logarithmic axes: no gap, no clear bulk, and the ridge right in the middle of the slope.
 # What is $N_\mathrm{eff}$ if each direction is moved to the middle of its bin, or smeared by a Gaussian kernel, as density plots do {cite}`ghorbani2019investigation`?
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 size = np.abs(signed)
 counts, edges = np.histogram(size, bins=60)
 middles = (edges[1:] + edges[:-1]) / 2
@@ -144,7 +144,7 @@ for name, values, weight in (
 #
 # With a random start, averaging over starts, this is *stochastic Lanczos quadrature* {cite}`ubaru2017fast`. The start is a vector of random signs, for then $\mathbb{E}\, z^\top f(H) z = \operatorname{Tr} f(H)$.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 operator = spectrum.CurvatureOperator(model, loss_fn, data, kind="ggn", dtype=torch.float64)
 matrix = operator.dense()
 curvatures = np.maximum(torch.linalg.eigvalsh(matrix).numpy(), 0)
@@ -162,7 +162,7 @@ def krylov(products, seed=0, matrix=matrix):
 # %% [markdown]
 # We use the *generalised Gauss–Newton matrix* $\frac1N\sum_n J_n^\top H_n J_n$ for now: the network is linearised, the loss is not {cite}`schraudolph2002fast`. It has no negative eigenvalue. Here are its nodes for 8 and 32 products:
 
-# %% mystnb={"image": {"alt": "Share of directions above a curvature: a smooth curve of all eigenvalues, and two staircases of 8 and 32 nodes that follow it. The staircases are finest at large curvature and coarse below the ridge."}} tags=["nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Share of directions above a curvature: a smooth curve of all eigenvalues, and two staircases of 8 and 32 nodes that follow it. The staircases are finest at large curvature and coarse below the ridge."}}
 rules = {}
 for products in (8, 32):
     coefficients = krylov(products).coefficients()
@@ -195,7 +195,7 @@ widgets.Lanczos()
 #
 # The same $T_m$ serves *every* ridge. **Predict:** of the ridges $0.1$, $1$ and $10$ times the mean curvature, which bracket closes first?
 
-# %% mystnb={"image": {"alt": "Three panels, ridges 0.1, 1 and 10 times the mean curvature: upper and lower ends of the bracket against products, closing on the dashed truth. The largest ridge closes within 8 products, the smallest needs about 24."}} tags=["nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Three panels, ridges 0.1, 1 and 10 times the mean curvature: upper and lower ends of the bracket against products, closing on the dashed truth. The largest ridge closes within 8 products, the smallest needs about 24."}}
 products = [2, 3, 4, 6, 8, 12, 16, 24, 32]
 probe = spectrum.search.rademacher(len(matrix), 0, 0).double().numpy()
 squares = (torch.linalg.eigh(matrix)[1].numpy().T @ probe) ** 2
@@ -227,7 +227,7 @@ plt.show()
 #
 # The same nodes estimate $v$, so one probe knows its own error. As a share of $D$ it falls like $1/\sqrt{D}$: one probe is plenty for a million weights, and poor for a thousand. Twenty probes, one at a time:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 truth = np.sum(curvatures / (curvatures + ridge))
 hits = 0
 for seed in range(20):
@@ -245,7 +245,7 @@ print(f"{hits} of 20 intervals hold (99 % intended)")
 #
 # `hessian_spectrum` does all this: deeper while the quadrature's bracket is wide, more probes while their error is, until the answer is known to the tolerance. Above 6,000 weights it starts by itself; here we ask for it.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 for tolerance in (0.05, 0.02, 0.01):
     sure = spectrum.hessian_spectrum(
         model, loss_fn, data, method="lanczos", ridges=[ridge], tolerance=tolerance
@@ -268,7 +268,7 @@ print(f"truth {truth / exact.dim:.3f}")
 #
 # **Predict:** which one gives the largest $N_\mathrm{eff}$, that is, allows the least pruning?
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 print(f"negative share of the curvature: {exact.negative_share():.1%}")
 for name, values in (
     ("abs", np.abs(signed)),
@@ -294,7 +294,7 @@ for name, values in (
 #
 # For `clip` add $z^\top H(|H|+\sigma)^{-1}z$, bracketed by Cauchy–Schwarz, and halve: $\max(\lambda,0) = (|\lambda| + \lambda)/2$. Does it close?
 
-# %% mystnb={"image": {"alt": "Three panels at the mean curvature: the brackets for the policies ggn, abs and clip against products. All close on the dashed truth; abs and clip need several times as many products as ggn."}} tags=["nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Three panels at the mean curvature: the brackets for the policies ggn, abs and clip against products. All close on the dashed truth; abs and clip need several times as many products as ggn."}}
 full = spectrum.CurvatureOperator(model, loss_fn, data, "hessian", dtype=torch.float64).dense()
 products, panels = [4, 8, 16, 32, 48, 64, 96], {}
 for policy, chosen in (("ggn", matrix), ("abs", full), ("clip", full)):
@@ -314,7 +314,7 @@ plt.show()
 #
 # An example whose class has probability $p$ curves the loss by $p(1-p)$, and a trained network is sure of most examples. In single precision $1-p$ is what two numbers near 1 leave of each other. **Predict** what is left when the right class leads by 18 in the logits.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 for lead in (4.0, 12.0, 16.0, 18.0):
     logits = torch.tensor([lead, 0.0])
     p, single = logits.double().softmax(0)[0], logits.softmax(0)[0]
@@ -338,7 +338,7 @@ for lead in (4.0, 12.0, 16.0, 18.0):
 #
 # Few examples make flat directions that are not there. **Predict:** here $D \approx 1{,}200$ and $c = 10$. From which $N$ on will the answer stay?
 
-# %% mystnb={"image": {"alt": "Effective dimension against the number of examples from 2 to 900 on a logarithmic axis. It is pressed down by the dashed cap for 2 and 5 examples, rises steadily, and is still rising slowly at 900. Stars for the extrapolated values lie higher than the points they start from."}} tags=["nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Effective dimension against the number of examples from 2 to 900 on a logarithmic axis. It is pressed down by the dashed cap for 2 and 5 examples, rises steadily, and is still rising slowly at 900. Stars for the extrapolated values lie higher than the points they start from."}}
 sizes, answers, further = [2, 5, 10, 30, 100, 225, 450, 900], [], {}
 for count in sizes:
     part = spectrum.subsample(data, count, seed=1)
@@ -356,7 +356,7 @@ plt.show()
 #
 # The trace is easier. It needs no inverse, does not saturate, and a good estimator uses a low-rank sketch for the outliers {cite}`epperly2024xtrace`:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 for method in ("hutchinson", "hutch++", "xtrace"):
     estimate = spectrum.estimate_trace(operator, products=30, method=method, seed=1)
     print(f"{method:10} {estimate.value:7.3f} ± {estimate.stderr:.3f}")

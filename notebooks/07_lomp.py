@@ -92,7 +92,7 @@ pd.Series(task.describe()).drop("paper").to_frame("value")
 # `train` writes a checkpoint after every epoch and goes on from the last one, to the same bits. We train twice: with the task's $\lambda$, and with none.
 
 
-# %%
+# %% tags=["within-5%"]
 def trained(l1):
     chosen = task.with_(l1=l1)
     splits = chosen.load_data()
@@ -123,7 +123,7 @@ weights = {name: vector(run.model) for name, run in runs.items()}
 plots.weight_histogram(weights, {r"$10^{-3}$": 1e-3})
 plt.show()
 
-# %%
+# %% tags=["within-2%"]
 tiny = {name: np.mean(np.abs(w) < 1e-3) for name, w in weights.items()}
 pd.Series(tiny, name="below 0.001").round(3)
 
@@ -171,7 +171,7 @@ plt.show()
 # :::
 
 
-# %%
+# %% tags=["within-2%"]
 def distance(masks):
     parameters = prunable_parameters(model)
     removed = [p.detach()[~masks[name]] for name, p in parameters.items()]
@@ -282,7 +282,7 @@ refits[
 # **$\epsilon$ depends on the batch size.** The paper takes the standard deviation of the minibatch losses. Averages over more examples vary less:
 
 
-# %%
+# %% tags=["within-2%"]
 def epsilon_at(size):
     batches = splits.train_eval.with_batch_size(size)
     return losses.loss_statistics(model, cross_entropy, batches).batch_std

@@ -104,7 +104,7 @@ pd.DataFrame(
 # These are predictions of existence (curves 2 and 3 of chapter 7). The cost of cutting and touching nothing (curve 1, one-shot, measured) is another question. We train the
 # network again and remove the same number of weights in three ways: smallest of all, smallest of each layer, random.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 task = tasks.get("digits-mlp")
 splits = task.load_data()
 untrained = task.build_model(splits)
@@ -117,7 +117,7 @@ def one_shot(mask):
     return training.evaluate(copy, cross_entropy, splits.train_eval, "cpu")[0]
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-5%"]
 masks = {
     "smallest of all": pruning.magnitude_mask(trained, 0.7),
     "smallest of each layer": pruning.layerwise_mask(trained, 0.7),
@@ -246,7 +246,7 @@ widgets.Paths()
 #
 # All are called alike, remove exactly the count asked for, and spend the same number of epochs, searching included:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-5%"]
 plain = task.with_(l1=0.0).training
 for name in ("snip", "synflow"):
     method = baselines.METHODS[name]
@@ -307,7 +307,7 @@ def unused(mask, s):
     return (baselines.effective_sparsity(untrained, mask) - s) / (1 - s)
 
 
-# %% mystnb={"image": {"alt": "Share of kept weights that lie on no path, against sparsity. Random masks and untrained magnitudes waste a growing share of their weights; SynFlow stays at zero."}} tags=["nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Share of kept weights that lie on no path, against sparsity. Random masks and untrained magnitudes waste a growing share of their weights; SynFlow stays at zero."}}
 chosen = {name: [mask(s) for s in sparsities] for name, mask in choose.items()}
 shares = {
     name: (sparsities, [unused(m, pruning.sparsity_of(m)) for m in row])

@@ -98,7 +98,7 @@ held_out = [(images[1400:], labels[1400:])]
 # And if the survivors may be re-fitted?
 # :::
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 report = pl.predict_limit(model.eval(), nn.functional.cross_entropy, loader)
 print(report)
 
@@ -114,7 +114,7 @@ print(report)
 #
 # Every number is an attribute:
 
-# %%
+# %% tags=["within-2%"]
 pd.DataFrame(
     {
         name: {"sparsity": float(e.sparsity), "lower": e.lower, "upper": e.upper, "R": e.distance}
@@ -133,7 +133,7 @@ plt.show()
 # %% [markdown]
 # The widgets of chapters 5 and 6 take a report, too: `widgets.Lanczos(report)`, and here your network in place of the digits. In a live notebook `.with_controls()` puts ipywidgets' own controls beside it.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-5%"]
 from prunelimit import widgets
 
 widgets.TheLimit(report)
@@ -143,7 +143,7 @@ widgets.TheLimit(report)
 #
 # Never believe a prediction that you can measure. A sweep costs one evaluation a sparsity.
 
-# %%
+# %% tags=["within-2%"]
 grid = np.linspace(0, 1, 200, endpoint=False)
 curve = pl.sweep(model, nn.functional.cross_entropy, loader, grid)
 accuracy = pl.sweep(model, nn.functional.cross_entropy, held_out, grid).accuracy
@@ -161,10 +161,10 @@ plt.ylabel(r"loss rise (nats)")
 plt.legend()
 plt.show()
 
-# %%
+# %% tags=["within-2%"]
 pruned = pl.prune(model, measured)
 zeros = sum(int((m.weight == 0).sum()) for m in pruned if isinstance(m, nn.Linear))
-zeros, round(measured * report.dim), round(float(np.interp(measured, grid, accuracy)), 4)
+zeros == round(measured * report.dim), round(float(np.interp(measured, grid, accuracy)), 4)
 
 # %% [markdown]
 # `pruned` is an ordinary model with zeros in it. To fine-tune it with the zeros held, use `pl.prune(model, s, permanent=False)` and train as always;
@@ -187,7 +187,7 @@ zeros, round(measured * report.dim), round(float(np.interp(measured, grid, accur
 # **The policy.** The Hessian of a network is indefinite. `"ggn"` leaves out the part that makes it so; `"abs"`, the paper's, turns negative curvature positive; `"clip"` calls it flat.
 
 
-# %%
+# %% tags=["within-2%"]
 def compare(reports):
     names = ("one_shot", "paper", "sharp")
     rows = {key: {n: float(getattr(r, n).sparsity) for n in names} for key, r in reports.items()}
@@ -202,14 +202,14 @@ compare(policies)
 # %% [markdown]
 # **The loss rise.** Ten times more loss, how much sparser?
 
-# %%
+# %% tags=["within-2%"]
 budgets = [report.epsilon * factor for factor in (0.1, 1, 10)]
 compare({f"ε = {e:.2g}": pl.predict_limit(model, loss_fn, loader, e) for e in budgets})
 
 # %% [markdown]
 # **The data.** A subset of $N$ examples with $c$ classes gives a Gauss–Newton matrix of rank at most $N(c-1)$. Below $D$, that manufactures flat directions:
 
-# %%
+# %% tags=["within-2%"]
 parts = {n: loader[: n // 100] for n in (100, 200, 400, 1400)}
 few = {n: pl.predict_limit(model, loss_fn, part, report.epsilon) for n, part in parts.items()}
 print(few[100].warnings[0])
@@ -221,7 +221,7 @@ compare(few)
 # Input that would give a meaningless number is refused, with the remedy:
 
 
-# %%
+# %% tags=["within-2%"]
 def refusal(*arguments, **options):
     try:
         pl.predict_limit(*arguments, **options)

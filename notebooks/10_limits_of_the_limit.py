@@ -46,14 +46,14 @@ from prunelimit.network import losses
 #
 # The network for this: digits averaged to $4\times4$ pixels, 16–16–16–10 units, $\lambda = 10^{-3}$, 60 epochs. Its 672 weights are few enough to know everything.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 splits = study.load_source(study.SOURCES["digits-4x4"])
 data = splits.train_eval
 network = study.Network("digits-4x4", (16, 16), 1e-3, 60, epsilon=0.1, held_out=False)
 untrained = study.build(network, splits).eval()
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 plots.use_style()
 
 
@@ -80,7 +80,7 @@ print(report)
 # :::
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def after(products):
     found = hessian_spectrum(
         model, cross_entropy, data, method="lanczos", max_products=products, tolerance=1e-4
@@ -94,7 +94,7 @@ def after(products):
     return {"plain": plain.sparsity, "lower": kept.upper, "upper": kept.lower}
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 steps = pd.DataFrame({m: after(m) for m in (8, 16, 32, 64, 128, 256)}).T
 steps[["lower", "upper"]] = 1 - steps[["lower", "upper"]] / report.dim
 steps.loc["exact"] = [report.paper.sparsity] * 3
@@ -108,7 +108,7 @@ steps.round(3)
 #
 # $N$ examples cap the rank of the Gauss–Newton matrix at $N(c-1)$ ({prf:ref}`prop-rank`). What is not seen looks flat.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 counts = (25, 50, 100, 200, 400, 1295)
 parts = {
     n: predict_limit(model, cross_entropy, data.subset(n), report.epsilon, device="cpu")
@@ -131,7 +131,7 @@ pd.DataFrame(
 #
 # By default $\epsilon$ is the standard deviation of minibatch losses, the paper's choice. It depends on the batch size.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 from prunelimit.network.parameters import prunable_weights
 
 eigenvalues, weights = report.spectrum.eigenvalues, prunable_weights(model).numpy()
@@ -142,7 +142,7 @@ def limits_at(epsilon):
     return {f: limit_by(eigenvalues, weights, epsilon, f) for f in ("paper", "sharp")}
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 chosen_by = {}
 for size in (16, 64, 256):
     found = losses.loss_statistics(model, cross_entropy, data.with_batch_size(size))
@@ -157,7 +157,7 @@ pd.DataFrame(chosen_by).T.round(3)
 # The Hessian of a network is indefinite; what to do with its negative part is a policy. At a trained $w^*$ little of it is left. On the way there is more.
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 def told(network, policy):
     r = predict_limit(network, cross_entropy, data, 0.05, policy=policy, device="cpu")
     limits = {"paper": r.paper.sparsity, "sharp": r.sharp.sparsity}
@@ -184,7 +184,7 @@ pd.DataFrame({(s, policy): told(stages[s], policy) for s, policy in pairs}).T.ro
 # :::
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 matrix = corrections.gauss_newton_matrix(model, data)
 w = torch.tensor(weights).double()
 generator = torch.Generator().manual_seed(0)
@@ -197,7 +197,7 @@ def least(keep):
     return float(removed @ matrix @ removed - step @ image) / 2, float(removed.norm())
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def in_random_subspace(kept, distance):
     normal = torch.randn(report.dim, report.dim - kept, generator=generator).double()
     basis = torch.linalg.qr(normal).Q
@@ -207,7 +207,7 @@ def in_random_subspace(kept, distance):
     return float(a @ torch.linalg.solve(basis.T @ inverse @ basis, a)) / 2
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def compared(sparsity):
     kept = round((1 - sparsity) * report.dim)
     keep = {"magnitude": w.abs() >= w.abs().sort().values[-kept]}
@@ -220,7 +220,7 @@ def compared(sparsity):
     return row | {"subspace": in_random_subspace(kept, row["magnitude: R"])}
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["within-2%"]
 pd.DataFrame({s: compared(s) for s in (0.6, 0.8, 0.9)}).T.round(4)
 
 # %% [markdown]

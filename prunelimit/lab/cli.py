@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from prunelimit import __version__
 from prunelimit.errors import PruneLimitError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 app = typer.Typer(
-    help="How sparse can a trained network be pruned, and how do you know before you try?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -41,6 +41,24 @@ CheckpointOption = Annotated[
 ToleranceOption = Annotated[float, typer.Option(help="half width of the bracket, in sparsity")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 _INTERRUPTED = 130
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"prunelimit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """How sparse can a trained network be pruned, and how do you know before you try?"""
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from book.tools.agreement import tolerance_of
 from book.tools.content import ROOT
 from book.tools.notebooks import paired_text
 
@@ -36,6 +37,31 @@ def test_every_cell_is_numbered_as_run(path):
     # nbval compares nothing in a cell without a number: it takes it for one that was never run.
     cells = code_cells(nbformat.read(path, as_version=4))
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_outputs_are_compared_but_for_two_at_most_that_say_why_not(path):
+    # "Within" tags are book.tools.agreement's, the others and the comments are nbval's.
+    cells = code_cells(nbformat.read(path, as_version=4))
+    tags = {cell.source: " ".join(cell.metadata.get("tags", [])) for cell in cells}
+    told = {source: f"{tags[source]} {source}".lower() for source in tags}
+    assert not any("nbval_" in text or "nbval-skip" in text for text in told.values())
+    assert not any("raises-exception" in text for text in told.values())
+    ignored = [source for source, text in tags.items() if "nbval-ignore-output" in text]
+    assert len(ignored) <= 2
+    assert [s for s in ignored if not re.match(r"# Not compared: .{15,}\.\n", s)] == []
+    within = [tag for text in tags.values() for tag in text.split() if tag.startswith("within")]
+    assert all(0 < (tolerance_of([tag]) or 1) <= 0.05 for tag in within), within
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_no_compared_number_shows_the_digits_that_processors_differ_in(path):
+    cells = code_cells(nbformat.read(path, as_version=4))
+    compared = [c for c in cells if "nbval-ignore-output" not in c.metadata.get("tags", [])]
+    outputs = [o for c in compared for o in c.outputs]
+    texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs]
+    numbers = [n for text in texts for n in re.findall(r"\d+\.\d+", text)]
+    assert [n for n in numbers if len(n.replace(".", "").lstrip("0")) > 9] == []
 
 
 def prose(notebook):

@@ -11,6 +11,7 @@ import torch
 from cli_support import run
 from safetensors.torch import load_file, save_file
 
+import prunelimit
 from prunelimit.lab.tasks import TASKS
 
 NET = """
@@ -35,6 +36,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_load_no_torch(option) -> None:
+    code = f"""import sys
+sys.argv = ["prunelimit", {option!r}]
+from prunelimit.lab.cli import main
+try:
+    main()
+except SystemExit as stop:
+    print("status", stop.code, "torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "status 0 False"
+    if option == "--version":
+        assert said.splitlines()[0] == f"prunelimit {prunelimit.__version__}"
+    else:
+        assert "How sparse can a trained network be pruned" in said
+        assert "reproduce" in said and "--version" in said
 
 
 def test_predict_prints_a_summary_and_writes_the_report(project, capsys, monkeypatch) -> None:
