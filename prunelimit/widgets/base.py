@@ -26,7 +26,9 @@ from matplotlib.figure import Figure
 
 from prunelimit.errors import PruneLimitError
 
-_IMPORT = re.compile(r'^import\s[^;]*?from\s+"\./(\w+)\.mjs";\n', re.MULTILINE)
+_IMPORT = re.compile(
+    r'^(?:import\s[^;]*?|export \*\s+)from\s+"\./(\w+)\.mjs";\n', re.MULTILINE
+)
 
 LINE_COLOURS = cycler(color=["#0072B2", "#C24A00", "#007A59", "#B86E00"])
 
@@ -79,8 +81,9 @@ def slider(
     integer: bool = False,
     percent: bool = False,
     unit: str = "",
+    more: bool = False,
 ) -> Any:
-    """A number with a slider. `step` is in decades if `log`."""
+    """A number with a slider. `step` is in decades if `log`; `more` folds it away at first."""
     control = {
         "kind": "slider",
         "label": label,
@@ -91,13 +94,18 @@ def slider(
         "integer": integer,
         "percent": percent,
         "unit": unit,
+        "more": more,
     }
     trait = traitlets.CInt if integer else traitlets.CFloat
     return trait(default, min=low, max=high).tag(sync=True, control=control)
 
 
 def choice(
-    label: str, default: Any, options: Mapping[Any, str] | Sequence[Any], stepper: bool = False
+    label: str,
+    default: Any,
+    options: Mapping[Any, str] | Sequence[Any],
+    stepper: bool = False,
+    more: bool = False,
 ) -> Any:
     """One of several values, in a menu; `stepper` adds buttons for the next and the last one."""
     names = options if isinstance(options, Mapping) else {value: str(value) for value in options}
@@ -105,22 +113,24 @@ def choice(
         "kind": "choice",
         "label": label,
         "stepper": stepper,
+        "more": more,
         "options": [{"value": value, "label": name} for value, name in names.items()],
     }
     return traitlets.Enum(list(names), default).tag(sync=True, control=control)
 
 
-def toggle(label: str, default: bool) -> Any:
+def toggle(label: str, default: bool, more: bool = False) -> Any:
     """A box to tick."""
-    return traitlets.Bool(default).tag(sync=True, control={"kind": "toggle", "label": label})
+    control = {"kind": "toggle", "label": label, "more": more}
+    return traitlets.Bool(default).tag(sync=True, control=control)
 
 
 class BookWidget(anywidget.AnyWidget):
     """A widget of the book.
 
     Subclasses state `_module` (the file's name), their controls as class attributes made
-    by `slider`, `choice` and `toggle`, and `_ready_made` presets; they draw their static
-    figure in `_draw`. Those that can do more with a kernel override `_simulate`.
+    by `slider`, `choice` and `toggle`, `_ready_made` presets and `_guided` steps (a sentence
+    and the values that it sets, each); they draw their static figure in `_draw`. Those that can do more with a kernel override `_simulate`.
 
     Parameters
     ----------
@@ -142,6 +152,7 @@ class BookWidget(anywidget.AnyWidget):
     _module: ClassVar[str]
     _heading: ClassVar[str]
     _ready_made: ClassVar[Mapping[str, Values]] = {}
+    _guided: ClassVar[Sequence[tuple[str, Values]]] = ()
     _can_simulate: ClassVar[bool] = False
 
     title = traitlets.Unicode().tag(sync=True)
@@ -150,6 +161,7 @@ class BookWidget(anywidget.AnyWidget):
     _controls: Any = traitlets.List().tag(sync=True)
     _presets: Any = traitlets.List().tag(sync=True)
     _defaults = traitlets.Dict().tag(sync=True)
+    _steps: Any = traitlets.List().tag(sync=True)
     _simulates = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
@@ -181,6 +193,9 @@ class BookWidget(anywidget.AnyWidget):
         for wanted in chosen.values():
             self._check_names(wanted)
         self._presets = [{"name": name, "values": dict(wanted)} for name, wanted in chosen.items()]
+        for _, wanted in self._guided:
+            self._check_names(wanted)
+        self._steps = [{"text": text, "values": dict(wanted)} for text, wanted in self._guided]
         self._simulates = self._can_simulate
         self._stop = Event()
         self._thread: Thread | None = None

@@ -1,0 +1,122 @@
+// Sliders, menus, boxes, and things that can be dragged: what a reader moves.
+import { format, fromPosition, percent, toPosition } from "./words.mjs";
+
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value === true) node.setAttribute(key, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+export function buildControls(view) {
+  view.inputs = new Map();
+  const holder = element("div", { class: "pl-controls" });
+  for (const control of view.controls) {
+        holder.append(make[control.kind](view, control));
+  }
+  return holder;
+}
+
+function buildSlider(view, control) {
+  const id = `${view.id}-${control.key}`;
+  const shown = element("output", { for: id, class: "pl-value" });
+  const input = element("input", {
+    type: "range", id, "data-control": control.key,
+    min: toPosition(control, control.min), max: toPosition(control, control.max), step: control.step,
+  });
+  input.addEventListener("input", () => view.set({ [control.key]: fromPosition(control, Number(input.value)) }));
+  const row = element("div", { class: "pl-control" }, element("label", { for: id }, control.label), input, shown);
+  view.inputs.set(control.key, { control, input, shown, row });
+  return row;
+}
+
+function buildChoice(view, control) {
+  const id = `${view.id}-${control.key}`;
+  const input = element("select", { id, "data-control": control.key });
+  for (const option of control.options) input.append(element("option", { value: option.value }, option.label));
+  input.addEventListener("change", () => view.set({ [control.key]: input.value }));
+  const row = element("div", { class: "pl-control" }, element("label", { for: id }, control.label), input);
+  if (control.stepper) row.append(stepButton(view, control, -1), stepButton(view, control, 1));
+  view.inputs.set(control.key, { control, input, row });
+  return row;
+}
+
+function stepButton(view, control, direction) {
+  const move = () => {
+    const here = control.options.findIndex((option) => option.value === view.state[control.key]);
+    const there = Math.min(control.options.length - 1, Math.max(0, here + direction));
+    view.set({ [control.key]: control.options[there].value });
+  };
+  const label = direction > 0 ? `next ${control.label}` : `previous ${control.label}`;
+  return element("button", { type: "button", class: "pl-step", "aria-label": label, "data-step": `${control.key}${direction > 0 ? "+" : "-"}`, onclick: move }, direction > 0 ? "+" : "−");
+}
+
+function buildToggle(view, control) {
+  const input = element("input", { type: "checkbox", "data-control": control.key });
+  input.addEventListener("change", () => view.set({ [control.key]: input.checked }));
+  const row = element("div", { class: "pl-control" }, element("label", { class: "pl-check" }, input, element("span", {}, control.label)));
+  view.inputs.set(control.key, { control, input, row });
+  return row;
+}
+
+/** Bring every control to the present state. */
+export function showControls(view) {
+  for (const { control, input, shown, row } of view.inputs.values()) {
+    const value = view.state[control.key];
+    row.hidden = view.spec.shows ? !view.spec.shows(control.key, view.state, view.data) : false;
+    if (control.kind === "toggle") input.checked = value;
+    else if (control.kind === "choice") input.value = value;
+    else {
+      const limits = view.spec.limits ? view.spec.limits(control.key, view.state) : null;
+      if (limits) [input.min, input.max] = limits.map((limit) => toPosition(control, limit));
+      const position = toPosition(control, value);
+      if (Math.abs(Number(input.value) - position) > control.step / 2) input.value = position;
+      const text = control.percent ? percent(value) : `${format(value)}${control.unit || ""}`;
+      shown.textContent = text;
+      input.setAttribute("aria-valuetext", text);
+    }
+  }
+  for (const { action, button } of view.buttons) {
+    if (action.enabled) button.disabled = !action.enabled(view.state, view.memory, view.data);
+  }
+}
+
+/** Let a reader take hold of what the panel draws. */
+export function makeDraggable(view, entry) {
+  const { svg, panel } = entry;
+  let grip = null;
+  const point = (event) => {
+    const box = svg.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const move = (event) => {
+    const [px, py] = point(event);
+    const [x, y] = entry.plot.invert(px, py);
+    view.set(panel.drag.move(grip, x, y, view.state, view.result, view.data));
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !entry.plot) return;
+    const [px, py] = point(event);
+    grip = panel.drag.start ? panel.drag.start(px, py, entry.plot, view.state, view.result, view.data) : "all";
+    if (!grip) return;
+    svg.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    move(event);
+  });
+  svg.addEventListener("pointermove", (event) => {
+    if (grip) move(event);
+  });
+  for (const end of ["pointerup", "pointercancel"]) {
+    svg.addEventListener(end, () => {
+      grip = null;
+    });
+  }
+  // A finger that has hold of something drags it; elsewhere it scrolls the page.
+  svg.addEventListener("touchstart", (event) => {
+    if (grip && event.cancelable) event.preventDefault();
+  }, { passive: false });
+}

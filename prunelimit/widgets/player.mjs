@@ -1,0 +1,168 @@
+// What moves by itself: playing through states, guided steps, and samples that fall in slices.
+import { element } from "./controls.mjs";
+import { fromPosition, toPosition } from "./words.mjs";
+
+const TWEEN_MS = 450;
+const REST_MS = 650;
+const SLICE_MS = 6; // of each frame: the rest is the reader's
+
+/** Whether the reader has asked for pages that stand still. */
+export function wantsStillness() {
+  return Boolean(window.matchMedia && window.matchMedia("(prefers-reduced-motion: reduce)").matches);
+}
+
+/** Values on the way from one state to another: sliders glide in their own scale, the rest jumps at once. */
+export function between(controls, from, to, share) {
+  const found = {};
+  for (const control of controls) {
+    if (!(control.key in to)) continue;
+    const glides = control.kind === "slider" && share < 1;
+    const [start, end] = [from[control.key], to[control.key]];
+    found[control.key] = glides
+      ? fromPosition(control, toPosition(control, start) * (1 - share) + toPosition(control, end) * share)
+      : end;
+  }
+  return found;
+}
+
+/** Go to `values` in a glide, or at once for readers who want stillness; then call `after`. */
+export function glide(view, values, after = () => {}) {
+  cancelAnimationFrame(view.glideFrame);
+  const from = { ...view.state };
+  const began = performance.now();
+  const length = wantsStillness() ? 0 : TWEEN_MS;
+  const step = (now) => {
+    const share = length ? Math.min(1, (now - began) / length) : 1;
+    const eased = share * share * (3 - 2 * share);
+    view.set(between(view.controls, from, values, share < 1 ? eased : 1));
+    if (share < 1) view.glideFrame = requestAnimationFrame(step);
+    else after();
+  };
+  view.glideFrame = requestAnimationFrame(step);
+}
+
+/** Play, pause and step through the states that the widget names. */
+export function buildPlayer(view) {
+  if (!view.spec.play) return "";
+  const player = { at: -1, playing: false, timer: 0 };
+  view.player = player;
+  const button = element("button", { type: "button", "data-action": "play", class: "pl-play" }, "");
+  const show = () => {
+    button.textContent = player.playing ? "❚❚ Pause" : `▶ ${view.spec.play.label}`;
+    button.setAttribute("aria-pressed", String(player.playing));
+  };
+  const states = () => view.spec.play.states(view.state, view.data);
+  player.pause = () => {
+    player.playing = false;
+    clearTimeout(player.timer);
+    show();
+  };
+  const advance = (after) => {
+    player.at = (player.at + 1) % states().length;
+    glide(view, states()[player.at], after);
+  };
+  const loop = () => {
+    if (!player.playing) return;
+    if (player.at === states().length - 1) {
+      player.pause();
+      return;
+    }
+    player.timer = setTimeout(() => advance(loop), REST_MS);
+  };
+  button.addEventListener("click", () => {
+    if (player.playing) return player.pause();
+    player.playing = true;
+    show();
+    if (player.at === states().length - 1) player.at = -1;
+    return advance(loop);
+  });
+  const step = element("button", { type: "button", "data-action": "step-through", onclick: () => { player.pause(); advance(); } }, "Step");
+  show();
+  return element("div", { class: "pl-player" }, button, step);
+}
+
+/** Three to six sentences with Next, each of which sets a state; free play after them. */
+export function buildSteps(view) {
+  const steps = view.model.get("_steps") || [];
+  if (!steps.length) return "";
+  let at = 0;
+  const words = element("p", { class: "pl-step-words", "aria-live": "polite" });
+  const back = element("button", { type: "button", "data-action": "back" }, "Back");
+  const next = element("button", { type: "button", "data-action": "next" }, "Next");
+  const box = element("div", { class: "pl-steps", role: "group", "aria-label": "Guided steps" }, words, element("div", { class: "pl-step-buttons" }, back, next));
+  const show = () => {
+    words.textContent = at < steps.length ? `${at + 1} of ${steps.length}. ${steps[at].text}` : "Now move it yourself.";
+    back.disabled = at === 0;
+    next.textContent = at < steps.length - 1 ? "Next" : at < steps.length ? "Play freely" : "Again";
+    box.dataset.step = at;
+  };
+  const go = (where) => {
+    at = where > steps.length ? 0 : Math.max(0, where);
+    if (at < steps.length) glide(view, { ...view.defaults, ...steps[at].values });
+    show();
+  };
+  back.addEventListener("click", () => go(at - 1));
+  next.addEventListener("click", () => go(at + 1));
+  show();
+  return box;
+}
+
+/**
+ * Draw samples a few at a time, between the reader's own moves.
+ *
+ * `spec.samples` has `most`, `key(state, data)`: what the samples are samples of, and
+ * `draw(state, seed, data)`: one more of them. They lie in `memory.samples`.
+ */
+export function sampleSoon(view) {
+  const plan = view.spec.samples;
+  if (!plan) return;
+  const key = plan.key(view.state, view.data);
+  if (view.memory.sampled !== key) {
+    view.memory.sampled = key;
+    view.memory.samples = [];
+  }
+  cancelAnimationFrame(view.sampleFrame);
+  if (key === null || view.memory.samples.length >= plan.most) return;
+  view.sampleFrame = requestAnimationFrame(() => {
+    const until = performance.now() + SLICE_MS;
+    const { samples } = view.memory;
+    const few = samples.length + Math.ceil(plan.most / 40); // seen to fall, not all at once
+    while (samples.length < Math.min(few, plan.most) && performance.now() < until) {
+      samples.push(plan.draw(view.state, samples.length + 1, view.data));
+    }
+    view.update();
+  });
+}
+
+// ---------------------------------------------------------------- what a kernel adds
+
+/** A button that stays hidden until a kernel answers. */
+export function buildSimulation(view) {
+  view.simulateButton = element("button", { type: "button", "data-action": "simulate", onclick: () => send(view, { type: "simulate" }) }, view.spec.simulateLabel || "Simulate in Python");
+  view.stopButton = element("button", { type: "button", "data-action": "stop", hidden: true, onclick: () => send(view, { type: "stop" }) }, "Stop");
+  view.progress = element("progress", { max: 1, value: 0, hidden: true, "aria-label": "progress of the simulation" });
+  view.simulation = element("span", { class: "pl-simulation", hidden: true }, view.simulateButton, view.progress, view.stopButton);
+  return view.simulation;
+}
+
+/** Say something to the kernel, where there is one. */
+export function send(view, message) {
+  try {
+    view.model.send(message);
+  } catch {
+    // no kernel: the button is hidden anyway
+  }
+}
+
+/** Hear what the kernel says. */
+export function receive(view, message) {
+  if (message.type === "ready") view.simulation.hidden = false;
+  const running = message.type === "progress";
+  if (["progress", "done", "stopped", "failed"].includes(message.type)) {
+    view.progress.hidden = !running;
+    view.stopButton.hidden = !running;
+    view.simulateButton.disabled = running;
+  }
+  if (running) view.progress.value = message.fraction;
+  if (message.type === "failed") view.say(message.text);
+}
