@@ -12,13 +12,16 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Every control's row; those that most readers leave alone are folded away. */
 export function buildControls(view) {
   view.inputs = new Map();
+  const make = { slider: buildSlider, choice: buildChoice, toggle: buildToggle };
   const holder = element("div", { class: "pl-controls" });
-  for (const control of view.controls) {
-        holder.append(make[control.kind](view, control));
-  }
-  return holder;
+  const more = element("div", { class: "pl-controls" });
+  for (const control of view.controls) (control.more ? more : holder).append(make[control.kind](view, control));
+  if (!more.childElementCount) return holder;
+  const fold = element("details", { class: "pl-more" }, element("summary", {}, "more controls"), more);
+  return element("div", {}, holder, fold);
 }
 
 function buildSlider(view, control) {

@@ -61,6 +61,7 @@ def write_page(path, *widgets):
             "_controls": widget._controls,
             "_presets": widget._presets,
             "_defaults": widget._defaults,
+            "_steps": widget._steps,
             "_simulates": widget._simulates,
             **widget.values(),
         }

@@ -1,0 +1,171 @@
+// Chapter 0: a small network that loses its connections while eight digits change their label.
+import { createWidget, interpolate, percent, Plot } from "./common.mjs";
+
+const PIXELS = 8; // along each side of an image
+const GRID = { left: 4, bottom: 14, size: 4 };
+const HIDDEN_X = 66;
+const OUTPUT_X = 92;
+const BUCKETS = [0.15, 0.4]; // of the largest weight: faint, middle, strong
+
+/** Dense matrices of a stored network, with the `removed` smallest weights set to 0. */
+export function weights(layers, removed = 0) {
+  const magnitudes = [];
+  layers.forEach((layer, l) => layer.weight.forEach((w, j) => magnitudes.push([Math.abs(w), l, j])));
+  const total = layers.reduce((sum, layer) => sum + layer.shape[0] * layer.shape[1], 0);
+  const zeros = total - magnitudes.length; // they go first
+  magnitudes.sort((a, b) => a[0] - b[0] || a[1] - b[1] || layers[a[1]].at[a[2]] - layers[b[1]].at[b[2]]);
+  const gone = new Set(magnitudes.slice(0, Math.max(0, removed - zeros)).map(([, l, j]) => `${l}:${j}`));
+  return layers.map((layer, l) => {
+    const matrix = Array.from({ length: layer.shape[0] }, () => new Float64Array(layer.shape[1]));
+    layer.weight.forEach((w, j) => {
+      if (gone.has(`${l}:${j}`)) return;
+      const at = layer.at[j];
+      matrix[Math.floor(at / layer.shape[1])][at % layer.shape[1]] = w;
+    });
+    return { matrix, bias: layer.bias };
+  });
+}
+
+function affine({ matrix, bias }, input) {
+  return matrix.map((row, i) => row.reduce((sum, w, j) => sum + w * input[j], bias[i]));
+}
+
+/** What the network makes of an image: hidden values, ten logits, and the largest one's class. */
+export function classify([first, second], pixels) {
+  const hidden = affine(first, pixels).map((x) => Math.max(0, x));
+  const logits = affine(second, hidden);
+  return { hidden, logits, label: logits.indexOf(Math.max(...logits)) };
+}
+
+/** The measured network nearest to a sparsity: those that were trained again are few. */
+export function nearest(retrained, sparsity) {
+  return retrained.reduce((best, entry) => (Math.abs(entry.sparsity - sparsity) < Math.abs(best.sparsity - sparsity) ? entry : best));
+}
+
+const column = (rows, j) => rows.map((row) => row[j]);
+
+export function evaluate(state, data) {
+  const dim = data.layers.reduce((sum, layer) => sum + layer.shape[0] * layer.shape[1], 0);
+  const again = state.retrained ? nearest(data.retrained, state.sparsity) : null;
+  const sparsity = again ? again.sparsity : state.sparsity;
+  const network = again ? weights(again.layers) : weights(data.layers, Math.round(state.sparsity * dim));
+  const labels = data.digits.map((digit) => classify(network, digit.pixels));
+  const sparsities = column(data.oneShot, 0);
+  return {
+    network, labels, sparsity, dim,
+    kept: dim - Math.round(sparsity * dim),
+    right: labels.filter((found, j) => found.label === data.digits[j].label).length,
+    accuracy: again ? again.accuracy : interpolate(sparsities, column(data.oneShot, 2), sparsity),
+  };
+}
+
+const pixelPlace = (j) => [GRID.left + GRID.size * (j % PIXELS), GRID.bottom + GRID.size * (PIXELS - 1 - Math.floor(j / PIXELS))];
+const hiddenPlace = (i, count) => [HIDDEN_X, 4 + (52 * (count - 1 - i)) / (count - 1)];
+const outputPlace = (i) => [OUTPUT_X, 3 + (54 * (9 - i)) / 9];
+
+// Connections by sign and strength: six paths, however many there are.
+function drawConnections(plot, matrix, from, to) {
+  const largest = Math.max(1e-9, ...matrix.map((row) => Math.max(...row.map(Math.abs))));
+  const paths = new Map();
+  matrix.forEach((row, i) => row.forEach((w, j) => {
+    if (!w) return;
+    const strength = BUCKETS.filter((bound) => Math.abs(w) > bound * largest).length;
+    const key = `${w > 0 ? "blue" : "orange pl-dash"} ${["pl-hair pl-faint", "pl-hair", "pl-thin"][strength]}`;
+    paths.set(key, `${paths.get(key) || ""}${plot.path([from(j), to(i)])}`);
+  }));
+  for (const [look, d] of paths) plot.add(`<path class="pl-line ${look}" d="${d}"/>`);
+}
+
+function drawImage(plot, pixels, x, y, size) {
+  const [low, high] = [Math.min(...pixels), Math.max(...pixels)];
+  const side = Math.abs(plot.px(size) - plot.px(0));
+  pixels.forEach((value, j) => {
+    const px = plot.px(x + size * (j % PIXELS)).toFixed(1);
+    const py = (plot.py(y + size * (PIXELS - 1 - Math.floor(j / PIXELS))) - side).toFixed(1);
+    const ink = ((value - low) / (high - low || 1)).toFixed(2);
+    plot.add(`<rect class="ink" x="${px}" y="${py}" width="${(side + 0.3).toFixed(1)}" height="${(side + 0.3).toFixed(1)}" fill="currentColor" fill-opacity="${ink}"/>`);
+  });
+}
+
+function drawNetwork({ width, height, state, result, data }) {
+  const plot = new Plot({ width, height, x: [0, 100], y: [0, 60], bare: true, square: true });
+  const digit = data.digits[state.digit];
+  const { hidden, label } = result.labels[state.digit];
+  const [first, second] = result.network;
+  const centre = (j) => pixelPlace(j).map((value) => value + GRID.size / 2);
+  drawImage(plot, digit.pixels, GRID.left, GRID.bottom, GRID.size);
+  drawConnections(plot, first.matrix, centre, (i) => hiddenPlace(i, hidden.length));
+  drawConnections(plot, second.matrix, (i) => hiddenPlace(i, hidden.length), outputPlace);
+  hidden.forEach((value, i) => plot.marks([hiddenPlace(i, hidden.length)], "circle", value > 0 ? "ink" : "grey", value > 0 ? 5 : 3));
+  for (let c = 0; c < 10; c += 1) {
+    const wins = c === label;
+    const look = wins ? (c === digit.label ? "green" : "red") : "grey";
+    plot.marks([outputPlace(c)], wins ? "square" : "circle", look, wins ? 7 : 3);
+    plot.addOver(`<text class="${look}" x="${plot.px(OUTPUT_X + 3.5)}" y="${plot.py(outputPlace(c)[1]) + 4}">${c}</text>`);
+  }
+  return plot;
+}
+
+function drawDigits({ width, height, result, data }) {
+  const plot = new Plot({ width, height, x: [0, 8 * 11], y: [0, 15], bare: true, square: true });
+  data.digits.forEach((digit, j) => {
+    drawImage(plot, digit.pixels, 11 * j + 1, 5, 1);
+    const { label } = result.labels[j];
+    const right = label === digit.label;
+    plot.addOver(`<text class="pl-halo" text-anchor="middle" x="${plot.px(11 * j + 5)}" y="${plot.py(1.2)}">${right ? "✓" : "✗"} ${label}</text>`);
+    plot.marks([[11 * j + 10, 13.5]], right ? "circle" : "cross", right ? "green" : "red", 3.5);
+  });
+  return plot;
+}
+
+function drawCurve({ width, height, state, result, data, memory }) {
+  const plot = new Plot({ width, height, x: [0, 1], y: [0, 1.02], xLabel: "sparsity: share of weights set to 0", yLabel: "test accuracy" });
+  const upto = data.oneShot.filter((row) => row[0] <= Math.max(memory.seen, state.sparsity) + 1e-9);
+  plot.line(upto.map((row) => [row[0], row[2]]), "blue");
+  if (state.retrained) {
+    plot.line(data.retrained.map((entry) => [entry.sparsity, entry.accuracy]), "green pl-dash");
+    plot.marks(data.retrained.map((entry) => [entry.sparsity, entry.accuracy]), "square", "green", 4);
+  }
+  plot.vertical(result.sparsity, "grey pl-dot");
+  plot.marks([[result.sparsity, result.accuracy]], state.retrained ? "square" : "circle", state.retrained ? "green" : "blue", 6);
+  plot.handle(result.sparsity, Math.min(0.97, result.accuracy), "horizontal");
+  return plot;
+}
+
+function sentence(state, result, data) {
+  const how = state.retrained ? "and the survivors trained again" : "and nothing trained again";
+  return `${result.kept} of ${result.dim} weights left (sparsity ${percent(result.sparsity)}), ${how}: ${result.right} of ${data.digits.length} digits right, test accuracy ${percent(result.accuracy)}.`;
+}
+
+export const spec = {
+  name: "cut-a-network",
+  play: {
+    label: "Cut it",
+    states: () => [0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99].map((sparsity) => ({ sparsity })),
+  },
+  remember: () => ({ seen: 0 }), // the curve appears as far as the reader has cut
+  changed(view) {
+    view.memory.seen = Math.max(view.memory.seen, view.state.sparsity);
+  },
+  evaluate,
+  sentence,
+  readouts: (state, result) => [
+    { name: "kept", label: "weights left", value: result.kept, text: `${result.kept} of ${result.dim}` },
+    { name: "accuracy", label: "test accuracy", value: result.accuracy, text: percent(result.accuracy), look: state.retrained ? "green" : "blue" },
+    { name: "right", label: "digits right", value: result.right, text: `${result.right} of 8`, look: result.right === 8 ? "green" : "red" },
+  ],
+  panels: [
+    {
+      name: "network", title: "Pixels, twelve hidden units, ten classes", draw: drawNetwork, wide: true, tall: 330, ratio: 0.6,
+      legend: () => [{ label: "positive weight", look: "blue" }, { label: "negative weight", look: "orange pl-dash" }],
+    },
+    { name: "digits", title: "What it says of eight test digits", draw: drawDigits, tall: 130, ratio: 0.17, least: 70 },
+    {
+      name: "curve", title: "All 360 test digits", draw: drawCurve, tall: 240, ratio: 0.6,
+      drag: { touch: "pan-y", move: (grip, x) => ({ sparsity: Math.min(0.99, Math.max(0, x)) }) },
+      legend: (state) => [{ label: "cut, untouched", look: "blue" }, ...(state.retrained ? [{ label: "cut, trained again", look: "green", shape: "square" }] : [])],
+    },
+  ],
+};
+
+export default createWidget(spec);
