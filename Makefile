@@ -45,7 +45,7 @@ book: $(INSTALLED)  ## run the main job, execute the chapters, build the pages, 
 test: $(INSTALLED)  ## lint and every test: pytest, doctests, notebooks against their outputs (FORCE=1 repeats green ones)
 	@$(BIN)/python -m book.tools.check $(if $(FORCE),--force)
 
-lint: $(INSTALLED)  ## ruff and mypy
+lint: $(INSTALLED)  ## ruff, mypy, and who imports whom
 	@$(BIN)/python -m book.tools.lint
 
 kernels: $(INSTALLED)  ## the notebooks against their outputs with the kernels of another processor

@@ -184,7 +184,13 @@ class PruningLimit:
         """The one-shot curve, ε, and the limits with their brackets."""
         from prunelimit.plots.limits import limit_figure
 
-        return limit_figure(self)
+        limits = {
+            name: (estimate.lower, float(estimate.sparsity), estimate.upper)
+            for name, estimate in (("paper", self.paper), ("sharp", self.sharp))
+        }
+        return limit_figure(
+            self.one_shot_curve, float(self.one_shot.sparsity), limits, self.epsilon
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(

@@ -25,18 +25,19 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lab.distributed import ALONE, World
 from prunelimit.lab.store.measurements import Measurements
 from prunelimit.lab.store.provenance import describe_run, measured
 from prunelimit.lab.tasks import Task
-from prunelimit.lab.training import evaluate, train
+from prunelimit.lab.training import train
 from prunelimit.network.device import resolve_device
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import (
     flatten,
     prunable_parameters,
     prunable_weights,
     with_weights,
 )
+from prunelimit.network.world import ALONE, World
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.pruning import magnitude_mask, magnitude_order
 from prunelimit.pruning.finetune import FineTuning, finetune
@@ -44,7 +45,7 @@ from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
 from prunelimit.pruning.threshold import find_crossing
 from prunelimit.report import PruningLimit
-from prunelimit.spectrum.lead import Shared, lead
+from prunelimit.spectrum.search import Shared
 
 FORMAT = "prunelimit.result/1"
 
@@ -195,7 +196,7 @@ def run_task(
     directory.mkdir(parents=True, exist_ok=True)
     splits = task.load_data(data_root)
     place = world.device(device)
-    device = device if world.size == 1 else str(place)
+    device = str(world.place(device))
     with measured(place) as cost:
         trained = train(
             task.build_model(splits),
@@ -331,7 +332,7 @@ def _refit(run: _Run, report: PruningLimit, start: float, so_far: Measurements) 
         run.device,
         run.world,
     )
-    return lead(operator, run.world, lambda led: _refit_with(led, run, report, start, so_far))
+    return run.world.lead(operator, lambda led: _refit_with(led, run, report, start, so_far))
 
 
 def _refit_with(

@@ -1,6 +1,9 @@
-"""One word for where to compute."""
+"""Where to compute, and with which kernels."""
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 import torch
 
@@ -34,3 +37,22 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
             'take "auto", "cpu", or one that torch lists as available'
         ) from error
     return resolved
+
+
+@contextlib.contextmanager
+def deterministic_kernels() -> Iterator[None]:
+    """Deterministic convolutions inside, so that a run repeats its bits; the setting back outside.
+
+    Examples
+    --------
+    >>> with deterministic_kernels():
+    ...     torch.backends.cudnn.deterministic
+    True
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.distributed import ALONE, World
-from prunelimit.lab.training import evaluation_mode
 from prunelimit.network.checks import check_reiterable, iterate_pairs, scalar_loss
 from prunelimit.network.device import resolve_device
+from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import flatten, prunable_parameters
+from prunelimit.network.world import ALONE, World
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]

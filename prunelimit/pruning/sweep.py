@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.distributed import ALONE, World
-from prunelimit.lab.training import evaluate
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
 from prunelimit.pruning.masks import magnitude_order, removed_count
 

@@ -14,9 +14,9 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
-from prunelimit.lab.distributed import ALONE, World
 from prunelimit.network.checks import LossFunction
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
@@ -24,10 +24,9 @@ from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, 
 from prunelimit.spectrum.checkpoint import Checkpoint
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace
-from prunelimit.spectrum.lead import Shared, lead
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import POLICIES, Spectrum
-from prunelimit.spectrum.search import Multipliable, Search, Target
+from prunelimit.spectrum.search import Multipliable, Search, Shared, Target
 
 DENSE_DIM = 6000
 """Up to this dimension the matrix is built and diagonalised in float64."""
@@ -148,8 +147,8 @@ def hessian_spectrum(
     )
     notes = _data_notes(operator, policy)
     if dense:
-        return lead(
-            operator, world, lambda led: dense_spectrum(led, operator, policy, notes, 0, progress)
+        return world.lead(
+            operator, lambda led: dense_spectrum(led, operator, policy, notes, 0, progress)
         )
     matrix = _choose_matrix(operator, policy, method, memory)
     drawn = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed)
@@ -174,7 +173,7 @@ def hessian_spectrum(
             return dense_spectrum(led, operator, policy, notes, space.products, progress)
         return spectrum
 
-    return lead(matrix, world, work)
+    return world.lead(matrix, work)
 
 
 def _stored_chunk(checkpoint: str | os.PathLike[str] | None) -> int | None:

@@ -47,6 +47,13 @@ class Multipliable(Protocol):
         """The matrix times ``(dim,)`` or ``(dim, block)``."""
 
 
+class Shared(Multipliable, Protocol):
+    """A matrix that can also be built; its products may need every process of a `World`."""
+
+    def dense(self, progress: bool | None = False) -> Tensor:
+        """The matrix ``(dim, dim)``."""
+
+
 def rademacher(dim: int, seed: int, index: int) -> Tensor:
     """Probe number `index`: ``(dim,)`` random signs, the same on every device.
 

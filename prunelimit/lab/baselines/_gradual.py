@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig, batches_in
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.masks import Masks, kept_count
 
@@ -149,7 +149,7 @@ def gradual_magnitude(
     parameters = prunable_parameters(model)
     kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
     batches = _common.training_batches(data, training, seed)
-    schedule = gradual_schedule(training.epochs * _common.steps_in(batches), sparsity, config)
+    schedule = gradual_schedule(training.epochs * batches_in(batches), sparsity, config)
     cutter = _Cutter(schedule, parameters)
     network = _common.trained(
         model,
