@@ -14,6 +14,7 @@ import numpy as np
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
+from prunelimit.files import write_text
 from prunelimit.network.losses import LossStatistics
 from prunelimit.spectrum import Spectrum
 
@@ -152,7 +153,7 @@ class PruningLimit:
         """The report as JSON text, also written to `path` if one is given."""
         text = json.dumps(_finite(self.to_dict()), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            write_text(path, text + "\n")
         return text
 
     @classmethod
