@@ -13,6 +13,7 @@ from typing import Any
 
 from prunelimit.errors import PruneLimitError
 
+_UNFINISHED = ".part-"
 _REMEDIES = {
     errno.ENOSPC: "make room there, or name a place on another disk",
     errno.EDQUOT: "make room there, or name a place on another disk",
@@ -64,7 +65,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         target.write_bytes(content)
         return
-    temporary = target.with_name(f".part-{secrets.token_hex(8)}")
+    temporary = target.with_name(f"{_UNFINISHED}{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with open(descriptor, "wb") as file:
@@ -86,6 +87,12 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write `content` as JSON to `path`, whole or not at all (see `write_bytes`)."""
     write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed processes left half-written in `folder`; its owner alone may call this."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:
@@ -127,7 +134,7 @@ def prepare_output(path: str | os.PathLike[str]) -> Path:
             return target
         folder = Path(os.path.realpath(target)).parent
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".part-{secrets.token_hex(8)}"
+        probe = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         probe.unlink()
     except OSError as error:
@@ -145,7 +152,7 @@ def prepare_folder(path: str | os.PathLike[str]) -> Path:
         If not.
     """
     folder = Path(path)
-    prepare_output(folder / ".part-")
+    prepare_output(folder / _UNFINISHED)
     return folder
 
 

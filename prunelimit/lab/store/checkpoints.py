@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import flush
+from prunelimit.files import clear_unfinished, flush
 from prunelimit.lab.store.locks import owned
 
 FORMAT = 1
@@ -74,6 +74,7 @@ def exclusive(run_dir: Path) -> Iterator[None]:
         If another run holds it, or the folder cannot be made.
     """
     with owned(run_dir):
+        clear_unfinished(run_dir)
         for leftover in run_dir.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield
