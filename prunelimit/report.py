@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
@@ -188,17 +189,24 @@ class PruningLimit:
         return limit_figure(self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{label}</td><td>{estimate.sparsity:.4f}</td>"
-            f"<td>{estimate.lower:.4f} … {estimate.upper:.4f}</td></tr>"
+        # Markup escapes what it formats: a loaded report's text is anybody's.
+        row = Markup("<tr><td>{}</td><td>{:.4f}</td><td>{:.4f} … {:.4f}</td></tr>")
+        rows = Markup().join(
+            row.format(label, float(estimate.sparsity), estimate.lower, estimate.upper)
             for label, estimate in _labelled(self)
         )
-        notes = "".join(f"<li>{note}</li>" for note in self.warnings)
-        return (
+        notes = Markup().join(Markup("<li>{}</li>").format(note) for note in self.warnings)
+        page = Markup(
             "<table><thead><tr><th>limit</th><th>sparsity</th><th>bracket</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-            f"<p>ε = {self.epsilon:.4g} ({self.epsilon_source}), policy {self.policy}, "
-            f"D = {self.dim:,}</p>" + (f"<ul>{notes}</ul>" if notes else "")
+            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, D = {:,}</p>{}"
+        )
+        return page.format(
+            rows,
+            self.epsilon,
+            self.epsilon_source,
+            self.policy,
+            self.dim,
+            Markup("<ul>{}</ul>").format(notes) if notes else "",
         )
 
 
