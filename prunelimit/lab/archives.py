@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -178,7 +178,7 @@ def _untar(archive: Path, folder: str) -> None:
     # As streams: a size is known before the bytes behind it are unpacked.
     with (
         gzip.open(archive, "rb") as plain,
-        tarfile.open(fileobj=_Bounded(plain), mode="r|") as packed,
+        tarfile.open(fileobj=_Bounded(plain), mode="r|") as packed,  # type: ignore[call-overload],
     ):
         tally = _Tally()
         for member in packed:
@@ -211,7 +211,7 @@ class _Tally:
 class _Bounded:
     """A stream that ends in an error after `_MOST_BYTES`: a tar's headers may be large too."""
 
-    stream: IO[bytes]
+    stream: gzip.GzipFile
     read_so_far: int = 0
 
     def read(self, size: int) -> bytes:
