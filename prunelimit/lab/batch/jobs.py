@@ -17,7 +17,7 @@ from typing import Any
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import check_device, configure
-from prunelimit.names import unknown_name
+from prunelimit.names import path_part, unknown_name
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
@@ -157,7 +157,9 @@ def run_name(notebook: Path, parameters: Mapping[str, Any]) -> str:
     values = {k: v for k, v in parameters.items() if k not in _PLACES}
     text = json.dumps([_notebook_digest(notebook), values, code_digest()], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{parameters.get('task', notebook.stem)}-{digest}"
+    # A notebook's own name is a file's already; a task's may come from anywhere.
+    title = path_part("task", parameters["task"]) if "task" in parameters else notebook.stem
+    return f"{title}-{digest}"
 
 
 def code_digest(package: Path | None = None) -> str:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 from pathlib import Path
 
 import pandas as pd
@@ -97,6 +99,30 @@ def test_mistakes_are_refused_before_anything_starts(tmp_path, given, message) -
     with pytest.raises(PruneLimitError, match=message):
         batch.plan(root, [{"task": "digits-mlp"}, {"task": "digits-mlp", **given}])
     assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("../../../x", "task is '../../../x'; a name must not begin with a dot"),
+        ("a/../../x", "must not have '/' in it"),
+        ("/etc/x", "must not have '/' in it"),
+        ("a\nb", r"must not have '\\n' in it"),
+        ("", "must not be empty"),
+        ("n" * 201, "longer than 200 bytes"),
+        (5, "task is 5; it must be a name"),
+    ],
+)
+def test_a_task_of_ones_own_notebook_leads_nowhere_else(tmp_path, notebook, task, message) -> None:
+    with pytest.raises(PruneLimitError, match=message):
+        batch.plan(tmp_path / "runs", [{"task": task}], notebook)
+
+
+@pytest.mark.parametrize("task", ["a b", "{seed}", "<b>&amp;", "雪 %s", "n" * 200])
+def test_a_task_of_ones_own_notebook_may_have_any_other_name(tmp_path, notebook, task) -> None:
+    job = batch.plan(tmp_path / "runs", [{"task": task}], notebook)[0]
+    assert job.directory.parent == tmp_path / "runs" and job.name.startswith(f"{task}-")
+    job.directory.mkdir(parents=True)
 
 
 def test_a_notebook_without_parameters_is_refused(tmp_path, notebook) -> None:
@@ -344,6 +370,26 @@ def test_a_summary_has_the_results_numbers(tmp_path) -> None:
     assert page.count("<td") == page.count('rowspan="2"') + 3 * page.count('colspan="3"')
     assert f"{row['delta_paper']:+.4f}" in page
     assert "1 of 1 jobs are done" in report.text()
+
+
+def test_a_summary_runs_nothing_that_a_job_says(tmp_path, notebook) -> None:
+    tasks = ["<script>alert(1)<", "'><b onclick=x", "a#b?c%2F&d"]
+    planned = batch.plan(tmp_path / "runs", [{"task": task} for task in tasks], notebook)
+    for job in planned:
+        job.directory.mkdir(parents=True)
+        (job.directory / "report-unfinished.ipynb").touch()
+    outcomes = {job.name: batch.Outcome("failed", "<i>why</i>") for job in planned}
+    outcomes[planned[2].name] = batch.Outcome("done")
+    result = json.loads(RESULT.read_text())
+    result["dense"]["test_accuracy"] = "<script>"
+    (planned[2].directory / "result.json").write_text(json.dumps(result))
+    report = summary.summarise(planned, outcomes)
+    page = report.page.read_text()
+    assert "<script" not in page and "<b on" not in page and "<i>" not in page
+    assert "&lt;i&gt;why" in page and "&lt;script&gt;alert(1)&lt;" in page
+    links = re.findall(r'href="([^"]+)"', page)
+    found = [report.root / urllib.parse.unquote(link) for link in links]
+    assert {path.parent for path in found} == {report.root, *(job.directory for job in planned)}
 
 
 def test_the_stage_of_a_job_is_told(tmp_path) -> None:
