@@ -14,7 +14,7 @@ from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.lab.distributed import ALONE, World, backward, replicate
 from prunelimit.lab.training import evaluate
 from prunelimit.progress import track
-from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]

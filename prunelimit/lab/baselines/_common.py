@@ -18,9 +18,10 @@ from prunelimit.lab.data import Splits
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lab.training import TrainingConfig, add_l1_subgradient
 from prunelimit.network.device import resolve_device
-from prunelimit.network.parameters import PRUNABLE_LAYERS, flatten, unflatten
+from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.progress import track
-from prunelimit.pruning.masks import Masks, apply_masks, kept_count, make_permanent, sparsity_of
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent, stored_weights
+from prunelimit.pruning.masks import kept_count, sparsity_of
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Data = Splits | Loader
@@ -157,7 +158,7 @@ def trained(
     data, loss_fn, config
         As in `prunelimit.lab.training.train`; nothing is written to a disk.
     masks
-        Weights that stay 0 all along (`torch.nn.utils.prune`).
+        Weights that stay 0 all along (see `prunelimit.pruning.apply_masks`).
     before_step
         Called with the number of the iteration and the network in training.
     seed
@@ -221,14 +222,7 @@ def require_finite(loss: Tensor, epoch: int, rate: float) -> None:
 def _penalised(model: nn.Module, config: TrainingConfig) -> list[nn.Parameter]:
     if config.penalised == "all":
         return list(model.parameters())
-    weights = {
-        id(parameter): parameter  # a shared weight is penalised once
-        for module in model.modules()
-        if isinstance(module, PRUNABLE_LAYERS)
-        for name, parameter in module.named_parameters(recurse=False)
-        if name in ("weight", "weight_orig")  # the latter where a mask is attached
-    }
-    return list(weights.values())
+    return list((stored_weights(model) or prunable_parameters(model)).values())
 
 
 def train_under_mask(
