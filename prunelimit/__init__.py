@@ -17,7 +17,7 @@ _PUBLIC = {
     "Spectrum": "prunelimit.spectrum",
     "predict_limit": "prunelimit.predict",
     "PruningLimit": "prunelimit.report",
-    "prune": "prunelimit.pruning.masks",
+    "prune": "prunelimit.pruning",
     "sweep": "prunelimit.pruning.sweep",
     "PruneLimitError": "prunelimit.errors",
 }

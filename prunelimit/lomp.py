@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.network.device import deterministic_kernels
@@ -151,6 +152,13 @@ def add_l1_subgradient(parameters: Sequence[Tensor], l1: float) -> None:
         gradient.add_(value.sign(), alpha=l1)
 
 
+def _stored_weight(layer: nn.Module) -> nn.Parameter:
+    """The weight that is trained: behind the mask, where one is attached."""
+    masked = parametrize.is_parametrized(layer, "weight")
+    name = "parametrizations.weight.original" if masked else "weight"
+    return layer.get_parameter(name)
+
+
 def penalised_parameters(model: nn.Module, which: str = "all") -> list[nn.Parameter]:
     """The parameters that the L1 term shrinks: ``"all"``, or only the ``"prunable"`` weights.
 
@@ -166,13 +174,8 @@ def penalised_parameters(model: nn.Module, which: str = "all") -> list[nn.Parame
     """
     chosen = {id(p): p for p in model.parameters() if p.requires_grad}
     if which == "prunable":
-        weights = (
-            parameter
-            for module in model.modules()
-            if isinstance(module, PRUNABLE_LAYERS)
-            for name, parameter in module.named_parameters(recurse=False)
-            if name in ("weight", "weight_orig")  # the latter where a mask is attached
-        )
+        layers = (m for m in model.modules() if isinstance(m, PRUNABLE_LAYERS))
+        weights = [_stored_weight(layer) for layer in layers]
         chosen = {id(p): p for p in weights if p.requires_grad}  # a shared weight counts once
     if not chosen:
         raise PruneLimitError(

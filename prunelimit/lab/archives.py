@@ -178,7 +178,7 @@ def _untar(archive: Path, folder: str) -> None:
     # As streams: a size is known before the bytes behind it are unpacked.
     with (
         gzip.open(archive, "rb") as plain,
-        tarfile.open(fileobj=_Bounded(plain), mode="r|") as packed,  # type: ignore[call-overload],
+        tarfile.open(fileobj=_Bounded(plain), mode="r|") as packed,  # type: ignore[call-overload]
     ):
         tally = _Tally()
         for member in packed:

@@ -15,7 +15,7 @@ from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
-from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -20,7 +20,8 @@ from prunelimit.lomp import Descent, TrainingConfig, batches_in, penalised_param
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, unflatten
 from prunelimit.progress import track
-from prunelimit.pruning.masks import Masks, apply_masks, kept_count, make_permanent, sparsity_of
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
+from prunelimit.pruning.masks import kept_count, sparsity_of
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Data = Splits | Loader
@@ -152,7 +153,7 @@ def trained(
     data, loss_fn, config
         As in `prunelimit.lab.training.train`; nothing is written to a disk.
     masks
-        Weights that stay 0 all along (`torch.nn.utils.prune`).
+        Weights that stay 0 all along (see `prunelimit.pruning.apply_masks`).
     before_step
         Called with the number of the iteration and the network in training.
     seed
