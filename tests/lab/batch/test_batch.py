@@ -252,27 +252,10 @@ def test_slurm_gets_its_arguments() -> None:
         batch.slurm_arguments(["cores=four"])
 
 
-def test_slurm_is_asked_for_workers(monkeypatch) -> None:
-    import dask_jobqueue
-
-    asked: dict = {}
-
-    class Recorded:
-        def __init__(self, **arguments: object) -> None:
-            asked.update(arguments)
-
-        def scale(self, jobs: int) -> None:
-            asked["jobs"] = jobs
-
-    monkeypatch.setattr(dask_jobqueue, "SLURMCluster", Recorded)
-    clusters._slurm_cluster(batch.slurm_arguments(["queue=gpu"]), 5)
-    assert asked == {"cores": 1, "processes": 1, "memory": "16GB", "queue": "gpu", "jobs": 5}
-
-
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(clusters, "_CONNECT_SECONDS", 1)
     where = batch.Workers(scheduler="tcp://127.0.0.1:1")
-    with pytest.raises(PruneLimitError, match="no Dask scheduler answers"), where.connect(1):
+    with pytest.raises(PruneLimitError, match="no Dask"), where.connect(1, tmp_path):
         pass
 
 
