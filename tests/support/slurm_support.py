@@ -4,8 +4,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 SBATCH = """\
 #!/bin/bash
 number=$(( $(cat "$FAKE_SLURM/last" 2>/dev/null || echo 100) + 1 ))
@@ -48,11 +46,3 @@ class FakeSlurm:
     def end(self, number: int) -> None:
         """The walltime is over: everything of the job is killed."""
         os.killpg(int((self.folder / f"{number}.pid").read_text()), signal.SIGKILL)
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    fake = FakeSlurm(tmp_path / "slurm")
-    monkeypatch.setenv("FAKE_SLURM", str(fake.folder))
-    monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
-    return fake

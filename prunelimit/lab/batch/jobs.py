@@ -119,9 +119,17 @@ def plan(
     known = notebook_parameters(path)
     jobs: dict[str, Job] = {}
     for given in parameter_sets:
+        given = dict(given)
         for name in given:
             if name not in known:
                 raise unknown_name("parameter", name, known)
+        if given.get("run_dir") is not None:
+            raise PruneLimitError(
+                "run_dir is for the driver to choose, one a job: name the folder of all with --runs"
+            )
+        if given.get("data_root") is not None:
+            # Jobs run in directories of their own.
+            given["data_root"] = str(Path(given["data_root"]).absolute())
         if notebook is None:
             configure(**{k: v for k, v in given.items() if k not in (*_PLACES, "device")})
             check_device(given.get("device", "auto"))

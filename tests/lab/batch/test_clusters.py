@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from batch_support import TRIVIAL, wait_until, write_notebook
-from slurm_support import REFUSING, FakeSlurm, slurm  # noqa: F401 (a fixture)
+from slurm_support import REFUSING, FakeSlurm
 
 from prunelimit import PruneLimitError
 from prunelimit.lab import batch
@@ -25,6 +25,14 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture
 def notebook(tmp_path: Path) -> Path:
     return write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    fake = FakeSlurm(tmp_path / "slurm")
+    monkeypatch.setenv("FAKE_SLURM", str(fake.folder))
+    monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
+    return fake
 
 
 class Running:
@@ -115,7 +123,7 @@ def test_on_one_machine_no_other_user_can_give_orders(tmp_path, notebook, monkey
     assert running.finish() == ["done"]
 
 
-def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) -> None:  # noqa: F811
+def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) -> None:
     root = tmp_path / "my runs"  # a space: paths become words of a shell script
     notebook = write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
     before, gate = listeners(), tmp_path / "gate"
@@ -144,7 +152,7 @@ def test_a_worker_that_dies_while_it_starts_is_one_sentence(
     tmp_path,
     notebook,
     slurm,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ) -> None:
     monkeypatch.setattr(slurm_module, "_LOOK_SECONDS", 0.5)
     arguments = batch.slurm_arguments(["python=python3-of-another-machine"])
@@ -160,7 +168,7 @@ def test_sbatch_that_is_missing_or_refuses_is_one_sentence(
     tmp_path,
     notebook,
     slurm: FakeSlurm,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ) -> None:
     where = batch.Workers(1, slurm=batch.slurm_arguments([]))
     jobs = batch.plan(tmp_path / "runs", [{}], notebook)
