@@ -176,16 +176,15 @@ def _unzip(archive: Path, folder: str) -> None:
 
 def _untar(archive: Path, folder: str) -> None:
     # As streams: a size is known before the bytes behind it are unpacked.
-    with (
-        gzip.open(archive, "rb") as plain,
-        tarfile.open(fileobj=_Bounded(plain), mode="r|") as packed,  # type: ignore[call-overload]
-    ):
-        tally = _Tally()
-        for member in packed:
-            tally.add(member.name, member.size)
-            if not (member.isreg() or member.isdir()):
-                raise ValueError(f"{member.name!r} is neither a file nor a folder")
-            packed.extract(member, folder, filter="data")
+    with gzip.open(archive, "rb") as plain:
+        bounded: Any = _Bounded(plain)  # all that tarfile wants of a stream is `read`
+        with tarfile.open(fileobj=bounded, mode="r|") as packed:
+            tally = _Tally()
+            for member in packed:
+                tally.add(member.name, member.size)
+                if not (member.isreg() or member.isdir()):
+                    raise ValueError(f"{member.name!r} is neither a file nor a folder")
+                packed.extract(member, folder, filter="data")
 
 
 @dataclass

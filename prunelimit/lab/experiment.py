@@ -195,6 +195,7 @@ def run_task(
     directory = Path(run_dir)
     directory.mkdir(parents=True, exist_ok=True)
     splits = task.load_data(data_root)
+    require_batches(config, splits.train_eval.examples)  # before the training, not after it
     place = world.device(device)
     device = str(world.place(device))
     with measured(place) as cost:
@@ -221,6 +222,22 @@ def _finish(run: _Run, stages: dict[str, Any]) -> dict[str, Any]:
     result = _result(run, stages)
     write_json(run.directory / "result.json", result)
     return result
+
+
+def require_batches(config: ExperimentConfig, examples: int) -> None:
+    """Refuse so few training examples that the default ε, a deviation over batches, is undefined.
+
+    Examples
+    --------
+    >>> require_batches(ExperimentConfig(), examples=256)
+    """
+    size = config.epsilon_batch_size
+    if config.epsilon is None and examples < 2 * size:
+        raise PruneLimitError(
+            f"epsilon is the deviation of the losses of minibatches of {size}, and {examples} "
+            f"training examples make no two of them; give epsilon itself, an epsilon_batch_size "
+            f"of at most {max(1, examples // 2)}, or more examples"
+        )
 
 
 def default_finetuning(task: Task, batches: int) -> FineTuning:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_text
-from prunelimit.lab.batch.jobs import REPORT, RESULT, Job
+from prunelimit.lab.batch.jobs import REPORT, RESULT, Job, default_notebook
 from prunelimit.lab.batch.parameters import command
 from prunelimit.lab.batch.worker import UNFINISHED, Outcome
 
@@ -249,4 +250,9 @@ def _number(name: str, value: Any) -> str:
 
 
 def _command(job: Job) -> str:
-    return command(job.parameters) if "task" in job.parameters else job.notebook.name
+    if "task" not in job.parameters:
+        return job.notebook.name
+    own = job.notebook != default_notebook()
+    return command(job.parameters) + (
+        f" --notebook {shlex.quote(str(job.notebook))}" if own else ""
+    )

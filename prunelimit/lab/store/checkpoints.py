@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -93,8 +94,11 @@ def save(
     unfinished = run_dir / f"{_UNFINISHED}{secrets.token_hex(8)}"
     try:
         unfinished.mkdir()
-        (unfinished / WEIGHTS).write_bytes(safetensors.torch.save(_distinct_tensors(model)))
-        torch.save(optimizer.state_dict(), unfinished / OPTIMIZER)
+        (unfinished / WEIGHTS).write_bytes(weights_bytes(model))
+        # Not by torch itself: it says of a full disk that its writer failed.
+        buffer = io.BytesIO()
+        torch.save(optimizer.state_dict(), buffer)
+        (unfinished / OPTIMIZER).write_bytes(buffer.getbuffer())
         record = {
             "format": FORMAT,
             "epoch": epoch,
@@ -293,6 +297,17 @@ def _shared_names(model: nn.Module) -> dict[str, str]:
             key = (tensor.data_ptr(), tensor.shape, tensor.stride())
             shared[name] = first.setdefault(key, name)
     return shared
+
+
+def weights_bytes(model: nn.Module) -> bytes:
+    """The content of a safetensors file with the weights of `model`; `load_checkpoint` reads it.
+
+    Examples
+    --------
+    >>> len(weights_bytes(nn.Linear(2, 1, bias=False))) % 8
+    0
+    """
+    return safetensors.torch.save(_distinct_tensors(model))
 
 
 def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:
