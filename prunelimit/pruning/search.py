@@ -161,7 +161,7 @@ class SearchRule:
             return self.guess
         found = bracket(points, self.dim)
         if found.passing in points and found.failing in points:
-            return self._interpolated(points)
+            return min(max(self._interpolated(points), found.failing), found.passing)
         return self._extrapolated(points, failing=found.failing in points)
 
     def following(self, points: Points) -> int | None:
