@@ -123,6 +123,11 @@ def find_limit(
     criterion = _criterion(
         model, loss_fn, loader, report, epsilon, metric, validation, metric_tolerance
     )
+    if finetune is not None and not isinstance(finetune, FineTuning) and not callable(finetune):
+        raise PruneLimitError(
+            f"finetune is a {type(finetune).__name__}; give a FineTuning budget, or a function "
+            "that trains the masked model it is handed"
+        )
     if finetune is None:
         finetune = default_finetuning(loader, None if report is None else report.spectrum)
     rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_reiterable, iterate_pairs
+from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.losses import loss_statistics
 from prunelimit.pruning.search import ELASTICITY
 
@@ -311,16 +312,10 @@ def _answers(model: nn.Module, data: Loader) -> tuple[Tensor, Tensor]:
     """All outputs and targets, on the CPU."""
     place = next(model.parameters()).device if any(True for _ in model.parameters()) else "cpu"
     outputs, targets = [], []
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for batch, truth in iterate_pairs(data):
-                outputs.append(model(batch.to(place)).cpu())
-                targets.append(truth.cpu())
-    finally:
-        for module, flag in flags:
-            module.training = flag
+    with evaluation_mode(model), torch.no_grad():
+        for batch, truth in iterate_pairs(data):
+            outputs.append(model(batch.to(place)).cpu())
+            targets.append(truth.cpu())
     if not outputs:
         raise PruneLimitError("the validation loader is empty: it yields no batch")
     return torch.cat(outputs), torch.cat(targets)

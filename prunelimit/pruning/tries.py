@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model, save_model
-from torch import nn
+from safetensors.torch import load_model, save
+from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import replacing, write_json
+from prunelimit.files import clear_unfinished, prepare_folder, write_bytes, write_json
 
 _FORMAT = "prunelimit.find/1"
 _KEY = "find.json"
@@ -131,8 +131,8 @@ class Folder:
     def keep(self, finished: Try, model: nn.Module) -> None:
         """Write the try; it is there when this returns, or not at all."""
         record = json.dumps({"position": len(self._tries), **asdict(finished)})
-        with replacing(self._path(finished)) as temporary:
-            save_model(model, str(temporary), metadata={"format": _FORMAT, "try": record})
+        content = save(_distinct_tensors(model), {"format": _FORMAT, "try": record})
+        write_bytes(self._path(finished), content)
         self._tries.append(finished)
 
     def model(self, finished: Try) -> nn.Module:
@@ -151,13 +151,11 @@ class Folder:
 
 def _claim(directory: Path, key: dict[str, Any]) -> None:
     """Take an empty folder, or go on in one with the same key."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        content = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise PruneLimitError(f"directory={str(directory)!r} cannot be used: {error}") from error
+    prepare_folder(directory)
+    content = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
     place = directory / _KEY
     if not content:
+        clear_unfinished(directory)
         write_json(place, {"format": _FORMAT, "key": key})
         return
     if not place.is_file():
@@ -173,6 +171,7 @@ def _claim(directory: Path, key: dict[str, Any]) -> None:
             f"{place} cannot be read ({error!r}); delete {directory} to start anew"
         ) from error
     _require_same(directory, theirs, json.loads(json.dumps(key)))
+    clear_unfinished(directory)
 
 
 def _require_same(directory: Path, theirs: Any, ours: dict[str, Any]) -> None:
@@ -207,6 +206,16 @@ def _read_tries(directory: Path) -> list[Try]:
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error) from error
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+
+
+def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Each tensor once: safetensors stores no memory twice, so a tied weight goes by one name."""
+    found: dict[tuple[Any, ...], str] = {}
+    for name, tensor in model.state_dict().items():
+        memory = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else (name,)
+        found.setdefault(memory, name)
+    tensors = model.state_dict()
+    return {name: tensors[name].detach().cpu().contiguous() for name in found.values()}
 
 
 def _damaged(path: Path, error: Exception) -> PruneLimitError:
