@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,11 @@ def test_a_wrong_import_is_found(copied: Path, module: str, line: str, broken: s
         path.unlink() if before is None else path.write_text(before)
     assert done.returncode != 0
     assert broken in done.stdout
+
+
+def test_the_book_names_every_room() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    layers = settings["contracts"][0]["layers"]
+    page = (ROOT / "book/making.md").read_text("utf-8")
+    rooms = {name for layer in layers for name in layer.split(" | ") if not name.startswith("(")}
+    assert [room for room in sorted(rooms) if room not in page] == []

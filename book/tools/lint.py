@@ -8,7 +8,12 @@ from pathlib import Path
 
 from book.tools.content import ROOT
 
-TOOLS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
+TOOLS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports", "--no-cache"),
+)
 
 
 def main() -> int:

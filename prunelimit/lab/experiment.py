@@ -45,7 +45,7 @@ from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
 from prunelimit.pruning.threshold import find_crossing
 from prunelimit.report import PruningLimit
-from prunelimit.spectrum.search import Shared
+from prunelimit.spectrum.matrix import BuildableMatrix
 
 FORMAT = "prunelimit.result/1"
 
@@ -353,7 +353,7 @@ def _refit(run: _Run, report: PruningLimit, start: float, so_far: Measurements) 
 
 
 def _refit_with(
-    operator: Shared, run: _Run, report: PruningLimit, start: float, so_far: Measurements
+    operator: BuildableMatrix, run: _Run, report: PruningLimit, start: float, so_far: Measurements
 ) -> dict[str, Any]:
     weights = prunable_weights(run.model)
     weights = weights.to(operator.dtype)

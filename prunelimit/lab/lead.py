@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from prunelimit.network.world import World
-from prunelimit.spectrum.search import Shared
+from prunelimit.spectrum.matrix import BuildableMatrix
 
 _STOP, _MULTIPLY, _BUILD = 0, 1, 2
 
@@ -28,7 +28,7 @@ class Leader:
         The processes.
     """
 
-    def __init__(self, matrix: Shared, world: World) -> None:
+    def __init__(self, matrix: BuildableMatrix, world: World) -> None:
         self.dim, self.device, self.dtype = matrix.dim, matrix.device, matrix.dtype
         self._matrix, self._world = matrix, world
 
@@ -52,7 +52,7 @@ class Leader:
         self._world.broadcast(torch.tensor([what, width]))
 
 
-def follow(matrix: Shared, world: World) -> None:
+def follow(matrix: BuildableMatrix, world: World) -> None:
     """Join in what the main process announces, until it is done."""
     while True:
         what, width = world.broadcast(torch.zeros(2, dtype=torch.int64)).tolist()

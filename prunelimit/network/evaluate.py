@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.device import deterministic_kernels
+from prunelimit.network.device import at_device, deterministic_kernels
 from prunelimit.network.world import ALONE, World
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -30,11 +30,13 @@ def evaluate(
     Parameters
     ----------
     model
-        Moved to `device`. Its training flags are put back.
+        Left where it is; computed as a copy if that is not `device`.
     loss_fn
         ``loss_fn(outputs, targets)``, a mean over the batch.
     loader
         Yields ``(inputs (batch, …), targets (batch, …))``; batches may differ in size.
+    device
+        Where to compute; see `prunelimit.network.device.resolve_device`.
     world
         Processes that share the batches, each of which has the whole loader.
 
@@ -57,7 +59,7 @@ def evaluate(
     (1.1269, 0.5)
     """
     where = world.device(device)
-    model.to(where)
+    model, loss_fn = at_device(model, loss_fn, where)
     losses, right, sizes = [], [], []
     with evaluation_mode(model), torch.inference_mode(), deterministic_kernels():
         for inputs, targets in world.every(loader):

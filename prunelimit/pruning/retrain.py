@@ -13,9 +13,10 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.finetune import finetune as run_budget
-from prunelimit.pruning.masks import Masks, apply_masks, magnitude_mask, make_permanent
+from prunelimit.pruning.masks import magnitude_mask
 from prunelimit.spectrum import Spectrum
 
 OwnLoop = Callable[[nn.Module], object]

@@ -161,7 +161,7 @@ def sweep(
     requested = [float(s) for s in sparsities]
     if not requested:
         raise PruneLimitError("sparsities is empty; give at least one number in [0, 1)")
-    working = copy.deepcopy(model)
+    working = copy.deepcopy(model).to(world.device(device))
     order = magnitude_order(model) if order is None else order
     dim = order.numel()
     counts = [removed_count(s, dim) for s in requested]
