@@ -17,7 +17,7 @@ $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.installed-*)
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help book test lint pdf notebooks install vendor clean
+.PHONY: help book test lint kernels lowest pdf notebooks install vendor clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -45,8 +45,17 @@ book: $(INSTALLED)  ## run the main job, execute the chapters, build the pages, 
 test: $(INSTALLED)  ## lint and every test: pytest, doctests, notebooks against their outputs (FORCE=1 repeats green ones)
 	@$(BIN)/python -m book.tools.check $(if $(FORCE),--force)
 
-lint: $(INSTALLED)  ## ruff and mypy
+lint: $(INSTALLED)  ## ruff, mypy, and who imports whom
 	@$(BIN)/python -m book.tools.lint
+
+kernels: $(INSTALLED)  ## the notebooks against their outputs with the kernels of another processor
+	@$(BIN)/python -m book.tools.kernels
+
+lowest:  ## the fast tests with the oldest versions that pyproject.toml allows (in _build/lowest)
+	$(PYTHON) -m venv --clear _build/lowest
+	_build/lowest/bin/python -m pip install -qq --disable-pip-version-check uv
+	_build/lowest/bin/uv pip install -q --python _build/lowest/bin/python --resolution lowest-direct --editable '.[book,batch,test]'
+	@_build/lowest/bin/python -m book.tools.check --fast --no-lint
 
 notebooks: $(INSTALLED)  ## carry edits of notebooks/*.py into the paired .ipynb and run the changed ones
 	@$(BIN)/python -m book.tools.notebooks

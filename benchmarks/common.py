@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from prunelimit.files import write_text
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -101,7 +103,7 @@ def save(name: str, results: Mapping[str, Any], folder: Path = RESULTS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     content = _finite({"machine": machine(), "results": results})
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return path
 
 

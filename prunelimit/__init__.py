@@ -17,7 +17,11 @@ _PUBLIC = {
     "Spectrum": "prunelimit.spectrum",
     "predict_limit": "prunelimit.predict",
     "PruningLimit": "prunelimit.report",
-    "prune": "prunelimit.pruning.masks",
+    "find_limit": "prunelimit.find",
+    "default_finetuning": "prunelimit.pruning.retrain",
+    "FineTuning": "prunelimit.pruning.finetune",
+    "FoundLimit": "prunelimit.found",
+    "prune": "prunelimit.pruning",
     "sweep": "prunelimit.pruning.sweep",
     "PruneLimitError": "prunelimit.errors",
 }

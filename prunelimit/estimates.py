@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -54,6 +55,39 @@ class Interval:
     def width(self) -> float:
         """`upper` - `lower`."""
         return self.upper - self.lower
+
+
+def crossing_between(
+    passing: tuple[float, float], failing: tuple[float, float], level: float
+) -> float:
+    """Where a curve crosses `level` between two measured points: on the straight line.
+
+    All thresholds between measurements come from here. What is certain is the
+    bracket; the value in it is a convention.
+
+    Parameters
+    ----------
+    passing, failing
+        ``(place, height)`` on either side: the first one's height is at most
+        `level`, the second one's above it.
+    level
+        In the units of the heights.
+
+    Returns
+    -------
+    float
+        Between the two places; the passing one where a height is not finite.
+
+    Examples
+    --------
+    >>> crossing_between((0.75, 0.0), (0.9, 2.0), 1.0)
+    0.825
+    """
+    (place, low), (beyond, high) = passing, failing
+    share = (level - low) / (high - low)
+    if not math.isfinite(share):
+        return place
+    return place + min(max(share, 0.0), 1.0) * (beyond - place)
 
 
 class BracketedFloat(float):

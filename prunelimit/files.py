@@ -1,19 +1,39 @@
-"""Files that are whole or absent, whenever the process is killed."""
+"""Files that are whole or absent, whenever the process is killed or the disk is full."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 from typing import Any
 
+from prunelimit.errors import PruneLimitError
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, so that a reader sees the old file or the new one.
+_UNFINISHED = ".part-"
+_REMEDIES = {
+    errno.ENOSPC: "make room there, or name a place on another disk",
+    errno.EDQUOT: "make room there, or name a place on another disk",
+    errno.EACCES: "name a place that you may use, or change its permissions",
+    errno.EPERM: "name a place that you may use, or change its permissions",
+    errno.EROFS: "name a place that can be written",
+    errno.ENOENT: "check the name",
+    errno.ENOTDIR: "a part of the name is a file, not a folder; check the name",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` to `path` in UTF-8, whole or not at all (see `write_bytes`).
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_text(Path(folder, "a.txt"), "whole")
     ...     Path(folder, "a.txt").read_text()
@@ -22,18 +42,138 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all (see `write_text`)."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` to `path`, so that a reader sees the old file or the new one.
+
+    A new file has the permissions that the user's umask gives, a file that was there keeps its own.
+    What is no file (a terminal, a pipe, /dev/null) is written to as it is. A link stays a link.
+
+    Parameters
+    ----------
+    path
+        Its folder has to be there.
+    content
+        All of it.
+
+    Raises
+    ------
+    OSError
+        If there is no room or no permission; the old file is then as it was.
+    """
+    target = Path(os.path.realpath(path))
+    mode = _mode(target)
+    if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        target.write_bytes(content)
+        return
+    temporary = target.with_name(f"{_UNFINISHED}{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with open(descriptor, "wb") as file:
+            if mode is not None:
+                os.chmod(temporary, stat.S_IMODE(mode))
             file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        # The user knows the file by its own name.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    flush(target.parent)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON to `path`, whole or not at all (see `write_text`)."""
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write `content` as JSON to `path`, whole or not at all (see `write_bytes`)."""
     write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed processes left half-written in `folder`; its owner alone may call this."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have the system put a file or folder on the disk, where it can.
+
+    Without it a power cut (not a kill) could leave the new name on an empty file.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def prepare_output(path: str | os.PathLike[str]) -> Path:
+    """Find out, before the work is done, whether its result can be written to `path`.
+
+    The folder is made if it is absent; nothing else is left behind.
+
+    Raises
+    ------
+    PruneLimitError
+        If the folder cannot be made or written, or `path` is a folder.
+
+    Examples
+    --------
+    >>> prepare_output("/")
+    Traceback (most recent call last):
+      ...
+    prunelimit.errors.PruneLimitError: cannot write '/': Is a directory; it is a folder; name a file
+    """
+    target = Path(path)
+    try:
+        mode = _mode(target)
+        if mode is not None and stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        if mode is not None and not stat.S_ISREG(mode):
+            return target
+        folder = Path(os.path.realpath(target)).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        probe.unlink()
+    except OSError as error:
+        reason = OSError(error.errno, error.strerror, str(target))
+        raise PruneLimitError(f"cannot write {explained(reason)}") from error
+    return target
+
+
+def prepare_folder(path: str | os.PathLike[str]) -> Path:
+    """Make the folder `path` if it is absent, and find out whether it can be written.
+
+    Raises
+    ------
+    PruneLimitError
+        If not.
+    """
+    folder = Path(path)
+    prepare_output(folder / _UNFINISHED)
+    return folder
+
+
+def explained(error: OSError) -> str:
+    """Which file, what the system said of it, and what to do, in one line.
+
+    Examples
+    --------
+    >>> print(explained(OSError(errno.ENOSPC, "No space left on device", "report.json")))
+    'report.json': No space left on device; make room there, or name a place on another disk
+    """
+    if error.errno is None:
+        return str(error)
+    what = error.strerror or os.strerror(error.errno)
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
+    remedy = _REMEDIES.get(error.errno)
+    return f"{where}{what}" + (f"; {remedy}" if remedy else "")
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None

@@ -1,11 +1,15 @@
-"""What to say to a misspelt name."""
+"""Names that people and files give: what to say to a misspelt one, which may become a path."""
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 from prunelimit.errors import PruneLimitError
+
+_LONGEST_NAME = 200
+"""Bytes. A file system takes 255; a hash or an ending may be added."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> PruneLimitError:
@@ -20,3 +24,45 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> PruneLimitErr
     near = difflib.get_close_matches(str(name).lower(), known, n=1)
     hint = f"; did you mean {near[0]!r}? K" if near else "; k"
     return PruneLimitError(f"unknown {kind} {name!r}{hint}nown are {', '.join(known)}")
+
+
+def path_part(what: str, name: object) -> str:
+    """`name`, if it can be one folder's or one file's name and can lead nowhere else.
+
+    Parameters
+    ----------
+    what
+        How an error calls it.
+    name
+        From a file or a person.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is no text, is empty, names a folder above, has a separator or a control character
+        in it, or is longer than file systems take.
+
+    Examples
+    --------
+    >>> path_part("task", "digits-mlp")
+    'digits-mlp'
+    >>> path_part("task", "../runs")
+    Traceback (most recent call last):
+      ...
+    prunelimit.errors.PruneLimitError: task is '../runs'; a name must not begin with a dot
+    """
+    if not isinstance(name, str):
+        raise PruneLimitError(f"{what} is {name!r}; it must be a name")
+    wrong = (
+        "must not be empty"
+        if not name.strip()
+        else "must not begin with a dot"
+        if name.startswith(".")
+        else next((f"must not have {c!r} in it" for c in name if c in "/\\" or ord(c) < 32), None)
+    )
+    if wrong is None and len(os.fsencode(name)) > _LONGEST_NAME:
+        wrong = f"must not be longer than {_LONGEST_NAME} bytes"
+    if wrong is not None:
+        shown = name if len(name) <= 60 else f"{name[:57]}..."
+        raise PruneLimitError(f"{what} is {shown!r}; a name {wrong}")
+    return name

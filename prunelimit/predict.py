@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
-from prunelimit.lab.distributed import ALONE, World
-from prunelimit.lab.store.checkpoints import digest
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
 from prunelimit.network.checks import iterate_pairs
@@ -27,6 +25,7 @@ from prunelimit.network.losses import (
     loss_statistics,
 )
 from prunelimit.network.parameters import prunable_parameters, prunable_weights
+from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
 from prunelimit.report import LimitEstimate, PruningLimit
@@ -38,7 +37,6 @@ from prunelimit.spectrum import (
     hessian_spectrum,
 )
 from prunelimit.spectrum.engine import DENSE_DIM
-from prunelimit.spectrum.lead import lead
 
 Policy = Literal["ggn", "abs", "clip"]
 
@@ -119,7 +117,7 @@ def predict_limit(
     """
     began = time.perf_counter()
     _check_settings(epsilon, policy, tolerance)
-    device = device if world.size == 1 else str(world.device(device))
+    device = str(world.place(device))
     order = magnitude_order(model)
     check_first_batch(model, loss_fn, loader)
     _require_alike(model, loader, world)
@@ -129,9 +127,8 @@ def predict_limit(
     operator = curvature_operator(model, loss_fn, own, policy, device, world)
     loss = loss_statistics(model, loss_fn, loader, device, world)
     allowed, source = _resolve_epsilon(epsilon, loss)
-    curve = lead(
+    curve = world.lead(
         operator,
-        world,
         lambda led: one_shot_curve(
             led,
             weights.to(operator.device, operator.dtype),
@@ -213,18 +210,11 @@ def curvature_operator(
 
 
 def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
-    """Refuse processes that would each share out something else."""
-    if world.size == 1:
-        return
-    inputs, targets = next(iterate_pairs(loader))
-    first = {"inputs": inputs, "targets": targets}
-    found = {"weights": digest(model.state_dict()), "first batch": digest(first)}
-    for what, ours in found.items():
-        if len(set(world.gather(ours))) > 1:
-            raise PruneLimitError(
-                f"the {world.size} processes do not have the same {what}; seed the model's "
-                "initial weights or give a checkpoint, and take a loader that does not shuffle"
-            )
+    world.require_alike("weights", model.state_dict)
+    world.require_alike(
+        "first batch",
+        lambda: dict(zip(("inputs", "targets"), next(iterate_pairs(loader)), strict=True)),
+    )
 
 
 def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> None:

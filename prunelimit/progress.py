@@ -96,3 +96,14 @@ def track(
         for item in iterable:
             yield item
             bar.update()
+
+
+def say(text: str, enabled: bool | None = None) -> None:
+    """One line on stderr, under the same rule as a bar (see `progress_bar`).
+
+    Examples
+    --------
+    >>> say("not shown", enabled=False)
+    """
+    if sys.stderr.isatty() if enabled is None else enabled:
+        Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
+from prunelimit.files import write_text
 from prunelimit.network.losses import LossStatistics
 from prunelimit.spectrum import Spectrum
 
@@ -152,7 +154,7 @@ class PruningLimit:
         """The report as JSON text, also written to `path` if one is given."""
         text = json.dumps(_finite(self.to_dict()), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            write_text(path, text + "\n")
         return text
 
     @classmethod
@@ -184,20 +186,33 @@ class PruningLimit:
         """The one-shot curve, ε, and the limits with their brackets."""
         from prunelimit.plots.limits import limit_figure
 
-        return limit_figure(self)
+        limits = {
+            name: (estimate.lower, float(estimate.sparsity), estimate.upper)
+            for name, estimate in (("paper", self.paper), ("sharp", self.sharp))
+        }
+        return limit_figure(
+            self.one_shot_curve, float(self.one_shot.sparsity), limits, self.epsilon
+        )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{label}</td><td>{estimate.sparsity:.4f}</td>"
-            f"<td>{estimate.lower:.4f} … {estimate.upper:.4f}</td></tr>"
+        # Markup escapes what it formats: a loaded report's text is anybody's.
+        row = Markup("<tr><td>{}</td><td>{:.4f}</td><td>{:.4f} … {:.4f}</td></tr>")
+        rows = Markup().join(
+            row.format(label, float(estimate.sparsity), estimate.lower, estimate.upper)
             for label, estimate in _labelled(self)
         )
-        notes = "".join(f"<li>{note}</li>" for note in self.warnings)
-        return (
+        notes = Markup().join(Markup("<li>{}</li>").format(note) for note in self.warnings)
+        page = Markup(
             "<table><thead><tr><th>limit</th><th>sparsity</th><th>bracket</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-            f"<p>ε = {self.epsilon:.4g} ({self.epsilon_source}), policy {self.policy}, "
-            f"D = {self.dim:,}</p>" + (f"<ul>{notes}</ul>" if notes else "")
+            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, D = {:,}</p>{}"
+        )
+        return page.format(
+            rows,
+            self.epsilon,
+            self.epsilon_source,
+            self.policy,
+            self.dim,
+            Markup("<ul>{}</ul>").format(notes) if notes else "",
         )
 
 

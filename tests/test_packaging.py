@@ -103,7 +103,7 @@ def test_what_ci_runs_is_a_script_that_bash_can_read():
     assert script.stat().st_mode & 0o111
     lines = script.read_text().splitlines()
     assert "set -euo pipefail" in lines
-    assert lines.index("make book") < lines.index("make test")
+    assert lines.index("make book") < lines.index("make test") < lines.index("make kernels")
 
 
 def test_the_citation_names_this_version():

@@ -1,5 +1,6 @@
 """predict_limit against a dense matrix computed apart, and every bad input with its message."""
 
+import dataclasses
 import json
 import math
 
@@ -301,6 +302,18 @@ def test_what_the_users_own_code_raises_is_explained(case) -> None:
         pl.predict_limit(case[0], None, case[1])
     with pytest.raises(pl.PruneLimitError, match="pair"):
         pl.predict_limit(case[0], cross_entropy, [{"inputs": 1}])
+
+
+def test_a_page_shows_what_a_report_says_and_runs_none_of_it() -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 0)
+    report = pl.predict_limit(model, cross_entropy, batches)
+    attack = "<script>alert('x')</script>"
+    hostile = dataclasses.replace(
+        report, policy=attack, epsilon_source=attack, warnings=(attack, "{0.__class__}")
+    )
+    shown = hostile._repr_html_()
+    assert "<script" not in shown and shown.count("&lt;script&gt;") == 3
+    assert "{0.__class__}" in shown and "<table>" in shown and shown.count("<li>") == 2
 
 
 def test_other_json_is_refused(tmp_path) -> None:

@@ -1,7 +1,8 @@
 """``make test``: lint, and pytest over the tests, the doctests and the notebooks.
 
 The tests run whatever lint says, and both count. A file of tests is run again when it, the package
-or anything else that tests look at has changed since it last passed. ``--force`` runs all of them.
+or anything else that tests look at has changed since it last passed. ``--force`` runs all of them,
+``--fast`` those that need no notebook, no browser and no second process: for another Python.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _LOOKS_AT_EVERYTHING = (
     "tests/test_packaging",
     "tests/test_benchmarks",
 )
+# These take minutes: they start kernels, workers, browsers, builds, or train for long.
+_SLOW = (*_LOOKS_AT_EVERYTHING, "tests/lab/batch/", "tests/lab/test_distributed")
 _WHOLE = ("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.yml")
 
 
@@ -42,9 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Lint and run the tests that need running; return 0 where both are content."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--force", action="store_true", help="run what has passed already, too")
+    parser.add_argument("--fast", action="store_true", help="run the fast ones, keep no record")
+    parser.add_argument("--no-lint", action="store_true", help="run the tests alone")
     options, further = parser.parse_known_args(arguments)
-    linted = lint.main()
-    tested = run_tests(options.force, further)
+    linted = 0 if options.no_lint else lint.main()
+    tested = run_fast(further) if options.fast else run_tests(options.force, further)
     if linted and not tested:
         print("lint found something (first lines above); no test failed", file=sys.stderr)
     return tested or linted
@@ -60,12 +65,25 @@ def run_tests(force: bool, further: list[str]) -> int:
     if not todo:
         print("nothing to run (make test FORCE=1 runs everything)")
         return 0
-    status = subprocess.run(_command(todo) + further, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    command = pytest_command(todo) + further
+    status = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
     if status == 0:
         now = fingerprints()
         kept.update({name: keys[name] for name in todo if now.get(name) == keys[name]})
         write_if_different(PASSED, json.dumps(kept, indent=1))
     return status
+
+
+def run_fast(further: list[str]) -> int:
+    """Run the doctests and the fast tests; return pytest's exit status."""
+    command = pytest_command([*fast_tests(), "prunelimit"]) + further
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+
+
+def fast_tests() -> list[str]:
+    """Return the files of tests that ``--fast`` runs."""
+    names = [p.relative_to(ROOT).as_posix() for p in _test_files() if p.suffix == ".py"]
+    return [name for name in names if not name.startswith(_SLOW)]
 
 
 def fingerprints() -> dict[str, str]:
@@ -82,10 +100,15 @@ def fingerprints() -> dict[str, str]:
     return {**keys, "prunelimit": package}
 
 
+def notebooks() -> list[str]:
+    """Return the notebooks, as pytest is given them."""
+    found = [p for p in files_below(ROOT / "notebooks") if p.suffix == ".ipynb"]
+    return [str(p.relative_to(ROOT)) for p in found]
+
+
 def _test_files() -> list[Path]:
     tests = [p for p in files_below(ROOT / "tests") if p.match("test_*.py")]
-    notebooks = [p for p in files_below(ROOT / "notebooks") if p.suffix == ".ipynb"]
-    return tests + notebooks
+    return tests + [ROOT / name for name in notebooks()]
 
 
 def _shared_by_tests() -> list[Path]:
@@ -105,7 +128,8 @@ def _digest_of_everything() -> str:
     return digest(digest_of_files(files_below(*places)), *built)
 
 
-def _command(todo: list[str]) -> list[str]:
+def pytest_command(todo: list[str]) -> list[str]:
+    """Return the command that runs the tests, doctests and notebooks in `todo`."""
     workers = str(min(2, os.cpu_count() or 1))
     return [
         *(sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile"),

@@ -1,4 +1,4 @@
-"""``make lint``: ruff and mypy, all of them whatever the first one says."""
+"""``make lint``: ruff, mypy and who imports whom, all of them whatever the first one says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from pathlib import Path
 
 from book.tools.content import ROOT
 
-TOOLS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+TOOLS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports", "--no-cache"),
+)
 
 
 def main() -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import jupytext
 import nbformat
 import yaml
+from markupsafe import Markup
 from nbformat import NotebookNode
 
 from book.tools.address import address, configuration
@@ -160,9 +160,12 @@ def _static_figure(data: dict[str, Any]) -> str:
         return "".join(data["text/html"])
     if "image/png" not in data:
         return ""
-    words = escape("".join(data.get("text/plain", "")), quote=True)
     picture = "".join(data["image/png"]).replace("\n", "")
-    return f'<img alt="{words}" src="data:image/png;base64,{picture}" style="max-width: 100%">'
+    return str(
+        Markup('<img alt="{}" src="data:image/png;base64,{}" style="max-width: 100%">').format(
+            "".join(data.get("text/plain", "")), picture
+        )
+    )
 
 
 def _remove_others(wanted: set[Path]) -> None:

@@ -9,7 +9,6 @@ import gzip
 import io
 import os
 import pickle
-import shutil
 import tarfile
 import tempfile
 import zipfile
@@ -24,6 +23,8 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_bytes
+from prunelimit.names import path_part
 
 DEBIAN_FASHION_MNIST = (
     Path("/usr/share/datasets/fashion-mnist"),
@@ -37,6 +38,13 @@ _FASHION_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+_FASHION_BYTES = 16 + 60_000 * 28 * 28
+"""Of the largest of them."""
+_MOST_BYTES, _MOST_FILES = 1 << 30, 200_000
+"""What an archive may unpack to: Tiny ImageNet is 0.3 GB in 120,206 files, CIFAR 0.2 GB in 8."""
+
+_UNREADABLE = (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+"""What damaged and hostile archives raise."""
 
 _TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
@@ -115,16 +123,14 @@ def _unpack_fashion_mnist(raw: Path) -> None:
 
 
 def _gunzip(source: Path, target: Path) -> None:
-    # A half-written file would look complete to the next run, so it gets its name last.
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with gzip.open(source, "rb") as packed, os.fdopen(handle, "wb") as plain:
-            shutil.copyfileobj(packed, plain)
-        os.replace(temporary, target)
-    except (OSError, EOFError) as error:
+        with gzip.open(source, "rb") as packed:
+            content = packed.read(_FASHION_BYTES + 1)
+        if len(content) > _FASHION_BYTES:
+            raise ValueError(f"it unpacks to more than {_FASHION_BYTES:,} bytes")
+        write_bytes(target, content)
+    except _UNREADABLE as error:
         raise PruneLimitError(f"cannot unpack {source} to {target}: {error}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _provide(folder: Path, url: str, download: bool, md5: str | None = None) -> None:
@@ -147,18 +153,71 @@ def _provide(folder: Path, url: str, download: bool, md5: str | None = None) -> 
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Make `folder` of the archive beside it, whole or not at all."""
-    # Tar files may name places outside; for zip files `shutil` sees to that itself.
-    safe: Any = {} if archive.suffix == ".zip" else {"filter": "data"}
+    extract = _unzip if archive.suffix == ".zip" else _untar
     try:
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacking-") as scratch:
-            shutil.unpack_archive(archive, scratch, **safe)
+            extract(archive, scratch)
             os.replace(Path(scratch, folder.name), folder)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         if folder.is_dir():  # another process was faster
             return
         raise PruneLimitError(
             f"{archive} cannot be unpacked to {folder} ({error}); if it is damaged, get it anew"
         ) from error
+
+
+def _unzip(archive: Path, folder: str) -> None:
+    with zipfile.ZipFile(archive) as packed:
+        tally = _Tally()
+        for member in packed.infolist():
+            tally.add(member.filename, member.file_size)  # it never gives more than that
+        packed.extractall(folder)
+
+
+def _untar(archive: Path, folder: str) -> None:
+    # As streams: a size is known before the bytes behind it are unpacked.
+    with gzip.open(archive, "rb") as plain:
+        bounded: Any = _Bounded(plain)  # all that tarfile wants of a stream is `read`
+        with tarfile.open(fileobj=bounded, mode="r|") as packed:
+            tally = _Tally()
+            for member in packed:
+                tally.add(member.name, member.size)
+                if not (member.isreg() or member.isdir()):
+                    raise ValueError(f"{member.name!r} is neither a file nor a folder")
+                packed.extract(member, folder, filter="data")
+
+
+@dataclass
+class _Tally:
+    """Files and bytes of an archive so far; refuses what is too much, or leads outside."""
+
+    files: int = 0
+    total: int = 0
+
+    def add(self, name: str, size: int) -> None:
+        self.files += 1
+        self.total += size
+        if self.total > _MOST_BYTES or self.files > _MOST_FILES:
+            raise ValueError(
+                f"it unpacks to more than {_MOST_BYTES:,} bytes or {_MOST_FILES:,} files"
+            )
+        parts = name.replace("\\", "/").split("/")
+        if parts[0] == "" or ".." in parts:
+            raise ValueError(f"its member {name!r} leads outside")
+
+
+@dataclass
+class _Bounded:
+    """A stream that ends in an error after `_MOST_BYTES`: a tar's headers may be large too."""
+
+    stream: gzip.GzipFile
+    read_so_far: int = 0
+
+    def read(self, size: int) -> bytes:
+        self.read_so_far += size
+        if self.read_so_far > _MOST_BYTES + (_MOST_BYTES >> 3):  # headers and padding
+            raise ValueError(f"it unpacks to more than {_MOST_BYTES:,} bytes")
+        return self.stream.read(size)
 
 
 def read_cifar10(root: Path, download: bool) -> Archive:
@@ -257,7 +316,10 @@ def read_tiny_imagenet(root: Path, download: bool) -> Archive:
     """
     folder = root / "tiny-imagenet-200"
     _provide(folder, _TINY_IMAGENET, download)
-    index = {wnid: label for label, wnid in enumerate(_lines(folder / "wnids.txt"))}
+    index = {
+        path_part(f"a class of {folder / 'wnids.txt'}", wnid): label
+        for label, wnid in enumerate(_lines(folder / "wnids.txt"))
+    }
     train: list[tuple[Path, int]] = []
     for wnid, label in index.items():
         images = sorted((folder / "train" / wnid / "images").glob("*.JPEG"))
@@ -278,14 +340,15 @@ def _tiny_imagenet_validation(folder: Path, index: dict[str, int]) -> list[tuple
                 f"{table}, line {number}: expected a file name and a class of wnids.txt, "
                 f"separated by a tab, got {line!r}"
             )
-        entries.append((folder / "images" / fields[0], index[fields[1]]))
+        name = path_part(f"a file of {table}, line {number},", fields[0])
+        entries.append((folder / "images" / name, index[fields[1]]))
     return entries
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
-    except OSError as error:
+        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
         raise PruneLimitError(
             f"Tiny ImageNet is incomplete: {path} cannot be read ({error}). Put {_TINY_IMAGENET} "
             "or what it holds in the folder of the data sets, or load it with download=True"
@@ -302,6 +365,8 @@ def _decode(entries: list[tuple[Path, int]]) -> tuple[Tensor, Tensor]:
     for row, (path, _) in enumerate(entries):
         try:
             with Image.open(path) as image:
+                if image.size != images.shape[1:3]:  # before the pixels are decoded
+                    raise ValueError(f"it is {image.width} × {image.height}")
                 images[row] = np.asarray(image.convert("RGB"))  # some are grey
         except (OSError, ValueError) as error:
             raise PruneLimitError(f"{path} is no 64 × 64 JPEG image ({error})") from error

@@ -1,4 +1,4 @@
-"""The command line: ``prunelimit predict``, ``prune``, ``tasks``, ``reproduce``.
+"""The command line: ``prunelimit predict``, ``prune``, ``tasks``, ``reproduce``, ``batch``.
 
 Every command is a thin cover over a function of the package; errors that a
 user can mend are printed in one line, with exit status 2.
@@ -6,24 +6,32 @@ user can mend are printed in one line, with exit status 2.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import json
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from prunelimit import __version__
 from prunelimit.errors import PruneLimitError
+from prunelimit.files import explained, prepare_folder, prepare_output, write_bytes
+from prunelimit.lab.batch.command import batch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from prunelimit.lab.experiment import ExperimentConfig
+    from prunelimit.lab.tasks import Task
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,18 +70,43 @@ def _options(
 
 
 def main() -> None:
-    """Entry point: run the command; user errors become one line and status 2."""
+    """Entry point: run the command; errors that a user can mend become one line and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # one that is not UTF-8 has no λ, say
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except PruneLimitError as error:
-        Console(stderr=True, highlight=False).print(
-            f"[red]error:[/red] {_escaped(str(error))}", soft_wrap=True
-        )
-        sys.exit(2)
+        _fail(str(error))
+    except BrokenPipeError:  # `prunelimit tasks | head`: whoever read has enough
+        _drop_stdout()
+        sys.exit(1)
+    except OSError as error:
+        _drop_stdout()
+        _fail(explained(error))
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:  # what typer makes of Ctrl-C
             Console(stderr=True).print("interrupted; the same command goes on where it stopped")
         raise
+
+
+def _fail(message: str) -> NoReturn:
+    """Print `message` in one line, whatever characters a name in it has, and end."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    Console(stderr=True, highlight=False).print(
+        Text.assemble(("error: ", "red"), line), soft_wrap=True
+    )
+    sys.exit(2)
+
+
+def _drop_stdout() -> None:
+    """What is still to be written there would fail again when the process ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.command()
@@ -111,6 +144,8 @@ def predict(
     from prunelimit.lab.distributed import joined
     from prunelimit.predict import predict_limit
 
+    if output is not None:
+        prepare_output(output)
     with joined() as world:
         report = predict_limit(
             _model(model, checkpoint),
@@ -140,16 +175,13 @@ def prune(
     checkpoint: CheckpointOption = None,
 ) -> None:
     """Set the smallest weights of the whole network to zero, and save the result."""
-    from safetensors.torch import save_model
-
+    from prunelimit.lab.store.checkpoints import weights_bytes
     from prunelimit.network.parameters import prunable_weights
     from prunelimit.pruning import prune as prune_model
 
+    prepare_output(output)
     pruned = prune_model(_model(model, checkpoint), sparsity)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.partial")
-    save_model(pruned, str(partial))
-    os.replace(partial, output)
+    write_bytes(output, weights_bytes(pruned))
     weights = prunable_weights(pruned)
     zeros = int((weights == 0).sum())
     typer.echo(f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}")
@@ -187,155 +219,101 @@ def tasks(
 
 @app.command()
 def reproduce(
-    tasks: Annotated[
-        list[str],
-        typer.Argument(help="names that `prunelimit tasks` lists; all; paper (its eight)"),
-    ],
+    task: Annotated[str, typer.Argument(help="a name that `prunelimit tasks` lists")],
     run_dir: Annotated[
-        Path | None, typer.Option(help="of a single run; default runs/TASK-seedN")
+        Path | None, typer.Option(help="where everything is kept; default runs/TASK-seedN")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the task's own number")] = None,
     examples: Annotated[
         int | None, typer.Option(help="at most so many in each part of the data; default: all")
     ] = None,
-    l1: Annotated[
-        list[float] | None, typer.Option(help="λ, instead of the task's own; repeat for a grid")
-    ] = None,
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(help="of split, weights, order and probes; repeat for a grid  [default: 0]"),
-    ] = None,
+    l1: Annotated[float | None, typer.Option(help="λ, instead of the task's own")] = None,
+    seed: Annotated[int, typer.Option(help="of split, weights, order and probes")] = 0,
+    scale: Annotated[
+        float, typer.Option(help="below 1 everything is shorter, for a quick look")
+    ] = 1.0,
     epsilon: Annotated[float | None, typer.Option(help="loss rise allowed")] = None,
     policy: Annotated[str, typer.Option(help="ggn, abs or clip")] = "ggn",
-    tolerance: Annotated[
-        float, typer.Option(help="half width of the bracket, in sparsity")
-    ] = 0.005,
+    tolerance: ToleranceOption = 0.005,
     device: DeviceOption = "auto",
     data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="copy result.json")] = None,
-    runs: Annotated[
-        Path | None, typer.Option(help="folder of a batch's runs; default runs/batch")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="jobs at once; default: one a GPU, else one a core")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="workers that wait at a Dask scheduler, tcp://HOST:PORT")
-    ] = None,
-    slurm: Annotated[
-        list[str] | None,
-        typer.Option(help="start workers under Slurm: NAME=VALUE, e.g. queue=gpu; repeat"),
-    ] = None,
-    notebook: Annotated[
-        Path | None, typer.Option(help="instead of the one that runs any task")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="a parameter of the notebook or the measurement, NAME=VALUE"),
-    ] = None,
 ) -> None:
-    """Train, predict, measure and compare; the same command goes on after a stop.
+    """Train, predict, measure and compare one task; the same command goes on after a stop.
 
-    One task runs here and prints its comparison, or over several GPUs under torchrun
-    (torchrun --nproc-per-node 2 -m prunelimit reproduce TASK). Several tasks, --l1 or --seed given
-    more than once, or any of the options from --runs on, make a batch: a notebook a job, on
-    workers.
+    Over several GPUs: torchrun --nproc-per-node 2 -m prunelimit reproduce TASK. Many tasks, values
+    of λ or seeds: prunelimit batch.
     """
-    measurement = {"epsilon": epsilon, "policy": policy, "tolerance": tolerance}
-    changes = {
-        "epochs": epochs,
-        "examples": examples,
-        "device": device,
-        "data_root": data_root,
-    }
-    for_a_batch = (runs, workers, scheduler, slurm, notebook, set_)
-    strengths: list[float | None] = [*l1] if l1 else [None]
-    seeds = seed or [0]
-    several = len(tasks) * len(strengths) * len(seeds) > 1 or tasks[0] in ("all", "paper")
-    if not several and all(option is None for option in for_a_batch):
-        _reproduce_here(tasks[0], run_dir, strengths[0], seeds[0], measurement, changes, output)
-        return
-    if run_dir is not None or output is not None:
-        raise PruneLimitError("--run-dir and --output are for one task; a batch takes --runs")
+    from prunelimit.lab.batch.parameters import check_device, configure
 
-    from prunelimit.lab import batch
-    from prunelimit.lab.distributed import launched
-
-    if launched():
-        raise PruneLimitError("torchrun shares out one task; start a batch without it")
-
-    common = {"scale": 1.0, **changes, "measurement": measurement}
-    common["data_root"] = None if data_root is None else str(data_root.absolute())
-    sets = batch.grid(tasks, strengths, seeds, **common)
-    jobs = batch.plan(runs or Path("runs/batch"), _with_settings(sets, set_ or []), notebook)
-    where = batch.Workers(
-        workers, scheduler, None if slurm is None else batch.slurm_arguments(slurm)
+    if task in ("all", "paper"):
+        raise PruneLimitError(f"{task!r} is many tasks, and reproduce runs one: prunelimit batch")
+    chosen, config = configure(
+        task,
+        l1=l1,
+        seed=seed,
+        epochs=epochs,
+        examples=examples,
+        scale=scale,
+        measurement={"epsilon": epsilon, "policy": policy, "tolerance": tolerance},
     )
-    summary = batch.run_batch(jobs, where)
-    typer.echo(summary.text())
-    if summary.failures:
-        raise typer.Exit(1)
+    check_device(device)
+    directory = prepare_folder(run_dir or Path("runs") / f"{task}-seed{seed}")
+    if output is not None:
+        prepare_output(output)
+    _reproduce(OneTask(chosen, config, directory, device, data_root, output))
 
 
-def _reproduce_here(
-    task: str,
-    run_dir: Path | None,
-    l1: float | None,
-    seed: int,
-    measurement: dict[str, Any],
-    changes: dict[str, Any],
-    output: Path | None,
-) -> None:
+app.command("batch")(batch)
+
+
+@dataclass(frozen=True)
+class OneTask:
+    """What ``prunelimit reproduce`` was asked for.
+
+    Attributes
+    ----------
+    task, config
+        What is trained, and what is measured of it.
+    directory
+        Where everything is kept.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    data_root
+        See `prunelimit.lab.data.load`.
+    output
+        Where a copy of the result goes.
+    """
+
+    task: Task
+    config: ExperimentConfig
+    directory: Path
+    device: str
+    data_root: Path | None
+    output: Path | None
+
+
+def _reproduce(asked: OneTask) -> None:
     from prunelimit.files import write_json
     from prunelimit.lab.distributed import joined
-    from prunelimit.lab.experiment import ExperimentConfig, run_task
-    from prunelimit.lab.tasks import get
+    from prunelimit.lab.experiment import run_task
 
-    own = {"epochs": changes["epochs"], "examples": changes["examples"], "l1": l1, "seed": seed}
-    chosen = get(task).with_(**{name: v for name, v in own.items() if v is not None})
-    directory = run_dir or Path("runs") / f"{task}-seed{seed}"
     with joined() as world:
         result = run_task(
-            chosen,
-            directory,
-            ExperimentConfig(**measurement),
-            device=changes["device"],
-            data_root=changes["data_root"],
+            asked.task,
+            asked.directory,
+            asked.config,
+            device=asked.device,
+            data_root=asked.data_root,
             world=world,
         )
     if not world.is_main:
         return
     typer.echo(comparison_text(result))
-    typer.echo(f"result: {directory / 'result.json'}")
-    if output is not None:
-        write_json(output, result)
-        typer.echo(f"copied to {output}")
-
-
-def _with_settings(
-    parameter_sets: list[dict[str, Any]], settings: list[str]
-) -> list[dict[str, Any]]:
-    """Each set with what ``--set NAME=VALUE`` changes, in it or in its measurement."""
-    from dataclasses import fields
-
-    from prunelimit.lab.experiment import ExperimentConfig
-
-    measured = {field.name for field in fields(ExperimentConfig)}
-    own: dict[str, Any] = {}
-    of_measurement: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise PruneLimitError(f"--set {setting!r} is not NAME=VALUE, e.g. scale=0.1")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        (of_measurement if name in measured else own)[name] = value
-    return [
-        given | {"measurement": given["measurement"] | of_measurement} | own
-        for given in parameter_sets
-    ]
+    typer.echo(f"result: {asked.directory / 'result.json'}")
+    if asked.output is not None:
+        write_json(asked.output, result)
+        typer.echo(f"copied to {asked.output}")
 
 
 def comparison_text(result: dict[str, Any]) -> str:
@@ -360,10 +338,6 @@ def comparison_text(result: dict[str, Any]) -> str:
     budget = result["finetuning"]
     lines.append(f"fine-tuning: {budget['epochs']} epochs, learning rate {budget['learning_rate']}")
     return "\n".join(lines)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def _attribute(reference: str, what: str) -> Any:

@@ -1,9 +1,8 @@
-"""One job in several processes, by torch.distributed; a single process is the ordinary case.
+"""One job in several processes, by torch.distributed.
 
-A `World` says which of the processes this one is, and does for it what all do
-together. The default, `ALONE`, is a process alone: every method is then the
-identity, and nothing of torch.distributed is touched. Under ``torchrun`` the
-command line takes part in the group by `joined`:
+A `Group` is the `prunelimit.network.world.World` of several processes: it says
+which of them this one is, and does for it what all do together. Under
+``torchrun`` the command line takes part in the group by `joined`:
 
     torchrun --nproc-per-node 2 -m prunelimit reproduce digits-mlp
 """
@@ -14,7 +13,7 @@ import contextlib
 import copy
 import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -24,7 +23,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.lab.lead import Leader, follow
+from prunelimit.lab.store.checkpoints import digest
 from prunelimit.network.device import resolve_device
+from prunelimit.network.world import ALONE, World
+
+__all__ = ["Group", "current", "joined", "launched"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,11 +41,8 @@ BATCH_NORM = nn.modules.batchnorm._BatchNorm
 
 
 @dataclass(frozen=True)
-class World:
-    """The processes of one job, as one of them sees them.
-
-    All methods but `share`, `shard`, `every` and `device` are collective: every
-    process has to call them in the same order.
+class Group(World):
+    """Two processes or more that do one job, as one of them sees them (see `World`).
 
     Attributes
     ----------
@@ -52,31 +53,14 @@ class World:
 
     Examples
     --------
-    >>> alone = World()
-    >>> alone.is_main, alone.gather("a"), alone.share(5)
-    (True, ['a'], slice(0, 5, 1))
-    >>> torch.arange(5)[World(rank=1, size=2).share(5)]
+    >>> torch.arange(5)[Group(rank=1, size=2).share(5)]
     tensor([1, 3])
     """
 
-    rank: int = 0
-    size: int = 1
+    rank: int
+    size: int
     local_rank: int = 0
     local_size: int = 1
-
-    @classmethod
-    def current(cls) -> World:
-        """The default process group of torch.distributed; a process alone where there is none."""
-        if not (dist.is_available() and dist.is_initialized()):
-            return cls()
-        rank, size = dist.get_rank(), dist.get_world_size()
-        local_rank = int(os.environ.get("LOCAL_RANK", rank))
-        return cls(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this is the process that decides, writes files and reports."""
-        return self.rank == 0
 
     def device(self, name: str | torch.device = "auto") -> torch.device:
         """What `resolve_device` says, pinned to a GPU of this process's own.
@@ -87,7 +71,7 @@ class World:
             If the machine has fewer GPUs than processes, or the device cannot take part.
         """
         found = resolve_device(name)
-        if self.size == 1 or found.type == "cpu":
+        if found.type == "cpu":
             return found
         if found.type != "cuda":
             raise PruneLimitError(f"several processes cannot share {found.type}; use device='cpu'")
@@ -102,22 +86,22 @@ class World:
         torch.cuda.set_device(found)
         return found
 
+    def place(self, name: str | torch.device = "auto") -> str | torch.device:
+        """The device of this process, of which there is only one."""
+        return self.device(name)
+
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over the processes, in place and the same bits everywhere."""
-        if self.size > 1:
-            dist.all_reduce(tensor)
+        dist.all_reduce(tensor)
         return tensor
 
     def broadcast(self, tensor: Tensor) -> Tensor:
         """The main process's tensor, in place."""
-        if self.size > 1:
-            dist.broadcast(tensor, src=0)
+        dist.broadcast(tensor, src=0)
         return tensor
 
     def gather(self, value: Item) -> list[Item]:
         """Every process's value, in the order of the ranks."""
-        if self.size == 1:
-            return [value]
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values
@@ -130,8 +114,6 @@ class World:
         PruneLimitError
             In the others, if `compute` raises in the main one.
         """
-        if self.size == 1:
-            return compute()
         message: list[Any] = [None, None]
         if self.is_main:
             try:
@@ -146,6 +128,41 @@ class World:
             raise PruneLimitError(f"the first of {self.size} processes failed: {failure}")
         return result
 
+    def lead(self, matrix: Any, work: Callable[[Any], Result]) -> Result:
+        """What `work` makes of the matrix in the main process (see `prunelimit.lab.lead`).
+
+        Raises
+        ------
+        PruneLimitError
+            In the other processes, if `work` raises in the main one.
+        """
+        if not self.is_main:
+            follow(matrix, self)
+
+        def led() -> Result:
+            leader = Leader(matrix, self)
+            try:
+                return work(leader)
+            finally:
+                with contextlib.suppress(RuntimeError):  # who has died needs no dismissal
+                    leader.dismiss()
+
+        return self.from_main(led)
+
+    def require_alike(self, what: str, tensors: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Refuse processes that would each share out something else.
+
+        Raises
+        ------
+        PruneLimitError
+            If the tensors differ; the message names `what`.
+        """
+        if len(set(self.gather(digest(tensors())))) > 1:
+            raise PruneLimitError(
+                f"the {self.size} processes do not have the same {what}; seed the model's "
+                "initial weights or give a checkpoint, and take a loader that does not shuffle"
+            )
+
     def share(self, count: int, start: int = 0) -> slice:
         """This process's part of `count` examples, of which the first is number `start` of all.
 
@@ -156,7 +173,7 @@ class World:
 
     def shard(self, loader: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
         """This process's part of every batch of `loader`, which all processes read alike."""
-        return loader if self.size == 1 else _Shard(loader, self)
+        return _Shard(loader, self)
 
     def every(self, items: Iterable[Item]) -> Iterator[Item]:
         """This process's items: number rank, rank + size, …"""
@@ -168,17 +185,60 @@ class World:
         total = sum(len(part) for part in parts)
         return [parts[index % self.size][index // self.size] for index in range(total)]
 
+    def replicate(self, model: nn.Module) -> nn.Module:
+        """The model's torch DistributedDataParallel, over the same tensors.
 
-ALONE = World()
-"""A process alone: every function's default."""
+        Batch normalisation becomes SyncBatchNorm in the copy of the modules that is
+        wrapped, while `model` keeps its own layers; both see the same statistics.
+
+        Raises
+        ------
+        PruneLimitError
+            If the model has batch normalisation and is not on CUDA: torch synchronises its
+            statistics there only.
+        """
+        first = next(model.parameters())
+        module = _twin(model)
+        if any(isinstance(layer, BATCH_NORM) for layer in model.modules()):
+            if first.device.type != "cuda":
+                raise PruneLimitError(
+                    f"{type(model).__name__} has batch normalisation, whose statistics over "
+                    "several processes need CUDA (SyncBatchNorm); train it in one process, or on "
+                    "GPUs"
+                )
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        devices = [first.device] if first.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
+
+    def backward(
+        self,
+        replica: nn.Module,
+        loss_fn: Callable[[Tensor, Tensor], Tensor],
+        inputs: Tensor,
+        targets: Tensor,
+    ) -> Tensor:
+        """Gradient of the mean loss over a batch; exact for unequal shares.
+
+        Each process works on its `share` of the batch. DistributedDataParallel
+        averages over the processes, whatever the sizes of their shares; the loss is
+        weighted so that every example counts the same.
+        """
+        own = self.share(len(targets))
+        count = len(targets[own])
+        outputs = replica(inputs[own])
+        # A mean over nothing is NaN; the sum is 0, and its zero gradients join the others'.
+        mean = loss_fn(outputs, targets[own]) if count else outputs.sum()
+        part = mean * (count / len(targets))
+        (part * self.size).backward()
+        return part.detach()
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """See `World.shard`."""
+    """See `Group.shard`."""
 
     loader: Iterable[tuple[Tensor, Tensor]]
-    world: World
+    world: Group
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         start = 0
@@ -187,6 +247,21 @@ class _Shard:
             start += len(targets)
             if len(targets[own]):
                 yield inputs[own], targets[own]
+
+
+def current() -> World:
+    """The default process group of torch.distributed; a process alone where there is none.
+
+    Examples
+    --------
+    >>> current().size
+    1
+    """
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return ALONE
+    rank, size = dist.get_rank(), dist.get_world_size()
+    local_rank = int(os.environ.get("LOCAL_RANK", rank))
+    return Group(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
 
 
 def launched() -> bool:
@@ -218,94 +293,11 @@ def joined() -> Iterator[World]:
         return
     nccl = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=PATIENCE)
-    world = World.current()
+    world = current()
     yield world
     # Only after success: a process that failed must not wait for the others, it ends them.
     world.gather(None)
     dist.destroy_process_group()
-
-
-def replicate(model: nn.Module, world: World) -> nn.Module:
-    """The model to train: itself, or its torch DistributedDataParallel over the same tensors.
-
-    Batch normalisation becomes SyncBatchNorm in the copy of the modules that is
-    wrapped, while `model` keeps its own layers; both see the same statistics.
-
-    Raises
-    ------
-    PruneLimitError
-        If the model has batch normalisation and is not on CUDA: torch synchronises its
-        statistics there only.
-
-    Examples
-    --------
-    >>> model = nn.Linear(2, 1)
-    >>> replicate(model, World()) is model
-    True
-    """
-    if world.size == 1:
-        return model
-    first = next(model.parameters())
-    module = _twin(model)
-    if any(isinstance(layer, BATCH_NORM) for layer in model.modules()):
-        if first.device.type != "cuda":
-            raise PruneLimitError(
-                f"{type(model).__name__} has batch normalisation, whose statistics over several "
-                "processes need CUDA (SyncBatchNorm); train it in one process, or on GPUs"
-            )
-        module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
-    devices = [first.device] if first.device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(module, device_ids=devices)
-
-
-def backward(
-    replica: nn.Module,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-    inputs: Tensor,
-    targets: Tensor,
-    world: World,
-) -> Tensor:
-    """Gradient of the mean loss over a batch that all processes have; exact for unequal shares.
-
-    DistributedDataParallel averages over the processes, whatever the sizes of
-    their shares; the loss is weighted so that every example counts the same.
-
-    Parameters
-    ----------
-    replica
-        From `replicate`.
-    loss_fn
-        A mean over examples.
-    inputs, targets
-        The whole batch ``(n, …)``.
-    world
-        Each process works on its `World.share` of it.
-
-    Returns
-    -------
-    Tensor
-        This process's part of the mean loss, detached; the parts add up to it.
-
-    Examples
-    --------
-    >>> model = nn.Linear(1, 1, bias=False)
-    >>> _ = model.weight.data.fill_(3.0)
-    >>> data = torch.ones(2, 1), torch.zeros(2, 1)
-    >>> backward(model, nn.functional.mse_loss, *data, World()), model.weight.grad
-    (tensor(9.), tensor([[6.]]))
-    """
-    if world.size == 1:
-        loss = loss_fn(replica(inputs), targets)
-        loss.backward()
-        return loss.detach()
-    own = world.share(len(targets))
-    count = len(targets[own])
-    outputs = replica(inputs[own])
-    # A mean over nothing is NaN; the sum is 0, and its zero gradients join the others'.
-    mean = loss_fn(outputs, targets[own]) if count else outputs.sum()
-    part = mean * (count / len(targets))
-    (part * world.size).backward()
-    return part.detach()
 
 
 def _twin(model: nn.Module) -> nn.Module:

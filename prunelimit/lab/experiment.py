@@ -25,18 +25,19 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lab.distributed import ALONE, World
 from prunelimit.lab.store.measurements import Measurements
 from prunelimit.lab.store.provenance import describe_run, measured
 from prunelimit.lab.tasks import Task
-from prunelimit.lab.training import evaluate, train
+from prunelimit.lab.training import train
 from prunelimit.network.device import resolve_device
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import (
     flatten,
     prunable_parameters,
     prunable_weights,
     with_weights,
 )
+from prunelimit.network.world import ALONE, World
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.pruning import magnitude_mask, magnitude_order
 from prunelimit.pruning.finetune import FineTuning, finetune
@@ -44,7 +45,7 @@ from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
 from prunelimit.pruning.threshold import find_crossing
 from prunelimit.report import PruningLimit
-from prunelimit.spectrum.lead import Shared, lead
+from prunelimit.spectrum.matrix import BuildableMatrix
 
 FORMAT = "prunelimit.result/1"
 
@@ -194,8 +195,9 @@ def run_task(
     directory = Path(run_dir)
     directory.mkdir(parents=True, exist_ok=True)
     splits = task.load_data(data_root)
+    require_batches(config, splits.train_eval.examples)  # before the training, not after it
     place = world.device(device)
-    device = device if world.size == 1 else str(place)
+    device = str(world.place(device))
     with measured(place) as cost:
         trained = train(
             task.build_model(splits),
@@ -220,6 +222,22 @@ def _finish(run: _Run, stages: dict[str, Any]) -> dict[str, Any]:
     result = _result(run, stages)
     write_json(run.directory / "result.json", result)
     return result
+
+
+def require_batches(config: ExperimentConfig, examples: int) -> None:
+    """Refuse so few training examples that the default ε, a deviation over batches, is undefined.
+
+    Examples
+    --------
+    >>> require_batches(ExperimentConfig(), examples=256)
+    """
+    size = config.epsilon_batch_size
+    if config.epsilon is None and examples < 2 * size:
+        raise PruneLimitError(
+            f"epsilon is the deviation of the losses of minibatches of {size}, and {examples} "
+            f"training examples make no two of them; give epsilon itself, an epsilon_batch_size "
+            f"of at most {max(1, examples // 2)}, or more examples"
+        )
 
 
 def default_finetuning(task: Task, batches: int) -> FineTuning:
@@ -331,11 +349,11 @@ def _refit(run: _Run, report: PruningLimit, start: float, so_far: Measurements) 
         run.device,
         run.world,
     )
-    return lead(operator, run.world, lambda led: _refit_with(led, run, report, start, so_far))
+    return run.world.lead(operator, lambda led: _refit_with(led, run, report, start, so_far))
 
 
 def _refit_with(
-    operator: Shared, run: _Run, report: PruningLimit, start: float, so_far: Measurements
+    operator: BuildableMatrix, run: _Run, report: PruningLimit, start: float, so_far: Measurements
 ) -> dict[str, Any]:
     weights = prunable_weights(run.model)
     weights = weights.to(operator.dtype)

@@ -7,16 +7,11 @@ scheduler to continue with the right rate.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from prunelimit.lab.training import TrainingConfig
-
-SCHEDULES = ("constant", "multistep", "cosine")
-PRESETS = ("as_intended", "as_released")
+from prunelimit.lomp import TrainingConfig
 
 
 def learning_rates(config: TrainingConfig, steps_per_epoch: int) -> NDArray[np.float64]:
@@ -47,7 +42,6 @@ def learning_rates(config: TrainingConfig, steps_per_epoch: int) -> NDArray[np.f
 
     Examples
     --------
-    >>> from prunelimit.lab.training import TrainingConfig
     >>> config = TrainingConfig(epochs=4, learning_rate=0.1, warmup_epochs=2)
     >>> learning_rates(config, steps_per_epoch=1).tolist()
     [0.05, 0.1, 0.1, 0.1]

@@ -17,7 +17,7 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab import data, models
 from prunelimit.lab.data import Splits
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.names import unknown_name
 
 

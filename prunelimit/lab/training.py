@@ -12,23 +12,23 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.errors import DivergenceError
 from prunelimit.files import write_json
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lab.distributed import ALONE, World, backward, replicate
-from prunelimit.lab.schedules import PRESETS, SCHEDULES, learning_rates
+from prunelimit.lab.schedules import learning_rates
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.store.checkpoints import Checkpoint, load_checkpoint
-from prunelimit.network.parameters import prunable_parameters
+from prunelimit.lomp import Descent, TrainingConfig, penalised_parameters
+from prunelimit.network.evaluate import LossFunction, evaluate
+from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
 
 __all__ = [
@@ -36,108 +36,17 @@ __all__ = [
     "FinalMeasurements",
     "TrainingConfig",
     "TrainingResult",
-    "add_l1_subgradient",
     "evaluate",
     "learning_rates",
     "load_checkpoint",
     "train",
 ]
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
-
 EXPLOSION = 1e3
 """A loss this many times (one plus) the untrained network's counts as diverged."""
 
 REPORT = "training.json"
 """History and final measurements in `run_dir`, for people and plots."""
-
-CHECK_EVERY = 50
-"""Iterations between looks at the loss; each look makes an accelerator wait."""
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How a network is trained. The defaults are the paper's for FC5 and FC12.
-
-    Attributes
-    ----------
-    epochs
-        Passes over the training examples; see `scaled`.
-    learning_rate
-        The schedule's highest rate.
-    batch_size
-        Of training; evaluation uses the splits' own.
-    momentum, weight_decay
-        Of SGD.
-    l1
-        λ in L(w) + λ‖w‖₁.
-    penalised
-        ``"all"`` parameters as in the paper (biases and normalisation too), or
-        the ``"prunable"`` ones.
-    schedule
-        ``"constant"``, ``"multistep"`` or ``"cosine"``.
-    warmup_epochs
-        Of linear warm-up.
-    milestones, gamma
-        Epochs at which ``"multistep"`` multiplies the rate by `gamma`.
-    preset
-        ``"as_intended"`` or ``"as_released"``; see `learning_rates`.
-    seed
-        Of the order of examples, augmentation, and random layers.
-
-    Examples
-    --------
-    >>> TrainingConfig(epochs=200, warmup_epochs=5).scaled(40).warmup_epochs
-    1
-    """
-
-    epochs: int = 200
-    learning_rate: float = 0.01
-    batch_size: int = 128
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    l1: float = 5e-5
-    penalised: str = "all"
-    schedule: str = "constant"
-    warmup_epochs: int = 0
-    milestones: tuple[int, ...] = (60, 120, 160)
-    gamma: float = 0.5
-    preset: str = "as_intended"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
-        _require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
-        _require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
-        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0")
-        _require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
-        _require(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "0 or more")
-        _require(0 <= self.l1 < math.inf, "l1", self.l1, "0 or more")
-        _require(0 < self.gamma < math.inf, "gamma", self.gamma, "above 0")
-        _require(self.warmup_epochs >= 0, "warmup_epochs", self.warmup_epochs, "0 or more")
-        _require(min(self.milestones, default=1) >= 1, "milestones", self.milestones, "at least 1")
-        for name, known in (
-            ("schedule", SCHEDULES),
-            ("preset", PRESETS),
-            ("penalised", ("all", "prunable")),
-        ):
-            value = getattr(self, name)
-            _require(value in known, name, value, f"one of {', '.join(known)}")
-
-    def scaled(self, epochs: int) -> TrainingConfig:
-        """The same schedule squeezed or stretched to `epochs`.
-
-        Warm-up and milestones keep their share of the run, rounded to whole
-        epochs; a warm-up keeps at least one.
-        """
-        _require(epochs >= 1, "epochs", epochs, "at least 1")
-        factor = epochs / self.epochs
-        return replace(
-            self,
-            epochs=epochs,
-            warmup_epochs=max(1, round(self.warmup_epochs * factor)) if self.warmup_epochs else 0,
-            milestones=tuple(max(1, round(milestone * factor)) for milestone in self.milestones),
-        )
 
 
 @dataclass(frozen=True)
@@ -297,7 +206,7 @@ def train(
         job = _Job(*placed, config, loss_fn, run_dir, run, keep_epochs, world)
         resumed_from = job.begin(newest)
         shown = progress if world.is_main else False
-        with progress_bar("training", job.total_steps, shown) as bar, _reproducible(where):
+        with progress_bar("training", job.total_steps, shown) as bar:
             bar.update(job.epoch * job.steps_per_epoch)
             while job.epoch < config.epochs:
                 job.advance(bar)
@@ -315,114 +224,6 @@ def train(
     )
 
 
-def evaluate(
-    model: nn.Module,
-    loss_fn: LossFunction,
-    loader: Any,
-    device: str | torch.device = "auto",
-    world: World = ALONE,
-) -> tuple[float, float]:
-    """Mean loss and accuracy over `loader`, in evaluation mode.
-
-    Parameters
-    ----------
-    model
-        Moved to `device`. Its training flags are put back.
-    loss_fn
-        ``loss_fn(outputs, targets)``, a mean over the batch.
-    loader
-        Yields ``(inputs (batch, …), targets (batch, …))``; batches may differ in size.
-    world
-        Processes that share the batches, each of which has the whole loader.
-
-    Returns
-    -------
-    (float, float)
-        Loss, summed in float64, and the share of right classes; the latter is
-        NaN unless outputs are ``(batch, classes)`` and targets class indices.
-
-    Raises
-    ------
-    PruneLimitError
-        If the loader is empty or the loss is not a single number.
-
-    Examples
-    --------
-    >>> batch = (torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 0]))
-    >>> loss, accuracy = evaluate(nn.Identity(), nn.CrossEntropyLoss(), [batch], "cpu")
-    >>> round(loss, 4), accuracy
-    (1.1269, 0.5)
-    """
-    where = world.device(device)
-    model.to(where)
-    losses, right, sizes = [], [], []
-    with evaluation_mode(model), torch.inference_mode():
-        for inputs, targets in world.every(loader):
-            inputs, targets = inputs.to(where), targets.to(where)
-            outputs = model(inputs)
-            loss = loss_fn(outputs, targets)
-            if loss.numel() != 1:
-                raise PruneLimitError(
-                    f"loss_fn returned shape {tuple(loss.shape)}; it has to be a mean over the "
-                    "batch, a single number (reduction='mean')"
-                )
-            losses.append(loss.reshape(()))
-            right.append(_count_right(outputs, targets))
-            sizes.append(len(targets))
-    # One transfer at the end: asking for each number would make an accelerator wait.
-    own = zip(_numbers(losses), _numbers(right), sizes, strict=True)
-    rows = np.array(world.in_order(list(own)), dtype=np.float64).reshape(-1, 3)
-    if rows[:, 2].sum() == 0:
-        raise PruneLimitError("the loader is empty: there is nothing to measure the loss on")
-    return world.from_main(lambda: _means(rows))  # so that all decide by the same bits
-
-
-def _means(rows: np.ndarray) -> tuple[float, float]:
-    losses, right, sizes = np.ascontiguousarray(rows.T)
-    return float(losses @ sizes / sizes.sum()), float(right.sum()) / float(sizes.sum())
-
-
-def _numbers(scalars: list[Tensor]) -> list[float]:
-    return torch.stack(scalars).cpu().double().tolist() if scalars else []
-
-
-@contextlib.contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, every module's own training flag back outside."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in flags:
-            module.training = flag
-
-
-def add_l1_subgradient(parameters: Sequence[Tensor], l1: float) -> None:
-    """Add λ·sign(w) to each gradient, in place; sign(0) = 0.
-
-    It is what autograd gives for λ‖w‖₁, to the bit, without a graph. Parameters
-    without a gradient are left alone.
-
-    Examples
-    --------
-    >>> weight = nn.Parameter(torch.tensor([-2.0, 0.0, 3.0]))
-    >>> weight.grad = torch.zeros(3)
-    >>> add_l1_subgradient([weight], 0.5)
-    >>> weight.grad.tolist()
-    [-0.5, 0.0, 0.5]
-    """
-    if l1 == 0:
-        return
-    pairs = [(p.detach(), p.grad) for p in parameters if p.grad is not None]
-    if pairs and pairs[0][0].device.type != "cpu":  # one launch for all of them
-        signs = torch._foreach_sign([value for value, _ in pairs])
-        torch._foreach_add_([gradient for _, gradient in pairs], signs, alpha=l1)
-        return
-    for value, gradient in pairs:  # memory for one parameter at a time stays in the cache
-        gradient.add_(value.sign(), alpha=l1)
-
-
 class _Job:
     """One run in this process: where it stands, and how it takes the next epoch."""
 
@@ -437,20 +238,23 @@ class _Job:
         keep_epochs: Collection[int],
         world: World,
     ) -> None:
-        self.world, self.replica = world, replicate(model, world)
+        self.world = world
         self.model, self.splits, self.config, self.loss_fn = model, splits, config, loss_fn
         self.run_dir, self.run, self.keep_epochs = run_dir, run, keep_epochs
         self.batches = splits.train.with_batch_size(config.batch_size).with_seed(config.seed)
         self.steps_per_epoch = len(self.batches)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.rates = learning_rates(config, self.steps_per_epoch)
-        self.penalised = _penalised(model, config)
-        self.device = self.penalised[0].device
-        self.optimizer = torch.optim.SGD(
-            [p for p in model.parameters() if p.requires_grad],
-            lr=config.learning_rate,
+        self.penalised = penalised_parameters(model, config.penalised)
+        self.descent = Descent(
+            model,
+            loss_fn,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
+            l1=config.l1,
+            penalised=self.penalised,
+            seed=config.seed,
+            world=world,
         )
         self.epoch = 0
         self.history: list[EpochRecord] = []
@@ -462,7 +266,7 @@ class _Job:
                 float(self.rates[0]), train_loss=math.nan, started=time.perf_counter()
             )
             return None
-        checkpoints.restore(newest, self.model, self.optimizer)
+        checkpoints.restore(newest, self.model, self.descent.optimizer)
         self.checkpoint, self.epoch = newest, newest.epoch
         self.history = [_record(entry) for entry in newest.history]
         if self.world.is_main:
@@ -473,20 +277,16 @@ class _Job:
     def advance(self, bar: Reporter) -> None:
         """One epoch: train, validate, write the checkpoint."""
         started = time.perf_counter()
-        # For random layers, if any; each process draws its own.
-        torch.manual_seed(_mix(self.config.seed, self.epoch, self.world.rank))
-        self.batches.set_epoch(self.epoch)
         rates = self.rates[self.epoch * self.steps_per_epoch :][: self.steps_per_epoch]
-        self.replica.train()
-        total = 0.0
-        pending: list[tuple[Tensor, int]] = []
-        for rate, (inputs, targets) in zip(rates, self.batches, strict=True):
-            pending.append((self._step(inputs, targets, float(rate)), len(targets)))
-            if len(pending) == CHECK_EVERY:
-                total += self._drain(pending, float(rate), bar)
-        total += self._drain(pending, float(rates[-1]), bar)
+
+        def watch(losses: list[float], rate: float) -> None:
+            for loss in losses:
+                self._require_sane("training loss", loss, rate)
+            bar.update(len(losses), remark=f"loss {losses[-1]:.4f}")
+
+        mean = self.descent.epoch(self.epoch, self.batches, rates, watch=watch)
         self.epoch += 1
-        self._close_epoch(float(rates[-1]), total / self.batches.examples, started)
+        self._close_epoch(float(rates[-1]), mean, started)
 
     def finish(self) -> FinalMeasurements:
         """Measure on all three parts, or read what an earlier call measured."""
@@ -499,27 +299,6 @@ class _Job:
             self.world.from_main(lambda: self._write_report(asdict(measured)))
         self.model.eval()
         return measured
-
-    def _step(self, inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = backward(self.replica, self.loss_fn, inputs, targets, self.world)
-        add_l1_subgradient(self.penalised, self.config.l1)
-        self.optimizer.step()
-        return loss
-
-    def _drain(self, pending: list[tuple[Tensor, int]], rate: float, bar: Reporter) -> float:
-        """Sum of the pending losses over examples; one transfer for all of them."""
-        if not pending:
-            return 0.0
-        losses = self.world.sum(torch.stack([loss for loss, _ in pending])).tolist()
-        total = 0.0
-        for loss, (_, size) in zip(losses, pending, strict=True):
-            self._require_sane("training loss", loss, rate)
-            total += loss * size
-        bar.update(len(pending), remark=f"loss {losses[-1]:.4f}")
-        pending.clear()
-        return total
 
     def _close_epoch(self, learning_rate: float, train_loss: float, started: float) -> None:
         loss, accuracy = self._evaluate(self.splits.validation)
@@ -542,14 +321,19 @@ class _Job:
 
     def _save(self) -> Checkpoint:
         checkpoint = checkpoints.save(
-            self.run_dir, self.epoch, self.model, self.optimizer, self.run, self._history_json()
+            self.run_dir,
+            self.epoch,
+            self.model,
+            self.descent.optimizer,
+            self.run,
+            self._history_json(),
         )
         checkpoints.drop_older(checkpoint, self.keep_epochs)
         self._write_report(None)
         return checkpoint
 
     def _evaluate(self, part: Batches) -> tuple[float, float]:
-        return evaluate(self.model, self.loss_fn, part, self.device, self.world)
+        return evaluate(self.model, self.loss_fn, part, self.descent.device, self.world)
 
     def _penalised_values(self) -> list[Tensor]:
         return [parameter.detach() for parameter in self.penalised]
@@ -590,17 +374,6 @@ def _newest(run_dir: Path, run: dict[str, Any]) -> Checkpoint | None:
     if newest is not None:
         checkpoints.require_same_run(newest, run)
     return newest
-
-
-def _penalised(model: nn.Module, config: TrainingConfig) -> list[nn.Parameter]:
-    if config.penalised == "prunable":
-        return list(prunable_parameters(model).values())
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise PruneLimitError(
-            f"{type(model).__name__} has nothing to train: no parameter requires a gradient"
-        )
-    return parameters
 
 
 def _describe_run(
@@ -666,33 +439,3 @@ def _without_nan(entry: dict[str, Any]) -> dict[str, Any]:
 def _record(entry: dict[str, Any]) -> EpochRecord:
     values: dict[str, Any] = {k: math.nan if v is None else v for k, v in entry.items()}
     return EpochRecord(**values)
-
-
-def _count_right(outputs: Tensor, targets: Tensor) -> Tensor:
-    if outputs.dim() == 2 and targets.dim() == 1 and not targets.is_floating_point():
-        return (outputs.argmax(1) == targets).sum().float()
-    return torch.full((), math.nan, device=outputs.device)
-
-
-@contextlib.contextmanager
-def _reproducible(device: torch.device) -> Iterator[None]:
-    """Deterministic convolutions inside; the caller's random state back outside."""
-    cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        cudnn.deterministic, cudnn.benchmark = True, False
-        try:
-            yield
-        finally:
-            cudnn.deterministic, cudnn.benchmark = before
-
-
-def _mix(seed: int, epoch: int, rank: int) -> int:
-    entropy = (seed, epoch, rank) if rank else (seed, epoch)
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0])
-
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")

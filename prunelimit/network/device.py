@@ -1,10 +1,19 @@
-"""One word for where to compute."""
+"""Where to compute, and with which kernels."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import TypeVar
+
 import torch
+from torch import nn
 
 from prunelimit.errors import PruneLimitError
+
+Loss = TypeVar("Loss", bound=Callable[..., object])
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -13,7 +22,8 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     Raises
     ------
     PruneLimitError
-        If torch does not know the device, or this machine does not have it.
+        If torch does not know the device, this machine does not have it, or it holds no
+        numbers (``"meta"``).
 
     Examples
     --------
@@ -33,4 +43,66 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
             f"device {str(device)!r} cannot be used here ({reason}); "
             'take "auto", "cpu", or one that torch lists as available'
         ) from error
+    if resolved.type == "meta":
+        raise PruneLimitError(
+            "device 'meta' holds shapes and no numbers: nothing can be computed there; take "
+            '"auto", "cpu", or one that torch lists as available'
+        )
     return resolved
+
+
+def at_device(model: nn.Module, loss_fn: Loss, device: torch.device) -> tuple[nn.Module, Loss]:
+    """The model and its loss themselves where they lie on `device`, else copies there.
+
+    The caller's model never moves: what fails on the other device has then left it
+    where it was.
+
+    Parameters
+    ----------
+    model
+        Its parameters and buffers decide where it lies.
+    loss_fn
+        Copied along if it is a module with tensors of its own, such as class weights.
+    device
+        Where to compute (see `resolve_device`).
+
+    Examples
+    --------
+    >>> layer, loss = nn.Linear(2, 1), nn.MSELoss()
+    >>> at_device(layer, loss, torch.device("cpu"))[0] is layer
+    True
+    """
+    return _moved(model, device), _moved(loss_fn, device)
+
+
+Thing = TypeVar("Thing")
+
+
+def _moved(thing: Thing, device: torch.device) -> Thing:
+    if not isinstance(thing, nn.Module):
+        return thing
+    tensors = chain(thing.parameters(), thing.buffers())
+    # "cuda" is whichever is current, and a tensor says which one that is.
+    home = torch.empty(0, device=device).device
+    if all(tensor.device == home for tensor in tensors):
+        return thing
+    return copy.deepcopy(thing).to(device)
+
+
+@contextlib.contextmanager
+def deterministic_kernels() -> Iterator[None]:
+    """Deterministic convolutions inside, so that a run repeats its bits; the setting back outside.
+
+    Examples
+    --------
+    >>> with deterministic_kernels():
+    ...     torch.backends.cudnn.deterministic
+    True
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.distributed import ALONE, World
-from prunelimit.lab.training import evaluation_mode
 from prunelimit.network.checks import check_reiterable, iterate_pairs, scalar_loss
-from prunelimit.network.device import resolve_device
+from prunelimit.network.device import at_device
+from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import flatten, prunable_parameters
+from prunelimit.network.world import ALONE, World
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -83,7 +83,7 @@ def batch_losses(
     model: nn.Module,
     loss_fn: Loss,
     loader: Loader,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     world: World = ALONE,
 ) -> list[tuple[int, float]]:
     """Size and mean loss of each batch, in eval mode.
@@ -91,13 +91,13 @@ def batch_losses(
     Parameters
     ----------
     model
-        On any device; the batches are moved to its weights.
+        Left where it is; computed as a copy if that is not `device`.
     loss_fn
         A mean over the batch.
     loader
         Re-iterable of ``(inputs, targets)``.
     device
-        Checked for existence; see `prunelimit.network.device.resolve_device`.
+        Where to compute; see `prunelimit.network.device.resolve_device`.
     world
         Processes that share the batches, each of which has the whole loader;
         all get all rows.
@@ -113,9 +113,9 @@ def batch_losses(
     >>> batch_losses(layer, nn.functional.mse_loss, [(torch.zeros(3, 1), torch.ones(3, 1))])
     [(3, 1.0)]
     """
-    resolve_device(device)
     check_reiterable(loader)
-    place = _place(model)
+    place = world.device(device)
+    model, loss_fn = at_device(model, loss_fn, place)
     with evaluation_mode(model), torch.no_grad():
         rows = [
             (
@@ -134,7 +134,7 @@ def loss_statistics(
     model: nn.Module,
     loss_fn: Loss,
     loader: Loader,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     world: World = ALONE,
 ) -> LossStatistics:
     """Mean loss over the data, and its standard deviation over batches of full size.
@@ -175,7 +175,7 @@ def loss_gradient(
     model: nn.Module,
     loss_fn: Loss,
     loader: Loader,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     world: World = ALONE,
 ) -> Tensor:
     """Gradient of the mean loss with respect to the prunable weights, ``(dim,)``, in eval mode.
@@ -190,8 +190,8 @@ def loss_gradient(
     >>> loss_gradient(layer, nn.functional.mse_loss, [(torch.ones(2, 1), torch.zeros(2, 1))])
     tensor([2.])
     """
-    resolve_device(device)
-    place = _place(model)
+    place = world.device(device)
+    model, loss_fn = at_device(model, loss_fn, place)
     parameters = list(prunable_parameters(model).values())
     total = torch.zeros_like(flatten(p.detach() for p in parameters))
     examples = 0

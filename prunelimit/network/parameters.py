@@ -1,16 +1,23 @@
-"""Which parameters are prunable, and how they become one vector.
+"""Which parameters count, and how they become one vector.
 
-One set serves the mask, the distance and the curvature: the weights of linear
-and convolutional layers, never biases or normalisation (Zhang et al. 2024).
+One set serves the mask, the distance and the curvature. By default these are the weights of
+linear and convolutional layers, never biases or normalisation (Zhang et al. 2024); `parameters=`
+of the public functions chooses others.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrize
 
 from prunelimit.errors import PruneLimitError
 
@@ -24,17 +31,76 @@ PRUNABLE_LAYERS = (
     nn.ConvTranspose3d,
 )
 
+Predicate = Callable[[str, nn.Parameter], bool]
+"""Whether the parameter of that name counts."""
 
-def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Weights of the linear and convolutional layers, in the order of the modules.
+Choice = str | Iterable[str] | Mapping[str, Any] | Predicate
+"""Names, patterns as a shell has them (``"*.in_proj_weight"``), or a predicate."""
 
-    A weight shared by two layers appears once. Frozen weights
-    (``requires_grad=False``) are left out.
+
+@dataclass(frozen=True)
+class Counted:
+    """What counts in a model, and what does not.
+
+    Attributes
+    ----------
+    names
+        Of the parameters that count, in the order of the vector.
+    dim
+        Their entries D.
+    total
+        Entries of all parameters of the model.
+    left_out
+        Name to entries, of each matrix or kernel that does not count.
+    """
+
+    names: tuple[str, ...]
+    dim: int
+    total: int
+    left_out: Mapping[str, int]
+
+    def __str__(self) -> str:
+        """D of all, and what is left out: matrices by name, the rest in one number.
+
+        Examples
+        --------
+        >>> model = nn.Sequential(nn.Embedding(9, 2), nn.Linear(2, 3))
+        >>> print(counted(model))
+        D = 6 of 27 parameters; left out: 0.weight (18), biases and other vectors (3)
+        """
+        text = f"D = {self.dim:,} of {self.total:,} parameters"
+        largest = sorted(self.left_out.items(), key=lambda item: -item[1])
+        parts = [f"{name} ({size:,})" for name, size in largest[:_LISTED]]
+        unlisted = sum(size for _, size in largest[_LISTED:])
+        if unlisted:
+            parts.append(f"{len(largest) - _LISTED} more matrices ({unlisted:,})")
+        vectors = self.total - self.dim - sum(self.left_out.values())
+        if vectors:
+            parts.append(f"biases and other vectors ({vectors:,})")
+        return f"{text}; left out: {', '.join(parts)}" if parts else text
+
+
+_LISTED = 6
+
+
+def prunable_parameters(
+    model: nn.Module, parameters: Choice | None = None
+) -> dict[str, nn.Parameter]:
+    """The parameters that count, in the order of the modules.
+
+    A parameter that two modules share appears once, under its first name that is
+    chosen.
 
     Parameters
     ----------
     model
         Any module; it is not changed.
+    parameters
+        None: the weights of linear and convolutional layers; frozen ones
+        (``requires_grad=False``) only where all of them are frozen. Otherwise
+        names of parameters, patterns as a shell has them (``"*.in_proj_weight"``),
+        one or many, or a predicate ``(name, parameter) -> bool``. A mapping
+        counts by its names, in its own order.
 
     Returns
     -------
@@ -44,40 +110,171 @@ def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     Raises
     ------
     PruneLimitError
-        If the model is no module, there is nothing to prune, or a layer still carries a pruning
-        re-parametrisation (its ``weight`` is then no parameter).
+        If the model is no module, nothing is chosen, a name or pattern fits no parameter, or
+        what is chosen is re-parametrised (it is then no parameter).
 
     Examples
     --------
     >>> model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     >>> {name: tuple(p.shape) for name, p in prunable_parameters(model).items()}
     {'0.weight': (4, 3), '2.weight': (2, 4)}
+    >>> list(prunable_parameters(model, "2.*"))
+    ['2.weight', '2.bias']
+    >>> list(prunable_parameters(model, lambda name, parameter: parameter.ndim == 1))
+    ['0.bias', '1.weight', '1.bias', '2.bias']
     """
     if not isinstance(model, nn.Module):
         raise PruneLimitError(
             f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
         )
-    found: dict[str, nn.Parameter] = {}
-    seen: set[int] = set()
-    for prefix, module in model.named_modules():
-        if not isinstance(module, PRUNABLE_LAYERS):
-            continue
-        name = f"{prefix}.weight" if prefix else "weight"
-        weight = module.weight
-        if not isinstance(weight, nn.Parameter):
+    found = _default(model) if parameters is None else _chosen(model, parameters)
+    for name, parameter in found.items():
+        if isinstance(parameter, UninitializedParameter):
             raise PruneLimitError(
-                f"{name} is re-parametrised ({type(module).__name__} holds no plain weight); "
-                "make it permanent first, e.g. torch.nn.utils.prune.remove(module, 'weight')"
+                f"{name} belongs to a lazy layer and has no values yet; run the model on one batch "
+                "before"
             )
-        if weight.requires_grad and id(weight) not in seen:
-            seen.add(id(weight))
-            found[name] = weight
+    return found
+
+
+def _default(model: nn.Module) -> dict[str, nn.Parameter]:
+    layers = [
+        (f"{prefix}.weight" if prefix else "weight", module)
+        for prefix, module in model.named_modules()
+        if isinstance(module, PRUNABLE_LAYERS)
+    ]
+    for name, module in layers:
+        _refuse_computed(module, "weight", name)
+    distinct = _first_names((name, cast(nn.Parameter, module.weight)) for name, module in layers)
+    found = {name: p for name, p in distinct.items() if p.requires_grad} or distinct
     if not found:
+        held = [f"{name} {tuple(p.shape)}" for name, p in model.named_parameters() if p.ndim > 1]
+        known = f": {', '.join(held[:_LISTED])}" if held else ""
         raise PruneLimitError(
             f"{type(model).__name__} has no prunable parameter: none of its layers is a linear or "
-            "convolutional one with a weight that requires a gradient"
+            f"convolutional one. Choose what counts by parameters=, names or patterns{known}"
         )
     return found
+
+
+def _chosen(model: nn.Module, parameters: Choice) -> dict[str, nn.Parameter]:
+    held = dict(_all_names(model))
+    if callable(parameters):
+        names = [name for name, parameter in held.items() if parameters(name, parameter)]
+    else:
+        names = _matching([parameters] if isinstance(parameters, str) else parameters, model, held)
+    found = _first_names((name, held[name]) for name in names)
+    if not found:
+        raise PruneLimitError(
+            f"parameters chooses nothing of {type(model).__name__}, which has {_listing(held)}"
+        )
+    whole = [name for name, parameter in found.items() if not parameter.is_floating_point()]
+    if whole:
+        raise PruneLimitError(f"{whole[0]} holds {found[whole[0]].dtype}: only real weights count")
+    return found
+
+
+def _all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Every parameter under every name, module by module."""
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                yield f"{prefix}.{name}" if prefix else name, parameter
+
+
+def _matching(
+    patterns: Iterable[Any], model: nn.Module, held: Mapping[str, nn.Parameter]
+) -> list[str]:
+    """The names that fit: in the order of the model for a list, in its own for a mapping."""
+    if not isinstance(patterns, Iterable):
+        raise PruneLimitError(
+            f"parameters is a {type(patterns).__name__}; give names, patterns or a predicate "
+            "(name, parameter) -> bool"
+        )
+    fitting = {}
+    for pattern in dict.fromkeys(patterns):
+        if not isinstance(pattern, str):
+            raise PruneLimitError(f"parameters holds {pattern!r}, which is no name or pattern")
+        fitting[pattern] = (
+            [pattern] if pattern in held else [n for n in held if fnmatchcase(n, pattern)]
+        )
+        if not fitting[pattern]:
+            _refuse_computed_name(model, pattern)
+            near = difflib.get_close_matches(pattern, held, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            raise PruneLimitError(
+                f"parameters: {pattern!r} fits no parameter of {type(model).__name__}{hint} "
+                f"It has {_listing(held)}"
+            )
+    if isinstance(patterns, Mapping):
+        return [name for names in fitting.values() for name in names]
+    wanted = {name for names in fitting.values() for name in names}
+    return [name for name in held if name in wanted]
+
+
+def _first_names(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, nn.Parameter]:
+    seen: set[int] = set()
+    # `set.add` gives None: each parameter passes once.
+    return {n: p for n, p in named if not (id(p) in seen or seen.add(id(p)))}  # type: ignore[func-returns-value]
+
+
+def _refuse_computed_name(model: nn.Module, name: str) -> None:
+    prefix, _, attribute = name.rpartition(".")
+    module = dict(model.named_modules(remove_duplicate=False)).get(prefix)
+    if module is not None and isinstance(getattr(module, attribute, None), Tensor):
+        _refuse_computed(module, attribute, name)
+
+
+def _refuse_computed(module: nn.Module, attribute: str, name: str) -> None:
+    """Refuse a weight that is computed when it is read, with what makes it plain again."""
+    if isinstance(module._parameters.get(attribute), nn.Parameter):
+        return
+    if parametrize.is_parametrized(module, attribute):
+        chains: Any = module.parametrizations
+        kinds = {type(step).__name__ for step in chains[attribute]}
+        remedy = (
+            "prunelimit.pruning.make_permanent(model)"
+            if kinds == {"Mask"}
+            else f"torch.nn.utils.parametrize.remove_parametrizations(module, {attribute!r})"
+        )
+    elif f"{attribute}_g" in module._parameters:
+        remedy = f"torch.nn.utils.remove_weight_norm(module, {attribute!r})"
+    elif f"{attribute}_mask" in module._buffers:
+        remedy = f"torch.nn.utils.prune.remove(module, {attribute!r})"
+    elif f"{attribute}_orig" in module._parameters:
+        remedy = f"torch.nn.utils.remove_spectral_norm(module, {attribute!r})"
+    else:
+        remedy = f"keep {attribute} as a torch.nn.Parameter (quantised layers have none)"
+    kind = type(module).__name__
+    raise PruneLimitError(
+        f"{name} is re-parametrised ({kind} holds no plain {attribute}); make it permanent first: "
+        f"{remedy}"
+    )
+
+
+def _listing(names: Iterable[str]) -> str:
+    names = list(names)
+    more = " …" if len(names) > 2 * _LISTED else ""
+    return f"{', '.join(names[: 2 * _LISTED])}{more}" if names else "no parameter"
+
+
+def counted(model: nn.Module, parameters: Choice | None = None) -> Counted:
+    """What counts by `parameters`, and what is left out.
+
+    Examples
+    --------
+    >>> counted(nn.Linear(2, 3)).dim, counted(nn.Linear(2, 3)).total
+    (6, 9)
+    """
+    chosen = prunable_parameters(model, parameters)
+    ids = {id(parameter) for parameter in chosen.values()}
+    others = {n: p.numel() for n, p in model.named_parameters() if id(p) not in ids and p.ndim > 1}
+    return Counted(
+        names=tuple(chosen),
+        dim=sum(parameter.numel() for parameter in chosen.values()),
+        total=sum(parameter.numel() for parameter in model.parameters()),
+        left_out=others,
+    )
 
 
 def flatten(tensors: Iterable[Tensor]) -> Tensor:
@@ -91,15 +288,15 @@ def flatten(tensors: Iterable[Tensor]) -> Tensor:
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
-def prunable_weights(model: nn.Module) -> Tensor:
-    """The prunable weights as one vector ``(dim,)``, detached.
+def prunable_weights(model: nn.Module, parameters: Choice | None = None) -> Tensor:
+    """The weights that count as one vector ``(dim,)``, detached.
 
     Examples
     --------
     >>> prunable_weights(nn.Linear(2, 3)).shape
     torch.Size([6])
     """
-    return flatten(p.detach() for p in prunable_parameters(model).values())
+    return flatten(p.detach() for p in prunable_parameters(model, parameters).values())
 
 
 def unflatten(vector: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -128,8 +325,8 @@ def unflatten(vector: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def with_weights(model: nn.Module, vector: Tensor) -> nn.Module:
-    """A copy of the model whose prunable weights are the entries of `vector` ``(dim,)``.
+def with_weights(model: nn.Module, vector: Tensor, parameters: Choice | None = None) -> nn.Module:
+    """A copy of the model whose weights that count are the entries of `vector` ``(dim,)``.
 
     Examples
     --------
@@ -137,7 +334,7 @@ def with_weights(model: nn.Module, vector: Tensor) -> nn.Module:
     [[3.0, 4.0]]
     """
     copied = copy.deepcopy(model)
-    parameters = prunable_parameters(copied)
-    for name, values in unflatten(vector, parameters).items():
-        parameters[name].data.copy_(values)
+    held = prunable_parameters(copied, parameters)
+    for name, values in unflatten(vector, held).items():
+        held[name].data.copy_(values)
     return copied

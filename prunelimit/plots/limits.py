@@ -7,7 +7,7 @@ series has a marker or a dash of its own as well.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -15,9 +15,6 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
-    from prunelimit.report import PruningLimit
 
 COLOURS = {
     "black": "#000000",
@@ -240,30 +237,42 @@ def weight_histogram(weights: Mapping[str, np.ndarray], thresholds: Mapping[str,
     return figure
 
 
-def limit_figure(report: PruningLimit) -> Figure:
-    """What `predict_limit` found: the one-shot curve, ε, and each limit with its bracket."""
+def limit_figure(
+    curve: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
+    crossing: float,
+    limits: Mapping[str, Sequence[float]],
+    epsilon: float,
+) -> Figure:
+    """What `predict_limit` found: the one-shot curve, ε, and each limit with its bracket.
+
+    Parameters
+    ----------
+    curve
+        Sparsities, and the rises of the loss that the quadratic model predicts there.
+    crossing
+        Sparsity at which the curve meets `epsilon`.
+    limits
+        "paper" and "sharp" to (lower, value, upper) sparsities.
+    epsilon
+        The loss rise allowed.
+    """
     figure, ax = plt.subplots()
-    sparsities, rises = report.one_shot_curve
+    sparsities, rises = curve
     _, colour, marker = CURVES["one_shot_quadratic"]
-    floor = report.epsilon / 30
     ax.plot(
         sparsities,
-        np.maximum(rises, floor),
+        np.maximum(rises, epsilon / 30),
         color=colour,
         marker=marker,
-        label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {report.one_shot.sparsity:.3f}",
+        label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {crossing:.3f}",
     )
     ax.axhline(
-        report.epsilon,
+        epsilon,
         color=COLOURS["grey"],
         linestyle=":",
         marker="",
-        label=rf"$\epsilon = {report.epsilon:.3g}$",
+        label=rf"$\epsilon = {epsilon:.3g}$",
     )
-    limits: dict[str, Any] = {
-        name: (estimate.lower, float(estimate.sparsity), estimate.upper)
-        for name, estimate in (("paper", report.paper), ("sharp", report.sharp))
-    }
     mark_limits(ax, limits)
     ax.set_yscale("log")
     ax.set_ylabel(r"predicted loss rise (units of the loss)")

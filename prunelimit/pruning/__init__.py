@@ -1,18 +1,26 @@
 """Pruning: masks, the measured curves, and what survivors can make good (chapters 7 and 8)."""
 
+from prunelimit.pruning.attach import (
+    apply_masks,
+    attached_masks,
+    change_masks,
+    make_permanent,
+    stored_weights,
+)
 from prunelimit.pruning.finetune import FineTuned, FineTuning, finetune
 from prunelimit.pruning.masks import (
-    apply_masks,
+    LayerCount,
+    layer_counts,
     layerwise_mask,
     magnitude_mask,
     magnitude_order,
-    make_permanent,
-    prune,
     random_mask,
     removed_count,
+    semi_structured_mask,
     sparsity_of,
 )
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
+from prunelimit.pruning.prune import prune
 from prunelimit.pruning.refit import Refit, refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
 from prunelimit.pruning.threshold import Crossing, find_crossing
@@ -21,12 +29,16 @@ __all__ = [
     "Crossing",
     "FineTuned",
     "FineTuning",
+    "LayerCount",
     "OneShotCurve",
     "Refit",
     "Sweep",
     "apply_masks",
+    "attached_masks",
+    "change_masks",
     "find_crossing",
     "finetune",
+    "layer_counts",
     "layerwise_mask",
     "magnitude_mask",
     "magnitude_order",
@@ -36,6 +48,8 @@ __all__ = [
     "random_mask",
     "refit_survivors",
     "removed_count",
+    "semi_structured_mask",
     "sparsity_of",
+    "stored_weights",
     "sweep",
 ]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 from torch import Tensor, nn
 
 from prunelimit.errors import DivergenceError, PruneLimitError
-from prunelimit.lab.distributed import ALONE, World, backward, replicate
-from prunelimit.lab.training import evaluate
+from prunelimit.lomp import Descent, batches_in
+from prunelimit.network.evaluate import evaluate
+from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
-from prunelimit.pruning.masks import Masks, apply_masks, make_permanent
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -102,7 +103,7 @@ def finetune(
     progress
         See `prunelimit.progress.track`.
     world
-        Processes that train together, as in `prunelimit.lab.training.train`.
+        Processes that train together, each called with the same arguments.
 
     Returns
     -------
@@ -115,6 +116,7 @@ def finetune(
 
     Examples
     --------
+    >>> import torch
     >>> from prunelimit.pruning import magnitude_mask
     >>> _ = torch.manual_seed(0)
     >>> layer = nn.Linear(4, 3)
@@ -127,15 +129,13 @@ def finetune(
     place = world.device(device)
     working = copy.deepcopy(model).to(place)
     apply_masks(working, masks)
-    replica = replicate(working, world)
-    optimizer = torch.optim.SGD(
-        working.parameters(), lr=budget.learning_rate, momentum=budget.momentum
-    )
+    descent = Descent(working, loss_fn, momentum=budget.momentum, world=world)
+    rates = _cosine(budget, batches_in(loader))
     losses = [evaluate(working, loss_fn, reference, device, world)[0]]
     best = copy.deepcopy(working.state_dict())
     shown = progress if world.is_main else False
     for epoch in track(range(budget.epochs), "fine-tune", enabled=shown):
-        _run_epoch(replica, loss_fn, loader, optimizer, budget, epoch, place, world)
+        descent.epoch(epoch, loader, rates[epoch])
         losses.append(evaluate(working, loss_fn, reference, device, world)[0])
         if not math.isfinite(losses[-1]):
             raise DivergenceError(
@@ -148,24 +148,7 @@ def finetune(
     return FineTuned(model=make_permanent(working).eval(), losses=tuple(losses))
 
 
-def _run_epoch(
-    replica: nn.Module,
-    loss_fn: Loss,
-    loader: Loader,
-    optimizer: torch.optim.Optimizer,
-    budget: FineTuning,
-    epoch: int,
-    device: torch.device,
-    world: World,
-) -> None:
-    if hasattr(loader, "set_epoch"):
-        loader.set_epoch(epoch)
-    batches = len(loader) if isinstance(loader, Sized) else sum(1 for _ in loader)
-    replica.train()
-    for batch, (inputs, targets) in enumerate(loader):
-        done = (epoch + batch / batches) / budget.epochs
-        for group in optimizer.param_groups:
-            group["lr"] = 0.5 * budget.learning_rate * (1 + math.cos(math.pi * done))
-        optimizer.zero_grad()
-        backward(replica, loss_fn, inputs.to(device), targets.to(device), world)
-        optimizer.step()
+def _cosine(budget: FineTuning, batches: int) -> np.ndarray:
+    """``(epochs, batches)``: the learning rate of every step."""
+    done = np.arange(budget.epochs)[:, None] + np.arange(batches)[None, :] / batches
+    return 0.5 * budget.learning_rate * (1 + np.cos(np.pi * done / budget.epochs))

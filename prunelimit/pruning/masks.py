@@ -1,29 +1,29 @@
-"""Masks with exact counts: which weights stay, and a model that obeys.
+"""Masks with exact counts: which weights stay (`prunelimit.pruning.attach` makes a model obey).
 
-Every function ranks the prunable parameters as one vector (see
-:func:`prunelimit.network.parameters.prunable_parameters`). Ties in magnitude are
-broken by position: of two equal weights the one that comes first in that
-vector is removed first. So a mask is a function of the weights alone, on every
+Every function ranks the parameters that count as one vector (see
+:func:`prunelimit.network.parameters.prunable_parameters`, also for what `parameters` may
+be). Ties in magnitude are broken by position: of two equal weights the one that comes first in
+that vector is removed first. So a mask is a function of the weights alone, on every
 device, and removes exactly the number of weights asked for.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import prune as torch_prune
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.network.numbers import is_number
+from prunelimit.network.parameters import Choice, flatten, prunable_parameters, unflatten
+from prunelimit.pruning.attach import Masks
 
-Masks = Mapping[str, Tensor]
 
-
-def removed_count(sparsity: float, dim: int) -> int:
+def removed_count(sparsity: Any, dim: int) -> int:
     """Number of weights that `sparsity` removes of `dim`: the nearest integer.
 
     Raises
@@ -36,19 +36,16 @@ def removed_count(sparsity: float, dim: int) -> int:
     >>> removed_count(0.0, 10), removed_count(0.9, 10), removed_count(0.999, 10)
     (0, 9, 10)
     """
-    if not (isinstance(sparsity, (int, float)) and 0.0 <= sparsity < 1.0):
-        hint = (
-            f"; did you mean {sparsity / 100:g}?"
-            if isinstance(sparsity, (int, float)) and 1 < sparsity < 100
-            else ""
-        )
+    if not (is_number(sparsity) and 0.0 <= float(sparsity) < 1.0):
+        percent = is_number(sparsity) and 1 < float(sparsity) < 100
+        hint = f"; did you mean {float(sparsity) / 100:g}?" if percent else ""
         raise PruneLimitError(
             f"sparsity must be the fraction removed, a number in [0, 1), got {sparsity!r}{hint}"
         )
-    return round(sparsity * dim)
+    return round(float(sparsity) * dim)
 
 
-def kept_count(sparsity: float, dim: int) -> int:
+def kept_count(sparsity: Any, dim: int) -> int:
     """Number of weights that `sparsity` leaves of `dim` (see `removed_count`).
 
     Examples
@@ -59,7 +56,7 @@ def kept_count(sparsity: float, dim: int) -> int:
     return dim - removed_count(sparsity, dim)
 
 
-def magnitude_order(model: nn.Module) -> Tensor:
+def magnitude_order(model: nn.Module, parameters: Choice | None = None) -> Tensor:
     """Positions of the prunable weights from the smallest magnitude to the largest.
 
     Returns
@@ -79,7 +76,8 @@ def magnitude_order(model: nn.Module) -> Tensor:
     >>> magnitude_order(layer).tolist()
     [1, 2, 0]
     """
-    magnitudes = flatten(p.detach().abs() for p in prunable_parameters(model).values())
+    weights = prunable_parameters(model, parameters).values()
+    magnitudes = flatten(weight.detach().abs() for weight in weights)
     if not torch.isfinite(magnitudes).all():
         bad = int((~torch.isfinite(magnitudes)).sum())
         raise PruneLimitError(
@@ -96,15 +94,19 @@ def _mask_without(removed: Tensor, parameters: Mapping[str, Tensor]) -> dict[str
     return unflatten(keep, parameters)
 
 
-def magnitude_mask(model: nn.Module, sparsity: float) -> dict[str, Tensor]:
+def magnitude_mask(
+    model: nn.Module, sparsity: float, parameters: Choice | None = None
+) -> dict[str, Tensor]:
     """Keep the largest weights of the whole network (global, one-shot: LOMP's mask).
 
     Parameters
     ----------
     model
-        Any module with linear or convolutional layers.
+        Any module with linear or convolutional layers, or `parameters` that say what counts.
     sparsity
         Fraction removed, in [0, 1).
+    parameters
+        What counts; see `prunelimit.network.parameters.prunable_parameters`.
 
     Returns
     -------
@@ -117,12 +119,14 @@ def magnitude_mask(model: nn.Module, sparsity: float) -> dict[str, Tensor]:
     >>> int(masks["weight"].sum())
     75
     """
-    parameters = prunable_parameters(model)
-    order = magnitude_order(model)
-    return _mask_without(order[: removed_count(sparsity, order.numel())], parameters)
+    order = magnitude_order(model, parameters)
+    removed = order[: removed_count(sparsity, order.numel())]
+    return _mask_without(removed, prunable_parameters(model, parameters))
 
 
-def random_mask(model: nn.Module, sparsity: float, seed: int = 0) -> dict[str, Tensor]:
+def random_mask(
+    model: nn.Module, sparsity: float, seed: int = 0, parameters: Choice | None = None
+) -> dict[str, Tensor]:
     """Keep weights drawn uniformly at random over the whole network: the control.
 
     Examples
@@ -130,15 +134,17 @@ def random_mask(model: nn.Module, sparsity: float, seed: int = 0) -> dict[str, T
     >>> int(random_mask(nn.Linear(10, 10), 0.25, seed=1)["weight"].sum())
     75
     """
-    parameters = prunable_parameters(model)
-    dim = sum(p.numel() for p in parameters.values())
+    weights = prunable_parameters(model, parameters)
+    dim = sum(weight.numel() for weight in weights.values())
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(dim, generator=generator)
-    device = next(iter(parameters.values())).device
-    return _mask_without(order[: removed_count(sparsity, dim)].to(device), parameters)
+    device = next(iter(weights.values())).device
+    return _mask_without(order[: removed_count(sparsity, dim)].to(device), weights)
 
 
-def layerwise_mask(model: nn.Module, sparsity: float) -> dict[str, Tensor]:
+def layerwise_mask(
+    model: nn.Module, sparsity: float, parameters: Choice | None = None
+) -> dict[str, Tensor]:
     """Keep the largest weights of each layer apart, the same share of each: a control.
 
     The layers' counts are rounded so that their sum is the global count: the
@@ -150,8 +156,8 @@ def layerwise_mask(model: nn.Module, sparsity: float) -> dict[str, Tensor]:
     >>> [int(mask.sum()) for mask in layerwise_mask(model, 0.5).values()]
     [12, 3]
     """
-    parameters = prunable_parameters(model)
-    sizes = [p.numel() for p in parameters.values()]
+    weights = prunable_parameters(model, parameters)
+    sizes = [weight.numel() for weight in weights.values()]
     exact = [removed_count(sparsity, sum(sizes)) * size / sum(sizes) for size in sizes]
     counts = [math.floor(share) for share in exact]
     missing = removed_count(sparsity, sum(sizes)) - sum(counts)
@@ -159,12 +165,72 @@ def layerwise_mask(model: nn.Module, sparsity: float) -> dict[str, Tensor]:
     for i in by_remainder[:missing]:
         counts[i] += 1
     masks = {}
-    for (name, parameter), count in zip(parameters.items(), counts, strict=True):
-        order = torch.sort(parameter.detach().abs().reshape(-1), stable=True).indices
-        keep = torch.ones(parameter.numel(), dtype=torch.bool, device=parameter.device)
+    for (name, weight), count in zip(weights.items(), counts, strict=True):
+        order = torch.sort(weight.detach().abs().reshape(-1), stable=True).indices
+        keep = torch.ones(weight.numel(), dtype=torch.bool, device=weight.device)
         keep[order[:count]] = False
-        masks[name] = keep.view(parameter.shape)
+        masks[name] = keep.view(weight.shape)
     return masks
+
+
+def semi_structured_mask(
+    model: nn.Module,
+    kept: int = 2,
+    group: int = 4,
+    parameters: Choice | None = None,
+) -> dict[str, Tensor]:
+    """Keep the `kept` largest of each `group` weights that follow one another: 2:4 by default.
+
+    The groups lie along the inputs of a layer, as sparse tensor cores want them: along the input
+    channels of a convolution, place by place. Of equal weights the first ones go.
+
+    Parameters
+    ----------
+    model
+        Left untouched.
+    kept, group
+        How many stay, of how many.
+    parameters
+        What counts; see `prunelimit.network.parameters.prunable_parameters`.
+
+    Raises
+    ------
+    PruneLimitError
+        If a layer's inputs do not come in whole groups, or 0 < `kept` < `group` does not hold.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(4, 1)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, -3.0, 0.5, 2.0]]))
+    >>> semi_structured_mask(layer)["weight"]
+    tensor([[False,  True, False,  True]])
+    """
+    if not 0 < kept < group:
+        raise PruneLimitError(f"need 0 < kept < group, got kept={kept} and group={group}")
+    masks = {}
+    for name, weight in prunable_parameters(model, parameters).items():
+        axis = _input_axis(model, name, weight)
+        if weight.ndim < 2 or weight.shape[axis] % group:
+            raise PruneLimitError(
+                f"{name} of shape {tuple(weight.shape)} does not divide into groups of {group} "
+                "along its inputs; leave it out by parameters="
+            )
+        rows = weight.detach().abs().movedim(axis, -1).unflatten(-1, (-1, group))
+        order = torch.sort(rows, dim=-1, stable=True).indices
+        keep = torch.ones_like(rows, dtype=torch.bool)
+        keep.scatter_(-1, order[..., : group - kept], False)
+        masks[name] = keep.flatten(-2).movedim(-1, axis).contiguous()
+    return masks
+
+
+def _input_axis(model: nn.Module, name: str, weight: Tensor) -> int:
+    """Along which axis a layer's weight has its inputs."""
+    layer = model.get_submodule(name.rpartition(".")[0])
+    # The Conv1D of Hugging Face is a linear layer whose weight is (inputs, outputs).
+    turned = isinstance(layer, nn.modules.conv._ConvTransposeNd) or (
+        type(layer).__name__ == "Conv1D" and weight.ndim == 2
+    )
+    return 0 if turned else min(1, weight.ndim - 1)
 
 
 def sparsity_of(masks: Masks) -> float:
@@ -179,111 +245,46 @@ def sparsity_of(masks: Masks) -> float:
     return 1.0 - sum(int(mask.sum()) for mask in masks.values()) / total
 
 
-def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
-    """Attach masks in place with `torch.nn.utils.prune`; removed weights stay 0 in training.
+@dataclass(frozen=True)
+class LayerCount:
+    """What a mask does to one parameter.
 
-    Parameters
+    Attributes
     ----------
-    model
-        Changed in place: each masked layer gets ``weight_orig`` and ``weight_mask``; layers
-        that share a weight share both.
-    masks
-        From a mask function of this module, for this model.
+    name
+        Of the parameter.
+    kept, of
+        Entries that stay, and all of them.
+    share
+        This parameter's share of R², the squared distance to the masked network; 0 where
+        nothing is removed.
+    """
 
-    Returns
-    -------
-    nn.Module
-        The same `model`.
+    name: str
+    kept: int
+    of: int
+    share: float
 
-    Raises
-    ------
-    PruneLimitError
-        If a mask names no prunable parameter of the model, or has another shape.
+
+def layer_counts(model: nn.Module, masks: Masks) -> tuple[LayerCount, ...]:
+    """What masks keep of each parameter, and how R² = ‖w* - masked w*‖² divides among them.
+
+    ``pandas.DataFrame(layer_counts(model, masks))`` is a table of it.
 
     Examples
     --------
-    >>> layer = nn.Linear(4, 4)
-    >>> _ = apply_masks(layer, magnitude_mask(layer, 0.5))
-    >>> int((layer.weight == 0).sum())
-    8
+    >>> layer = nn.Linear(2, 1)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, 2.0]]))
+    >>> layer_counts(layer, magnitude_mask(layer, 0.5))
+    (LayerCount(name='weight', kept=1, of=2, share=1.0),)
     """
-    parameters = prunable_parameters(model)
-    for name, mask in masks.items():
-        if name not in parameters:
-            raise PruneLimitError(
-                f"mask {name!r} names no prunable parameter; the model has {', '.join(parameters)}"
-            )
-        if mask.shape != parameters[name].shape:
-            raise PruneLimitError(
-                f"mask {name!r} has shape {tuple(mask.shape)}, "
-                f"the parameter {tuple(parameters[name].shape)}"
-            )
-    for name, mask in masks.items():
-        parameter = parameters[name]
-        placed = mask.to(parameter)
-        for module, attribute in _holders(model, parameter):
-            torch_prune.custom_from_mask(module, attribute, placed)
-            module.register_buffer(f"{attribute}_mask", placed)
-    return model
-
-
-def _holders(model: nn.Module, parameter: nn.Parameter) -> list[tuple[nn.Module, str]]:
-    """The modules that compute with `parameter`, and under which name."""
-    return [
-        (module, attribute)
-        for module in model.modules()
-        for attribute, held in module.named_parameters(recurse=False)
-        if held is parameter
-    ]
-
-
-def make_permanent(model: nn.Module) -> nn.Module:
-    """Write attached masks into the weights, in place; the layers become plain again.
-
-    Examples
-    --------
-    >>> layer = nn.Linear(4, 4)
-    >>> _ = make_permanent(apply_masks(layer, magnitude_mask(layer, 0.5)))
-    >>> sorted(name for name, _ in layer.named_parameters())
-    ['bias', 'weight']
-    """
-    for module in model.modules():
-        for hook in list(module._forward_pre_hooks.values()):
-            if isinstance(hook, torch_prune.BasePruningMethod):
-                torch_prune.remove(module, hook._tensor_name)
-    return model
-
-
-def prune(model: nn.Module, sparsity: float, permanent: bool = True) -> nn.Module:
-    """A pruned copy: the smallest weights of the whole network set to 0, nothing else changed.
-
-    Parameters
-    ----------
-    model
-        Left untouched.
-    sparsity
-        Fraction removed, in [0, 1); the count is ``round(sparsity * dim)``, exactly.
-    permanent
-        True gives plain weights with zeros in them, ready to save. False keeps
-        the masks attached (`torch.nn.utils.prune`), so that further training
-        leaves removed weights at 0; see `make_permanent`.
-
-    Returns
-    -------
-    nn.Module
-        The copy.
-
-    Raises
-    ------
-    PruneLimitError
-        If `sparsity` is not in [0, 1), nothing is prunable, or a weight is not finite.
-
-    Examples
-    --------
-    >>> pruned = prune(nn.Linear(10, 10), 0.9)
-    >>> int((pruned.weight == 0).sum())
-    90
-    """
-    masks = magnitude_mask(model, sparsity)
-    copied = apply_masks(copy.deepcopy(model), masks)
-    return make_permanent(copied) if permanent else copied
+    weights = prunable_parameters(model, masks)
+    moved = {
+        name: float(weight.detach()[~masks[name].bool()].double().square().sum())
+        for name, weight in weights.items()
+    }
+    total = sum(moved.values())
+    return tuple(
+        LayerCount(name, int(masks[name].sum()), weight.numel(), total and moved[name] / total)
+        for name, weight in weights.items()
+    )

@@ -11,7 +11,7 @@ from torch import Tensor
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
 from prunelimit.progress import progress_bar
-from prunelimit.pruning.refit import SymmetricOperator
+from prunelimit.spectrum.matrix import SymmetricMatrix
 
 _FIRST_ROUND = 16
 _LATER_ROUNDS = 7
@@ -48,7 +48,7 @@ class OneShotCurve:
 
 
 def quadratic_rises(
-    operator: SymmetricOperator, weights: Tensor, order: Tensor, removed: list[int]
+    operator: SymmetricMatrix, weights: Tensor, order: Tensor, removed: list[int]
 ) -> list[float]:
     """1/2 x^T H x with the first `removed` positions of `order` set to 0, for each count.
 
@@ -70,10 +70,9 @@ def quadratic_rises(
 
     Examples
     --------
-    >>> class Identity:
-    ...     dim = 3
-    ...     def matmul(self, v): return v
-    >>> quadratic_rises(Identity(), torch.tensor([1.0, 2.0, 3.0]), torch.arange(3), [0, 2])
+    >>> from prunelimit.spectrum.matrix import DenseMatrix
+    >>> identity = DenseMatrix(torch.eye(3))
+    >>> quadratic_rises(identity, torch.tensor([1.0, 2.0, 3.0]), torch.arange(3), [0, 2])
     [0.0, 2.5]
     """
     block = max(1, min(8, _BLOCK_ENTRIES // operator.dim))
@@ -90,7 +89,7 @@ def quadratic_rises(
 
 
 def one_shot_curve(
-    operator: SymmetricOperator,
+    operator: SymmetricMatrix,
     weights: Tensor,
     order: Tensor,
     epsilon: float,
@@ -126,10 +125,9 @@ def one_shot_curve(
 
     Examples
     --------
-    >>> class Identity:
-    ...     dim = 4
-    ...     def matmul(self, v): return v
-    >>> curve = one_shot_curve(Identity(), torch.ones(4), torch.arange(4), epsilon=1.1)
+    >>> from prunelimit.spectrum.matrix import DenseMatrix
+    >>> identity = DenseMatrix(torch.eye(4))
+    >>> curve = one_shot_curve(identity, torch.ones(4), torch.arange(4), epsilon=1.1)
     >>> float(curve.sparsity)
     0.5
     """

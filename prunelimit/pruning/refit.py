@@ -13,26 +13,13 @@ semi-definite H.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.progress import progress_bar
-
-
-class SymmetricOperator(Protocol):
-    """All that the re-fit asks of a curvature matrix."""
-
-    @property
-    def dim(self) -> int:
-        """Number of rows."""
-        ...
-
-    def matmul(self, vectors: Tensor) -> Tensor:
-        """Product with ``(dim,)`` or ``(dim, block)``."""
-        ...
+from prunelimit.spectrum.matrix import SymmetricMatrix
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class Refit:
 
 
 def refit_survivors(
-    operator: SymmetricOperator,
+    operator: SymmetricMatrix,
     weights: Tensor,
     keep: Tensor,
     *,
@@ -109,10 +96,9 @@ def refit_survivors(
 
     Examples
     --------
-    >>> class Dense:
-    ...     dim = 2
-    ...     def matmul(self, v): return torch.tensor([[2.0, 1.0], [1.0, 1.0]]) @ v
-    >>> fit = refit_survivors(Dense(), torch.tensor([1.0, 3.0]), torch.tensor([False, True]))
+    >>> from prunelimit.spectrum.matrix import DenseMatrix
+    >>> matrix = DenseMatrix(torch.tensor([[2.0, 1.0], [1.0, 1.0]]))
+    >>> fit = refit_survivors(matrix, torch.tensor([1.0, 3.0]), torch.tensor([False, True]))
     >>> fit.one_shot_rise, fit.rise, fit.step.tolist()
     (1.0, 0.5, [0.0, 1.0])
     """
@@ -157,7 +143,7 @@ def _dot(a: Tensor, b: Tensor) -> float:
 
 
 def _conjugate_gradients(
-    operator: SymmetricOperator,
+    operator: SymmetricMatrix,
     target: Tensor,
     step: Tensor,
     keep: Tensor,

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.distributed import ALONE, World
-from prunelimit.lab.training import evaluate
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
 from prunelimit.pruning.masks import magnitude_order, removed_count
 
@@ -161,7 +161,7 @@ def sweep(
     requested = [float(s) for s in sparsities]
     if not requested:
         raise PruneLimitError("sparsities is empty; give at least one number in [0, 1)")
-    working = copy.deepcopy(model)
+    working = copy.deepcopy(model).to(world.device(device))
     order = magnitude_order(model) if order is None else order
     dim = order.numel()
     counts = [removed_count(s, dim) for s in requested]

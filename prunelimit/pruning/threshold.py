@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.estimates import crossing_between
 
 Measurement = tuple[float, float]
 
@@ -20,7 +21,7 @@ class Crossing:
     lower
         Largest sparsity measured at or below the level, below every failure.
     value
-        Linear interpolation between the two ends.
+        Between the two ends (see `prunelimit.estimates.crossing_between`).
     upper
         Smallest sparsity measured above the level.
     points
@@ -137,12 +138,10 @@ class _Search:
         assert self.passing is not None and self.failing is not None
         while self.failing - self.passing > resolution and len(self.points) < self.most:
             self.passes(1.0 - math.sqrt((1.0 - self.passing) * (1.0 - self.failing)))
-        low, high = self.points[self.passing], self.points[self.failing]
-        share = (self.level - low) / (high - low)
-        value = self.passing + share * (self.failing - self.passing)
+        ends = [(sparsity, self.points[sparsity]) for sparsity in (self.passing, self.failing)]
         return Crossing(
             lower=self.passing,
-            value=value if math.isfinite(share) else self.passing,
+            value=crossing_between(ends[0], ends[1], self.level),
             upper=self.failing,
             points=tuple(sorted(self.points.items())),
         )

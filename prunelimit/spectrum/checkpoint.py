@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_bytes
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.quadrature import Array
 
@@ -134,9 +136,9 @@ class Checkpoint:
             "start_lengths": np.array([len(start) for start in space.starts], dtype=int),
             "scale": np.array(space.scale),
         }
-        temporary = self._state.with_suffix(".tmp.npz")
-        np.savez(temporary, **state)
-        os.replace(temporary, self._state)
+        buffer = io.BytesIO()
+        np.savez(buffer, **state)
+        write_bytes(self._state, buffer.getvalue())
         self._last = time.monotonic()
 
     def _append_vectors(self, space: KrylovSpace) -> None:

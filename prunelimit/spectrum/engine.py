@@ -14,9 +14,9 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
-from prunelimit.lab.distributed import ALONE, World
 from prunelimit.network.checks import LossFunction
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
@@ -24,10 +24,10 @@ from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, 
 from prunelimit.spectrum.checkpoint import Checkpoint
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace
-from prunelimit.spectrum.lead import Shared, lead
+from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import POLICIES, Spectrum
-from prunelimit.spectrum.search import Multipliable, Search, Target
+from prunelimit.spectrum.search import Search, Target
 
 DENSE_DIM = 6000
 """Up to this dimension the matrix is built and diagonalised in float64."""
@@ -148,14 +148,14 @@ def hessian_spectrum(
     )
     notes = _data_notes(operator, policy)
     if dense:
-        return lead(
-            operator, world, lambda led: dense_spectrum(led, operator, policy, notes, 0, progress)
+        return world.lead(
+            operator, lambda led: dense_spectrum(led, operator, policy, notes, 0, progress)
         )
     matrix = _choose_matrix(operator, policy, method, memory)
     drawn = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed)
     target = stop if stop is not None else ridge_target(ridges)
 
-    def work(led: Shared) -> Spectrum:
+    def work(led: BuildableMatrix) -> Spectrum:
         space = KrylovSpace(_basis(led, operator, memory), operator.dtype)
         search = Search(
             led,
@@ -174,7 +174,7 @@ def hessian_spectrum(
             return dense_spectrum(led, operator, policy, notes, space.products, progress)
         return spectrum
 
-    return lead(matrix, world, work)
+    return world.lead(matrix, work)
 
 
 def _stored_chunk(checkpoint: str | os.PathLike[str] | None) -> int | None:
@@ -184,7 +184,7 @@ def _stored_chunk(checkpoint: str | os.PathLike[str] | None) -> int | None:
 
 
 def matrix_spectrum(
-    matrix: Multipliable,
+    matrix: SymmetricMatrix,
     policy: str = "ggn",
     *,
     tolerance: float = 0.005,
@@ -254,12 +254,9 @@ def _check_options(
             raise PruneLimitError(f"ridge={ridge} must be a positive, finite curvature")
 
 
-Matrix = CurvatureOperator | GramOperator
-
-
 def _choose_matrix(
     operator: CurvatureOperator, policy: str, method: str, memory: int | None
-) -> Matrix:
+) -> BuildableMatrix:
     """The Gram form where it is asked for, or smaller and its C by C blocks fit."""
     sharing = operator.world.local_size
     free = memory_module.available_bytes(operator.device, sharing) if memory is None else memory
@@ -271,7 +268,7 @@ def _choose_matrix(
     return operator
 
 
-def _basis(matrix: Multipliable, operator: CurvatureOperator, memory: int | None) -> Basis:
+def _basis(matrix: SymmetricMatrix, operator: CurvatureOperator, memory: int | None) -> Basis:
     """Full precision where it fits, half of it where it does not, on disk past that."""
     if memory is None:
         free = memory_module.available_bytes(matrix.device)
@@ -299,7 +296,11 @@ def _data_notes(operator: CurvatureOperator, policy: str) -> tuple[str, ...]:
 
 
 def _identity(
-    operator: CurvatureOperator, matrix: Matrix, policy: str, seed: int, storage: torch.dtype
+    operator: CurvatureOperator,
+    matrix: BuildableMatrix,
+    policy: str,
+    seed: int,
+    storage: torch.dtype,
 ) -> dict[str, Any]:
     """What a checkpoint must agree on."""
     flat = [p.detach().double() for p in operator.parameters.values()]
@@ -376,7 +377,7 @@ def _check_semi_definite(rule: Rule) -> None:
 
 
 def dense_spectrum(
-    matrix: Shared,
+    matrix: BuildableMatrix,
     operator: CurvatureOperator,
     policy: str,
     notes: tuple[str, ...],

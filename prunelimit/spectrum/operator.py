@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.distributed import ALONE, World
 from prunelimit.network.checks import (
     LossFunction,
     check_mean_loss,
@@ -30,6 +29,7 @@ from prunelimit.network.checks import (
     scalar_loss,
 )
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.jacobian import example_jacobians, examples_at_once

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from prunelimit.estimates import Interval
 from prunelimit.progress import Reporter
 from prunelimit.spectrum.checkpoint import Checkpoint
 from prunelimit.spectrum.krylov import KrylovSpace
+from prunelimit.spectrum.matrix import SymmetricMatrix
 from prunelimit.spectrum.result import Spectrum
 
 Target = Callable[[Spectrum], Interval]
@@ -34,17 +35,6 @@ BLOCK_ENTRIES = 2**26
 
 DENSE_LIMIT = 20_000
 """Largest dimension at which a search may give up in favour of the matrix itself."""
-
-
-class Multipliable(Protocol):
-    """A symmetric matrix known by its products."""
-
-    dim: int
-    device: torch.device
-    dtype: torch.dtype
-
-    def matmul(self, vectors: Tensor) -> Tensor:
-        """The matrix times ``(dim,)`` or ``(dim, block)``."""
 
 
 def rademacher(dim: int, seed: int, index: int) -> Tensor:
@@ -81,7 +71,7 @@ class Search:
 
     def __init__(
         self,
-        matrix: Multipliable,
+        matrix: SymmetricMatrix,
         space: KrylovSpace,
         assemble: Callable[[KrylovSpace], Spectrum],
         *,

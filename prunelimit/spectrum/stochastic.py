@@ -16,13 +16,14 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Estimate
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.krylov import KrylovSpace
-from prunelimit.spectrum.search import Multipliable, rademacher
+from prunelimit.spectrum.matrix import SymmetricMatrix
+from prunelimit.spectrum.search import rademacher
 
 TRACE_METHODS = ("xtrace", "hutch++", "hutchinson")
 
 
 def estimate_trace(
-    matrix: Multipliable, products: int = 30, method: str = "xtrace", seed: int = 0
+    matrix: SymmetricMatrix, products: int = 30, method: str = "xtrace", seed: int = 0
 ) -> Estimate:
     """Trace of a symmetric matrix from a number of products.
 
@@ -73,7 +74,7 @@ def estimate_trace(
     )
 
 
-def probe_block(matrix: Multipliable, count: int, seed: int) -> Tensor:
+def probe_block(matrix: SymmetricMatrix, count: int, seed: int) -> Tensor:
     """Rademacher probes ``(dim, count)``."""
     probes = [rademacher(matrix.dim, seed, index) for index in range(count)]
     return torch.stack(probes, dim=1).to(matrix.device, matrix.dtype)
@@ -84,11 +85,11 @@ def _mean(values: Tensor) -> Estimate:
     return Estimate(float(values.mean()), stderr)
 
 
-def _quadratic_forms(matrix: Multipliable, vectors: Tensor) -> Tensor:
+def _quadratic_forms(matrix: SymmetricMatrix, vectors: Tensor) -> Tensor:
     return (vectors.double() * matrix.matmul(vectors).double()).sum(0)
 
 
-def _hutchpp(matrix: Multipliable, products: int, seed: int) -> Estimate:
+def _hutchpp(matrix: SymmetricMatrix, products: int, seed: int) -> Estimate:
     """A third of the budget for a low-rank sketch, a third for its trace, a third for the rest."""
     third = products // 3
     probes = probe_block(matrix, third + products - 2 * third, seed)
@@ -100,7 +101,7 @@ def _hutchpp(matrix: Multipliable, products: int, seed: int) -> Estimate:
     return Estimate(float(known) + remainder.value, remainder.stderr)
 
 
-def _xtrace(matrix: Multipliable, products: int, seed: int) -> Estimate:
+def _xtrace(matrix: SymmetricMatrix, products: int, seed: int) -> Estimate:
     """Every probe is tested on the low-rank sketch that all the others make.
 
     With Y = A Omega = Q R, leaving probe i out of the sketch removes the direction
@@ -128,7 +129,7 @@ def _xtrace(matrix: Multipliable, products: int, seed: int) -> Estimate:
     return _mean(known + scale * rest)
 
 
-def estimate_diagonal(matrix: Multipliable, products: int = 30, seed: int = 0) -> Tensor:
+def estimate_diagonal(matrix: SymmetricMatrix, products: int = 30, seed: int = 0) -> Tensor:
     """Diagonal ``(dim,)`` by Rademacher probes, mean of z * A z (Bekas, Kokiopoulou and Saad 2007).
 
     The variance of entry i is the sum of the squares of row i's other entries,
@@ -152,7 +153,7 @@ def estimate_diagonal(matrix: Multipliable, products: int = 30, seed: int = 0) -
     return total / products
 
 
-def row_l1_norms(matrix: Multipliable, rows: Sequence[int], block: int = 16) -> Tensor:
+def row_l1_norms(matrix: SymmetricMatrix, rows: Sequence[int], block: int = 16) -> Tensor:
     """The l1 norms ``(len(rows),)`` of some rows: one product with a unit vector each.
 
     Examples
@@ -176,7 +177,7 @@ def row_l1_norms(matrix: Multipliable, rows: Sequence[int], block: int = 16) -> 
 
 
 def top_eigenpairs(
-    matrix: Multipliable, count: int = 10, tolerance: float = 1e-3, seed: int = 0
+    matrix: SymmetricMatrix, count: int = 10, tolerance: float = 1e-3, seed: int = 0
 ) -> tuple[np.ndarray, Tensor, np.ndarray]:
     """Eigenpairs of largest |curvature|, by a Krylov space from one random start.
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.estimates import crossing_between
 from prunelimit.widgets import base
 
 if TYPE_CHECKING:
@@ -171,8 +172,8 @@ def first_crossing(places: Sequence[float], values: Sequence[float], level: floa
     """
     for j in range(1, len(places)):
         if values[j] > level:
-            share = (level - values[j - 1]) / (values[j] - values[j - 1])
-            return places[j - 1] + max(0.0, share) * (places[j] - places[j - 1])
+            before, after = zip(places[j - 1 : j + 1], values[j - 1 : j + 1], strict=True)
+            return crossing_between(before, after, level)
     return places[-1]
 
 

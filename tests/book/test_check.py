@@ -111,3 +111,14 @@ def test_make_test_is_not_stopped_by_lint():
     ).stdout
     assert "-m book.tools.check" in asked
     assert "ruff" not in asked and "book.tools.lint" not in asked
+
+
+def test_the_fast_tests_start_no_kernel_browser_or_build(monkeypatch):
+    fast = check.fast_tests()
+    assert {"tests/test_cones.py", "tests/test_limit.py", "tests/test_cli.py"} <= set(fast)
+    assert not [name for name in fast if "browser" in name or name.endswith(".ipynb")]
+    asked = []
+    monkeypatch.setattr(check.lint, "main", lambda: asked.append("lint") or 0)
+    monkeypatch.setattr(check, "run_fast", lambda further: asked.append("fast") or 0)
+    assert check.main(["--fast"]) == 0 and asked == ["lint", "fast"]
+    assert check.main(["--fast", "--no-lint"]) == 0 and asked == ["lint", "fast", "fast"]

@@ -1,12 +1,14 @@
 """The official on-disk formats, on tiny archives that the tests write."""
 
 import gzip
+import io
 import os
 import pickle
 import shutil
 import tarfile
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +175,67 @@ def test_an_archive_cannot_write_elsewhere(tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
+def tar_of(path, *members):
+    """An archive of members: a name, a type, a size in zeros."""
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        for name, kind, size in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.size, member.linkname = kind, size, "/etc/passwd"
+            archive.addfile(member, io.BytesIO(bytes(size)))
+
+
+@pytest.fixture
+def small_limits(monkeypatch):
+    """The largest archives are small ones here: the test need not write gigabytes."""
+    monkeypatch.setattr(_archives, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(_archives, "_MOST_FILES", 10)
+
+
+INSIDE = "cifar-10-batches-py"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([(f"{INSIDE}/a", tarfile.REGTYPE, 2 << 20)], "more than 1,048,576 bytes"),
+        ([(f"{INSIDE}/{i}", tarfile.REGTYPE, 1 << 18) for i in range(5)], "more than 1,048,576"),
+        ([(f"{INSIDE}/{i}", tarfile.REGTYPE, 0) for i in range(11)], "or 10 files"),
+        ([(f"{INSIDE}/a", tarfile.GNUTYPE_LONGNAME, 2 << 20)], "more than 1,048,576"),
+        ([(f"{INSIDE}/a", tarfile.SYMTYPE, 0)], "neither a file nor a folder"),
+        ([(f"{INSIDE}/a", tarfile.LNKTYPE, 0)], "neither a file nor a folder"),
+        ([(f"{INSIDE}/a", tarfile.FIFOTYPE, 0)], "neither a file nor a folder"),
+        ([(f"{INSIDE}/../../owned", tarfile.REGTYPE, 1)], "leads outside"),
+        ([("/tmp/owned-by-a-test", tarfile.REGTYPE, 1)], "leads outside"),
+    ],
+)
+def test_a_hostile_tar_is_refused_before_it_is_unpacked(tmp_path, small_limits, members, message):
+    archive = tmp_path / "cifar-10-python.tar.gz"
+    tar_of(archive, *members)
+    with pytest.raises(PruneLimitError, match=f"cannot be unpacked .*{message}"):
+        data.load("cifar10", tmp_path)
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+@pytest.mark.parametrize(
+    ("member", "size", "message"),
+    [
+        ("tiny-imagenet-200/a", 2 << 20, "more than 1,048,576 bytes"),
+        ("../owned", 1, "leads outside"),
+        ("tiny-imagenet-200\\..\\..\\owned", 1, "leads outside"),
+        ("/tmp/owned-by-a-test", 1, "leads outside"),
+    ],
+)
+def test_a_hostile_zip_is_refused_before_it_is_unpacked(
+    tmp_path, small_limits, member, size, message
+):
+    archive = tmp_path / "tiny-imagenet-200.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(member, bytes(size))
+    with pytest.raises(PruneLimitError, match=f"cannot be unpacked .*{message}"):
+        data.load("tiny-imagenet", tmp_path)
+    assert list(tmp_path.iterdir()) == [archive]
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_failed_download_is_told(tmp_path, monkeypatch, name):
     def unreachable(*_, **__):
@@ -227,6 +290,13 @@ def test_tiny_imagenet_labels_follow_the_annotations(tiny_imagenet):
         (lambda f: shutil.rmtree(f / "train" / "n01"), "holds no JPEG"),
         (lambda f: (f / "val/val_annotations.txt").write_text("val_0.JPEG n03"), "line 1"),
         (lambda f: (f / "val/val_annotations.txt").write_text("a\tn99"), "line 1"),
+        (lambda f: (f / "wnids.txt").write_text("../../x\n"), "must not begin with a dot"),
+        (lambda f: (f / "wnids.txt").write_text("/etc\n"), "must not have '/' in it"),
+        (lambda f: (f / "wnids.txt").write_bytes(b"\xff\xfe\n"), "wnids.txt cannot be read"),
+        (
+            lambda f: (f / "val/val_annotations.txt").write_text("../../../secret.JPEG\tn03"),
+            "must not begin with a dot",
+        ),
         (lambda f: (f / "val/images/val_0.JPEG").unlink(), "val_0.JPEG is no 64"),
         (lambda f: (f / "val/images/val_0.JPEG").write_bytes(b"\xff\xd8"), "val_0.JPEG is no 64"),
         (
@@ -269,6 +339,15 @@ def test_a_truncated_fashion_mnist_archive_leaves_no_half_file(
         (tmp_path / f"{path.name}.gz").write_bytes(packed[: len(packed) // 2])
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
     with pytest.raises(PruneLimitError, match="cannot unpack"):
+        data.load("fashion-mnist", tmp_path / "data")
+    assert list((tmp_path / "data" / "FashionMNIST" / "raw").iterdir()) == []
+
+
+def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
+    for name in _archives._FASHION_FILES:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(bytes(200_000_000), 1))
+    monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
+    with pytest.raises(PruneLimitError, match="unpacks to more than 47,040,016 bytes"):
         data.load("fashion-mnist", tmp_path / "data")
     assert list((tmp_path / "data" / "FashionMNIST" / "raw").iterdir()) == []
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prunelimit.lab import experiment, tasks
-from prunelimit.lab.distributed import World, _twin, joined, replicate
+from prunelimit.lab.distributed import Group, _twin, joined
+from prunelimit.network.world import ALONE
 
 WORKER = [sys.executable, support.__file__]
 COMMAND = ["reproduce", "digits-mlp", "--epochs", "5", "--examples", "300", "--device", "cpu"]
@@ -59,7 +60,7 @@ def measured(pair, tmp_path_factory: pytest.TempPathFactory):
     folder, _, messages = pair
     files = [folder / f"measured-{rank}.pt" for rank in (0, 1)]
     assert all(file.exists() for file in files), messages
-    alone = support.measurements(World(), tmp_path_factory.mktemp("alone"))
+    alone = support.measurements(ALONE, tmp_path_factory.mktemp("alone"))
     return alone, [torch.load(file) for file in files]
 
 
@@ -137,7 +138,7 @@ def test_a_dead_process_ends_the_other(pair) -> None:
 def test_every_example_goes_to_one_process(sizes: list[int], size: int) -> None:
     numbers = torch.arange(sum(sizes)).split(sizes) if sizes else []
     loader = [(part, part) for part in numbers]
-    worlds = [World(rank, size) for rank in range(size)]
+    worlds = [Group(rank, size) for rank in range(size)]
     shares = [[int(n) for x, _ in world.shard(loader) for n in x] for world in worlds]
     assert sorted(sum(shares, [])) == list(range(sum(sizes)))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -146,8 +147,8 @@ def test_every_example_goes_to_one_process(sizes: list[int], size: int) -> None:
 def test_a_process_alone_touches_nothing() -> None:
     model, data = nn.Linear(2, 1), [(torch.ones(1, 2), torch.ones(1, 1))]
     with joined() as world:
-        assert world == World()
-    assert replicate(model, world) is model
+        assert world is ALONE
+    assert world.replicate(model) is model
     assert world.shard(data) is data
     assert not torch.distributed.is_initialized()
 

@@ -12,7 +12,8 @@ from torch import nn
 from prunelimit import PruneLimitError
 from prunelimit.lab import experiment, tasks
 from prunelimit.lab.store.measurements import Measurements
-from prunelimit.lab.training import evaluate, load_checkpoint
+from prunelimit.lab.training import load_checkpoint
+from prunelimit.network.evaluate import evaluate
 from prunelimit.pruning import FineTuning, prune
 
 CONFIG = experiment.ExperimentConfig(

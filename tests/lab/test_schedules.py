@@ -8,7 +8,8 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
 
 from prunelimit.lab import tasks
-from prunelimit.lab.training import TrainingConfig, learning_rates
+from prunelimit.lab.schedules import learning_rates
+from prunelimit.lomp import TrainingConfig
 
 STEPS = 391  # of 50,000 images at batch 128
 

@@ -12,9 +12,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from training_support import light
 
+from prunelimit import lomp
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.lab import data, models, training
-from prunelimit.lab.training import TrainingConfig, add_l1_subgradient, evaluate, train
+from prunelimit.lab.training import train
+from prunelimit.lomp import TrainingConfig, add_l1_subgradient, evaluate
 from prunelimit.network.device import resolve_device
 
 QUICK = TrainingConfig(epochs=3, learning_rate=0.05, batch_size=64, l1=1e-4)
@@ -248,7 +250,7 @@ def test_a_loss_that_is_no_number_stops_at_once(tmp_path, splits, bad):
     with pytest.raises(DivergenceError, match="epoch 1 of 3 .*training loss is (nan|inf)"):
         train(fresh(), splits, QUICK, tmp_path, "cpu", loss_fn=breaks)
     assert training.checkpoints.latest(tmp_path).epoch == 0
-    assert len(calls) < 2 * training.CHECK_EVERY
+    assert len(calls) < 2 * lomp.CHECK_EVERY
 
 
 def test_weights_that_are_not_finite_at_the_start_are_named(tmp_path, splits):

@@ -1,17 +1,21 @@
 """Masks remove exactly what they say, by a stated rule, and leave the model alone."""
 
 import copy
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from network_support import Mixed
 from torch import nn
 
 from prunelimit import PruneLimitError
 from prunelimit.network.parameters import flatten, prunable_parameters, prunable_weights, unflatten
 from prunelimit.pruning import (
     apply_masks,
+    layer_counts,
     layerwise_mask,
     magnitude_mask,
     magnitude_order,
@@ -19,6 +23,7 @@ from prunelimit.pruning import (
     prune,
     random_mask,
     removed_count,
+    semi_structured_mask,
     sparsity_of,
 )
 
@@ -142,7 +147,15 @@ def test_every_layer_that_shares_a_weight_computes_with_its_mask() -> None:
     assert torch.equal(made[0].weight == 0, pruned[0].weight == 0)
 
 
-@pytest.mark.parametrize("sparsity", [1.0, -0.1, 90, float("nan"), "0.5", None])
+NUMBERS = [np.float32(0.5), np.float64(0.5), np.array(0.5), torch.tensor(0.5), 0.5]
+
+
+@pytest.mark.parametrize("sparsity", NUMBERS, ids=lambda value: type(value).__name__)
+def test_every_kind_of_number_is_a_sparsity(sparsity: Any) -> None:
+    assert zeros_in(prune(small_model(), sparsity)) == round(0.5 * 87)
+
+
+@pytest.mark.parametrize("sparsity", [1.0, -0.1, 90, float("nan"), "0.5", None, True])
 def test_sparsity_outside_the_range_is_refused(sparsity: object) -> None:
     with pytest.raises(PruneLimitError, match=r"\[0, 1\)"):
         prune(small_model(), sparsity)  # type: ignore[arg-type]
@@ -171,7 +184,7 @@ def test_a_model_that_still_carries_masks_is_refused_with_the_remedy() -> None:
 
 
 def test_masks_of_another_model_are_refused() -> None:
-    with pytest.raises(PruneLimitError, match="names no prunable parameter"):
+    with pytest.raises(PruneLimitError, match="fits no parameter"):
         apply_masks(small_model(), {"nowhere.weight": torch.ones(2, dtype=torch.bool)})
     with pytest.raises(PruneLimitError, match="shape"):
         apply_masks(small_model(), {"4.weight": torch.ones(2, dtype=torch.bool)})
@@ -184,3 +197,46 @@ def test_unflatten_inverts_flatten_and_refuses_other_lengths() -> None:
         assert torch.equal(tensor, parameters[name])
     with pytest.raises(PruneLimitError, match="87 entries"):
         unflatten(vector[:-1], parameters)
+
+
+def test_two_of_four_is_what_torch_and_every_choice_by_hand_give() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(24, 5))
+    masks = semi_structured_mask(model)
+    assert sparsity_of(masks) == 0.5
+    peer = copy.deepcopy(model[2])
+    sparsifier = torch.ao.pruning.WeightNormSparsifier(1.0, (1, 4), 2)
+    sparsifier.prepare(peer, [{"tensor_fqn": "weight"}])
+    sparsifier.step()
+    assert torch.equal(masks["2.weight"], peer.parametrizations.weight[0].mask.bool())
+    weight, mask = model[0].weight.detach().abs(), masks["0.weight"]
+    for out in range(6):  # four input channels make one group at each place of the kernel
+        for row in range(3):
+            for column in range(3):
+                group, kept = weight[out, :, row, column], mask[out, :, row, column]
+                assert int(kept.sum()) == 2 and group[kept].min() >= group[~kept].max()
+
+
+def test_groups_lie_along_the_inputs_of_a_turned_layer() -> None:
+    model = Mixed()
+    mask = semi_structured_mask(model, parameters="turned.weight")["turned.weight"]
+    assert torch.equal(mask.unflatten(0, (2, 4)).sum(1), torch.full((2, 12), 2))
+    with pytest.raises(PruneLimitError, match=r"0\.weight .* groups of 4"):
+        semi_structured_mask(nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 2)))
+    with pytest.raises(PruneLimitError, match="0 < kept < group"):
+        semi_structured_mask(model, 4, 4)
+
+
+def test_layer_counts_divide_the_squared_distance() -> None:
+    model = small_model()
+    masks = magnitude_mask(model, 0.7)
+    rows = layer_counts(model, masks)
+    pruned = prune(model, 0.7)
+    squares = [
+        float((pruned.get_parameter(row.name) - model.get_parameter(row.name)).square().sum())
+        for row in rows
+    ]
+    assert [row.share for row in rows] == pytest.approx([s / sum(squares) for s in squares])
+    assert sum(row.kept for row in rows) == 87 - removed_count(0.7, 87)
+    assert [row.of for row in rows] == [27, 60]
+    assert [row.share for row in layer_counts(model, magnitude_mask(model, 0))] == [0, 0]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import prunelimit as pl
-from prunelimit.lab.training import evaluate
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.pruning import (
     FineTuning,

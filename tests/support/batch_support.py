@@ -26,8 +26,8 @@ run_dir = None
 import json, time
 from pathlib import Path
 from torch.nn.functional import cross_entropy
-from prunelimit import tasks, training
-from prunelimit.locks import owned
+from prunelimit.lab import tasks, training
+from prunelimit.lab.store.locks import owned
 
 folder = Path(run_dir)
 chosen = tasks.get(task).with_(seed=seed, epochs=4)
@@ -71,7 +71,7 @@ Path(run_dir, "result.json").write_text(f"{task} {seed}")
 
 DRIVER = """\
 import json, sys
-from prunelimit import batch
+from prunelimit.lab import batch
 
 if __name__ == "__main__":
     root, notebook, sets, workers = json.loads(sys.argv[1])

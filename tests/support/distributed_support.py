@@ -18,14 +18,15 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.lab import experiment, models
 from prunelimit.lab.cli import main
 from prunelimit.lab.data import Splits, load
-from prunelimit.lab.distributed import World
-from prunelimit.lab.training import TrainingConfig, evaluate, train
+from prunelimit.lab.distributed import current
+from prunelimit.lab.training import TrainingConfig, train
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import loss_gradient, loss_statistics
+from prunelimit.network.world import World
 from prunelimit.predict import predict_limit
 from prunelimit.pruning import FineTuning, finetune, magnitude_mask
 from prunelimit.spectrum import CurvatureOperator, hessian_spectrum
 from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.lead import lead
 
 RAGGED = (5, 1, 8, 3, 8)
 LOSS = nn.functional.cross_entropy
@@ -189,7 +190,7 @@ def refusals(world: World) -> dict[str, str]:
     normalised = nn.Sequential(Double(), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 10))
     config = TrainingConfig(epochs=1)
     return {
-        "failed lead": told(lambda: lead(operator, world, lambda led: 1 // 0)),
+        "failed lead": told(lambda: world.lead(operator, lambda led: 1 // 0)),
         "other weights": told(
             lambda: predict_limit(other, LOSS, batches(), device="cpu", world=world)
         ),
@@ -212,7 +213,7 @@ def main_of_worker(rank: int, size: int, folder: Path) -> None:
         world_size=size,
         timeout=datetime.timedelta(minutes=8),
     )
-    world = World.current()
+    world = current()
     torch.save(measurements(world, folder), folder / f"measured-{rank}.pt")
     torch.save(refusals(world), folder / f"refused-{rank}.pt")
     world.gather(None)

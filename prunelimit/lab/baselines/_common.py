@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,15 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.data import Splits
 from prunelimit.lab.schedules import learning_rates
-from prunelimit.lab.training import TrainingConfig, add_l1_subgradient
+from prunelimit.lomp import Descent, TrainingConfig, batches_in, penalised_parameters
 from prunelimit.network.device import resolve_device
-from prunelimit.network.parameters import PRUNABLE_LAYERS, flatten, unflatten
+from prunelimit.network.parameters import flatten, unflatten
 from prunelimit.progress import track
-from prunelimit.pruning.masks import Masks, apply_masks, kept_count, make_permanent, sparsity_of
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
+from prunelimit.pruning.masks import kept_count, sparsity_of
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Data = Splits | Loader
@@ -114,11 +115,6 @@ def evaluation_batches(data: Data) -> Loader:
     return data.train_eval if isinstance(data, Splits) else data
 
 
-def steps_in(batches: Loader) -> int:
-    """Number of batches in a pass."""
-    return len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
-
-
 def start_epoch(batches: Loader, epoch: int) -> Loader:
     """The batches, told which epoch is iterated next if they want to know."""
     if hasattr(batches, "set_epoch"):
@@ -157,7 +153,7 @@ def trained(
     data, loss_fn, config
         As in `prunelimit.lab.training.train`; nothing is written to a disk.
     masks
-        Weights that stay 0 all along (`torch.nn.utils.prune`).
+        Weights that stay 0 all along (see `prunelimit.pruning.apply_masks`).
     before_step
         Called with the number of the iteration and the network in training.
     seed
@@ -174,61 +170,42 @@ def trained(
         If the loss leaves the finite numbers.
     """
     place = resolve_device(device)
-    working = copy.deepcopy(model).to(place).train()
+    working = copy.deepcopy(model).to(place)
     if masks is not None:
         apply_masks(working, masks)
     batches = training_batches(data, config, seed)
-    steps = steps_in(batches)
-    optimizer = torch.optim.SGD(
-        working.parameters(),
-        lr=config.learning_rate,
+    steps = batches_in(batches)
+    descent = Descent(
+        working,
+        loss_fn,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
+        l1=config.l1,
+        penalised=penalised_parameters(working, config.penalised),
+        seed=seed,
     )
-    penalised = _penalised(working, config)
     rates = learning_rates(config, steps)
     last = config.epochs if last_epoch is None else last_epoch
-    with seeded(seed, place):
-        for epoch in track(range(first_epoch, last), "training", enabled=progress):
-            for batch, (inputs, targets) in enumerate(start_epoch(batches, epoch)):
-                step = epoch * steps + batch
-                if before_step is not None:
-                    before_step(step, working)
-                optimizer.param_groups[0]["lr"] = float(rates[step])
-                loss = loss_fn(working(inputs.to(place)), targets.to(place))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                add_l1_subgradient(penalised, config.l1)
-                optimizer.step()
-            require_finite(loss, epoch, config.learning_rate)
+    for epoch in track(range(first_epoch, last), "training", enabled=progress):
+        first = epoch * steps
+        descent.epoch(
+            epoch,
+            batches,
+            rates[first : first + steps],
+            before_step=before_step and _counted(before_step, first, working),
+        )
     return make_permanent(working)
+
+
+def _counted(
+    before_step: Callable[[int, nn.Module], None], first: int, model: nn.Module
+) -> Callable[[int], None]:
+    return lambda step: before_step(first + step, model)
 
 
 def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
     """A copy with zeros where the masks remove a weight."""
     return make_permanent(apply_masks(copy.deepcopy(model), masks))
-
-
-def require_finite(loss: Tensor, epoch: int, rate: float) -> None:
-    """Stop a training that has left the finite numbers."""
-    if not math.isfinite(float(loss.detach())):
-        raise DivergenceError(
-            f"training diverged in epoch {epoch + 1} (loss {float(loss):g}); "
-            f"lower learning_rate from {rate:g}"
-        )
-
-
-def _penalised(model: nn.Module, config: TrainingConfig) -> list[nn.Parameter]:
-    if config.penalised == "all":
-        return list(model.parameters())
-    weights = {
-        id(parameter): parameter  # a shared weight is penalised once
-        for module in model.modules()
-        if isinstance(module, PRUNABLE_LAYERS)
-        for name, parameter in module.named_parameters(recurse=False)
-        if name in ("weight", "weight_orig")  # the latter where a mask is attached
-    }
-    return list(weights.values())
 
 
 def train_under_mask(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.parameters import PRUNABLE_LAYERS, prunable_parameters
-from prunelimit.pruning.masks import Masks, make_permanent
+from prunelimit.pruning.attach import Masks, make_permanent
 
 _MAX_POOLS: dict[type[nn.Module], type[nn.Module]] = {
     nn.MaxPool1d: nn.AvgPool1d,
@@ -146,7 +146,7 @@ def used_weights(
     >>> used_weights(layer)
     {'weight': tensor([[False,  True]])}
     """
-    plain = make_permanent(_copy(model))
+    plain = make_permanent(copy.deepcopy(model))
     parameters = prunable_parameters(plain)
     kept = {n: p.detach() != 0 for n, p in parameters.items()} if masks is None else masks
     place = next(iter(parameters.values())).device
@@ -162,17 +162,6 @@ def used_weights(
     if not all(bool(torch.isfinite(g).all()) for g in gradients):
         raise PruneLimitError("the number of paths overflows float64; the network is too deep")
     return {n: kept[n] & (g > 0) for n, g in zip(weights, gradients, strict=True)}
-
-
-def _copy(model: nn.Module) -> nn.Module:
-    """A deep copy even if masks are attached (deepcopy refuses computed weights)."""
-    computed = {
-        id(value): value.detach().clone()
-        for module in model.modules()
-        for value in vars(module).values()
-        if isinstance(value, Tensor) and not value.is_leaf
-    }
-    return copy.deepcopy(model, memo=dict(computed))
 
 
 def _example(model: nn.Module, inputs: Tensor | None) -> Tensor:

@@ -3,7 +3,7 @@
 `torch.ao.pruning` has the same schedule (`CubicSL`, which a test compares ours
 with) but no pruner that it could drive here: `WeightNormSparsifier` cuts every
 layer to the same level in blocks and works through parametrisations, while a
-comparison needs one exact global count and masks of `torch.nn.utils.prune`.
+comparison needs one exact global count.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig, batches_in
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
-from prunelimit.pruning.masks import Masks, kept_count
+from prunelimit.pruning.attach import Masks, change_masks, stored_weights
+from prunelimit.pruning.masks import kept_count
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,12 @@ class _Cutter:
             self.cut(self.schedule[step], network)
 
     def cut(self, sparsity: float, network: nn.Module) -> None:
-        originals = (network.get_parameter(f"{name}_orig") for name in self.shapes)
-        values = flatten(p.detach().abs().cpu() for p in originals)
+        stored = stored_weights(network)
+        values = flatten(stored[name].detach().abs().cpu() for name in self.shapes)
         kept = kept_count(sparsity, self.active.numel())
         masks = _common.keep_largest(values, kept, self.shapes, self.active)
         self.active = flatten(masks.values())
-        for name, mask in masks.items():
-            network.get_buffer(f"{name}_mask").copy_(mask)
+        change_masks(network, masks)
 
 
 def gradual_magnitude(
@@ -149,7 +149,7 @@ def gradual_magnitude(
     parameters = prunable_parameters(model)
     kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
     batches = _common.training_batches(data, training, seed)
-    schedule = gradual_schedule(training.epochs * _common.steps_in(batches), sparsity, config)
+    schedule = gradual_schedule(training.epochs * batches_in(batches), sparsity, config)
     cutter = _Cutter(schedule, parameters)
     network = _common.trained(
         model,

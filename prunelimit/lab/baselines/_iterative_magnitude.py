@@ -10,7 +10,7 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.pruning.masks import Masks, kept_count
 

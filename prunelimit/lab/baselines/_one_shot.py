@@ -9,7 +9,7 @@ from torch import nn
 
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.pruning.masks import Masks, layerwise_mask, magnitude_mask, random_mask
 
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
 from prunelimit.lab.schedules import learning_rates
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import Descent, TrainingConfig, batches_in
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.progress import track
@@ -121,42 +122,39 @@ def effective_weights(
     }
 
 
-class _Search:
-    """Scores on top of a frozen network."""
+class _Search(nn.Module):
+    """A frozen network with a score on every weight; the scores are what is trained."""
 
     def __init__(self, model: nn.Module, config: RareGemsConfig, seed: int) -> None:
-        self.model = copy.deepcopy(model).train().requires_grad_(True)
-        parameters = prunable_parameters(self.model)
-        self.weights = {name: p.detach() for name, p in parameters.items()}
-        self.model.requires_grad_(False)
+        super().__init__()
+        self.weights = {n: p.detach() for n, p in prunable_parameters(model).items()}
+        self.model = copy.deepcopy(model).requires_grad_(False)
         generator = torch.Generator().manual_seed(seed)
-        self.scores = {
-            name: torch.rand(w.shape, generator=generator).to(w).requires_grad_()
-            for name, w in self.weights.items()
+        drawn = {
+            name: torch.rand(w.shape, generator=generator).to(w) for name, w in self.weights.items()
         }
+        self._held = nn.ParameterList(drawn.values())  # a name may hold dots, a list has none
+        self.scores = dict(zip(drawn, self._held, strict=True))
         self.active: Masks = {
             n: torch.ones_like(w, dtype=torch.bool) for n, w in self.weights.items()
         }
-        self.penalty = config.regularisation
-        self.optimizer = torch.optim.SGD(
-            list(self.scores.values()),
-            lr=config.search_learning_rate,
-            momentum=config.training.momentum,
-        )
+        self.regularisation = config.regularisation
 
-    def step(self, inputs: Tensor, targets: Tensor, loss_fn: Loss, rate: float) -> Tensor:
-        """One gradient step on the scores, which stay in [0, 1]."""
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The network's outputs with the weights that the scores switch on."""
         used = effective_weights(self.weights, self.scores, self.active)
-        loss = loss_fn(torch.func.functional_call(self.model, used, (inputs,)), targets)
+        return torch.func.functional_call(self.model, used, (inputs,))
+
+    def penalty(self) -> Tensor:
+        """λ‖s‖² of the active scores."""
         norms = [(s * self.active[n]).square().sum() for n, s in self.scores.items()]
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss + self.penalty * torch.stack(norms).sum()).backward()
-        self.optimizer.step()
+        return self.regularisation * torch.stack(norms).sum()
+
+    def clamp(self) -> None:
+        """Scores stay in [0, 1]."""
         with torch.no_grad():
             for score in self.scores.values():
                 score.clamp_(0.0, 1.0)
-        return loss
 
     def drop(self, kept: int) -> None:
         """Leave the `kept` largest of the active scores active."""
@@ -194,8 +192,7 @@ def rare_gems_mask(
     >>> int(masks["weight"].sum())
     4
     """
-    place = resolve_device(device)
-    search = _Search(copy.deepcopy(model).to(place), config, seed)
+    search = _Search(copy.deepcopy(model).to(resolve_device(device)), config, seed)
     dim = sum(w.numel() for w in search.weights.values())
     counts = rare_gems_counts(dim, sparsity, config.searched, config.period)
     schedule = TrainingConfig(
@@ -203,16 +200,19 @@ def rare_gems_mask(
     )
     batches = _common.training_batches(data, config.training, seed)
     rates = learning_rates(schedule, 1)
-    with _common.seeded(seed, place):
-        for epoch in track(range(config.searched), "searching a mask", enabled=progress):
-            for inputs, targets in _common.start_epoch(batches, epoch):
-                loss = search.step(
-                    inputs.to(place), targets.to(place), loss_fn, float(rates[epoch])
-                )
-            _common.require_finite(loss, epoch, config.search_learning_rate)
-            number, rest = divmod(epoch + 1, config.period)
-            if rest == 0 and number <= len(counts):
-                search.drop(counts[number - 1])
+    descent = Descent(
+        search,
+        lambda outputs, targets: loss_fn(outputs, targets) + search.penalty(),
+        momentum=config.training.momentum,
+        seed=seed,
+    )
+    steps = batches_in(batches)
+    for epoch in track(range(config.searched), "searching a mask", enabled=progress):
+        same_rate = np.full(steps, rates[epoch])
+        descent.epoch(epoch, batches, same_rate, after_step=lambda _: search.clamp())
+        number, rest = divmod(epoch + 1, config.period)
+        if rest == 0 and number <= len(counts):
+            search.drop(counts[number - 1])
     return search.active
 
 

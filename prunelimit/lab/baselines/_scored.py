@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines._common import Data, Loss, seeded, start_epoch, training_batches
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from prunelimit.lab.baselines import _common, _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.pruning.masks import kept_count
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_weights, with_weights
 from prunelimit.pruning.masks import magnitude_mask
 from prunelimit.pruning.refit import refit_survivors

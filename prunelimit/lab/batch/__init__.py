@@ -6,16 +6,18 @@ finished and goes on with what is not. Workers are dask.distributed's; all of th
 driver, have to see the same directory.
 """
 
-from prunelimit.lab.batch.clusters import Workers, local_environments, slurm_arguments
+from prunelimit.lab.batch.clusters import Workers, local_environments
 from prunelimit.lab.batch.driver import run_batch
 from prunelimit.lab.batch.jobs import Job, code_digest, default_notebook, grid, is_finished, plan
-from prunelimit.lab.batch.parameters import command, configure
+from prunelimit.lab.batch.parameters import check_device, command, configure, with_settings
+from prunelimit.lab.batch.slurm import slurm_arguments
 from prunelimit.lab.batch.worker import Outcome, execute
 
 __all__ = [
     "Job",
     "Outcome",
     "Workers",
+    "check_device",
     "code_digest",
     "command",
     "configure",
@@ -27,4 +29,5 @@ __all__ = [
     "plan",
     "run_batch",
     "slurm_arguments",
+    "with_settings",
 ]

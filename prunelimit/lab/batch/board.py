@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,8 @@ from rich.progress import (
 from prunelimit.lab.batch.jobs import Job
 from prunelimit.lab.batch.worker import Outcome
 
+_SILENT_SECONDS = 30.0
+"""So long may nothing run before it is said, and until it is said again."""
 _STAGES = {
     "finetune": "writing the report",
     "refit": "fine-tuning under masks",
@@ -50,6 +53,8 @@ class Board:
         self._total = self._progress.add_task("all jobs", total=jobs, completed=finished, remark="")
         self._shown: dict[str, TaskID] = {}
         self._said: dict[str, str] = {}
+        self._remarked: dict[str, float] = {}
+        self._idle_since: float | None = None
 
     def __enter__(self) -> Board:
         """Show it."""
@@ -68,7 +73,8 @@ class Board:
         self._progress.stop()
 
     def show(self, running: Sequence[Job], workers: int) -> None:
-        """Where each of the `running` jobs is."""
+        """Where each of the `running` jobs is; that none is, if it lasts."""
+        self._idle(bool(running), workers)
         remark = f"{workers} workers" + (f", {self._failed} failed" if self._failed else "")
         self._progress.update(self._total, remark=remark)
         for name in set(self._shown) - {job.name for job in running}:
@@ -81,6 +87,24 @@ class Board:
             if self._said.get(job.name) != stage:
                 self._said[job.name] = stage
                 self._log(f"{job.name}: {stage}")
+
+    def remark(self, line: str) -> None:
+        """Say `line`; the same one again only after a while."""
+        now = time.monotonic()
+        if now - self._remarked.get(line, float("-inf")) >= _SILENT_SECONDS:
+            self._remarked[line] = now
+            self._say(line)
+
+    def _idle(self, running: bool, workers: int) -> None:
+        if running:
+            self._idle_since = None
+            return
+        now = time.monotonic()
+        self._idle_since = self._idle_since or now
+        if now - self._idle_since >= _SILENT_SECONDS:
+            self._idle_since = now
+            there = f"{workers} workers are there" if workers else "no worker is there"
+            self._say(f"nothing has run for {_SILENT_SECONDS:.0f} s: {there}")
 
     def wait_for(self, job: Job, outcome: Outcome) -> None:
         """Say, once, that another driver has `job`."""

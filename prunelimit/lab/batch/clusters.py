@@ -3,22 +3,56 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.names import unknown_name
+from prunelimit.lab.batch.extra import require_extra
+from prunelimit.lab.batch.security import (
+    NO_DASHBOARD,
+    NO_PAGES,
+    given_security,
+    temporary_security,
+)
+from prunelimit.lab.batch.slurm import slurm_pool
 
 if TYPE_CHECKING:
     from distributed import Client
+    from distributed.security import Security
 
 _CONNECT_SECONDS = 30
-# One worker a job of Slurm's.
-_SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "16GB"}
 _SLURM_AT_ONCE = 16
+_LOOPBACK = re.compile(r"(tcp|tls)://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?/?")
+
+
+class Pool(Protocol):
+    """Workers, and who looks after them."""
+
+    client: Client
+
+    def tend(self, jobs: int) -> list[str]:
+        """Replace workers that are gone, for so many jobs that are left; what there is to say.
+
+        Raises
+        ------
+        PruneLimitError
+            If there will be no workers.
+        """
+
+
+@dataclass
+class Untended:
+    """Workers that Dask looks after itself, or their owner."""
+
+    client: Client
+
+    def tend(self, jobs: int) -> list[str]:
+        """Nothing to do."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -31,54 +65,64 @@ class Workers:
         How many to start. Default: one a GPU; without GPUs one a core, but not more than jobs;
         under Slurm one a job, up to 16.
     scheduler
-        Address of a Dask scheduler whose workers are there already, e.g. "tcp://node1:8786".
+        Address of a Dask scheduler whose workers are there already: "tls://node1:8786", or
+        "tcp://127.0.0.1:8786".
     slurm
         Keyword arguments of `dask_jobqueue.SLURMCluster`; see `slurm_arguments`.
+    tls
+        A folder of certificates, see `given_security`. Without one, certificates for this batch
+        are made, unless the scheduler is there already.
     """
 
     count: int | None = None
     scheduler: str | None = None
     slurm: Mapping[str, Any] | None = None
+    tls: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse what contradicts itself, and what would be open to everybody."""
         if self.count is not None and self.count < 1:
             raise PruneLimitError(f"workers is {self.count}; it must be at least 1")
-        if self.scheduler is not None and (self.slurm is not None or self.count is not None):
-            raise PruneLimitError(
-                "a scheduler's workers are there already: --scheduler goes with neither --slurm "
-                "nor --workers"
-            )
+        if self.scheduler is not None:
+            if self.slurm is not None or self.count is not None:
+                raise PruneLimitError(
+                    "a scheduler's workers are there already: --scheduler goes with neither "
+                    "--slurm nor --workers"
+                )
+            _check_address(self.scheduler, self.tls)
+        if self.tls is not None:
+            given_security(self.tls)
 
     @contextlib.contextmanager
-    def connect(self, jobs: int) -> Iterator[Client]:
+    def connect(self, jobs: int, root: Path) -> Iterator[Pool]:
         """A client with its workers, for so many jobs; what was started here ends with it.
+
+        Parameters
+        ----------
+        jobs
+            To do.
+        root
+            A folder that every worker sees, for the workers' logs and certificates.
 
         Raises
         ------
         PruneLimitError
-            If no scheduler answers at the address.
+            If no scheduler answers at the address, or workers cannot be started.
         """
-        from distributed import Client
+        require_extra(slurm=self.slurm is not None)
+        import dask
 
-        if self.scheduler is not None:
-            try:
-                client = Client(self.scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
-            except (OSError, ValueError, TimeoutError) as error:
-                raise PruneLimitError(
-                    f"no Dask scheduler answers at {self.scheduler!r} ({error}); start one with "
-                    "`dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`"
-                ) from error
-            with client:
-                yield client
-            return
-        cluster = (
-            _slurm_cluster(self.slurm, self.count or min(jobs, _SLURM_AT_ONCE))
-            if self.slurm is not None
-            else _local_cluster(local_environments(jobs, self.count))
-        )
-        with cluster, Client(cluster, set_as_default=False) as client:
-            yield client
+        with dask.config.set(NO_PAGES):
+            if self.scheduler is not None:
+                with _client_at(self.scheduler, self.tls) as client:
+                    yield Untended(client)
+            elif self.slurm is not None:
+                count = self.count or min(jobs, _SLURM_AT_ONCE)
+                with slurm_pool(self.slurm, count, root, self.tls) as pool:
+                    yield pool
+            else:
+                with _local_client(local_environments(jobs, self.count), self.tls) as client:
+                    yield Untended(client)
 
 
 def local_environments(jobs: int, count: int | None = None) -> list[dict[str, str]]:
@@ -108,74 +152,70 @@ def local_environments(jobs: int, count: int | None = None) -> list[dict[str, st
     return [shared | {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} for i in range(workers)]
 
 
-def slurm_arguments(options: Sequence[str]) -> dict[str, Any]:
-    """Keyword arguments for `dask_jobqueue.SLURMCluster` from ``NAME=VALUE``.
-
-    Parameters
-    ----------
-    options
-        e.g. ``["queue=gpu", "walltime=12:00:00", "memory=32GB"]``. Other lines of sbatch go
-        into ``job_extra_directives=--gres=gpu:1``, which may be repeated.
-
-    Raises
-    ------
-    PruneLimitError
-        On an option without "=", or one that dask-jobqueue does not know.
-
-    Examples
-    --------
-    >>> slurm_arguments(["queue=gpu", "job_extra_directives=--gres=gpu:1"])["queue"]
-    'gpu'
-    """
-    known = _slurm_names()
-    arguments: dict[str, Any] = dict(_SLURM_DEFAULTS)
-    for option in options:
-        name, equals, value = option.partition("=")
-        if not equals:
-            raise PruneLimitError(f"--slurm {option!r} is not NAME=VALUE, e.g. queue=gpu")
-        if name not in known:
-            raise unknown_name("option of Slurm's", name, known)
-        if name in ("job_extra_directives", "job_script_prologue", "worker_extra_args"):
-            arguments.setdefault(name, []).append(value)
-        elif name in ("cores", "processes", "job_cpu", "death_timeout"):
-            arguments[name] = _whole(name, value)
-        else:
-            arguments[name] = value
-    return arguments
+def _check_address(address: str, tls: Path | None) -> None:
+    if not re.match(r"(tcp|tls)://.", address):
+        raise PruneLimitError(
+            f"--scheduler is {address!r}; it must look like tls://HOST:PORT (tcp://127.0.0.1:PORT "
+            "on this machine)"
+        )
+    if address.startswith("tcp://") and not _LOOPBACK.fullmatch(address):
+        raise PruneLimitError(
+            f"--scheduler {address!r} is open to everybody on its network, who could run code as "
+            "you; start it and its workers with --tls-ca-file, --tls-cert and --tls-key, and give "
+            "tls://HOST:PORT and --tls FOLDER"
+        )
+    if address.startswith("tls://") and tls is None:
+        raise PruneLimitError(
+            f"--scheduler {address!r} wants certificates: give the folder of the scheduler's own "
+            "with --tls"
+        )
 
 
-def _whole(name: str, value: str) -> int:
+@contextlib.contextmanager
+def _client_at(address: str, tls: Path | None) -> Iterator[Client]:
+    from distributed import Client
+
     try:
-        return int(value)
-    except ValueError:
-        raise PruneLimitError(f"--slurm {name} is {value!r}; it must be a whole number") from None
+        client = Client(
+            address,
+            timeout=_CONNECT_SECONDS,
+            set_as_default=False,
+            security=None if tls is None else given_security(tls),
+        )
+    except (OSError, ValueError, TimeoutError) as error:
+        raise PruneLimitError(
+            f"no Dask scheduler answers at {address!r} ({_first_line(error)}); start one with "
+            "`dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`"
+        ) from error
+    with client:
+        yield client
 
 
-def _slurm_names() -> list[str]:
-    from dask_jobqueue.core import Job
-    from dask_jobqueue.slurm import SLURMJob
+@contextlib.contextmanager
+def _local_client(environments: Sequence[Mapping[str, str]], tls: Path | None) -> Iterator[Client]:
+    from distributed import Client
 
-    names = {*inspect.signature(Job.__init__).parameters}
-    names |= {*inspect.signature(SLURMJob.__init__).parameters}
-    return sorted(names - {"self", "scheduler", "base_class_kwargs", "security"})
+    security = temporary_security() if tls is None else given_security(tls)
+    try:
+        cluster = _local_cluster(environments, security)
+    except (RuntimeError, OSError) as error:
+        raise PruneLimitError(
+            f"a worker died while it started ({_first_line(_root(error))}); on a busy machine try "
+            "fewer --workers"
+        ) from error
+    with cluster, Client(cluster, set_as_default=False, security=security) as client:
+        yield client
 
 
-def _slurm_cluster(arguments: Mapping[str, Any], count: int) -> Any:
-    from dask_jobqueue import SLURMCluster
-
-    cluster = SLURMCluster(**arguments)
-    cluster.scale(jobs=count)
-    return cluster
-
-
-def _local_cluster(environments: Sequence[Mapping[str, str]]) -> Any:
+def _local_cluster(environments: Sequence[Mapping[str, str]], security: Security) -> Any:
     from distributed import Nanny, Scheduler, SpecCluster
 
-    here = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard": False}
+    # Other users of this machine reach loopback too: TLS keeps them out.
+    here = {"host": "127.0.0.1", "protocol": "tls://", "security": security, **NO_DASHBOARD}
     return SpecCluster(
         scheduler={
             "cls": Scheduler,
-            "options": {**here, "port": 0, "dashboard_address": "127.0.0.1:0"},
+            "options": {**here, "port": 0, "allowed_failures": 0},
         },
         workers={
             # No memory limit: the work is done by a notebook's kernel, which Dask does not see.
@@ -191,8 +231,20 @@ def _local_cluster(environments: Sequence[Mapping[str, str]]) -> Any:
             }
             for i, env in enumerate(environments)
         },
-        silence_logs=40,
+        security=security,
+        silence_logs=50,
     )
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _visible_gpus() -> list[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.files import prepare_folder
 from prunelimit.lab.batch.board import Board
-from prunelimit.lab.batch.clusters import Workers
-from prunelimit.lab.batch.jobs import Job, is_finished
+from prunelimit.lab.batch.clusters import Pool, Workers
+from prunelimit.lab.batch.jobs import Job, is_finished, stored_files
 from prunelimit.lab.batch.summary import Summary, summarise
 from prunelimit.lab.batch.worker import Outcome, execute
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 5.0
+_MOST_DEATHS = 3
 _GONE = "the scheduler went away, or the job was cancelled there"
 
 
@@ -58,24 +57,14 @@ def run_batch(
         If the runs' folder cannot be written, or no workers are to be had.
     """
     for root in {job.directory.parent for job in jobs}:
-        _require_writable(root)
+        prepare_folder(root)
     outcomes = {job.name: Outcome("kept") for job in jobs if is_finished(job)}
     todo = [job for job in jobs if job.name not in outcomes]
     with Board(len(jobs), len(outcomes), progress) as board:
         if todo:
-            with (workers or Workers()).connect(len(todo)) as client:
-                outcomes |= _Watch(client, board).run(todo)
+            with (workers or Workers()).connect(len(todo), todo[0].directory.parent) as pool:
+                outcomes |= _Watch(pool, board).run(todo)
     return summarise(jobs, outcomes)
-
-
-def _require_writable(root: Path) -> None:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=root).close()
-    except OSError as error:
-        raise PruneLimitError(
-            f"{root} cannot be written ({error}); give --runs another folder"
-        ) from error
 
 
 @dataclass
@@ -86,13 +75,19 @@ class _Watch:
     takes them in an order of its own.
     """
 
-    client: Client
+    pool: Pool
     board: Board
     waiting: deque[Job] = field(default_factory=deque)
     running: dict[Future, Job] = field(default_factory=dict)
     elsewhere: list[tuple[float, Job]] = field(default_factory=list)
+    deaths: dict[str, Deaths] = field(default_factory=dict)
     looked: float = 0.0
     submitted: int = 0
+
+    @property
+    def client(self) -> Client:
+        """Of Dask's."""
+        return self.pool.client
 
     def run(self, jobs: Sequence[Job]) -> dict[str, Outcome]:
         """Until every job has an outcome."""
@@ -102,18 +97,13 @@ class _Watch:
             while self.waiting or self.running or self.elsewhere:
                 self._hand_out()
                 for future in [future for future in self.running if future.done()]:
-                    job = self.running.pop(future)
-                    outcome = _outcome(future)
-                    # Dask would run it again if the worker that holds its outcome died.
-                    future.release()
-                    if outcome.status == "busy":
-                        self.board.wait_for(job, outcome)
-                        self.elsewhere.append((time.monotonic() + _ASK_AGAIN_SECONDS, job))
-                    else:
-                        outcomes[job.name] = outcome
-                        self.board.finish(job, outcome)
+                    self._take(future, outcomes)
                 if self.client.status == "closed":
                     outcomes |= self._lost()
+                else:
+                    left = len(self.waiting) + len(self.running) + len(self.elsewhere)
+                    for remark in self.pool.tend(left):
+                        self.board.remark(remark)
                 self._ask_again()
                 self._look()
                 time.sleep(_POLL_SECONDS)
@@ -121,6 +111,24 @@ class _Watch:
             if self.running and self.client.status != "closed":
                 self.client.cancel(list(self.running))
         return outcomes
+
+    def _take(self, future: Future, outcomes: dict[str, Outcome]) -> None:
+        """What has become of a job that no worker has any more."""
+        job = self.running.pop(future)
+        outcome = _outcome(future)
+        # Dask would run it again if the worker that holds its outcome died.
+        future.release()
+        if outcome.status == "busy":
+            self.board.wait_for(job, outcome)
+            self.elsewhere.append((time.monotonic() + _ASK_AGAIN_SECONDS, job))
+        elif outcome.status == "lost" and self.deaths.setdefault(job.name, Deaths()).another(job):
+            self.board.remark(f"{job.name}: its worker died; it goes on with another")
+            self.waiting.append(job)
+        else:
+            if outcome.status == "lost":
+                outcome = Outcome("failed", outcome.message)
+            outcomes[job.name] = outcome
+            self.board.finish(job, outcome)
 
     def _hand_out(self) -> None:
         if not self.waiting:
@@ -166,6 +174,25 @@ class _Watch:
         self.board.show([j for f, j in self.running.items() if str(f.key) in keys], len(given))
 
 
+@dataclass
+class Deaths:
+    """How often a job's worker died since the job last got further.
+
+    A walltime may end a long job's worker many times, and each time the job goes on from what it
+    has stored; a job that kills its worker gets no further.
+    """
+
+    count: int = 0
+    stored: frozenset[tuple[str, int, int]] = frozenset()
+
+    def another(self, job: Job) -> bool:
+        """Count one; whether the job is worth another worker."""
+        stored = stored_files(job.directory)
+        self.count = 1 if stored != self.stored else self.count + 1
+        self.stored = stored
+        return self.count < _MOST_DEATHS
+
+
 def _outcome(future: Future) -> Outcome:
     if future.status == "finished":
         return future.result()
@@ -173,5 +200,5 @@ def _outcome(future: Future) -> Outcome:
         return Outcome("failed", _GONE)
     error: Any = future.exception()
     if type(error).__name__ == "KilledWorker":
-        return Outcome("failed", f"each worker that took it died: {error}")
+        return Outcome("lost", f"{_MOST_DEATHS} workers that took it died, without getting further")
     return Outcome("failed", f"{type(error).__name__}: {error}")

@@ -17,7 +17,7 @@ from typing import Any
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import check_device, configure
-from prunelimit.names import unknown_name
+from prunelimit.names import path_part, unknown_name
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
@@ -119,9 +119,17 @@ def plan(
     known = notebook_parameters(path)
     jobs: dict[str, Job] = {}
     for given in parameter_sets:
+        given = dict(given)
         for name in given:
             if name not in known:
                 raise unknown_name("parameter", name, known)
+        if given.get("run_dir") is not None:
+            raise PruneLimitError(
+                "run_dir is for the driver to choose, one a job: name the folder of all with --runs"
+            )
+        if given.get("data_root") is not None:
+            # Jobs run in directories of their own.
+            given["data_root"] = str(Path(given["data_root"]).absolute())
         if notebook is None:
             configure(**{k: v for k, v in given.items() if k not in (*_PLACES, "device")})
             check_device(given.get("device", "auto"))
@@ -146,10 +154,21 @@ def notebook_parameters(notebook: Path) -> list[str]:
     if not notebook.is_file():
         raise PruneLimitError(f"there is no notebook {notebook}")
     with contextlib.redirect_stdout(io.StringIO()):
-        known = list(papermill.inspect_notebook(str(notebook)))
+        known = list(papermill.inspect_notebook(template_path(notebook)))
     if not known:
         raise PruneLimitError(f"{notebook} has no cell tagged 'parameters' with values in it")
     return known
+
+
+def template_path(path: Path) -> str:
+    """`path` as papermill wants it: it fills in names between braces.
+
+    Examples
+    --------
+    >>> template_path(Path("{mine}"))
+    '{{mine}}'
+    """
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def run_name(notebook: Path, parameters: Mapping[str, Any]) -> str:
@@ -157,7 +176,9 @@ def run_name(notebook: Path, parameters: Mapping[str, Any]) -> str:
     values = {k: v for k, v in parameters.items() if k not in _PLACES}
     text = json.dumps([_notebook_digest(notebook), values, code_digest()], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{parameters.get('task', notebook.stem)}-{digest}"
+    # A notebook's own name is a file's already; a task's may come from anywhere.
+    title = path_part("task", parameters["task"]) if "task" in parameters else notebook.stem
+    return f"{title}-{digest}"
 
 
 def code_digest(package: Path | None = None) -> str:
@@ -180,6 +201,17 @@ def code_digest(package: Path | None = None) -> str:
 def is_finished(job: Job) -> bool:
     """Whether the job is done and its files are as they were then."""
     return (job.directory / DONE).is_file() and not damaged_files(job)
+
+
+def stored_files(directory: Path) -> frozenset[tuple[str, int, int]]:
+    """What a job has stored so far: names, sizes and times, but for the report in the making."""
+    found = set()
+    for path in _kept_files(directory):
+        if path.parent != directory or path.suffix != ".ipynb":
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.add((str(path), status.st_size, status.st_mtime_ns))
+    return frozenset(found)
 
 
 def mark_finished(job: Job, seconds: float) -> None:

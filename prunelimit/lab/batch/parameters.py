@@ -7,7 +7,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from prunelimit.pruning.finetune import FineTuning
 
 _FEWEST_POINTS = 10
+_SEEDS = 2**63
+_FRACTIONS = ("tolerance", "resolution", "sparsest", "accuracy_tolerance")
+"""Fields of the measurement that lie below 1."""
 
 
 def configure(
@@ -61,11 +64,15 @@ def configure(
     (6, 20)
     """
     from prunelimit.lab import tasks
-    from prunelimit.lab.experiment import ExperimentConfig
+    from prunelimit.lab.experiment import ExperimentConfig, require_batches
 
     if not 0 < _number("scale", scale) <= 1:
         raise PruneLimitError(f"scale is {scale!r}; it must be above 0 and at most 1")
-    chosen = tasks.get(task).with_(seed=_whole("seed", seed))
+    if not 0 <= _whole("seed", seed) < _SEEDS:
+        raise PruneLimitError(f"seed is {seed!r}; it must be at least 0 and below 2**63")
+    if not isinstance(task, str):
+        raise PruneLimitError(f"task is {task!r}; it must be a name")
+    chosen = tasks.get(task).with_(seed=seed)
     if epochs is not None:
         chosen = chosen.with_(epochs=_whole("epochs", epochs))
     if examples is not None:
@@ -76,7 +83,10 @@ def configure(
     if scale < 1:
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
         config = _shortened(config, chosen, scale)
-    return chosen, dataclasses.replace(config, **_checked(measurement or {}))
+    config = dataclasses.replace(config, **_checked({} if measurement is None else measurement))
+    if chosen.examples is not None:
+        require_batches(config, chosen.examples)
+    return chosen, config
 
 
 def check_device(name: Any) -> None:
@@ -96,9 +106,9 @@ def command(parameters: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> command({"task": "digits-mlp", "l1": 0.0, "seed": 1, "epochs": None})
-    'prunelimit reproduce digits-mlp --set l1=0.0 --set seed=1'
+    'prunelimit batch digits-mlp --set l1=0.0 --set seed=1'
     """
-    words = ["prunelimit", "reproduce", str(parameters["task"])]
+    words = ["prunelimit", "batch", str(parameters["task"])]
     for name, value in parameters.items():
         if name == "measurement":
             settings = dict(value or {})
@@ -110,6 +120,48 @@ def command(parameters: Mapping[str, Any]) -> str:
             text = content if isinstance(content, str) else json.dumps(content)
             words += ["--set", f"{key}={text}"]
     return shlex.join(words)
+
+
+def with_settings(
+    parameter_sets: Sequence[Mapping[str, Any]], settings: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Each set with what ``NAME=VALUE`` changes, in it or in its measurement.
+
+    Parameters
+    ----------
+    parameter_sets
+        From `prunelimit.lab.batch.grid`.
+    settings
+        Values are JSON, or else text.
+
+    Raises
+    ------
+    PruneLimitError
+        If a setting has no "=", or is the directory of a job.
+
+    Examples
+    --------
+    >>> with_settings([{"task": "digits-mlp"}], ["scale=0.1", "epsilon=0.05"])
+    [{'task': 'digits-mlp', 'measurement': {'epsilon': 0.05}, 'scale': 0.1}]
+    """
+    from prunelimit.lab.experiment import ExperimentConfig
+
+    measured = {field.name for field in dataclasses.fields(ExperimentConfig)}
+    own: dict[str, Any] = {}
+    of_measurement: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise PruneLimitError(f"--set {setting!r} is not NAME=VALUE, e.g. scale=0.1")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        (of_measurement if name in measured else own)[name] = value
+    return [
+        {**given, "measurement": {**given.get("measurement", {}), **of_measurement}, **own}
+        for given in parameter_sets
+    ]
 
 
 def _shortened(config: ExperimentConfig, task: Task, scale: float) -> ExperimentConfig:
@@ -132,6 +184,10 @@ def _checked(measurement: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with their values, each of the type that its default has."""
     from prunelimit.lab.experiment import ExperimentConfig
 
+    if not isinstance(measurement, Mapping):
+        raise PruneLimitError(
+            f'measurement is {measurement!r}; it must look like {{"epsilon": 0.05}}'
+        )
     defaults = ExperimentConfig()
     known = [field.name for field in dataclasses.fields(ExperimentConfig)]
     checked: dict[str, Any] = {}
@@ -149,6 +205,8 @@ def _checked(measurement: Mapping[str, Any]) -> dict[str, Any]:
             check = _whole if isinstance(default, int) else _number
             if check(name, value) <= 0:
                 raise PruneLimitError(f"{name} is {value!r}; it must be above 0")
+            if name in _FRACTIONS and value >= 1:
+                raise PruneLimitError(f"{name} is {value!r}; it must be below 1")
             checked[name] = value
     return checked
 
@@ -157,7 +215,14 @@ def _finetuning(value: Mapping[str, Any]) -> FineTuning:
     from prunelimit.pruning.finetune import FineTuning
 
     try:
-        return FineTuning(**value)
+        budget = FineTuning(**value)
+        _whole("finetuning's epochs", budget.epochs)
+        _number("finetuning's learning_rate", budget.learning_rate)
+        if not 0 <= _number("finetuning's momentum", budget.momentum) < 1:
+            raise PruneLimitError(
+                f"finetuning's momentum is {budget.momentum!r}; it must be at least 0 and below 1"
+            )
+        return budget
     except TypeError as error:
         raise PruneLimitError(
             f'finetuning is {value!r}; it must look like {{"epochs": 12, "learning_rate": 0.01}}'

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_text
-from prunelimit.lab.batch.jobs import REPORT, RESULT, Job
+from prunelimit.lab.batch.jobs import REPORT, RESULT, Job, default_notebook
 from prunelimit.lab.batch.parameters import command
 from prunelimit.lab.batch.worker import UNFINISHED, Outcome
 
@@ -148,58 +148,6 @@ def _plain(value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
 
 
-_HEAD = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>prunelimit: summary of a batch</title>
-<meta name="viewport" content="width=device-width">
-<style>
-:root { color-scheme: light dark }
-body { font: 16px/1.4 sans-serif; margin: 1.5rem; max-width: 100rem }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-size: 15px }
-th, td { padding: .25rem .5rem; text-align: right; vertical-align: top }
-th { vertical-align: bottom } td { font-variant-numeric: tabular-nums; white-space: nowrap }
-th[rowspan]:first-child, td:first-child { text-align: left } th[colspan] { text-align: center }
-.first { border-left: 1px solid #888 } small { opacity: .8 }
-tr { border-bottom: 1px solid #888 } code { background: #8884 }
-</style></head><body>
-"""
-
-
-def _page(summary: Summary, jobs: Sequence[Job]) -> str:
-    failed = {row["name"] for row in summary.failures}
-    good = [
-        (row, job) for row, job in zip(summary.rows, jobs, strict=True) if row["name"] not in failed
-    ]
-    bad = [(row, job) for row, job in zip(summary.rows, jobs, strict=True) if row["name"] in failed]
-    parts = [
-        _HEAD,
-        f"<h1>{len(good)} of {len(jobs)} jobs are done</h1>",
-        f'<p>All numbers: <a href="{TABLE}">{TABLE}</a>. Sparsities are shares of weights removed, '
-        "with their brackets beneath; Δ is predicted minus measured.</p>",
-    ]
-    if bad:
-        parts += [f"<h2>{len(bad)} failed</h2>", "<p>The same command tries them again.</p><ul>"]
-        parts += [_failure(row, job) for row, job in bad]
-        parts.append("</ul>")
-    if good:
-        parts += ['<h2>Results</h2><div class="wide"><table>', _headings()]
-        parts += [_result(row, job) for row, job in good]
-        parts.append("</table></div>")
-    parts.append("</body></html>\n")
-    return "\n".join(parts)
-
-
-def _failure(row: Mapping[str, Any], job: Job) -> str:
-    report = f"{job.name}/{UNFINISHED}"
-    link = (
-        f' (<a href="{report}">its notebook</a>)' if (job.directory / UNFINISHED).exists() else ""
-    )
-    return (
-        f"<li><strong>{html.escape(job.name)}</strong>{link}: {html.escape(row['message'])}"
-        f"<br><code>{html.escape(_command(job))}</code></li>"
-    )
-
-
 _BEFORE = {"λ": "l1", "seed": "seed"}
 _BEHIND = {
     "epochs": "epochs",
@@ -223,46 +171,88 @@ _QUESTIONS = {
 }
 
 
-def _headings() -> str:
-    groups = "".join(
-        f'<th colspan="3" class="first">{html.escape(name)}</th>' for name in _QUESTIONS
-    )
-    before, behind = (
-        "".join(f'<th rowspan="2">{html.escape(title)}</th>' for title in titles)
-        for titles in (("task", *_BEFORE), _BEHIND)
-    )
-    each = '<th class="first">predicted</th><th>measured</th><th>Δ</th>' * len(_QUESTIONS)
-    return f"<tr>{before}{groups}{behind}</tr>\n<tr>{each}</tr>"
+@dataclass(frozen=True)
+class _Cell:
+    """What a table's cell shows; its bracket, if it has one; whether it begins a question."""
+
+    text: str
+    ends: str = ""
+    first: bool = False
 
 
-def _result(row: Mapping[str, Any], job: Job) -> str:
-    title = html.escape(str(job.parameters.get("task", job.name)))
-    cells = [
-        f'<td><a href="{job.name}/{REPORT}" title="{html.escape(_command(job))}">{title}</a></td>'
+def _page(summary: Summary, jobs: Sequence[Job]) -> str:
+    from jinja2 import Environment, PackageLoader
+
+    # Everything that a name, a message or a notebook's result says is escaped there.
+    pages = Environment(
+        loader=PackageLoader("prunelimit.lab.batch", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    failed = {row["name"] for row in summary.failures}
+    pairs = list(zip(summary.rows, jobs, strict=True))
+    return pages.get_template("summary.html.jinja").render(
+        good=[_result(row, job) for row, job in pairs if row["name"] not in failed],
+        bad=[_failure(row, job) for row, job in pairs if row["name"] in failed],
+        table=TABLE,
+        before=_BEFORE,
+        questions=_QUESTIONS,
+        behind=_BEHIND,
+    )
+
+
+def _failure(row: Mapping[str, Any], job: Job) -> dict[str, Any]:
+    report = f"{job.name}/{UNFINISHED}" if (job.directory / UNFINISHED).exists() else ""
+    return {
+        "name": job.name,
+        "report": report,
+        "message": row["message"],
+        "command": _command(job),
+    }
+
+
+def _result(row: Mapping[str, Any], job: Job) -> dict[str, Any]:
+    groups = [
+        _cell(row, name, first=place == 0)
+        for names in _QUESTIONS.values()
+        for place, name in enumerate(names)
     ]
-    cells += [f"<td>{_cell(row, name)}</td>" for name in _BEFORE.values()]
-    for first, *rest in _QUESTIONS.values():
-        cells.append(f'<td class="first">{_cell(row, first)}</td>')
-        cells += [f"<td>{_cell(row, name)}</td>" for name in rest]
-    cells += [f"<td>{_cell(row, name)}</td>" for name in _BEHIND.values()]
-    return f"<tr>{''.join(cells)}</tr>"
+    return {
+        "title": job.parameters.get("task", job.name),
+        "report": f"{job.name}/{REPORT}",
+        "command": _command(job),
+        "cells": [
+            *(_cell(row, name) for name in _BEFORE.values()),
+            *groups,
+            *(_cell(row, name) for name in _BEHIND.values()),
+        ],
+    }
 
 
-def _cell(row: Mapping[str, Any], name: str) -> str:
-    value = row.get(name)
-    if value is None:
-        return "–"
-    if name.startswith("delta"):
-        return f"{value:+.4f}"
+def _cell(row: Mapping[str, Any], name: str, first: bool = False) -> _Cell:
+    ends = ""
     if f"{name}_lower" in row:
         ends = f"{row[f'{name}_lower']:.4f} … {row[f'{name}_upper']:.4f}"
-        return f"{value:.4f}<br><small>{ends}</small>"
-    if name.endswith("accuracy"):
-        return f"{value:.4f}"
+    return _Cell(_number(name, row.get(name)), ends, first)
+
+
+def _number(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, float):
+        if name.startswith("delta"):
+            return f"{value:+.4f}"
+        if name.endswith("accuracy") or name.startswith(("predicted", "measured")):
+            return f"{value:.4f}"
         return f"{value:.0f}" if name.endswith("seconds") else f"{value:.4g}"
-    return f"{value:,}" if name == "weights" else html.escape(str(value))
+    return f"{value:,}" if name == "weights" and isinstance(value, int) else str(value)
 
 
 def _command(job: Job) -> str:
-    return command(job.parameters) if "task" in job.parameters else job.notebook.name
+    if "task" not in job.parameters:
+        return job.notebook.name
+    own = job.notebook != default_notebook()
+    return command(job.parameters) + (
+        f" --notebook {shlex.quote(str(job.notebook))}" if own else ""
+    )

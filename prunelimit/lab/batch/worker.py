@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.files import clear_unfinished
 from prunelimit.lab.batch.jobs import (
     ATTEMPTS,
     REPORT,
@@ -20,6 +21,7 @@ from prunelimit.lab.batch.jobs import (
     is_finished,
     mark_finished,
     run_name,
+    template_path,
 )
 from prunelimit.lab.store.locks import Busy, now, owned
 
@@ -41,7 +43,8 @@ class Outcome:
     Attributes
     ----------
     status
-        "done" now; "kept", done before; "failed"; "busy", another driver has it.
+        "done" now; "kept", done before; "failed"; "busy", another driver has it; "lost" with its
+        worker.
     message
         Why it failed, or who has it.
     seconds
@@ -77,6 +80,7 @@ def _execute(job: Job) -> Outcome:
             "with (edited meanwhile, or another version); run the command again"
         )
     discard_damaged(job)
+    clear_unfinished(job.directory)
     began = time.perf_counter()
     _note(job, started=now(), host=socket.gethostname(), pid=os.getpid())
     failure = _run_notebook(job)
@@ -90,30 +94,42 @@ def _execute(job: Job) -> Outcome:
 
 
 def _run_notebook(job: Job) -> str | None:
-    """Why it failed; None if it did not."""
-    import papermill
+    """Why it failed; None if it did not. A kernel that dies is started once more."""
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    partial = job.directory / UNFINISHED
-    try:
-        with tempfile.TemporaryDirectory(prefix="prunelimit-") as sockets:
-            papermill.execute_notebook(
-                str(job.notebook),
-                str(partial),
-                parameters={**job.parameters, "run_dir": str(job.directory)},
-                progress_bar=False,
-                start_timeout=_START_SECONDS,
-                # Its remarks about transport are nobody's business; errors come as outputs.
-                extra_arguments=["--IPKernelApp.log_level=50"],
-                cwd=str(job.directory),
-                config=_kernel_config(sockets),
-            )
-    except PapermillExecutionError as error:
-        return f"{error.ename}: {error.evalue}"
-    except Exception as error:  # a kernel that died, a full disk: the other jobs go on
-        return f"{type(error).__name__}: {error}"
-    os.replace(partial, job.directory / REPORT)
-    return None
+    for last in (False, True):
+        try:
+            _papermill(job)
+        except PapermillExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except DeadKernelError as error:
+            if last:
+                return f"the kernel died twice ({error}); is there enough memory?"
+            _note(job, kernel_died=now())
+        except Exception as error:  # a full disk, say: the other jobs go on
+            return f"{type(error).__name__}: {error}"
+        else:
+            os.replace(job.directory / UNFINISHED, job.directory / REPORT)
+            return None
+    raise AssertionError("the second attempt returns")
+
+
+def _papermill(job: Job) -> None:
+    import papermill
+
+    with tempfile.TemporaryDirectory(prefix="prunelimit-") as sockets:
+        papermill.execute_notebook(
+            template_path(job.notebook),
+            template_path(job.directory / UNFINISHED),
+            parameters={**job.parameters, "run_dir": str(job.directory)},
+            progress_bar=False,
+            start_timeout=_START_SECONDS,
+            # Its remarks about transport are nobody's business; errors come as outputs.
+            extra_arguments=["--IPKernelApp.log_level=50"],
+            cwd=str(job.directory),
+            config=_kernel_config(sockets),
+        )
 
 
 def _kernel_config(sockets: str) -> Config:

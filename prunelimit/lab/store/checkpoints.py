@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.files import clear_unfinished, flush
 from prunelimit.lab.store.locks import owned
 
 FORMAT = 1
@@ -73,6 +75,7 @@ def exclusive(run_dir: Path) -> Iterator[None]:
         If another run holds it, or the folder cannot be made.
     """
     with owned(run_dir):
+        clear_unfinished(run_dir)
         for leftover in run_dir.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield
@@ -88,10 +91,14 @@ def save(
 ) -> Checkpoint:
     """Write the checkpoint of `epoch`; it appears complete or not at all."""
     target = run_dir / f"epoch-{epoch:04d}"
-    unfinished = Path(tempfile.mkdtemp(dir=run_dir, prefix=_UNFINISHED))
+    unfinished = run_dir / f"{_UNFINISHED}{secrets.token_hex(8)}"
     try:
-        (unfinished / WEIGHTS).write_bytes(safetensors.torch.save(_distinct_tensors(model)))
-        torch.save(optimizer.state_dict(), unfinished / OPTIMIZER)
+        unfinished.mkdir()
+        (unfinished / WEIGHTS).write_bytes(weights_bytes(model))
+        # Not by torch itself: it says of a full disk that its writer failed.
+        buffer = io.BytesIO()
+        torch.save(optimizer.state_dict(), buffer)
+        (unfinished / OPTIMIZER).write_bytes(buffer.getbuffer())
         record = {
             "format": FORMAT,
             "epoch": epoch,
@@ -100,11 +107,10 @@ def save(
             "sha256": {name: _sha256(unfinished / name) for name in (WEIGHTS, OPTIMIZER)},
         }
         (unfinished / RECORD).write_text(json.dumps(record, indent=1) + "\n")
-        unfinished.chmod(0o755)  # mkdtemp is private; checkpoints are not
         for path in (*unfinished.iterdir(), unfinished):
-            _flush(path)
+            flush(path)
         os.replace(unfinished, target)
-        _flush(run_dir)
+        flush(run_dir)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Checkpoint(target, epoch, dict(run), history)
@@ -293,6 +299,17 @@ def _shared_names(model: nn.Module) -> dict[str, str]:
     return shared
 
 
+def weights_bytes(model: nn.Module) -> bytes:
+    """The content of a safetensors file with the weights of `model`; `load_checkpoint` reads it.
+
+    Examples
+    --------
+    >>> len(weights_bytes(nn.Linear(2, 1, bias=False))) % 8
+    0
+    """
+    return safetensors.torch.save(_distinct_tensors(model))
+
+
 def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:
     # safetensors stores no memory twice, so a tied weight goes by its first name.
     first = _shared_names(model)
@@ -335,13 +352,3 @@ def _leaves(content: Any, prefix: str = "") -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    # Without this a power cut (not a kill) could leave the new name on empty files.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prunelimit.files import write_bytes
-from prunelimit.lab.distributed import ALONE, World
+from prunelimit.network.world import ALONE, World
 
 
 class Measurements:

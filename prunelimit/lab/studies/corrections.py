@@ -32,9 +32,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.training import evaluate
 from prunelimit.limit.distance import distance_profile
 from prunelimit.limit.solve import Formula, paper_limit, ridge_at, sharp_limit, sharp_loss
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import (
     flatten,
     prunable_parameters,

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
 from prunelimit.lab import tasks
 from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig, iterative_counts
@@ -610,7 +611,7 @@ def kinematic_ends(result: Mapping[str, Any], eta: float = 0.1) -> dict[str, flo
 def crossing_on_grid(
     points: Sequence[Mapping[str, float]], name: str, level: float
 ) -> dict[str, float | None]:
-    """Where a column first exceeds `level`, interpolated in log(1 - sparsity) and bracketed.
+    """Where a column first exceeds `level`, bracketed and interpolated.
 
     Parameters
     ----------
@@ -630,7 +631,7 @@ def crossing_on_grid(
     --------
     >>> rows = [{"sparsity": 0.5, "rise": 0.0}, {"sparsity": 0.75, "rise": 2.0}]
     >>> {end: round(s, 4) for end, s in crossing_on_grid(rows, "rise", 1.0).items()}
-    {'lower': 0.5, 'value': 0.6464, 'upper': 0.75}
+    {'lower': 0.5, 'value': 0.625, 'upper': 0.75}
     """
     above = [row[name] > level for row in points]
     if not any(above):
@@ -640,9 +641,9 @@ def crossing_on_grid(
     if first == 0:
         return {"lower": None, "value": None, "upper": points[0]["sparsity"]}
     left, right = points[first - 1], points[first]
-    share = (level - left[name]) / (right[name] - left[name])
-    kept = (1 - left["sparsity"]) ** (1 - share) * (1 - right["sparsity"]) ** share
-    return {"lower": left["sparsity"], "value": 1 - kept, "upper": right["sparsity"]}
+    ends = [(row["sparsity"], row[name]) for row in (left, right)]
+    value = crossing_between(ends[0], ends[1], level)
+    return {"lower": left["sparsity"], "value": value, "upper": right["sparsity"]}
 
 
 def row_norms_by_magnitude(matrix: Tensor, weights: Tensor) -> dict[str, Any]:

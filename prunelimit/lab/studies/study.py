@@ -41,10 +41,11 @@ from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.progress import progress_bar
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
-from prunelimit.pruning.refit import Refit, SymmetricOperator, refit_survivors
+from prunelimit.pruning.refit import Refit, refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
 from prunelimit.pruning.threshold import find_crossing
 from prunelimit.report import LimitEstimate, PruningLimit
+from prunelimit.spectrum.matrix import DenseMatrix, SymmetricMatrix
 
 FORMAT = "prunelimit.study/1"
 
@@ -236,17 +237,6 @@ def build(network: Network, splits: Splits) -> nn.Module:
     return model
 
 
-class _Dense:
-    """A matrix in memory, as the re-fit takes it."""
-
-    def __init__(self, matrix: Tensor) -> None:
-        self.matrix = matrix
-        self.dim = len(matrix)
-
-    def matmul(self, vectors: Tensor) -> Tensor:
-        return self.matrix @ vectors
-
-
 # ---------------------------------------------------------------- measurement
 class Bench:
     """A trained network, and everything that is measured on it, each thing once.
@@ -287,10 +277,10 @@ class Bench:
         return loss_gradient(self.model, cross_entropy, self.reference, "cpu").double()
 
     @cached_property
-    def operator(self) -> SymmetricOperator:
+    def operator(self) -> SymmetricMatrix:
         """The same matrix by its products, where it is too large to be built."""
         if self.dim <= LARGEST_MATRIX:
-            return _Dense(self.matrix)
+            return DenseMatrix(self.matrix)
         return curvature_operator(self.model, cross_entropy, self.reference, "ggn", "cpu")
 
     def predict(self, epsilon: float | None) -> PruningLimit:

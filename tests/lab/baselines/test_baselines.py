@@ -29,7 +29,7 @@ from prunelimit.lab.baselines import (
     signed_constants,
 )
 from prunelimit.lab.baselines._iterative_magnitude import round_lengths
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_weights
 from prunelimit.pruning import magnitude_mask
 

@@ -30,7 +30,7 @@ from prunelimit.lab.baselines import (
 )
 from prunelimit.lab.baselines._gradual import gradual_schedule
 from prunelimit.lab.baselines._scored import balanced_examples, first_examples
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import (
     flatten,
     prunable_parameters,

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 from pathlib import Path
 
 import pandas as pd
@@ -88,6 +90,15 @@ def test_what_says_the_same_is_one_job(tmp_path, notebook) -> None:
         ({"scale": 2}, "at most 1"),
         ({"l1": float("nan")}, "l1 is nan; it must be finite"),
         ({"measurement": {"epsilon": float("inf")}}, "epsilon is inf; it must be finite"),
+        ({"measurement": 5}, "measurement is 5; it must look like"),
+        ({"measurement": {"tolerance": 5}}, "tolerance is 5; it must be below 1"),
+        ({"measurement": {"finetuning": 5}}, "finetuning is 5"),
+        ({"measurement": {"finetuning": {"momentum": 2}}}, "momentum is 2"),
+        ({"seed": -1}, "seed is -1; it must be at least 0"),
+        ({"seed": 2**63}, "below 2"),
+        ({"run_dir": "x"}, "run_dir is for the driver to choose.*--runs"),
+        ({"examples": 255}, "minibatches of 128, and 255 training examples make no two"),
+        ({"task": 5}, "task is 5; it must be a name"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
         ({"device": 0}, "unknown device 0"),
     ],
@@ -97,6 +108,30 @@ def test_mistakes_are_refused_before_anything_starts(tmp_path, given, message) -
     with pytest.raises(PruneLimitError, match=message):
         batch.plan(root, [{"task": "digits-mlp"}, {"task": "digits-mlp", **given}])
     assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("../../../x", "task is '../../../x'; a name must not begin with a dot"),
+        ("a/../../x", "must not have '/' in it"),
+        ("/etc/x", "must not have '/' in it"),
+        ("a\nb", r"must not have '\\n' in it"),
+        ("", "must not be empty"),
+        ("n" * 201, "longer than 200 bytes"),
+        (5, "task is 5; it must be a name"),
+    ],
+)
+def test_a_task_of_ones_own_notebook_leads_nowhere_else(tmp_path, notebook, task, message) -> None:
+    with pytest.raises(PruneLimitError, match=message):
+        batch.plan(tmp_path / "runs", [{"task": task}], notebook)
+
+
+@pytest.mark.parametrize("task", ["a b", "{seed}", "<b>&amp;", "雪 %s", "n" * 200])
+def test_a_task_of_ones_own_notebook_may_have_any_other_name(tmp_path, notebook, task) -> None:
+    job = batch.plan(tmp_path / "runs", [{"task": task}], notebook)[0]
+    assert job.directory.parent == tmp_path / "runs" and job.name.startswith(f"{task}-")
+    job.directory.mkdir(parents=True)
 
 
 def test_a_notebook_without_parameters_is_refused(tmp_path, notebook) -> None:
@@ -129,7 +164,13 @@ def test_scale_shortens_and_measurement_wins() -> None:
     [
         (["digits-mlp", "--set", "epohcs=3"], "unknown parameter 'epohcs'"),
         (["digits-mlp", "--set", "tolerance"], "NAME=VALUE"),
-        (["digits-mlp", "digits-cnn", "--run-dir", "x"], "--runs"),
+        (["digits-mlp", "--set", "measurement=5"], "measurement is 5"),
+        (["digits-mlp", "--set", "seed=-1"], "seed is -1"),
+        (["digits-mlp", "--set", "tolerance=5"], "tolerance is 5"),
+        (["digits-mlp", "--set", "run_dir=x"], "run_dir is for the driver"),
+        (["digits-mlp", "--set", "examples=100"], "make no two"),
+        (["digits-mlp", "--runs", "/proc/none"], "cannot write '/proc/none'"),
+        (["digits-mlp", "--scheduler", "tcp://node1:8786"], "open to everybody"),
         (["digits-mlp", "digits-mpl"], "did you mean 'digits-mlp'"),
         (["digits-mlp", "--slurm", "qeueu=gpu"], "did you mean 'queue'"),
         (["digits-mlp", "--workers", "0"], "at least 1"),
@@ -140,7 +181,7 @@ def test_the_command_line_refuses_in_one_line(
     tmp_path, capsys, monkeypatch, arguments, message
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    status, _, err = run(["reproduce", *arguments], capsys, monkeypatch)
+    status, _, err = run(["batch", *arguments], capsys, monkeypatch)
     assert status == 2 and err.startswith("error: ") and message in err
     assert list(tmp_path.iterdir()) == []
 
@@ -152,9 +193,9 @@ def test_the_command_line_hands_on_what_it_was_given(tmp_path, capsys, monkeypat
         seen.update(jobs=planned, where=where)
         return summary.Summary([{"name": "a", "status": "failed", "message": "why"}], tmp_path)
 
-    monkeypatch.setattr(batch, "run_batch", instead)
+    monkeypatch.setattr("prunelimit.lab.batch.driver.run_batch", instead)
     options = "--l1 0 --l1 1e-4 --seed 0 --seed 1 --set loss_points=20 --set scale=0.5"
-    arguments = ["reproduce", "digits-mlp", "digits-cnn", *options.split(), "--runs", str(tmp_path)]
+    arguments = ["batch", "digits-mlp", "digits-cnn", *options.split(), "--runs", str(tmp_path)]
     status, out, _ = run([*arguments, "--workers", "3"], capsys, monkeypatch)
     assert status == 1 and "a  failed: why" in out
     assert seen["where"] == batch.Workers(3)
@@ -169,8 +210,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "run_batch", interrupted)
-    arguments = ["reproduce", "digits-mlp", "--workers", "1", "--runs", str(tmp_path)]
+    monkeypatch.setattr("prunelimit.lab.batch.driver.run_batch", interrupted)
+    arguments = ["batch", "digits-mlp", "--workers", "1", "--runs", str(tmp_path)]
     status, _, err = run(arguments, capsys, monkeypatch)
     assert status == 130 and "the same command goes on where it stopped" in err
 
@@ -183,9 +224,9 @@ def test_a_command_names_the_run_that_it_came_from(tmp_path, capsys, monkeypatch
         planned.append(jobs_[0])
         return summary.Summary([], tmp_path)
 
-    monkeypatch.setattr(batch, "run_batch", instead)
-    arguments = ["reproduce", "digits-mlp", "--l1", "1e-4", "--set", "scale=0.5", "--epsilon"]
-    run([*arguments, "0.03"], capsys, monkeypatch)
+    monkeypatch.setattr("prunelimit.lab.batch.driver.run_batch", instead)
+    arguments = ["batch", "digits-mlp", "--l1", "1e-4", "--set", "scale=0.5", "--set"]
+    run([*arguments, "epsilon=0.03"], capsys, monkeypatch)
     words = batch.command(planned[0].parameters).split()
     run(words[1:], capsys, monkeypatch)
     assert planned[0].name == planned[1].name
@@ -226,27 +267,10 @@ def test_slurm_gets_its_arguments() -> None:
         batch.slurm_arguments(["cores=four"])
 
 
-def test_slurm_is_asked_for_workers(monkeypatch) -> None:
-    import dask_jobqueue
-
-    asked: dict = {}
-
-    class Recorded:
-        def __init__(self, **arguments: object) -> None:
-            asked.update(arguments)
-
-        def scale(self, jobs: int) -> None:
-            asked["jobs"] = jobs
-
-    monkeypatch.setattr(dask_jobqueue, "SLURMCluster", Recorded)
-    clusters._slurm_cluster(batch.slurm_arguments(["queue=gpu"]), 5)
-    assert asked == {"cores": 1, "processes": 1, "memory": "16GB", "queue": "gpu", "jobs": 5}
-
-
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(clusters, "_CONNECT_SECONDS", 1)
     where = batch.Workers(scheduler="tcp://127.0.0.1:1")
-    with pytest.raises(PruneLimitError, match="no Dask scheduler answers"), where.connect(1):
+    with pytest.raises(PruneLimitError, match="no Dask"), where.connect(1, tmp_path):
         pass
 
 
@@ -303,7 +327,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_starts(
     (tmp_path / "file").touch()
     planned = batch.plan(tmp_path / "file" / "runs", [{}], notebook)
     monkeypatch.setattr(batch.Workers, "connect", lambda *_: pytest.fail("started workers"))
-    with pytest.raises(PruneLimitError, match="cannot be written.*--runs"):
+    with pytest.raises(PruneLimitError, match="cannot write .*check the name"):
         batch.run_batch(planned, progress=False)
     with pytest.raises(PruneLimitError, match="summary cannot be written"):
         summary.summarise(planned, {planned[0].name: batch.Outcome("kept")})
@@ -344,6 +368,26 @@ def test_a_summary_has_the_results_numbers(tmp_path) -> None:
     assert page.count("<td") == page.count('rowspan="2"') + 3 * page.count('colspan="3"')
     assert f"{row['delta_paper']:+.4f}" in page
     assert "1 of 1 jobs are done" in report.text()
+
+
+def test_a_summary_runs_nothing_that_a_job_says(tmp_path, notebook) -> None:
+    tasks = ["<script>alert(1)<", "'><b onclick=x", "a#b?c%2F&d"]
+    planned = batch.plan(tmp_path / "runs", [{"task": task} for task in tasks], notebook)
+    for job in planned:
+        job.directory.mkdir(parents=True)
+        (job.directory / "report-unfinished.ipynb").touch()
+    outcomes = {job.name: batch.Outcome("failed", "<i>why</i>") for job in planned}
+    outcomes[planned[2].name] = batch.Outcome("done")
+    result = json.loads(RESULT.read_text())
+    result["dense"]["test_accuracy"] = "<script>"
+    (planned[2].directory / "result.json").write_text(json.dumps(result))
+    report = summary.summarise(planned, outcomes)
+    page = report.page.read_text()
+    assert "<script" not in page and "<b on" not in page and "<i>" not in page
+    assert "&lt;i&gt;why" in page and "&lt;script&gt;alert(1)&lt;" in page
+    links = re.findall(r'href="([^"]+)"', page)
+    found = [report.root / urllib.parse.unquote(link) for link in links]
+    assert {path.parent for path in found} == {report.root, *(job.directory for job in planned)}
 
 
 def test_the_stage_of_a_job_is_told(tmp_path) -> None:

@@ -14,8 +14,8 @@ from prunelimit.lab import models
 from prunelimit.lab.studies import corrections
 from prunelimit.lab.studies.corrections import Round
 from prunelimit.lab.studies.study import small_convolutional
-from prunelimit.lab.training import evaluate
 from prunelimit.limit import sharp_loss
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import loss_gradient
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.pruning import magnitude_mask

@@ -10,7 +10,7 @@ from torch import nn
 from prunelimit.lab import models, tasks
 from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig
 from prunelimit.lab.studies import heuristics
-from prunelimit.lab.training import TrainingConfig
+from prunelimit.lomp import TrainingConfig
 
 
 def test_a_comparison_has_a_row_for_every_method_even_for_those_that_refuse(

@@ -1,0 +1,343 @@
+"""How sparse can this network go? The measured answer, after about three tries (chapter 9)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.found import FoundLimit, search_cost
+from prunelimit.network.losses import Loader, Loss, check_first_batch, loss_statistics
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.predict import predict_limit
+from prunelimit.progress import say
+from prunelimit.pruning.criterion import Criterion, LossRise, Metric, metric_drop
+from prunelimit.pruning.doubts import doubts, excess_slope
+from prunelimit.pruning.finetune import FineTuning
+from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
+from prunelimit.pruning.search import SearchRule, bracket
+from prunelimit.pruning.tries import Folder, InMemory, Keeper, Try
+from prunelimit.report import PruningLimit
+
+__all__ = ["FoundLimit", "default_finetuning", "find_limit"]
+
+
+def find_limit(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    report: PruningLimit | None = None,
+    finetune: FineTuning | OwnLoop | None = None,
+    tolerance: float = 0.01,
+    directory: str | os.PathLike[str] | None = None,
+    *,
+    epsilon: float | None = None,
+    metric: str | Metric | None = None,
+    validation: Loader | None = None,
+    metric_tolerance: float = 0.005,
+    start: float | None = None,
+    max_tries: int = 12,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> FoundLimit:
+    """Measure how sparse the network can go, by a few fine-tunings where it matters.
+
+    The first try is at the best guess that the report has. After each try the logarithm of the
+    loss, against that of the weights kept, says where to go next (`prunelimit.pruning.search`).
+    Masks are those of the dense network's magnitudes, so that they are nested. A sparser mask
+    starts from the solution at the nearest denser try that passes. A denser mask cannot: there the
+    weights that it adds are 0, often a saddle; it starts anew from the dense network.
+
+    The answer is real existence *as this fine-tuning finds it*, a lower bound on what longer
+    training would reach.
+
+    Parameters
+    ----------
+    model
+        Trained network, in eval mode; left untouched.
+    loss_fn
+        ``loss_fn(outputs, targets)``, a mean over the batch.
+    loader
+        Re-iterable of ``(inputs, targets)``: it defines the loss, and a `FineTuning` trains on it.
+    report
+        From `predict_limit` for this model and these data; made here if neither it nor `start` is
+        given.
+    finetune
+        A `FineTuning` budget; or a callable that trains the masked model it is handed, in place,
+        and returns nothing; by default `default_finetuning`.
+    tolerance
+        Error allowed in the answer, in sparsity.
+    directory
+        A folder of this search's own, in which every finished try is kept. Called again with the
+        same arguments, the search goes on where it stopped.
+    epsilon
+        Loss rise allowed; by default the report's.
+    metric
+        Instead of a loss rise: ``"accuracy"``, or ``metric(outputs, targets)`` of all validation
+        outputs at once, greater is better.
+    validation
+        The data of the metric. The answer is chosen on them: keep others for a last measurement.
+    metric_tolerance
+        How far the metric may fall below the dense network's.
+    start
+        Sparsity of the first try, instead of a report.
+    max_tries
+        Stop after so many, and say so.
+    device
+        "auto", "cpu", "cuda" or "mps", for the budget; a callable gets the model where it is.
+    progress
+        Say on stderr how the bracket closes; None does so on a terminal.
+
+    Returns
+    -------
+    FoundLimit
+
+    Raises
+    ------
+    PruneLimitError
+        If the input cannot be used, the callable loses the mask, or `directory` holds another
+        search; the message says what to do.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(20, 1, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.arange(1, 21) / 20)
+    >>> data = [(torch.eye(20), layer.weight.data.T.clone())]
+    >>> found = find_limit(layer, nn.functional.mse_loss, data, epsilon=0.05, start=0.4,
+    ...                    finetune=lambda masked: None)  # survivors that nothing can improve
+    >>> found.lower, found.upper, int((found.model.weight == 0).sum())
+    (0.5, 0.55, 10)
+    """
+    _check(model, loss_fn, loader, tolerance, max_tries)
+    if report is None and start is None:
+        say("no report given: predicting first", progress)
+        report = predict_limit(model, loss_fn, loader, epsilon, device=device, progress=progress)
+    dim = sum(p.numel() for p in prunable_parameters(model).values())
+    criterion = _criterion(
+        model, loss_fn, loader, report, epsilon, metric, validation, metric_tolerance
+    )
+    if finetune is not None and not isinstance(finetune, FineTuning) and not callable(finetune):
+        raise PruneLimitError(
+            f"finetune is a {type(finetune).__name__}; give a FineTuning budget, or a function "
+            "that trains the masked model it is handed"
+        )
+    if finetune is None:
+        finetune = default_finetuning(loader, None if report is None else report.spectrum)
+    rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)
+    keeper: Keeper = (
+        InMemory(model)
+        if directory is None
+        else Folder(Path(directory), _key(model, criterion, finetune), model)
+    )
+    retraining = Retraining(model, loss_fn, loader, finetune, device, progress)
+    search = _Search(rule, criterion, retraining, keeper, progress)
+    search.run(max_tries)
+    return search.result(report)
+
+
+def _check(
+    model: nn.Module, loss_fn: Loss, loader: Loader, tolerance: float, max_tries: int
+) -> None:
+    prunable_parameters(model)
+    check_first_batch(model, loss_fn, loader)
+    SearchRule(1, 1.0, 1.0, tolerance)
+    if max_tries < 1:
+        raise PruneLimitError(f"max_tries must be at least 1, got {max_tries!r}")
+
+
+def _criterion(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    report: PruningLimit | None,
+    epsilon: float | None,
+    metric: str | Metric | None,
+    validation: Loader | None,
+    metric_tolerance: float,
+) -> Criterion:
+    if (metric is None) != (validation is None):
+        raise PruneLimitError(
+            "metric= and validation= belong together: the metric is measured on the validation "
+            "loader. For the loss there: metric=lambda outputs, targets: -loss_fn(outputs, targets)"
+        )
+    dense = loss_statistics(model, loss_fn, loader)
+    if report is not None:
+        _require_own_report(model, report, dense.mean, epsilon)
+    if metric is not None:
+        assert validation is not None
+        return metric_drop(model, loss_fn, loader, metric, validation, metric_tolerance)
+    if epsilon is None and report is None:
+        raise PruneLimitError(
+            "start= says where to begin but not what is good enough: give epsilon= or metric="
+        )
+    allowed = report.epsilon if epsilon is None and report is not None else epsilon
+    assert allowed is not None
+    return LossRise(loss_fn, loader, dense.mean, allowed)
+
+
+def _require_own_report(
+    model: nn.Module, report: PruningLimit, loss: float, epsilon: float | None
+) -> None:
+    dim = sum(p.numel() for p in prunable_parameters(model).values())
+    if report.dim != dim or not math.isclose(report.loss.mean, loss, rel_tol=0.01, abs_tol=1e-6):
+        raise PruneLimitError(
+            f"the report is about another network or other data: D = {report.dim:,} and loss "
+            f"{report.loss.mean:.6g} there, {dim:,} and {loss:.6g} here; make it with the same "
+            "model, loss_fn and loader, or leave it out"
+        )
+    if epsilon is not None and not math.isclose(epsilon, report.epsilon, rel_tol=1e-6):
+        raise PruneLimitError(
+            f"epsilon={epsilon:g}, but the report was made for {report.epsilon:g}; give one of them"
+        )
+
+
+def _first_guess(report: PruningLimit | None, start: float | None, dim: int) -> float:
+    """Weights kept at the first try: the calibrated expectation, or between the two formulas.
+
+    The geometric mean of what the formulas keep: on the committed study it errs by 2.1 points in
+    the mean, either formula alone by 3.9 (heuristic).
+    """
+    if start is not None:
+        if not 0 <= start < 1:
+            raise PruneLimitError(f"start must be a sparsity in [0, 1), got {start!r}")
+        kept = (1 - start) * dim
+    else:
+        assert report is not None
+        expected = getattr(report, "expected", None)
+        if expected is not None:
+            kept = (1 - float(expected.sparsity)) * dim
+        else:
+            ends = (max(1.0, (1 - float(e.sparsity)) * dim) for e in (report.paper, report.sharp))
+            kept = math.sqrt(math.prod(ends))
+    return min(max(kept, 1.0), max(dim - 1.0, 1.0))
+
+
+def _key(model: nn.Module, criterion: Criterion, finetune: FineTuning | OwnLoop) -> dict[str, Any]:
+    """What a kept try depends on. The code of the user's own loop is known by its name alone."""
+    weights = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        weights.update(name.encode())
+        data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        weights.update(data.numpy().tobytes())
+    return {
+        "weights": weights.hexdigest(),
+        "dense_loss": criterion.dense.loss,
+        "finetune": finetuning_key(finetune),
+        **criterion.key(),
+    }
+
+
+class _Search:
+    """The tries so far, and the loop that adds one after another."""
+
+    def __init__(
+        self,
+        rule: SearchRule,
+        criterion: Criterion,
+        retraining: Retraining,
+        keeper: Keeper,
+        progress: bool | None,
+    ) -> None:
+        self.rule, self.criterion, self.retraining = rule, criterion, retraining
+        self.keeper, self.progress = keeper, progress
+
+    @property
+    def points(self) -> dict[int, float]:
+        return {one.kept: one.excess for one in self.keeper.tries()}
+
+    def run(self, max_tries: int) -> None:
+        """Try until the rule is content, or `max_tries` is reached."""
+        if self.keeper.tries():
+            say(f"going on after {len(self.keeper.tries())} tries; {self._state()}", self.progress)
+        try:
+            while len(self.points) < max_tries and (kept := self.rule.following(self.points)):
+                self._add(kept)
+        except KeyboardInterrupt as stop:
+            remedy = (
+                "the same call goes on from here"
+                if isinstance(self.keeper, Folder)
+                else "give directory= next time, and the same call goes on where it stopped"
+            )
+            stop.add_note(f"stopped after {len(self.points)} tries; {self._state()}; {remedy}")
+            raise
+
+    def _add(self, kept: int) -> None:
+        sparsity = (self.rule.dim - kept) / self.rule.dim
+        best = self._sparsest_passing()
+        say(f"try {len(self.points) + 1}: fine-tuning at {sparsity:.2%}", self.progress)
+        start = self.retraining.model if best is None else self.keeper.model(best)
+        tuned = self.retraining.run(start, sparsity)
+        measured = self.criterion.measure(tuned)
+        finished = Try(
+            sparsity=sparsity,
+            kept=kept,
+            loss=measured.loss,
+            excess=measured.excess,
+            metric=measured.metric,
+            stderr=measured.stderr,
+            started_from=0.0 if best is None else best.sparsity,
+        )
+        self.keeper.keep(finished, tuned)
+        verdict = "passes" if finished.passes else "fails"
+        say(f"  loss {finished.loss:.4g}, {verdict}; {self._state()}", self.progress)
+
+    def _sparsest_passing(self) -> Try | None:
+        passing = (one for one in self.keeper.tries() if one.passes)
+        return min(passing, key=lambda one: one.kept, default=None)
+
+    def _state(self) -> str:
+        found, dim = bracket(self.points, self.rule.dim), self.rule.dim
+        return f"threshold in [{1 - found.passing / dim:.2%}, {1 - found.failing / dim:.2%}]"
+
+    def result(self, report: PruningLimit | None) -> FoundLimit:
+        """The answer that the tries give, with every doubt about it."""
+        tries, rule = self.keeper.tries(), self.rule
+        best = self._sparsest_passing()
+        found = bracket(self.points, rule.dim)
+        points = self.points
+        if best is None:
+            points[rule.dim] = self.criterion.dense.excess
+        ends = found.passing in points and found.failing in points
+        kept = rule.crossing(points) if ends else found.passing
+        sparsity = (rule.dim - kept) / rule.dim
+        slope = excess_slope(rule, tries)
+        noise = max((one.stderr for one in tries), default=0.0) / slope if slope else 0.0
+        budget = self.retraining.finetune
+        return FoundLimit(
+            sparsity=sparsity,
+            lower=(rule.dim - found.passing) / rule.dim,
+            upper=(rule.dim - found.failing) / rule.dim,
+            model=copy.deepcopy(self.retraining.model if best is None else self.keeper.model(best)),
+            measurements=tuple(tries),
+            criterion=self.criterion.describe(),
+            finetuning=self.retraining.describe(),
+            dim=rule.dim,
+            noise=noise,
+            cost=search_cost(
+                len(tries),
+                sparsity,
+                rule.tolerance,
+                budget.epochs if isinstance(budget, FineTuning) else None,
+            ),
+            notes=(*doubts(rule, tries, noise), *_beyond_formulas(report, sparsity)),
+        )
+
+
+def _beyond_formulas(report: PruningLimit | None, sparsity: float) -> tuple[str, ...]:
+    if report is None:
+        return ()
+    ends = sorted(float(limit.sparsity) for limit in (report.paper, report.sharp))
+    if ends[0] <= sparsity <= ends[1]:
+        return ()
+    side = "denser" if sparsity < ends[0] else "sparser"
+    return (
+        f"the threshold is {side} than both formulas have it (paper "
+        f"{float(report.paper.sparsity):.2%}, sharp {float(report.sharp.sparsity):.2%})",
+    )

@@ -1,0 +1,176 @@
+"""What a search for the limit found, and how it is kept (chapter 9)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from prunelimit.files import write_text
+from prunelimit.pruning.tries import Try
+
+_FORMAT = "prunelimit.found/1"
+_ROUND = 0.8
+
+
+@dataclass(frozen=True)
+class SearchCost:
+    """What the answer cost, beside what two other ways to the same answer would have.
+
+    Attributes
+    ----------
+    fine_tunings
+        Tries made.
+    bisection
+        Fine-tunings that halving [0, 1] takes until the bracket is twice the tolerance.
+    iterative
+        Rounds that remove 20 % of what is left, each fine-tuned alike, until one is past the
+        threshold.
+    epochs_each
+        Epochs of one fine-tuning; None for the user's own loop, which alone knows.
+    """
+
+    fine_tunings: int
+    bisection: int
+    iterative: int
+    epochs_each: int | None
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs spent; None where the loop is the user's."""
+        return None if self.epochs_each is None else self.fine_tunings * self.epochs_each
+
+    @property
+    def bisection_epochs(self) -> int | None:
+        """Epochs that bisection would have spent."""
+        return None if self.epochs_each is None else self.bisection * self.epochs_each
+
+    @property
+    def iterative_epochs(self) -> int | None:
+        """Epochs that iterative pruning would have spent."""
+        return None if self.epochs_each is None else self.iterative * self.epochs_each
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.fine_tunings} fine-tunings; bisection takes {self.bisection}, "
+            f"iterative pruning (20 % a round) {self.iterative}"
+        )
+        return text if self.epochs is None else f"{text}; of {self.epochs_each} epochs each"
+
+
+def search_cost(
+    fine_tunings: int, sparsity: float, tolerance: float, epochs_each: int | None
+) -> SearchCost:
+    """The cost of a search that ended at `sparsity` (see `SearchCost`).
+
+    Examples
+    --------
+    >>> search_cost(3, 0.87, 0.01, 20).bisection_epochs
+    120
+    >>> search_cost(3, 0.87, 0.01, None).iterative
+    10
+    """
+    rounds = math.log(max(1 - sparsity, 1e-9)) / math.log(_ROUND)
+    return SearchCost(
+        fine_tunings=fine_tunings,
+        bisection=max(1, math.ceil(math.log2(1 / (2 * tolerance)))),
+        iterative=math.floor(rounds) + 1,
+        epochs_each=epochs_each,
+    )
+
+
+@dataclass(frozen=True)
+class FoundLimit:
+    """What `find_limit` found: real existence, by the fine-tuning that was given.
+
+    Attributes
+    ----------
+    sparsity
+        Where the interpolated tries cross the level.
+    lower, upper
+        The measured bracket: sparsity of the sparsest try that passes (0 if none does), and of the
+        first beyond it that fails (1 if none does).
+    model
+        The pruned and fine-tuned network of the try at `lower`, with zeros in plain weights: the
+        sparsest one that was *seen* to be good enough.
+    measurements
+        Every try, in order.
+    criterion
+        What "good enough" was, in words.
+    finetuning
+        The budget or the user's loop, in words.
+    dim
+        Number of prunable weights.
+    noise
+        Standard error of `sparsity` that comes from the validation examples; 0 for a loss rise.
+    cost
+        Fine-tunings and epochs, beside bisection and iterative pruning.
+    notes
+        Where the answer is not sure, and why.
+    """
+
+    sparsity: float
+    lower: float
+    upper: float
+    model: nn.Module = field(repr=False)
+    measurements: tuple[Try, ...]
+    criterion: str
+    finetuning: str
+    dim: int
+    noise: float
+    cost: SearchCost
+    notes: tuple[str, ...]
+
+    @property
+    def tries(self) -> tuple[tuple[float, float], ...]:
+        """``(sparsity, loss)`` of every try, in order."""
+        return tuple((one.sparsity, one.loss) for one in self.measurements)
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        noise = f" ± {self.noise:.2%} (validation examples)" if self.noise else ""
+        lines = [
+            f"sparsity {self.sparsity:.2%}{noise}, measured bracket "
+            f"[{self.lower:.2%}, {self.upper:.2%}] of {self.dim:,} weights",
+            f"good enough: {self.criterion}",
+            f"fine-tuning: {self.finetuning}",
+        ]
+        for one in self.measurements:
+            metric = "" if one.metric is None else f", metric {one.metric:.4f}"
+            verdict = "passes" if one.passes else "fails"
+            lines.append(f"  {one.sparsity:7.2%}  loss {one.loss:.4g}{metric}  {verdict}")
+        return "\n".join([*lines, str(self.cost), *(f"note: {note}" for note in self.notes)])
+
+    __str__ = summary
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the network, ready for JSON."""
+        cost = asdict(self.cost) | {
+            name: getattr(self.cost, name)
+            for name in ("epochs", "bisection_epochs", "iterative_epochs")
+        }
+        return {
+            "format": _FORMAT,
+            "sparsity": self.sparsity,
+            "lower": self.lower,
+            "upper": self.upper,
+            "dim": self.dim,
+            "criterion": self.criterion,
+            "finetuning": self.finetuning,
+            "noise": self.noise,
+            "tries": [asdict(one) | {"passes": one.passes} for one in self.measurements],
+            "cost": cost,
+            "notes": list(self.notes),
+        }
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The result without its network as JSON text, also written to `path` if one is given."""
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        if path is not None:
+            write_text(Path(path), text + "\n")
+        return text

@@ -1,0 +1,322 @@
+"""Workers that Slurm starts: submitted, watched, and replaced when a walltime ends them."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import inspect
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lab.batch.security import (
+    CA,
+    CERTIFICATE,
+    KEY,
+    NO_DASHBOARD,
+    given_security,
+    temporary_security,
+)
+from prunelimit.names import unknown_name
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+# One worker a job of Slurm's.
+_DEFAULTS = {"cores": 1, "processes": 1, "memory": "16GB"}
+_ENDED = "prunelimit: the worker ended with status"
+_MOST_DEATHS = 3
+"""So many workers in a row may die before they have begun."""
+_LOOK_SECONDS = 5.0
+_SQUEUE_SECONDS = 20.0
+
+
+def slurm_arguments(options: Sequence[str]) -> dict[str, Any]:
+    """Keyword arguments for `dask_jobqueue.SLURMCluster` from ``NAME=VALUE``.
+
+    Parameters
+    ----------
+    options
+        e.g. ``["queue=gpu", "walltime=12:00:00", "memory=32GB"]``. Other lines of sbatch go
+        into ``job_extra_directives=--gres=gpu:1``, which may be repeated.
+
+    Raises
+    ------
+    PruneLimitError
+        On an option without "=", or one that dask-jobqueue does not know.
+
+    Examples
+    --------
+    >>> slurm_arguments(["queue=gpu", "job_extra_directives=--gres=gpu:1"])["queue"]
+    'gpu'
+    """
+    known = _option_names()
+    arguments: dict[str, Any] = dict(_DEFAULTS)
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise PruneLimitError(f"--slurm {option!r} is not NAME=VALUE, e.g. queue=gpu")
+        if name not in known:
+            raise unknown_name("option of Slurm's", name, known)
+        if name in ("job_extra_directives", "job_script_prologue", "worker_extra_args"):
+            arguments.setdefault(name, []).append(value)
+        elif name in ("cores", "processes", "job_cpu", "death_timeout"):
+            arguments[name] = _whole(name, value)
+        else:
+            arguments[name] = value
+    return arguments
+
+
+@contextlib.contextmanager
+def slurm_pool(
+    arguments: Mapping[str, Any], count: int, root: Path, tls: Path | None
+) -> Iterator[SlurmPool]:
+    """So many workers under Slurm; what has been submitted is cancelled at the end.
+
+    Parameters
+    ----------
+    arguments
+        From `slurm_arguments`.
+    count
+        Of workers.
+    root
+        Seen by every node; the workers' logs go to ``workers`` in it.
+    tls
+        A folder of certificates; None makes them.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is no ``sbatch``, or the options do not fit.
+    """
+    if shutil.which("sbatch") is None:
+        raise PruneLimitError(
+            "there is no sbatch here; run this on a machine from which jobs are submitted to Slurm"
+        )
+    from distributed import Client
+
+    logs = root / "workers"
+    logs.mkdir(parents=True, exist_ok=True)
+    with _certificates(root, tls) as folder:
+        security = given_security(folder)
+        cluster = _cluster(dict(arguments), logs, folder)
+        with cluster, Client(cluster, set_as_default=False, security=security) as client:
+            yield SlurmPool(client, cluster, count)
+
+
+@dataclass
+class SlurmPool:
+    """Workers under Slurm: as many as wanted, as long as they begin at all."""
+
+    client: Client
+    cluster: Any
+    count: int
+    deaths: int = 0
+    begun: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    looked: float = float("-inf")
+    asked: float = float("-inf")
+
+    def tend(self, jobs: int) -> list[str]:
+        """Submit what is missing, and say which workers came and went; see `Pool`."""
+        if time.monotonic() - self.looked < _LOOK_SECONDS:
+            return []
+        self.looked = time.monotonic()
+        workers = {str(name): job for name, job in self.cluster.workers.items()}
+        registered = [str(worker["name"]) for worker in self._registered().values()]
+        # Of several processes in one job each has a number behind the job's name.
+        there = {n for n in workers if any(r == n or r.startswith(f"{n}-") for r in registered)}
+        remarks = self._arrivals(workers, there)
+        remarks += self._departures(workers, there)
+        refused = [job.refused for job in workers.values() if job.refused]
+        if refused:
+            raise PruneLimitError(f"Slurm refuses the job: {refused[0]}")
+        if self.deaths >= _MOST_DEATHS and not there:
+            raise PruneLimitError(f"{self.deaths} workers died while they started; {remarks[-1]}")
+        self.cluster.scale(jobs=min(self.count, jobs))
+        return remarks or ([] if there else [self._waiting(workers)])
+
+    def _registered(self) -> Mapping[str, Any]:
+        return self.client.scheduler_info(n_workers=-1)["workers"]
+
+    def _arrivals(self, workers: Mapping[str, Any], there: set[str]) -> list[str]:
+        new = [job for name, job in workers.items() if name in there and job.tag not in self.begun]
+        self.begun |= {job.tag for job in new}
+        if new:
+            self.deaths = 0
+        return [f"worker {job.label} is there" for job in new]
+
+    def _departures(self, workers: Mapping[str, Any], there: set[str]) -> list[str]:
+        """Name what is gone, and forget it, so that it is submitted anew."""
+        queued = self._queue()
+        lost = {
+            name: job
+            for name, job in workers.items()
+            if name not in there
+            and (job.has_ended() or (queued is not None and job.job_id not in queued))
+        }
+        remarks = []
+        for job in lost.values():
+            if job.tag in self.begun:
+                remarks.append(f"worker {job.label} is gone ({job.last_words()}); another follows")
+            else:
+                self.deaths += 1
+                remarks.append(
+                    f"worker {job.label} died while it started: {job.last_words()} (its log is "
+                    f"{job.log})"
+                )
+        if lost:
+            self.cluster.sync(self.cluster.scale_down, list(lost))
+        return remarks
+
+    def _queue(self) -> dict[str, str] | None:
+        """State of each of the user's jobs, by its number; None if not asked, or no answer."""
+        if time.monotonic() - self.asked < _SQUEUE_SECONDS:
+            return None
+        self.asked = time.monotonic()
+        command = ["squeue", "--noheader", "--format=%i %T", f"--user={getpass.getuser()}"]
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, timeout=10, check=True
+            ).stdout
+        except (OSError, subprocess.SubprocessError):
+            return None
+        pairs = (line.split(None, 1) for line in answer.splitlines() if len(line.split()) > 1)
+        return {number: state for number, state in pairs}
+
+    def _waiting(self, workers: Mapping[str, Any]) -> str:
+        numbers = [job.job_id for job in workers.values() if job.job_id]
+        if not numbers:
+            return "no worker is there yet: nothing has been submitted to Slurm so far"
+        return f"no worker is there: Slurm has {len(numbers)} jobs of ours ({', '.join(numbers)})"
+
+
+def _cluster(arguments: dict[str, Any], logs: Path, certificates: Path) -> Any:
+    from dask_jobqueue import SLURMCluster
+
+    arguments.setdefault("python", shlex.quote(sys.executable))
+    extra = [*arguments.pop("worker_extra_args", []), "--no-dashboard"]
+    extra += ["--dashboard-address", NO_DASHBOARD["dashboard_address"]]
+    try:
+        return SLURMCluster(
+            job_cls=_job_class(logs, certificates),
+            security=given_security(certificates),
+            protocol="tls://",
+            scheduler_options={**NO_DASHBOARD, "allowed_failures": 0},
+            worker_extra_args=extra,
+            **arguments,
+        )
+    except ValueError as error:
+        raise PruneLimitError(f"--slurm: {error}") from error
+
+
+def _job_class(logs: Path, certificates: Path) -> Any:
+    """A job of Slurm's that keeps a log where the driver finds it, and says when it has ended."""
+    from dask_jobqueue.slurm import SLURMJob
+    from distributed import Status
+    from distributed.security import Security
+
+    # They become words of a shell script.
+    authority, certificate, key = (
+        shlex.quote(str(certificates / name)) for name in (CA, CERTIFICATE, KEY)
+    )
+
+    class Job(SLURMJob):
+        refused = ""
+
+        def __init__(self, scheduler: Any = None, name: Any = None, **options: Any) -> None:
+            self.tag = secrets.token_hex(4)
+            self.log = logs / f"{self.tag}.log"
+            prologue = [
+                f"exec >>{shlex.quote(str(self.log))} 2>&1",
+                f"trap 'echo \"{_ENDED} $?\"' EXIT",
+                "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[\"distributed.http.health\"]'",
+                *(options.pop("job_script_prologue", None) or []),
+            ]
+            options["security"] = Security(
+                tls_ca_file=authority,
+                tls_worker_cert=certificate,
+                tls_worker_key=key,
+                require_encryption=True,
+            )
+            super().__init__(scheduler, name, job_script_prologue=prologue, **options)
+
+        @property
+        def label(self) -> str:
+            return f"{self.name} (Slurm's job {self.job_id})"
+
+        async def start(self) -> None:
+            try:
+                await super().start()
+            except (OSError, RuntimeError, ValueError) as error:
+                # Dask would only log it; `SlurmPool.tend` raises it.
+                self.refused = _last_line(str(error))
+                self.status = Status.running
+
+        def has_ended(self) -> bool:
+            return any(line.startswith(_ENDED) for line in self._lines())
+
+        def last_words(self) -> str:
+            lines = [line for line in self._lines() if line.strip()]
+            said = [line for line in lines if not line.startswith(_ENDED)]
+            if not said:
+                return "it said nothing"
+            return said[-1].strip()[-300:]
+
+        def _lines(self) -> list[str]:
+            try:
+                return self.log.read_text("utf-8", errors="replace").splitlines()
+            except OSError:
+                return []
+
+    return Job
+
+
+@contextlib.contextmanager
+def _certificates(root: Path, tls: Path | None) -> Iterator[Path]:
+    """The given folder, or one for this batch that only its user can read."""
+    if tls is not None:
+        yield tls.absolute()
+        return
+    folder = root.absolute() / f".tls-{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o700)
+    try:
+        made = temporary_security().get_tls_config_for_role("worker")
+        for name, part in ((CA, "ca_file"), (CERTIFICATE, "cert"), (KEY, "key")):
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(made[part])
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
+def _whole(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise PruneLimitError(f"--slurm {name} is {value!r}; it must be a whole number") from None
+
+
+def _option_names() -> list[str]:
+    from dask_jobqueue.core import Job
+    from dask_jobqueue.slurm import SLURMJob
+
+    names = {*inspect.signature(Job.__init__).parameters}
+    names |= {*inspect.signature(SLURMJob.__init__).parameters}
+    ours = {"self", "scheduler", "name", "base_class_kwargs", "security", "protocol"}
+    return sorted(names - ours)

@@ -1,0 +1,374 @@
+"""LOMP's training: minimise L(w) + λ‖w‖₁ by SGD (chapter 7).
+
+There is one loop, `Descent`. Training with L1, fine-tuning under a mask, the
+baselines and the search of Rare Gems all go through it; whoever wants to show
+progress, keep checkpoints or share the work among processes hands it a callback
+or a `World`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.network.device import deterministic_kernels
+from prunelimit.network.evaluate import LossFunction, evaluate
+from prunelimit.network.parameters import PRUNABLE_LAYERS
+from prunelimit.network.world import ALONE, World
+
+__all__ = [
+    "Descent",
+    "TrainingConfig",
+    "add_l1_subgradient",
+    "batches_in",
+    "evaluate",
+    "penalised_parameters",
+]
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+SCHEDULES = ("constant", "multistep", "cosine")
+PRESETS = ("as_intended", "as_released")
+
+CHECK_EVERY = 50
+"""Iterations between looks at the loss; each look makes an accelerator wait."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained. The defaults are the paper's for FC5 and FC12.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training examples; see `scaled`.
+    learning_rate
+        The schedule's highest rate.
+    batch_size
+        Of training; evaluation uses the splits' own.
+    momentum, weight_decay
+        Of SGD.
+    l1
+        λ in L(w) + λ‖w‖₁.
+    penalised
+        ``"all"`` parameters as in the paper (biases and normalisation too), or
+        the ``"prunable"`` ones.
+    schedule
+        ``"constant"``, ``"multistep"`` or ``"cosine"``.
+    warmup_epochs
+        Of linear warm-up.
+    milestones, gamma
+        Epochs at which ``"multistep"`` multiplies the rate by `gamma`.
+    preset
+        ``"as_intended"`` or ``"as_released"``; see `prunelimit.lab.schedules`.
+    seed
+        Of the order of examples, augmentation, and random layers.
+
+    Examples
+    --------
+    >>> TrainingConfig(epochs=200, warmup_epochs=5).scaled(40).warmup_epochs
+    1
+    """
+
+    epochs: int = 200
+    learning_rate: float = 0.01
+    batch_size: int = 128
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    l1: float = 5e-5
+    penalised: str = "all"
+    schedule: str = "constant"
+    warmup_epochs: int = 0
+    milestones: tuple[int, ...] = (60, 120, 160)
+    gamma: float = 0.5
+    preset: str = "as_intended"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        _require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        _require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0")
+        _require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
+        _require(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "0 or more")
+        _require(0 <= self.l1 < math.inf, "l1", self.l1, "0 or more")
+        _require(0 < self.gamma < math.inf, "gamma", self.gamma, "above 0")
+        _require(self.warmup_epochs >= 0, "warmup_epochs", self.warmup_epochs, "0 or more")
+        _require(min(self.milestones, default=1) >= 1, "milestones", self.milestones, "at least 1")
+        for name, known in (
+            ("schedule", SCHEDULES),
+            ("preset", PRESETS),
+            ("penalised", ("all", "prunable")),
+        ):
+            value = getattr(self, name)
+            _require(value in known, name, value, f"one of {', '.join(known)}")
+
+    def scaled(self, epochs: int) -> TrainingConfig:
+        """The same schedule squeezed or stretched to `epochs`.
+
+        Warm-up and milestones keep their share of the run, rounded to whole
+        epochs; a warm-up keeps at least one.
+        """
+        _require(epochs >= 1, "epochs", epochs, "at least 1")
+        factor = epochs / self.epochs
+        return replace(
+            self,
+            epochs=epochs,
+            warmup_epochs=max(1, round(self.warmup_epochs * factor)) if self.warmup_epochs else 0,
+            milestones=tuple(max(1, round(milestone * factor)) for milestone in self.milestones),
+        )
+
+
+def add_l1_subgradient(parameters: Sequence[Tensor], l1: float) -> None:
+    """Add λ·sign(w) to each gradient, in place; sign(0) = 0.
+
+    It is what autograd gives for λ‖w‖₁, to the bit, without a graph. Parameters
+    without a gradient are left alone.
+
+    Examples
+    --------
+    >>> weight = nn.Parameter(torch.tensor([-2.0, 0.0, 3.0]))
+    >>> weight.grad = torch.zeros(3)
+    >>> add_l1_subgradient([weight], 0.5)
+    >>> weight.grad.tolist()
+    [-0.5, 0.0, 0.5]
+    """
+    if l1 == 0:
+        return
+    pairs = [(p.detach(), p.grad) for p in parameters if p.grad is not None]
+    if pairs and pairs[0][0].device.type != "cpu":  # one launch for all of them
+        signs = torch._foreach_sign([value for value, _ in pairs])
+        torch._foreach_add_([gradient for _, gradient in pairs], signs, alpha=l1)
+        return
+    for value, gradient in pairs:  # memory for one parameter at a time stays in the cache
+        gradient.add_(value.sign(), alpha=l1)
+
+
+def _stored_weight(layer: nn.Module) -> nn.Parameter:
+    """The weight that is trained: behind the mask, where one is attached."""
+    masked = parametrize.is_parametrized(layer, "weight")
+    name = "parametrizations.weight.original" if masked else "weight"
+    return layer.get_parameter(name)
+
+
+def penalised_parameters(model: nn.Module, which: str = "all") -> list[nn.Parameter]:
+    """The parameters that the L1 term shrinks: ``"all"``, or only the ``"prunable"`` weights.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is none that requires a gradient.
+
+    Examples
+    --------
+    >>> [tuple(p.shape) for p in penalised_parameters(nn.Linear(3, 2), "prunable")]
+    [(2, 3)]
+    """
+    chosen = {id(p): p for p in model.parameters() if p.requires_grad}
+    if which == "prunable":
+        layers = (m for m in model.modules() if isinstance(m, PRUNABLE_LAYERS))
+        weights = [_stored_weight(layer) for layer in layers]
+        chosen = {id(p): p for p in weights if p.requires_grad}  # a shared weight counts once
+    if not chosen:
+        raise PruneLimitError(
+            f"{type(model).__name__} has nothing to train: no parameter requires a gradient"
+        )
+    return list(chosen.values())
+
+
+def batches_in(batches: Batches) -> int:
+    """Number of batches in a pass; those of unknown number are counted.
+
+    Examples
+    --------
+    >>> batches_in([(torch.ones(1), torch.ones(1))])
+    1
+    """
+    return len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
+
+
+class Descent:
+    """SGD on the mean loss plus λ‖w‖₁, an epoch at a time.
+
+    Whatever is random in epoch t (dropout, a loader that shuffles by torch's
+    global generator) is drawn from the pair (seed, t): a run that goes on from
+    a checkpoint needs no state of a generator. Kernels are deterministic.
+
+    Parameters
+    ----------
+    model
+        Trained in place, where it is; of its parameters those that require a gradient.
+    loss_fn
+        ``loss_fn(outputs, targets)``, a mean over the batch.
+    momentum, weight_decay
+        Of SGD.
+    l1, penalised
+        λ, and the parameters that it shrinks (see `penalised_parameters`).
+    seed
+        Of what is random beside the order of the batches.
+    world
+        Processes that train together, each with the same batches.
+
+    Attributes
+    ----------
+    optimizer
+        Torch's SGD, whose state a checkpoint has to keep.
+
+    Examples
+    --------
+    >>> model = nn.Linear(1, 1, bias=False)
+    >>> _ = model.weight.data.fill_(1.0)
+    >>> data = [(torch.ones(2, 1), torch.zeros(2, 1))]
+    >>> Descent(model, nn.functional.mse_loss, momentum=0.0).epoch(0, data, [0.25])
+    1.0
+    >>> float(model.weight.detach())
+    0.5
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: LossFunction,
+        *,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        l1: float = 0.0,
+        penalised: Sequence[nn.Parameter] = (),
+        seed: int = 0,
+        world: World = ALONE,
+    ) -> None:
+        self.model, self.loss_fn, self.world, self.seed = model, loss_fn, world, seed
+        self.replica = world.replicate(model)
+        self.l1, self.penalised = l1, list(penalised)
+        trained = penalised_parameters(model)
+        self.device = trained[0].device
+        # The rate is set anew before every step.
+        self.optimizer = torch.optim.SGD(
+            trained, lr=1.0, momentum=momentum, weight_decay=weight_decay
+        )
+
+    def epoch(
+        self,
+        number: int,
+        batches: Batches,
+        rates: Sequence[float] | np.ndarray,
+        *,
+        before_step: Callable[[int], None] | None = None,
+        after_step: Callable[[int], None] | None = None,
+        watch: Callable[[list[float], float], None] | None = None,
+    ) -> float:
+        """One pass over the batches.
+
+        Parameters
+        ----------
+        number
+            Of the epoch, from 0; `batches` are told it by ``set_epoch`` if they have one.
+        batches
+            Yield ``(inputs, targets)``.
+        rates
+            ``(batches,)``: the learning rate of each step.
+        before_step, after_step
+            Called with the position of the batch in the pass.
+        watch
+            Called now and then with the losses of the steps since the last call, and the
+            learning rate; it may raise. By default a loss that is not finite is refused.
+
+        Returns
+        -------
+        float
+            Mean of the minibatch losses over the examples, without the L1 term.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss leaves the finite numbers.
+        """
+        if hasattr(batches, "set_epoch"):
+            batches.set_epoch(number)
+        self.replica.train()
+        losses = _Losses(self.world, watch or _require_finite(number))
+        with _drawn_from(self.seed, number, self.world.rank, self.device), deterministic_kernels():
+            for step, (rate, batch) in enumerate(zip(rates, batches, strict=True)):
+                if before_step is not None:
+                    before_step(step)
+                losses.add(self._step(*batch, float(rate)), len(batch[1]), float(rate))
+                if after_step is not None:
+                    after_step(step)
+            losses.read()
+        return losses.total / losses.examples
+
+    def _step(self, inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        inputs, targets = inputs.to(self.device), targets.to(self.device)
+        loss = self.world.backward(self.replica, self.loss_fn, inputs, targets)
+        add_l1_subgradient(self.penalised, self.l1)
+        self.optimizer.step()
+        return loss
+
+
+class _Losses:
+    """The losses of an epoch, fetched from the device fifty at a time."""
+
+    def __init__(self, world: World, watch: Callable[[list[float], float], None]) -> None:
+        self._world, self._watch, self._rate = world, watch, 0.0
+        self._pending: list[tuple[Tensor, int]] = []
+        self.total, self.examples = 0.0, 0
+
+    def add(self, loss: Tensor, examples: int, rate: float) -> None:
+        """Note the loss of one batch."""
+        self._pending.append((loss, examples))
+        self._rate = rate
+        if len(self._pending) == CHECK_EVERY:
+            self.read()
+
+    def read(self) -> None:
+        """Fetch what is pending; one transfer for all of it."""
+        if not self._pending:
+            return
+        losses = self._world.sum(torch.stack([loss for loss, _ in self._pending])).tolist()
+        self._watch(losses, self._rate)
+        sizes = [size for _, size in self._pending]
+        self.total += sum(loss * size for loss, size in zip(losses, sizes, strict=True))
+        self.examples += sum(sizes)
+        self._pending.clear()
+
+
+def _require_finite(epoch: int) -> Callable[[list[float], float], None]:
+    def watch(losses: list[float], rate: float) -> None:
+        broken = [loss for loss in losses if not math.isfinite(loss)]
+        if broken:
+            raise DivergenceError(
+                f"training diverged in epoch {epoch + 1} (loss {broken[0]:g}); "
+                f"lower learning_rate from {rate:g}"
+            )
+
+    return watch
+
+
+@contextlib.contextmanager
+def _drawn_from(seed: int, epoch: int, rank: int, device: torch.device) -> Iterator[None]:
+    """Random layers draw from (seed, epoch) inside, each process for itself."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(_mix(seed, epoch, rank))
+        yield
+
+
+def _mix(seed: int, epoch: int, rank: int) -> int:
+    entropy = (seed, epoch, rank) if rank else (seed, epoch)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0])
+
+
+def _require(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")

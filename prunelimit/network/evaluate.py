@@ -1,0 +1,109 @@
+"""Mean loss and accuracy of a network over a loader, and the mode in which they are measured."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.device import at_device, deterministic_kernels
+from prunelimit.network.world import ALONE, World
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def evaluate(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    loader: Any,
+    device: str | torch.device = "auto",
+    world: World = ALONE,
+) -> tuple[float, float]:
+    """Mean loss and accuracy over `loader`, in evaluation mode.
+
+    Parameters
+    ----------
+    model
+        Left where it is; computed as a copy if that is not `device`.
+    loss_fn
+        ``loss_fn(outputs, targets)``, a mean over the batch.
+    loader
+        Yields ``(inputs (batch, …), targets (batch, …))``; batches may differ in size.
+    device
+        Where to compute; see `prunelimit.network.device.resolve_device`.
+    world
+        Processes that share the batches, each of which has the whole loader.
+
+    Returns
+    -------
+    (float, float)
+        Loss, summed in float64, and the share of right classes; the latter is
+        NaN unless outputs are ``(batch, classes)`` and targets class indices.
+
+    Raises
+    ------
+    PruneLimitError
+        If the loader is empty or the loss is not a single number.
+
+    Examples
+    --------
+    >>> batch = (torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 0]))
+    >>> loss, accuracy = evaluate(nn.Identity(), nn.CrossEntropyLoss(), [batch], "cpu")
+    >>> round(loss, 4), accuracy
+    (1.1269, 0.5)
+    """
+    where = world.device(device)
+    model, loss_fn = at_device(model, loss_fn, where)
+    losses, right, sizes = [], [], []
+    with evaluation_mode(model), torch.inference_mode(), deterministic_kernels():
+        for inputs, targets in world.every(loader):
+            inputs, targets = inputs.to(where), targets.to(where)
+            outputs = model(inputs)
+            loss = loss_fn(outputs, targets)
+            if loss.numel() != 1:
+                raise PruneLimitError(
+                    f"loss_fn returned shape {tuple(loss.shape)}; it has to be a mean over the "
+                    "batch, a single number (reduction='mean')"
+                )
+            losses.append(loss.reshape(()))
+            right.append(_count_right(outputs, targets))
+            sizes.append(len(targets))
+    # One transfer at the end: asking for each number would make an accelerator wait.
+    own = zip(_numbers(losses), _numbers(right), sizes, strict=True)
+    rows = np.array(world.in_order(list(own)), dtype=np.float64).reshape(-1, 3)
+    if rows[:, 2].sum() == 0:
+        raise PruneLimitError("the loader is empty: there is nothing to measure the loss on")
+    return world.from_main(lambda: _means(rows))  # so that all decide by the same bits
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, every module's own training flag back outside."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, flag in flags:
+            module.training = flag
+
+
+def _means(rows: np.ndarray) -> tuple[float, float]:
+    losses, right, sizes = np.ascontiguousarray(rows.T)
+    return float(losses @ sizes / sizes.sum()), float(right.sum()) / float(sizes.sum())
+
+
+def _numbers(scalars: list[Tensor]) -> list[float]:
+    return torch.stack(scalars).cpu().double().tolist() if scalars else []
+
+
+def _count_right(outputs: Tensor, targets: Tensor) -> Tensor:
+    if outputs.dim() == 2 and targets.dim() == 1 and not targets.is_floating_point():
+        return (outputs.argmax(1) == targets).sum().float()
+    return torch.full((), math.nan, device=outputs.device)

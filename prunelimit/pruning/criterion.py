@@ -1,0 +1,345 @@
+"""What "still good enough" means to `find_limit`: a loss rise, or a metric and its tolerance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.checks import check_reiterable, iterate_pairs
+from prunelimit.network.evaluate import evaluation_mode
+from prunelimit.network.losses import loss_statistics
+from prunelimit.pruning.search import ELASTICITY
+
+Loader = Iterable[tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], Tensor]
+Metric = Callable[[Tensor, Tensor], "float | Tensor"]
+
+_FLOOR = 1e-6
+_RESAMPLES = 100
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One network under the criterion.
+
+    Attributes
+    ----------
+    loss
+        Mean loss on the loader.
+    excess
+        At most 0 passes; what `prunelimit.pruning.search` works with.
+    metric
+        On the validation data; None for a loss rise.
+    stderr
+        Standard error of `excess` from the validation examples; 0 for a loss rise, which is
+        measured on the very data that define it.
+    """
+
+    loss: float
+    excess: float
+    metric: float | None = None
+    stderr: float = 0.0
+
+
+class Criterion(Protocol):
+    """What the search asks of a network."""
+
+    @property
+    def dense(self) -> Measured:
+        """The network untouched, under this criterion."""
+
+    @property
+    def slope(self) -> float:
+        """Expected growth of the excess by unit of −log(kept) at the threshold."""
+
+    def measure(self, model: nn.Module) -> Measured:
+        """Measure a network, left as it is."""
+
+    def describe(self) -> str:
+        """One line for people."""
+
+    def key(self) -> dict[str, Any]:
+        """What a stored try depends on."""
+
+
+@dataclass(frozen=True)
+class LossRise:
+    """The loss stays at or below L(w*) + ε on the data that define it.
+
+    The excess is log(loss / (L(w*) + ε)): the logarithm of the absolute loss is nearly straight
+    in the logarithm of the weights kept, where the rise itself may be negative. For a loss that
+    is not positive it is (loss − L(w*) − ε) / ε.
+
+    Attributes
+    ----------
+    loss_fn, loader
+        Mean loss, and the data.
+    dense_loss
+        L(w*).
+    epsilon
+        Rise allowed.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> _ = layer.weight.data.fill_(2.0)
+    >>> data = [(torch.ones(2, 1), torch.ones(2, 1))]
+    >>> rise = LossRise(nn.functional.mse_loss, data, dense_loss=0.5, epsilon=0.5)
+    >>> rise.measure(layer)
+    Measured(loss=1.0, excess=0.0, metric=None, stderr=0.0)
+    """
+
+    loss_fn: Loss
+    loader: Loader
+    dense_loss: float
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
+            raise PruneLimitError(f"epsilon must be a positive loss rise, got {self.epsilon!r}")
+
+    @property
+    def level(self) -> float:
+        """The largest loss that passes."""
+        return self.dense_loss + self.epsilon
+
+    @property
+    def dense(self) -> Measured:
+        """The network untouched: it passes by definition."""
+        return Measured(self.dense_loss, self._excess(self.dense_loss))
+
+    @property
+    def slope(self) -> float:
+        """The elasticity of the loss rise, as a slope of the excess."""
+        return ELASTICITY * (self.epsilon / self.level if self._positive else 1.0)
+
+    def measure(self, model: nn.Module) -> Measured:
+        """The loss of `model`, left as it is."""
+        loss = loss_statistics(model, self.loss_fn, self.loader).mean
+        return Measured(loss, self._excess(loss))
+
+    def describe(self) -> str:
+        """One line for people."""
+        return (
+            f"loss at most {self.level:.4g} (L(w*) = {self.dense_loss:.4g}, ε = {self.epsilon:.4g})"
+        )
+
+    def key(self) -> dict[str, Any]:
+        """What a stored try depends on."""
+        return {"criterion": "loss rise", "epsilon": self.epsilon}
+
+    @property
+    def _positive(self) -> bool:
+        return self.dense_loss >= 0
+
+    def _excess(self, loss: float) -> float:
+        if not self._positive:
+            return (loss - self.level) / self.epsilon
+        return math.log(max(loss, _FLOOR * self.level) / self.level)
+
+
+@dataclass(frozen=True)
+class MetricDrop:
+    """A metric on validation data falls by no more than a tolerance below the dense network's.
+
+    The excess is the logarithm of 1 − metric over what is allowed (of the error rate, for an
+    accuracy), or (drop − tolerance) / tolerance for metrics that exceed 1.
+
+    The standard error is of the *drop*: both networks answer the same examples, so what counts is
+    where they differ. For ``"accuracy"`` it follows from the examples' own differences (binomial
+    in the answers that changed); for a callable from 100 resamplings of the examples.
+
+    Attributes
+    ----------
+    loss_fn, loader
+        As elsewhere; the loss is measured along.
+    metric
+        ``"accuracy"`` (largest output against class index), or ``metric(outputs, targets)`` of all
+        validation outputs at once, greater is better.
+    validation
+        Re-iterable of ``(inputs, targets)``.
+    tolerance
+        Drop allowed, in the metric's units.
+    reference
+        The dense network's loss and outputs; see `metric_drop`.
+
+    Examples
+    --------
+    >>> data = [(torch.eye(2), torch.tensor([0, 1]))]
+    >>> layer = nn.Linear(2, 2, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.eye(2))
+    >>> drop = metric_drop(layer, nn.CrossEntropyLoss(), data, "accuracy", data, 0.5)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+    >>> measured = drop.measure(layer)
+    >>> measured.metric, measured.excess  # one of two is wrong: just what is allowed
+    (0.5, 0.0)
+    """
+
+    loss_fn: Loss
+    loader: Loader
+    metric: str | Metric
+    validation: Loader
+    tolerance: float
+    reference: Reference
+
+    @property
+    def required(self) -> float:
+        """The least value that passes."""
+        return self.reference.metric - self.tolerance
+
+    @property
+    def dense(self) -> Measured:
+        """The network untouched: it passes by definition."""
+        reference = self.reference
+        return Measured(reference.loss, self._excess(reference.metric), reference.metric)
+
+    @property
+    def slope(self) -> float:
+        """As for the loss: the allowed drop's share in what the logarithm is of."""
+        return ELASTICITY * self.tolerance / self._scale
+
+    def measure(self, model: nn.Module) -> Measured:
+        """Loss and metric of `model`, left as it is."""
+        loss = loss_statistics(model, self.loss_fn, self.loader).mean
+        outputs, targets = _answers(model, self.validation)
+        value = _value(self.metric, outputs, targets)
+        stderr = self._stderr(outputs, targets)
+        return Measured(loss, self._excess(value), value, stderr / self._scale)
+
+    def describe(self) -> str:
+        """One line for people."""
+        return (
+            f"{_name(self.metric)} at least {self.required:.4f} on {self.examples:,} validation "
+            f"examples (dense {self.reference.metric:.4f}, tolerance {self.tolerance:g})"
+        )
+
+    def key(self) -> dict[str, Any]:
+        """What a stored try depends on."""
+        return {
+            "criterion": _name(self.metric),
+            "metric_tolerance": self.tolerance,
+            "dense_metric": self.reference.metric,
+            "validation_examples": self.examples,
+        }
+
+    @property
+    def examples(self) -> int:
+        """Number of validation examples."""
+        return len(self.reference.targets)
+
+    @property
+    def _bounded(self) -> bool:
+        return self.reference.metric <= 1
+
+    @property
+    def _scale(self) -> float:
+        return 1 - self.required if self._bounded else self.tolerance
+
+    def _excess(self, value: float) -> float:
+        if not self._bounded:
+            return (self.required - value) / self.tolerance
+        return math.log(max(1 - value, _FLOOR * self._scale) / self._scale)
+
+    def _stderr(self, outputs: Tensor, targets: Tensor) -> float:
+        """Standard error of the drop, in the metric's units."""
+        dense = self.reference.outputs
+        if self.metric == "accuracy":
+            difference = (_right(dense, targets) - _right(outputs, targets)).double()
+            return float(difference.std(correction=0)) / math.sqrt(len(targets))
+        rng = np.random.default_rng(0)
+        drops = []
+        for _ in range(_RESAMPLES):
+            chosen = torch.from_numpy(rng.integers(len(targets), size=len(targets)))
+            drops.append(
+                _value(self.metric, dense[chosen], targets[chosen])
+                - _value(self.metric, outputs[chosen], targets[chosen])
+            )
+        return float(np.std(drops))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The dense network's answers, which those of a pruned one are held against."""
+
+    loss: float
+    metric: float
+    outputs: Tensor = field(repr=False)
+    targets: Tensor = field(repr=False)
+
+
+def metric_drop(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    metric: str | Metric,
+    validation: Loader,
+    tolerance: float,
+) -> MetricDrop:
+    """The criterion, with the dense network measured (see `MetricDrop`).
+
+    Raises
+    ------
+    PruneLimitError
+        If the metric or the tolerance makes no sense, or the validation data are empty.
+    """
+    check_reiterable(validation)
+    if metric != "accuracy" and not callable(metric):
+        raise PruneLimitError(
+            f"metric={metric!r} is unknown; give 'accuracy', or a function "
+            "metric(outputs, targets) of all validation outputs, greater is better"
+        )
+    if not (math.isfinite(tolerance) and tolerance > 0):
+        raise PruneLimitError(
+            f"metric_tolerance must be a positive drop in the metric's units, got {tolerance!r}; "
+            "0.005 is half a point of accuracy"
+        )
+    outputs, targets = _answers(model, validation)
+    value = _value(metric, outputs, targets)
+    loss = loss_statistics(model, loss_fn, loader).mean
+    return MetricDrop(
+        loss_fn, loader, metric, validation, tolerance, Reference(loss, value, outputs, targets)
+    )
+
+
+def _answers(model: nn.Module, data: Loader) -> tuple[Tensor, Tensor]:
+    """All outputs and targets, on the CPU."""
+    place = next(model.parameters()).device if any(True for _ in model.parameters()) else "cpu"
+    outputs, targets = [], []
+    with evaluation_mode(model), torch.no_grad():
+        for batch, truth in iterate_pairs(data):
+            outputs.append(model(batch.to(place)).cpu())
+            targets.append(truth.cpu())
+    if not outputs:
+        raise PruneLimitError("the validation loader is empty: it yields no batch")
+    return torch.cat(outputs), torch.cat(targets)
+
+
+def _right(outputs: Tensor, targets: Tensor) -> Tensor:
+    if outputs.dim() < 2 or targets.shape != outputs.shape[:-1] or targets.is_floating_point():
+        raise PruneLimitError(
+            f"metric='accuracy' needs outputs (examples, classes) and class indices, got "
+            f"{tuple(outputs.shape)} and {tuple(targets.shape)} ({targets.dtype}); "
+            "give a function metric(outputs, targets)"
+        )
+    right = (outputs.argmax(-1) == targets).float()
+    return right.flatten(1).mean(1) if right.dim() > 1 else right
+
+
+def _value(metric: str | Metric, outputs: Tensor, targets: Tensor) -> float:
+    if isinstance(metric, str):
+        return float(_right(outputs, targets).double().mean())
+    value = float(metric(outputs, targets))
+    if not math.isfinite(value):
+        raise PruneLimitError(f"metric {_name(metric)!r} gave {value} on {len(targets)} examples")
+    return value
+
+
+def _name(metric: str | Metric) -> str:
+    return metric if isinstance(metric, str) else getattr(metric, "__qualname__", repr(metric))

@@ -1,0 +1,142 @@
+"""How the survivors of one try are trained: a budget, or the user's own loop."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.losses import Loader, Loss
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
+from prunelimit.pruning.finetune import FineTuning
+from prunelimit.pruning.finetune import finetune as run_budget
+from prunelimit.pruning.masks import magnitude_mask
+from prunelimit.spectrum import Spectrum
+
+OwnLoop = Callable[[nn.Module], object]
+
+_STEPS = 2000
+_EPOCHS = (3, 200)
+
+
+def default_finetuning(loader: Loader, spectrum: Spectrum | None = None) -> FineTuning:
+    """A budget that suits the data: about 2,000 steps of SGD, between 3 and 200 epochs.
+
+    The learning rate is half the inverse of the largest curvature at w*, and at most 0.1: an
+    eighth of where SGD with momentum 0.9 turns unstable on a quadratic of that curvature, since
+    curvature grows under a mask (heuristic). Without a spectrum it is 0.01.
+
+    Examples
+    --------
+    >>> batches = [None] * 50  # they are only counted
+    >>> default_finetuning(batches, Spectrum(2, "ggn", eigenvalues=(1.0, 20.0)))
+    FineTuning(epochs=40, learning_rate=0.025, momentum=0.9)
+    """
+    batches = sum(1 for _ in loader)
+    epochs = min(max(math.ceil(_STEPS / max(batches, 1)), _EPOCHS[0]), _EPOCHS[1])
+    rate = 0.01 if spectrum is None else min(0.1, 0.5 / max(_sharpest(spectrum), 1e-12))
+    return FineTuning(epochs=epochs, learning_rate=rate)
+
+
+def _sharpest(spectrum: Spectrum) -> float:
+    nodes = spectrum.eigenvalues or (spectrum.gauss.nodes if spectrum.gauss else ())
+    return max((abs(value) for value in nodes), default=0.0)
+
+
+def finetuning_key(finetune: FineTuning | OwnLoop) -> Any:
+    """A budget's numbers, or the name of the user's loop: all that can be known of its code.
+
+    Examples
+    --------
+    >>> finetuning_key(FineTuning(epochs=3))
+    {'epochs': 3, 'learning_rate': 0.01, 'momentum': 0.9}
+    """
+    return asdict(finetune) if isinstance(finetune, FineTuning) else _name(finetune)
+
+
+def _name(loop: OwnLoop) -> str:
+    kind = loop if hasattr(loop, "__qualname__") else type(loop)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """Makes the pruned and fine-tuned network of one try.
+
+    Attributes
+    ----------
+    model
+        Dense network, whose magnitudes make the masks; left untouched.
+    loss_fn, loader
+        What a budget trains on.
+    finetune
+        A budget, or the user's loop.
+    device, progress
+        Of a budget; see `prunelimit.pruning.finetune`.
+    """
+
+    model: nn.Module
+    loss_fn: Loss
+    loader: Loader
+    finetune: FineTuning | OwnLoop
+    device: str
+    progress: bool | None
+
+    def run(self, start: nn.Module, sparsity: float) -> nn.Module:
+        """The network at `sparsity`, trained from the survivors of `start`, in eval mode.
+
+        Raises
+        ------
+        PruneLimitError
+            If the user's loop returns another model, or brings removed weights back.
+        """
+        masks = magnitude_mask(self.model, sparsity)
+        if isinstance(self.finetune, FineTuning):
+            tuned = run_budget(
+                start,
+                masks,
+                self.loss_fn,
+                self.loader,
+                self.loader,
+                self.finetune,
+                device=self.device,
+                progress=self.progress,
+            )
+            return tuned.model.to(next(self.model.parameters()).device)
+        masked = apply_masks(copy.deepcopy(start), masks)
+        returned = self.finetune(masked)
+        if isinstance(returned, nn.Module) and returned is not masked:
+            raise PruneLimitError(
+                f"finetune ({_name(self.finetune)}) returned another model; it has to train the "
+                "one that it is handed, in place"
+            )
+        trained = make_permanent(masked).eval()
+        _require_masked(trained, masks, self.finetune)
+        return trained
+
+    def describe(self) -> str:
+        """One line for people."""
+        if not isinstance(self.finetune, FineTuning):
+            return f"own loop {_name(self.finetune)}"
+        budget = self.finetune
+        return (
+            f"{budget.epochs} epochs of SGD, learning rate {budget.learning_rate:.3g} falling "
+            f"along a cosine, momentum {budget.momentum:g}"
+        )
+
+
+def _require_masked(model: nn.Module, masks: Masks, loop: OwnLoop) -> None:
+    parameters = prunable_parameters(model)
+    for name, mask in masks.items():
+        grown = int((parameters[name].detach()[~mask.to(parameters[name].device)] != 0).sum())
+        if grown:
+            raise PruneLimitError(
+                f"finetune ({_name(loop)}) brought {grown} removed weights of {name} back; it has "
+                "to leave the masks on the model that it is handed"
+            )

@@ -1,0 +1,224 @@
+"""Tries of a search for the limit, and how a folder keeps them: each whole or absent."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model, save
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.files import clear_unfinished, prepare_folder, write_bytes, write_json
+
+_FORMAT = "prunelimit.find/1"
+_KEY = "find.json"
+_ALIKE = 1e-4
+
+
+@dataclass(frozen=True)
+class Try:
+    """One fine-tuning under one mask.
+
+    Attributes
+    ----------
+    sparsity
+        Fraction removed.
+    kept
+        Weights kept.
+    loss
+        Mean loss after fine-tuning, on the loader.
+    excess
+        How far from passing (see `prunelimit.pruning.criterion`); at most 0 passes.
+    metric
+        On the validation data; None where the criterion is a loss rise.
+    stderr
+        Standard error of `excess`.
+    started_from
+        Sparsity of the network that fine-tuning started from; 0 is the dense one.
+    """
+
+    sparsity: float
+    kept: int
+    loss: float
+    excess: float
+    metric: float | None
+    stderr: float
+    started_from: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether the network is still good enough."""
+        return self.excess <= 0
+
+
+class Keeper(Protocol):
+    """What a search asks of a place that keeps its tries."""
+
+    def tries(self) -> list[Try]:
+        """The tries kept so far, in the order in which they were made."""
+
+    def keep(self, finished: Try, model: nn.Module) -> None:
+        """Keep a try with its network."""
+
+    def model(self, finished: Try) -> nn.Module:
+        """The network of a try, as it was kept."""
+
+
+class InMemory:
+    """Keeps nothing beyond the call but the sparsest passing network, all that a search needs.
+
+    A later try is sparser than the sparsest passing one, which is then the nearest denser
+    network to start from.
+    """
+
+    def __init__(self, dense: nn.Module) -> None:
+        self._tries: list[Try] = []
+        self._kept, self._model = math.inf, dense
+
+    def tries(self) -> list[Try]:
+        """The tries so far, in order."""
+        return list(self._tries)
+
+    def keep(self, finished: Try, model: nn.Module) -> None:
+        """Note the try; hold on to its network if it is the sparsest that passes."""
+        self._tries.append(finished)
+        if finished.passes and finished.kept < self._kept:
+            self._kept, self._model = finished.kept, model
+
+    def model(self, finished: Try) -> nn.Module:
+        """The network of the sparsest passing try."""
+        assert finished.kept == self._kept
+        return self._model
+
+
+class Folder:
+    """Keeps every try as one safetensors file, weights and record together.
+
+    A kill at any moment leaves each file whole or absent: at most the try in progress is lost.
+
+    Parameters
+    ----------
+    directory
+        Made if absent; refused if it holds something else.
+    key
+        What the tries depend on (weights, data, criterion, fine-tuning). A folder with another key
+        is refused.
+    dense
+        The network untouched: the frame into which weights are loaded.
+
+    Raises
+    ------
+    PruneLimitError
+        If the folder is another search's, damaged, or none at all.
+    """
+
+    def __init__(self, directory: Path, key: Mapping[str, Any], dense: nn.Module) -> None:
+        self._directory, self._dense = directory, dense
+        _claim(directory, dict(key))
+        self._tries = _read_tries(directory)
+
+    def tries(self) -> list[Try]:
+        """The tries kept so far, in order."""
+        return list(self._tries)
+
+    def keep(self, finished: Try, model: nn.Module) -> None:
+        """Write the try; it is there when this returns, or not at all."""
+        record = json.dumps({"position": len(self._tries), **asdict(finished)})
+        content = save(_distinct_tensors(model), {"format": _FORMAT, "try": record})
+        write_bytes(self._path(finished), content)
+        self._tries.append(finished)
+
+    def model(self, finished: Try) -> nn.Module:
+        """The network of a try, read from its file."""
+        model = copy.deepcopy(self._dense)
+        path = self._path(finished)
+        try:
+            load_model(model, str(path))
+        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+            raise _damaged(path, error) from error
+        return model.eval()
+
+    def _path(self, finished: Try) -> Path:
+        return self._directory / f"kept-{finished.kept}.safetensors"
+
+
+def _claim(directory: Path, key: dict[str, Any]) -> None:
+    """Take an empty folder, or go on in one with the same key."""
+    prepare_folder(directory)
+    content = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
+    place = directory / _KEY
+    if not content:
+        clear_unfinished(directory)
+        write_json(place, {"format": _FORMAT, "key": key})
+        return
+    if not place.is_file():
+        raise PruneLimitError(
+            f"{directory} holds other things ({', '.join(sorted(content)[:3])}) and no {_KEY}; "
+            "give find_limit a directory of its own"
+        )
+    try:
+        stored = json.loads(place.read_text("utf-8"))
+        theirs = stored["key"] if stored["format"] == _FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PruneLimitError(
+            f"{place} cannot be read ({error!r}); delete {directory} to start anew"
+        ) from error
+    _require_same(directory, theirs, json.loads(json.dumps(key)))
+    clear_unfinished(directory)
+
+
+def _require_same(directory: Path, theirs: Any, ours: dict[str, Any]) -> None:
+    if not isinstance(theirs, dict):
+        raise PruneLimitError(f"{directory / _KEY} has a format that this version does not read")
+    different = [
+        f"{name} was {theirs.get(name)!r} and is now {ours.get(name)!r}"
+        for name in theirs | ours
+        if not _alike(theirs.get(name), ours.get(name))
+    ]
+    if different:
+        raise PruneLimitError(
+            f"{directory} holds another search: {'; '.join(different[:5])}. Take another "
+            "directory, or delete that one"
+        )
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Equal; numbers that come from the data up to what another processor makes of them."""
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=_ALIKE, abs_tol=1e-12)
+    return a == b
+
+
+def _read_tries(directory: Path) -> list[Try]:
+    found = []
+    for path in directory.glob("kept-*.safetensors"):
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                record = json.loads((file.metadata() or {})["try"])
+            found.append((record.pop("position"), Try(**record)))
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, error) from error
+    return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+
+
+def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Each tensor once: safetensors stores no memory twice, so a tied weight goes by one name."""
+    found: dict[tuple[Any, ...], str] = {}
+    for name, tensor in model.state_dict().items():
+        memory = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else (name,)
+        found.setdefault(memory, name)
+    tensors = model.state_dict()
+    return {name: tensors[name].detach().cpu().contiguous() for name in found.values()}
+
+
+def _damaged(path: Path, error: Exception) -> PruneLimitError:
+    return PruneLimitError(
+        f"{path} is damaged ({error}); delete it, and that fine-tuning is done again"
+    )

@@ -1,0 +1,250 @@
+"""Workers of each kind: who can reach them, and what happens when they are gone."""
+
+import os
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from batch_support import TRIVIAL, wait_until, write_notebook
+from slurm_support import REFUSING, FakeSlurm
+
+from prunelimit import PruneLimitError
+from prunelimit.lab import batch
+from prunelimit.lab.batch import clusters, driver, extra, security
+from prunelimit.lab.batch import slurm as slurm_module
+
+# Workers are processes that start one after the other; on a busy machine each takes long.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    return write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    fake = FakeSlurm(tmp_path / "slurm")
+    monkeypatch.setenv("FAKE_SLURM", str(fake.folder))
+    monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
+    return fake
+
+
+class Running:
+    """A batch in a thread of this process; what it says goes to `said`."""
+
+    def __init__(self, jobs: list[batch.Job], where: batch.Workers, monkeypatch) -> None:
+        self.said: list[str] = []
+        self.result: object = None
+        monkeypatch.setattr(driver.Board, "_say", lambda _, line: self.said.append(line))
+        self.thread = threading.Thread(target=self._run, args=(jobs, where))
+        self.thread.start()
+
+    def _run(self, jobs: list[batch.Job], where: batch.Workers) -> None:
+        try:
+            self.result = batch.run_batch(jobs, where, progress=False)
+        except Exception as error:
+            self.result = error
+
+    def has_said(self, words: str) -> bool:
+        return any(words in line for line in self.said)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for `condition`; the batch may not end before."""
+
+        def holds() -> bool:
+            assert condition() or self.thread.is_alive(), (self.result, self.said)
+            return condition()
+
+        wait_until(holds)
+
+    def finish(self) -> list[str]:
+        self.thread.join()
+        assert isinstance(self.result, batch.driver.Summary), self.result
+        return [row["status"] for row in self.result.rows]
+
+
+def listeners() -> set[tuple[str, int]]:
+    """Address and port of everything that this process and what it started listens on."""
+    here = psutil.Process()
+    found = set()
+    for process in [here, *here.children(recursive=True)]:
+        for connection in process.net_connections(kind="inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                found.add((connection.laddr.ip, connection.laddr.port))
+    return found
+
+
+def answers_a_stranger(address: str, port: int) -> bool:
+    """Whether whoever has no certificate of the batch's gets anything but a refusal."""
+    from distributed import Client
+    from distributed.security import Security
+
+    for scheme, how in (("tcp", None), ("tls", Security.temporary())):
+        try:
+            with Client(
+                f"{scheme}://{address}:{port}", timeout=2, set_as_default=False, security=how
+            ):
+                return True
+        except (OSError, ValueError, TimeoutError, ssl.SSLError):
+            continue
+    return False
+
+
+def is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
+
+
+def test_on_one_machine_nothing_listens_beyond_it(tmp_path, notebook, monkeypatch) -> None:
+    before, gate = listeners(), tmp_path / "gate"
+    jobs = batch.plan(tmp_path / "runs", [{"task": "a", "gate": str(gate)}], notebook)
+    running = Running(jobs, batch.Workers(1), monkeypatch)
+    running.until((jobs[0].directory / "begun").exists)
+    found = listeners() - before
+    gate.touch()
+    assert len(found) >= 2, "the scheduler and the worker listen"
+    assert all(is_loopback(address) for address, _ in found), found
+    assert running.finish() == ["done"]
+
+
+def test_on_one_machine_no_other_user_can_give_orders(tmp_path, notebook, monkeypatch) -> None:
+    before, gate = listeners(), tmp_path / "gate"
+    jobs = batch.plan(tmp_path / "runs", [{"task": "a", "gate": str(gate)}], notebook)
+    running = Running(jobs, batch.Workers(1), monkeypatch)
+    running.until((jobs[0].directory / "begun").exists)
+    open_ports = [place for place in listeners() - before if answers_a_stranger(*place)]
+    gate.touch()
+    assert open_ports == []
+    assert running.finish() == ["done"]
+
+
+def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) -> None:
+    root = tmp_path / "my runs"  # a space: paths become words of a shell script
+    notebook = write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
+    before, gate = listeners(), tmp_path / "gate"
+    jobs = batch.plan(root, [{"task": "a", "gate": str(gate)}], notebook)
+    arguments = batch.slurm_arguments(["walltime=00:10:00", "queue=gpu"])
+    running = Running(jobs, batch.Workers(1, slurm=arguments), monkeypatch)
+    running.until((jobs[0].directory / "begun").exists)
+    assert running.has_said("is there"), running.said
+    script = (slurm.folder / "101.sh").read_text()
+    assert "#SBATCH -p gpu" in script and "#SBATCH -t 00:10:00" in script
+    keys = list(root.glob(".tls-*/key.pem"))
+    assert len(keys) == 1 and keys[0].stat().st_mode & 0o077 == 0
+    found = listeners() - before
+    assert [place for place in found if answers_a_stranger(*place)] == []
+
+    slurm.end(101)
+    running.until(lambda: running.has_said("is gone") and running.has_said("goes on with another"))
+    running.until(lambda: len(slurm.jobs) == 2)
+    gate.touch()
+    assert running.finish() == ["done"]
+    assert list(root.glob(".tls-*")) == []
+    wait_until(lambda: not list(slurm.folder.glob("*.pid")))
+
+
+def test_a_worker_that_dies_while_it_starts_is_one_sentence(
+    tmp_path,
+    notebook,
+    slurm,
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr(slurm_module, "_LOOK_SECONDS", 0.5)
+    arguments = batch.slurm_arguments(["python=python3-of-another-machine"])
+    jobs = batch.plan(tmp_path / "runs", [{}], notebook)
+    with pytest.raises(PruneLimitError, match="3 workers died while they started") as death:
+        batch.run_batch(jobs, batch.Workers(1, slurm=arguments), progress=False)
+    assert "python3-of-another-machine: command not found" in str(death.value)
+    assert "\n" not in str(death.value)
+    assert len(slurm.jobs) <= 4
+
+
+def test_sbatch_that_is_missing_or_refuses_is_one_sentence(
+    tmp_path,
+    notebook,
+    slurm: FakeSlurm,
+    monkeypatch,
+) -> None:
+    where = batch.Workers(1, slurm=batch.slurm_arguments([]))
+    jobs = batch.plan(tmp_path / "runs", [{}], notebook)
+    slurm.install("sbatch", REFUSING)
+    with pytest.raises(PruneLimitError, match="Slurm refuses the job: .*invalid partition"):
+        batch.run_batch(jobs, where, progress=False)
+    monkeypatch.setenv("PATH", os.path.dirname(shutil.which("bash") or "/bin/bash"))
+    if shutil.which("sbatch") is None:
+        with pytest.raises(PruneLimitError, match="there is no sbatch here"):
+            batch.run_batch(jobs, where, progress=False)
+
+
+def test_a_local_worker_that_dies_while_it_starts_is_one_sentence(
+    tmp_path, notebook, monkeypatch
+) -> None:
+    broken = [{"DASK_DISTRIBUTED__WORKER__PRELOAD": "no_such_module"}]
+    monkeypatch.setattr(clusters, "local_environments", lambda *_: broken)
+    jobs = batch.plan(tmp_path / "runs", [{}], notebook)
+    with pytest.raises(PruneLimitError, match="a worker died while it started") as death:
+        batch.run_batch(jobs, batch.Workers(1), progress=False)
+    assert "\n" not in str(death.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scheduler": "tcp://node1:8786"}, "open to everybody on its network"),
+        ({"scheduler": "tcp://10.0.0.1:8786"}, "open to everybody on its network"),
+        ({"scheduler": "tls://node1:8786"}, "wants certificates"),
+        ({"scheduler": "node1:8786"}, "must look like tls://HOST:PORT"),
+        ({"tls": Path("nowhere")}, "'nowhere' has no ca.pem"),
+    ],
+)
+def test_what_would_be_open_is_refused(options, message) -> None:
+    with pytest.raises(PruneLimitError, match=message):
+        batch.Workers(**options)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+def test_a_scheduler_over_tls_with_the_certificates_of_the_book(tmp_path, notebook) -> None:
+    from distributed import LocalCluster
+
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    page = (Path(__file__).parents[3] / "book" / "batch.md").read_text()
+    (command,) = [line for line in page.splitlines() if line.startswith("openssl req")]
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    shutil.copy(folder / security.CERTIFICATE, folder / security.CA)
+    jobs = batch.plan(tmp_path / "runs", [{"task": "here"}], notebook)
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tls",
+        security=security.given_security(folder),
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        where = batch.Workers(scheduler=cluster.scheduler_address, tls=folder)
+        summary = batch.run_batch(jobs, where, progress=False)
+    assert [row["status"] for row in summary.rows] == ["done"]
+
+
+def test_a_missing_extra_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(extra.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PruneLimitError, match=r"distributed.*pip install 'prunelimit\[batch\]'"):
+        extra.require_extra()
+
+
+def test_a_job_that_gets_further_may_lose_any_number_of_workers(tmp_path, notebook) -> None:
+    job = batch.plan(tmp_path, [{}], notebook)[0]
+    job.directory.mkdir()
+    deaths = driver.Deaths()
+    for epoch in range(10):
+        (job.directory / f"epoch-{epoch}").touch()
+        (job.directory / "report-unfinished.ipynb").write_text(str(epoch))
+        assert deaths.another(job)
+    assert deaths.another(job)
+    (job.directory / "report-unfinished.ipynb").write_text("more")
+    assert not deaths.another(job)

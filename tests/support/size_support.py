@@ -1,0 +1,117 @@
+"""How much code there is, and how much of it a notebook needs: read from the source alone.
+
+    python tests/support/size_support.py
+
+prints the lines of code behind each chapter, and of each room.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "prunelimit"
+
+_LAYOUT = (
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+)
+
+
+@cache
+def lines_of_code(source: str) -> int:
+    """Lines that hold code: neither blank, nor a comment, nor a string that stands alone."""
+    code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _LAYOUT:
+            code.update(range(token.start[0], token.end[0] + 1))
+    return len(code - lines_of_documentation(ast.parse(source)))
+
+
+def lines_of_documentation(tree: ast.AST) -> set[int]:
+    """Numbers of the lines of all strings that stand alone."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str):
+            found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return found
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Name of every module of the package to its file."""
+    found = {}
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def imported(source: str, inside: str = "") -> frozenset[str]:
+    """Modules of the package that `source` names in an import, wherever it stands.
+
+    A package that loads its names on first use, by a table ``_PUBLIC``, counts as
+    importing all of them: more than a notebook takes, never less.
+    """
+    return frozenset(_named(source, inside))
+
+
+def _named(source: str, inside: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
+            values = ast.literal_eval(node.value).values()
+            yield from (v if v.startswith(PACKAGE) else f"{inside}.{v}" for v in values)
+
+
+def closure(source: str) -> set[str]:
+    """Every module of the package that `source` needs, however far away."""
+    known = modules()
+    found: set[str] = set()
+    waiting = [(source, "")]
+    while waiting:
+        for name in imported(*waiting.pop()):
+            parts = name.split(".")
+            for length in range(1, len(parts) + 1):  # a package comes before its modules
+                module = ".".join(parts[:length])
+                if module in known and module not in found:
+                    found.add(module)
+                    waiting.append((known[module].read_text(encoding="utf-8"), module))
+    return found
+
+
+def lines_in(names: set[str]) -> int:
+    """Lines of code of these modules."""
+    return sum(lines_of_code(modules()[name].read_text(encoding="utf-8")) for name in names)
+
+
+def chapters() -> dict[str, str]:
+    """Name of each chapter to the source of its notebook."""
+    paths = sorted((ROOT / "notebooks").glob("[01]*.py"))
+    return {path.stem: path.read_text(encoding="utf-8") for path in paths}
+
+
+if __name__ == "__main__":
+    for chapter, text in chapters().items():
+        needed = closure(text)
+        print(f"{chapter:32} {len(needed):4} modules {lines_in(needed):6,} lines of code")
+    rooms: dict[str, set[str]] = {}
+    for name in modules():
+        rooms.setdefault((name.split(".") + [""])[1], set()).add(name)
+    for room, names in sorted(rooms.items(), key=lambda pair: -lines_in(pair[1])):
+        print(f"{room or PACKAGE:32} {len(names):4} modules {lines_in(names):6,} lines of code")
+    print(f"{'all':32} {len(modules()):4} modules {lines_in(set(modules())):6,} lines of code")
