@@ -21,7 +21,7 @@ export function buildControls(view) {
   for (const control of view.controls) (control.more ? more : holder).append(make[control.kind](view, control));
   if (!more.childElementCount) return holder;
   const fold = element("details", { class: "pl-more" }, element("summary", {}, "more controls"), more);
-  return element("div", {}, holder, fold);
+  return element("div", { class: "pl-knobs" }, holder, fold);
 }
 
 function buildSlider(view, control) {

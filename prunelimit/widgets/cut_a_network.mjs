@@ -88,7 +88,7 @@ function drawImage(plot, pixels, x, y, size) {
 }
 
 function drawNetwork({ width, height, state, result, data }) {
-  const plot = new Plot({ width, height, x: [0, 100], y: [0, 60], bare: true, square: true });
+  const plot = new Plot({ width, height, x: [0, 100], y: [-18, 60], bare: true, square: true });
   const digit = data.digits[state.digit];
   const { hidden, label } = result.labels[state.digit];
   const [first, second] = result.network;
@@ -103,19 +103,20 @@ function drawNetwork({ width, height, state, result, data }) {
     plot.marks([outputPlace(c)], wins ? "square" : "circle", look, wins ? 7 : 3);
     plot.addOver(`<text class="${look}" x="${plot.px(OUTPUT_X + 3.5)}" y="${plot.py(outputPlace(c)[1]) + 4}">${c}</text>`);
   }
+  drawDigits(plot, result, data);
   return plot;
 }
 
-function drawDigits({ width, height, result, data }) {
-  const plot = new Plot({ width, height, x: [0, 8 * 11], y: [0, 15], bare: true, square: true });
+// Eight digits below the network, each with what the network takes it for.
+function drawDigits(plot, result, data) {
   data.digits.forEach((digit, j) => {
-    drawImage(plot, digit.pixels, 11 * j + 1, 5, 1);
+    const left = 2 + 12.2 * j;
+    drawImage(plot, digit.pixels, left, -11, 1.2);
     const { label } = result.labels[j];
     const right = label === digit.label;
-    plot.addOver(`<text class="pl-halo" text-anchor="middle" x="${plot.px(11 * j + 5)}" y="${plot.py(1.2)}">${right ? "✓" : "✗"} ${label}</text>`);
-    plot.marks([[11 * j + 10, 13.5]], right ? "circle" : "cross", right ? "green" : "red", 3.5);
+    plot.addOver(`<text class="pl-halo" text-anchor="middle" x="${plot.px(left + 4.8).toFixed(1)}" y="${plot.py(-17).toFixed(1)}">${right ? "✓" : "✗"} ${label}</text>`);
+    plot.marks([[left + 10.6, -2.6]], right ? "circle" : "cross", right ? "green" : "red", 3.5);
   });
-  return plot;
 }
 
 function drawCurve({ width, height, state, result, data, memory }) {
@@ -156,12 +157,11 @@ export const spec = {
   ],
   panels: [
     {
-      name: "network", title: "Pixels, twelve hidden units, ten classes", draw: drawNetwork, wide: true, tall: 330, ratio: 0.6,
+      name: "network", title: "Pixels, twelve hidden units, ten classes; below, what it takes eight test digits for", draw: drawNetwork, tall: 400, ratio: 0.76,
       legend: () => [{ label: "positive weight", look: "blue" }, { label: "negative weight", look: "orange pl-dash" }],
     },
-    { name: "digits", title: "What it says of eight test digits", draw: drawDigits, tall: 130, ratio: 0.17, least: 70 },
     {
-      name: "curve", title: "All 360 test digits", draw: drawCurve, tall: 240, ratio: 0.6,
+      name: "curve", title: "All 360 test digits", draw: drawCurve, tall: 400, ratio: 0.76,
       drag: { touch: "pan-y", move: (grip, x) => ({ sparsity: Math.min(0.99, Math.max(0, x)) }) },
       legend: (state) => [{ label: "cut, untouched", look: "blue" }, ...(state.retrained ? [{ label: "cut, trained again", look: "green", shape: "square" }] : [])],
     },

@@ -74,9 +74,7 @@ class View {
     this.root.append(
       element("p", { class: "pl-title" }, this.model.get("title")),
       buildSteps(this),
-      this.buildPanels(),
-      buildPlayer(this),
-      buildControls(this),
+      element("div", { class: "pl-stage" }, this.buildPanels(), buildPlayer(this), buildControls(this)),
       this.buildReadouts(),
       this.buildPresets(),
       this.buildActions(),
@@ -232,7 +230,7 @@ class View {
     for (const [index, entry] of this.panels.entries()) {
       const width = this.widths[index];
       if (width < NARROWEST) continue; // folded away, or no room for axes: drawn when there is
-      const height = Math.round(Math.min(entry.panel.tall || 300, Math.max(entry.panel.least || 210, width * (entry.panel.ratio || 0.68))));
+      const height = Math.round(Math.min(entry.panel.tall || 300, Math.max(210, width * (entry.panel.ratio || 0.68))));
       entry.svg.setAttribute("width", width);
       entry.svg.setAttribute("height", height);
       entry.plot = entry.panel.draw({ width, height, state: this.state, result: this.result, data: this.data, memory: this.memory });
