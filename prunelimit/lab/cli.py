@@ -25,7 +25,7 @@ from rich.text import Text
 from prunelimit import __version__
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained, prepare_folder, prepare_output, write_bytes
-from prunelimit.lab.batch.command import batch
+from prunelimit.lab.batch.cli import batch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
