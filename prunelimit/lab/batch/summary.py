@@ -252,7 +252,7 @@ def _number(name: str, value: Any) -> str:
 def _command(job: Job) -> str:
     if "task" not in job.parameters:
         return job.notebook.name
-    own = job.notebook != default_notebook()
-    return command(job.parameters) + (
-        f" --notebook {shlex.quote(str(job.notebook))}" if own else ""
-    )
+    typed = command(job.parameters)
+    if job.notebook != default_notebook():
+        typed += f" --notebook {shlex.quote(str(job.notebook))}"
+    return typed

@@ -154,7 +154,7 @@ def test_scale_shortens_and_measurement_wins() -> None:
     task, config = batch.configure("digits-mlp", scale=0.1, measurement={"loss_points": 33})
     assert (task.training.epochs, config.loss_points, config.accuracy_points) == (6, 33, 100)
     assert config.finetuning is not None and config.finetuning.epochs == 6
-    assert batch.configure("digits-mlp", examples=100)[0].examples == 100
+    assert batch.configure("digits-mlp", examples=300)[0].examples == 300
     whole, config = batch.configure("digits-mlp")
     assert whole == TASKS["digits-mlp"] and config.finetuning is None
 
