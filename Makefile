@@ -16,6 +16,8 @@ $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.installed-*)
 # One thread each: two workers on two cores, and results that do not depend on the machine.
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
+# Nothing here uses joblib's processes; without /dev/shm it would say so in every chapter.
+export JOBLIB_MULTIPROCESSING ?= 0
 
 .PHONY: help book test lint fast kernels lowest pdf notebooks install vendor clean
 
