@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from prunelimit.lab.experiment import ExperimentConfig
     from prunelimit.lab.tasks import Task
+    from prunelimit.results import Result
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -294,7 +295,6 @@ class OneTask:
 
 
 def _reproduce(asked: OneTask) -> None:
-    from prunelimit.files import write_json
     from prunelimit.lab.distributed import joined
     from prunelimit.lab.experiment import run_task
 
@@ -312,31 +312,29 @@ def _reproduce(asked: OneTask) -> None:
     typer.echo(comparison_text(result))
     typer.echo(f"result: {asked.directory / 'result.json'}")
     if asked.output is not None:
-        write_json(asked.output, result)
+        result.save(asked.output)
         typer.echo(f"copied to {asked.output}")
 
 
-def comparison_text(result: dict[str, Any]) -> str:
+def comparison_text(result: Result) -> str:
     """Prediction against experiment, as a table for a terminal of any width."""
-    from prunelimit.lab.experiment import comparison
-
-    dense = result["dense"]
+    report = result.prediction
     lines = [
-        f"{result['task']}: D = {result['prediction']['dim']:,}, "
-        f"epsilon = {result['epsilon']:.4g} ({result['prediction']['epsilon_source']}), "
-        f"dense test accuracy {dense['test_accuracy']:.4f}",
+        f"{result.task}: D = {report.dim:,}, "
+        f"epsilon = {report.epsilon:.4g} ({report.epsilon_source}), "
+        f"dense test accuracy {result.dense.test_accuracy:.4f}",
         f"{'':<32}{'':<11}{'sparsity':>9}  {'bracket':<18}{'test accuracy':<22}",
         f"{'question':<32}{'':<11}{'':>9}  {'':<18}{'one-shot':<10}{'fine-tuned':<12}",
     ]
-    for row in comparison(result):
-        tuned = row["finetuned_accuracy"]
+    for row in result.comparison():
+        tuned = row.finetuned_accuracy
         lines.append(
-            f"{row['question']:<32}{row['kind']:<11}{row['sparsity']:>9.4f}  "
-            f"{row['lower']:.4f} … {row['upper']:.4f}   {row['one_shot_accuracy']:<10.4f}"
+            f"{row.question:<32}{row.kind:<11}{row.sparsity:>9.4f}  "
+            f"{row.lower:.4f} … {row.upper:.4f}   {row.one_shot_accuracy:<10.4f}"
             f"{'–' if tuned is None else format(tuned, '.4f'):<12}"
         )
-    budget = result["finetuning"]
-    lines.append(f"fine-tuning: {budget['epochs']} epochs, learning rate {budget['learning_rate']}")
+    budget = result.finetuning
+    lines.append(f"fine-tuning: {budget.epochs} epochs, learning rate {budget.learning_rate}")
     return "\n".join(lines)
 
 

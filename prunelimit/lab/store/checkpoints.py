@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,10 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import clear_unfinished, flush
+from prunelimit.lab.store.keys import differences, leaves
 from prunelimit.lab.store.locks import owned
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, OPTIMIZER, RECORD = "weights.safetensors", "optimizer.pt", "checkpoint.json"
 _NAME = re.compile(r"epoch-(\d+)")
 _UNFINISHED = ".unfinished-"
@@ -126,6 +128,15 @@ def drop_older(newest: Checkpoint, keep: Collection[int]) -> None:
             shutil.rmtree(doomed, ignore_errors=True)
 
 
+def set_aside(run_dir: Path) -> Path:
+    """Move what is in `run_dir` to a folder of its own in it, and return that."""
+    aside = Path(tempfile.mkdtemp(dir=run_dir, prefix="other-code-"))
+    for path in run_dir.iterdir():
+        if path.name != ".lock" and not path.name.startswith("other-code-"):
+            os.replace(path, aside / path.name)
+    return aside
+
+
 def latest(run_dir: str | os.PathLike[str]) -> Checkpoint | None:
     """The newest checkpoint in `run_dir`, verified; None if there is none.
 
@@ -181,10 +192,10 @@ def require_same_run(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
     PruneLimitError
         If configuration, model, initial weights, loss or data differ.
     """
-    theirs, ours = _leaves(checkpoint.run), _leaves(json.loads(json.dumps(run)))
-    different = [name for name in theirs | ours if theirs.get(name) != ours.get(name)]
+    different = differences(checkpoint.run, run)
     if not different:
         return
+    theirs, ours = leaves(checkpoint.run), leaves(run)
     listed = "; ".join(
         f"{name} was {theirs.get(name, 'absent')!r} and is now {ours.get(name, 'absent')!r}"
         for name in different[:5]
@@ -338,15 +349,6 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 def _found(run_dir: Path) -> list[tuple[int, Path]]:
     matches = ((_NAME.fullmatch(path.name), path) for path in run_dir.glob("epoch-*"))
     return [(int(match.group(1)), path) for match, path in matches if match]
-
-
-def _leaves(content: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(content, Mapping):
-        return {prefix: content}
-    leaves: dict[str, Any] = {}
-    for name, value in content.items():
-        leaves |= _leaves(value, f"{prefix}.{name}" if prefix else str(name))
-    return leaves
 
 
 def _sha256(path: Path) -> str:
