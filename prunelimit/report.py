@@ -17,6 +17,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
 from prunelimit.files import write_text
 from prunelimit.network.losses import LossStatistics
+from prunelimit.network.parameters import Counted
 from prunelimit.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ class PruningLimit:
         Cost: products with the full data, and wall time.
     one_shot_curve
         ``(sparsities, rises)`` behind `one_shot`.
+    counted
+        Which parameters count, and which are left out; None in reports of
+        before this was kept.
     """
 
     paper: LimitEstimate
@@ -116,6 +120,7 @@ class PruningLimit:
     products: float
     seconds: float
     one_shot_curve: tuple[np.ndarray, np.ndarray]
+    counted: Counted | None = None
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""
@@ -148,6 +153,7 @@ class PruningLimit:
                 "distance": [self.distance(float(k)) for k in kept],
             },
             "spectrum": self.spectrum.to_dict(),
+            "counted": None if self.counted is None else self.counted.to_dict(),
         }
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -204,14 +210,14 @@ class PruningLimit:
         notes = Markup().join(Markup("<li>{}</li>").format(note) for note in self.warnings)
         page = Markup(
             "<table><thead><tr><th>limit</th><th>sparsity</th><th>bracket</th></tr></thead>"
-            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, D = {:,}</p>{}"
+            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, {}</p>{}"
         )
         return page.format(
             rows,
             self.epsilon,
             self.epsilon_source,
             self.policy,
-            self.dim,
+            _what_counts(self),
             Markup("<ul>{}</ul>").format(notes) if notes else "",
         )
 
@@ -226,8 +232,8 @@ def _labelled(report: PruningLimit) -> list[tuple[str, LimitEstimate]]:
 
 def _summary_lines(report: PruningLimit) -> list[str]:
     lines = [
-        f"D = {report.dim:,} prunable weights, loss {report.loss.mean:.4g} "
-        f"on {report.loss.examples:,} examples",
+        _what_counts(report),
+        f"loss {report.loss.mean:.4g} on {report.loss.examples:,} examples",
         f"epsilon = {report.epsilon:.4g} ({report.epsilon_source}), policy {report.policy}",
     ]
     lines += [
@@ -239,6 +245,10 @@ def _summary_lines(report: PruningLimit) -> list[str]:
     )
     lines.append(f"{report.products:.0f} products with the data, {report.seconds:.1f} s")
     return lines + [f"note: {note}" for note in report.warnings]
+
+
+def _what_counts(report: PruningLimit) -> str:
+    return str(report.counted) if report.counted else f"D = {report.dim:,} prunable weights"
 
 
 def _estimate_to_dict(estimate: LimitEstimate) -> dict[str, Any]:
@@ -282,6 +292,7 @@ def _report_from_dict(data: dict[str, Any]) -> PruningLimit:
             np.array(data["one_shot_curve"]["sparsities"], float),
             np.array(data["one_shot_curve"]["rises"], float),
         ),
+        counted=Counted.from_dict(data["counted"]) if data.get("counted") else None,
     )
 
 
