@@ -28,8 +28,8 @@ from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.masks import magnitude_mask
 
 PATH = common.RESULTS / "find.json"
-STEPS = 600
-EXAMPLES = 900
+STEPS = 400
+EXAMPLES = 500
 """Of a fine-tuning (the default has 2,000), and of digits at most: for the time."""
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
@@ -141,7 +141,7 @@ def trained(case: Case) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
         "adamw": functools.partial(torch.optim.AdamW, lr=3e-3, weight_decay=0.01),
     }
     optimiser = makers[case.optimiser](model.parameters())
-    size = 64 if len(inputs) > 800 else 32
+    size = 64 if len(inputs) > 400 else 32
     for _ in range(case.epochs):
         for chosen in torch.randperm(len(inputs)).split(size):
             optimiser.zero_grad()
