@@ -312,7 +312,8 @@ def run(only: str = "") -> dict[str, dict[str, Any]]:
         rows[case.name] = row = run_case(case)
         found, grid = row["found"], row["grid"]
         print(
-            f"{case.name:<45} found {found['sparsity']:.4f} grid {grid['from_dense']['threshold']:.4f} "
+            f"{case.name:<45} found {found['sparsity']:.4f} "
+            f"grid {grid['from_dense']['threshold']:.4f} "
             f"nested {grid['nested']['threshold']:.4f} "
             f"paper {row['paper']:.3f} sharp {row['sharp']:.3f} tries {len(found['tries'])} "
             f"({sum(row['seconds'].values()):.0f} s)",
