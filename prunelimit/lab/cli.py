@@ -1,4 +1,4 @@
-"""The command line: ``prunelimit predict``, ``prune``, ``tasks``, ``reproduce``, ``batch``.
+"""The command line: ``predict``, ``find``, ``prune``, ``tasks``, ``reproduce``, ``batch``.
 
 Every command is a thin cover over a function of the package; errors that a
 user can mend are printed in one line, with exit status 2.
@@ -183,6 +183,117 @@ def predict(
     if output is not None:
         report.to_json(output)
         typer.echo(f"report written to {output}")
+
+
+@app.command()
+def find(
+    model: ModelArgument,
+    data: Annotated[
+        str,
+        typer.Option("--data", "-d", help="a data set's name, or module:factory of a loader"),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="pruned weights (.safetensors), and a .json beside"),
+    ],
+    checkpoint: CheckpointOption = None,
+    loss: Annotated[
+        str,
+        typer.Option(help="name in torch.nn.functional, or module:function (outputs, targets)"),
+    ] = "cross_entropy",
+    report: Annotated[
+        Path | None, typer.Option(help="that `prunelimit predict -o` wrote; default: predict first")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="loss rise allowed; default: std of minibatch losses")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="instead: accuracy, or module:function (outputs, targets)"),
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="module:factory of the loader that the metric is taken on")
+    ] = None,
+    metric_tolerance: Annotated[
+        float, typer.Option(help="how far the metric may fall below the dense network's")
+    ] = 0.005,
+    start: Annotated[
+        float | None, typer.Option(help="sparsity of the first try, instead of a report")
+    ] = None,
+    finetune: Annotated[
+        str | None, typer.Option(help="module:function (masked model) that trains it in place")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="of SGD at each try; default: about 2,000 steps")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="of that SGD")] = None,
+    tolerance: Annotated[float, typer.Option(help="error allowed, in sparsity")] = 0.01,
+    max_tries: Annotated[int, typer.Option(help="stop after so many fine-tunings")] = 12,
+    directory: Annotated[
+        Path | None, typer.Option(help="keep every try here, and go on from it")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="of a named data set's minibatches")] = 128,
+    examples: Annotated[
+        int | None, typer.Option(help="use so many training examples of a named data set")
+    ] = None,
+    data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
+    seed: Annotated[int, typer.Option(help="of the subset")] = 0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure how sparse the network can go, by about three fine-tunings; save the pruned one."""
+    from prunelimit.files import prepare_output, write_bytes
+    from prunelimit.find import find_limit
+    from prunelimit.pruning.tries import weights_file
+    from prunelimit.report import PruningLimit
+
+    prepare_output(output)
+    if finetune is not None and (epochs is not None or learning_rate is not None):
+        raise PruneLimitError("--finetune is a loop of your own: it has its own epochs and rate")
+    network = _model(model, checkpoint)
+    loader = _loader(data, data_root, batch_size, examples, seed)
+    predicted = None if report is None else PruningLimit.from_json(report)
+    found = find_limit(
+        network,
+        _loss(loss),
+        loader,
+        predicted,
+        _attribute(finetune, "the fine-tuning loop")
+        if finetune is not None
+        else _budget(loader, predicted, epochs, learning_rate),
+        tolerance,
+        directory,
+        epsilon=epsilon,
+        metric=_attribute(metric, "the metric") if metric and ":" in metric else metric,
+        validation=None if validation is None else _loader(validation, data_root, 128, None, seed),
+        metric_tolerance=metric_tolerance,
+        start=start,
+        max_tries=max_tries,
+        device=device,
+    )
+    write_bytes(output, weights_file(found.model))
+    found.to_json(output.with_suffix(".json"))
+    typer.echo(found.summary())
+    typer.echo(f"the network at {found.lower:.2%} is saved to {output}, the tries beside it")
+
+
+def _budget(
+    loader: Iterable[tuple[Tensor, Tensor]],
+    report: Any,
+    epochs: int | None,
+    learning_rate: float | None,
+) -> Any:
+    """The default budget with what was asked for changed; None leaves it to `find_limit`."""
+    from dataclasses import replace
+
+    from prunelimit.pruning.retrain import default_finetuning
+
+    asked = {"epochs": epochs, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if not changes:
+        return None
+    return replace(
+        default_finetuning(loader, None if report is None else report.spectrum), **changes
+    )
 
 
 @app.command()

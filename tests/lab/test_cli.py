@@ -293,3 +293,41 @@ def test_one_task_is_not_a_group_and_many_are_a_batch(project, capsys, monkeypat
         status, _, err = run(["reproduce", "digits-mlp", option, value], capsys, monkeypatch)
         assert status == 2 and words in err and err.count("\n") == 1
     assert not (project / "runs").exists()
+
+
+FIND = ["find", "net_of_test:make", "-d", "net_of_test:batches", "-o", "found.safetensors"]
+
+
+def test_find_writes_the_network_and_its_tries(project, capsys, monkeypatch) -> None:
+    options = ["--start", "0.4", "--epsilon", "0.05", "--epochs", "5", "--learning-rate", "0.05"]
+    options += ["--tolerance", "0.05", "--directory", "tries"]
+    status, out, err = run([*FIND, *options], capsys, monkeypatch)
+    assert (status, err) == (0, ""), err
+    found = json.loads((project / "found.json").read_text())
+    assert f"{found['sparsity']:.2%}" in out and "bisection takes" in out
+    weights = load_file("found.safetensors")
+    zeros = sum(int((w == 0).sum()) for n, w in weights.items() if n.endswith("weight"))
+    assert zeros == round(found["lower"] * 64)
+    assert len(list((project / "tries").glob("kept-*"))) == len(found["tries"])
+    again, out_again, _ = run([*FIND, *options], capsys, monkeypatch)
+    assert again == 0 and out_again == out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--start", "0.4"], "give epsilon= or metric="),
+        (["--start", "40", "--epsilon", "1"], "start must be a sparsity"),
+        (["--metric", "accuracy", "--start", "0.4"], "belong together"),
+        (["--finetune", "net_of_test:make", "--epochs", "3"], "loop of your own"),
+        (["--finetune", "net_of_test:gone"], "has no 'gone'"),
+        (["--report", "absent.json"], "absent.json"),
+        (["--tolerance", "2", "--start", "0.4", "--epsilon", "1"], "tolerance must be"),
+    ],
+)
+def test_mistakes_of_find_get_one_line(
+    project, capsys, monkeypatch, options: list[str], message: str
+) -> None:
+    status, _, err = run([*FIND, *options], capsys, monkeypatch)
+    assert status == 2 and err.startswith("error: ") and message in err
+    assert not list(project.glob("found.*"))
