@@ -29,9 +29,6 @@ LONG_BODIES = {
     "prunelimit.spectrum.engine.hessian_spectrum",
 }
 MANY_PARAMETERS = {
-    "prunelimit.lab.baselines._common.trained",
-    "prunelimit.lab.baselines._iterative_magnitude.iterative_magnitude",
-    "prunelimit.lab.baselines._one_shot._one_shot",
     "prunelimit.lab.studies.heuristics.limits_after_rare_gems",
     "prunelimit.lab.training.train",
     "prunelimit.pruning.finetune.finetune",

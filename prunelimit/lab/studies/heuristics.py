@@ -37,9 +37,10 @@ from prunelimit.lab.baselines import (
     OneShotConfig,
     Pruned,
     RareGemsConfig,
+    Work,
     dense,
     iterative_counts,
-    iterative_magnitude,
+    iterative_rounds,
     lomp,
     rare_gems,
 )
@@ -251,17 +252,9 @@ def limits_over_rounds(
         accuracy = {"test_accuracy": _accuracy(network, splits, device)}
         rows.append(known | _limits(report) | accuracy)
 
-    iterative_magnitude(
-        model,
-        splits,
-        cross_entropy,
-        sparsity,
-        config,
-        on_round=measure,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    work = Work(model, splits, cross_entropy, sparsity, config, seed, device, progress)
+    for number, (network, _) in enumerate(iterative_rounds(work)):
+        measure(number, network)
     return rows
 
 
