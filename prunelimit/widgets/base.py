@@ -76,11 +76,11 @@ def slider(
     step: float,
     *,
     log: bool = False,
-    integer: bool = False,
     percent: bool = False,
     unit: str = "",
 ) -> Any:
-    """A number with a slider. `step` is in decades if `log`."""
+    """A number with a slider, a whole one if `default` is; `step` is in decades if `log`."""
+    integer = isinstance(default, int)
     control = {
         "kind": "slider",
         "label": label,

@@ -107,7 +107,7 @@ class Work(Generic[Config]):
         training
             Budget and schedule.
         masks
-            Weights that stay 0 all along (`torch.nn.utils.prune`).
+            Weights that stay 0 all along (see `prunelimit.pruning.apply_masks`).
         first_epoch, last_epoch
             By default all epochs of `training`.
         before_step
