@@ -38,7 +38,7 @@ def announce(variables: Mapping[str, Any]) -> str:
       ...
     prunelimit.errors.PruneLimitError: unknown parameter 'lamda'; known are ...
     """
-    given = {
+    given: dict[str, Any] = {
         name: value
         for name, value in variables.items()
         if not name.startswith("_") and name not in _OF_IPYTHON and isinstance(value, _PLAIN)
