@@ -236,6 +236,8 @@ pd.Series(vars(digits.thresholds.accuracy)).round(4).to_frame("digits-mlp")
 # ```
 # prunelimit reproduce fashion-fc5 --output book/results/fashion-fc5.json
 # ```
+#
+# All tasks, with seeds and values of $\lambda$, on one machine or on a cluster: [Many runs in batch](../book/batch.md).
 
 # %%
 fashion = Result.load("../book/results/fashion-fc5.json")

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # One task: trained, predicted, measured, compared
 #
-# This notebook is the report of one experiment. `prunelimit reproduce` runs it once for every job of a batch, with
+# This notebook is the report of one experiment. `prunelimit batch` runs it once for every job, with
 # the parameters below replaced; run by hand it shows a task at a twentieth of its length, in about a minute.
 # All results go to `run_dir`, and a run that was stopped goes on from there.
 
@@ -26,11 +26,16 @@ l1 = None  # λ; None is the task's own
 seed = 0  # of split, initial weights, training and probes
 epochs = None  # None is the task's own
 examples = None  # at most so many in each part of the data; None is all
-scale = 0.05  # below 1 everything is shorter; `prunelimit reproduce` passes 1 unless told otherwise
+scale = 0.05  # below 1 everything is shorter; `prunelimit batch` passes 1 unless told otherwise
 measurement = {}  # fields of prunelimit.lab.experiment.ExperimentConfig, e.g. {"epsilon": 0.05}
 device = "auto"  # auto, cpu, cuda or mps
 data_root = None  # where data sets lie
 run_dir = None  # where everything is kept; None is a temporary folder
+
+# %%
+from prunelimit.lab import batch
+
+print(batch.announce(globals()))
 
 # %%
 import tempfile
@@ -41,7 +46,7 @@ import numpy as np
 import pandas as pd
 
 from prunelimit import plots
-from prunelimit.lab import batch, experiment, training
+from prunelimit.lab import experiment, training
 from prunelimit.lab.store.locks import owned
 
 plots.use_style()
@@ -124,7 +129,8 @@ pd.DataFrame(result.comparison()).round(4)
 # Each stage is signed by the processes that computed it, and by nobody who only read it.
 
 # %% tags=["nbval-ignore-output"]
-# Not compared: times and memory are those of the machine.
+# Not compared: times, memory and the folder are those of the machine.
+print(f"result: {folder.absolute() / 'result.json'}")
 costs = {name: vars(made.cost) for name, made in result.stages.items()}
 pd.DataFrame(costs).T.rename_axis("stage").round(1)
 

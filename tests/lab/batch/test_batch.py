@@ -10,6 +10,7 @@ import tempfile
 import urllib.parse
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from batch_support import TRIVIAL, write_notebook
@@ -169,6 +170,25 @@ def test_the_notebooks_parameters_are_those_of_configure() -> None:
     known = jobs.notebook_parameters(batch.default_notebook())
     configured = {"task", "l1", "seed", "epochs", "examples", "scale", "measurement"}
     assert set(known) == configured | {"device", "data_root", "run_dir"}
+
+
+def test_the_notebook_says_its_scale_and_refuses_what_it_does_not_have() -> None:
+    cells = nbformat.read(batch.default_notebook(), 4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    variables: dict = {"In": [], "Out": {}, "_": 1, "quit": print}
+    exec(code[0].source, variables)
+    assert "at scale 0.05: 3 of 60 epochs" in batch.announce(variables)
+    assert "at scale 1: 60 of 60 epochs" in batch.announce({**variables, "scale": 1})
+    assert "announce(globals())" in code[1].source
+    assert "at scale 0.05: 3 of 60" in code[1].outputs[0].text
+    for name, value, words in (
+        ("lamda", 1e-4, "unknown parameter 'lamda'"),
+        ("sede", 1, "did you mean 'seed'"),
+        ("seed", -1, "seed is -1"),
+        ("measurement", 5, "measurement is 5"),
+    ):
+        with pytest.raises(PruneLimitError, match=words):
+            batch.announce({**variables, name: value})
 
 
 def test_scale_shortens_and_measurement_wins() -> None:
