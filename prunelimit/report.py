@@ -16,7 +16,8 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
 from prunelimit.files import write_text
 from prunelimit.network.losses import LossStatistics
-from prunelimit.records import from_plain, to_plain
+from prunelimit.network.parameters import Counted
+from prunelimit.records import absent, from_plain, to_plain
 from prunelimit.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -136,6 +137,9 @@ class PruningLimit:
         Cost: products with the full data, and wall time.
     one_shot_curve
         ``(sparsities, rises)`` behind `one_shot`.
+    counted
+        Which parameters count, and which are left out; None in reports of
+        before this was kept.
     """
 
     paper: LimitEstimate
@@ -154,6 +158,7 @@ class PruningLimit:
     products: float
     seconds: float
     one_shot_curve: tuple[np.ndarray, np.ndarray]
+    counted: Counted | None = None
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""
@@ -232,14 +237,14 @@ class PruningLimit:
         notes = Markup().join(Markup("<li>{}</li>").format(note) for note in self.warnings)
         page = Markup(
             "<table><thead><tr><th>limit</th><th>sparsity</th><th>bracket</th></tr></thead>"
-            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, D = {:,}</p>{}"
+            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, {}</p>{}"
         )
         return page.format(
             rows,
             self.epsilon,
             self.epsilon_source,
             self.policy,
-            self.dim,
+            _what_counts(self),
             Markup("<ul>{}</ul>").format(notes) if notes else "",
         )
 
@@ -254,8 +259,8 @@ def _labelled(report: PruningLimit) -> list[tuple[str, LimitEstimate]]:
 
 def _summary_lines(report: PruningLimit) -> list[str]:
     lines = [
-        f"D = {report.dim:,} prunable weights, loss {report.loss.mean:.4g} "
-        f"on {report.loss.examples:,} examples",
+        _what_counts(report),
+        f"loss {report.loss.mean:.4g} on {report.loss.examples:,} examples",
         f"epsilon = {report.epsilon:.4g} ({report.epsilon_source}), policy {report.policy}",
     ]
     lines += [
@@ -267,6 +272,10 @@ def _summary_lines(report: PruningLimit) -> list[str]:
     )
     lines.append(f"{report.products:.0f} products with the data, {report.seconds:.1f} s")
     return lines + [f"note: {note}" for note in report.warnings]
+
+
+def _what_counts(report: PruningLimit) -> str:
+    return str(report.counted) if report.counted else f"D = {report.dim:,} prunable weights"
 
 
 @dataclass(frozen=True)
@@ -307,6 +316,7 @@ class _Stored:
     one_shot_curve: _Curve
     distance: _Profile
     spectrum: Spectrum
+    counted: Counted | None = absent()
 
 
 def _packed(report: PruningLimit) -> _Stored:

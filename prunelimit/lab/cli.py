@@ -11,6 +11,7 @@ import importlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,15 @@ CheckpointOption = Annotated[
     typer.Option("--checkpoint", "-c", help="weights: .safetensors, or a state dict of torch.save"),
 ]
 ToleranceOption = Annotated[float, typer.Option(help="half width of the bracket, in sparsity")]
+ParametersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameters",
+        "-p",
+        help="which weights count: a name or a pattern such as '*.in_proj_weight'; repeat. "
+        "Default: the weights of linear and convolutional layers",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 _INTERRUPTED = 130
 
@@ -135,6 +145,11 @@ def predict(
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
     seed: Annotated[int, typer.Option(help="of the probes and the subset")] = 0,
+    parameters: ParametersOption = None,
+    forward: Annotated[
+        str | None,
+        typer.Option(help="module:function (model, batch) -> outputs, for batches of other kinds"),
+    ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
         Path | None, typer.Option(help="keep the iteration here, and go on from it")
@@ -158,6 +173,8 @@ def predict(
             seed=seed,
             device=device,
             checkpoint=resume,
+            parameters=parameters,
+            forward=None if forward is None else _attribute(forward, "the forward function"),
             world=world,
         )
     if not world.is_main:
@@ -174,6 +191,7 @@ def prune(
     sparsity: Annotated[float, typer.Option("--sparsity", "-s", help="fraction removed, [0, 1)")],
     output: Annotated[Path, typer.Option("--output", "-o", help="pruned weights (.safetensors)")],
     checkpoint: CheckpointOption = None,
+    parameters: ParametersOption = None,
 ) -> None:
     """Set the smallest weights of the whole network to zero, and save the result."""
     from prunelimit.lab.store.checkpoints import weights_bytes
@@ -181,9 +199,9 @@ def prune(
     from prunelimit.pruning import prune as prune_model
 
     prepare_output(output)
-    pruned = prune_model(_model(model, checkpoint), sparsity)
+    pruned = prune_model(_model(model, checkpoint), sparsity, parameters=parameters)
     write_bytes(output, weights_bytes(pruned))
-    weights = prunable_weights(pruned)
+    weights = prunable_weights(pruned, parameters)
     zeros = int((weights == 0).sum())
     typer.echo(f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}")
 
@@ -361,7 +379,7 @@ def _attribute(reference: str, what: str) -> Any:
 def _model(reference: str, checkpoint: Path | None) -> nn.Module:
     from torch import nn
 
-    from prunelimit.lab.store.checkpoints import load_checkpoint
+    from prunelimit.lab.store.checkpoints import CheckpointWarning, load_checkpoint
 
     factory = _attribute(reference, "the model")
     model = factory if isinstance(factory, nn.Module) else factory()
@@ -370,7 +388,11 @@ def _model(reference: str, checkpoint: Path | None) -> nn.Module:
             f"{reference} returned a {type(model).__name__}, not a torch.nn.Module"
         )
     if checkpoint is not None:
-        load_checkpoint(model, checkpoint)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", CheckpointWarning)
+            load_checkpoint(model, checkpoint)
+        for note in said:
+            typer.echo(f"note: {note.message}", err=True)
     return model.eval()
 
 

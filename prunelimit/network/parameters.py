@@ -20,6 +20,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.view import original
 
 PRUNABLE_LAYERS = (
     nn.Linear,
@@ -123,6 +124,7 @@ def prunable_parameters(
     >>> list(prunable_parameters(model, lambda name, parameter: parameter.ndim == 1))
     ['0.bias', '1.weight', '1.bias', '2.bias']
     """
+    model = original(model)
     if not isinstance(model, nn.Module):
         raise PruneLimitError(
             f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"

@@ -66,7 +66,7 @@ def test_predict_prints_a_summary_and_writes_the_report(project, capsys, monkeyp
         monkeypatch,
     )
     assert (status, err) == (0, "")
-    assert "paper's limit" in out and "D = 64 prunable weights" in out
+    assert "paper's limit" in out and "D = 64 of 75 parameters" in out
     assert json.loads((project / "report.json").read_text())["dim"] == 64
 
 
