@@ -28,6 +28,15 @@ def batches():
     return [(torch.randn(40, 5), torch.randint(3, (40,))) for _ in range(4)]
 
 number = 3
+
+def dictionaries():
+    return [{"input": x, "labels": y} for x, y in batches()]
+
+def call(model, batch):
+    return model(batch["input"])
+
+def loss(outputs, batch):
+    return nn.functional.cross_entropy(outputs, batch["labels"])
 """
 
 
@@ -57,6 +66,35 @@ except SystemExit as stop:
     else:
         assert "How sparse can a trained network be pruned" in said
         assert "reproduce" in said and "--version" in said
+
+
+def test_what_counts_and_how_outputs_come_is_chosen(project, capsys, monkeypatch) -> None:
+    common = ["predict", "net_of_test:make", "--data", "net_of_test:dictionaries"]
+    choice = ["-p", "2.*", "--epsilon", "0.05"]
+    status, out, err = run([*common, *choice], capsys, monkeypatch)
+    assert (status, err) == (0, "")
+    assert "D = 27 of 75 parameters; left out: 0.weight (40)" in out
+    forward = ["--forward", "net_of_test:call", "--loss", "net_of_test:loss"]
+    again = run([*common, *choice, *forward], capsys, monkeypatch)[1]
+    assert again.splitlines()[2:7] == out.splitlines()[2:7]
+    status, out, _ = run(
+        ["prune", "net_of_test:make", "-s", "0.5", "-p", "2.*", "-o", "out.safetensors"],
+        capsys,
+        monkeypatch,
+    )
+    assert status == 0 and "14 of 27 prunable weights are zero" in out
+
+
+def test_a_wrappers_prefix_is_said(project, capsys, monkeypatch) -> None:
+    from net_of_test import make
+
+    save_file({f"module.{n}": t for n, t in make().state_dict().items()}, "ddp.safetensors")
+    status, _, err = run(
+        ["prune", "net_of_test:make", "-c", "ddp.safetensors", "-s", "0.5", "-o", "o.safetensors"],
+        capsys,
+        monkeypatch,
+    )
+    assert status == 0 and "note:" in err and "'module.' was taken off" in err
 
 
 def test_predict_prints_a_summary_and_writes_the_report(project, capsys, monkeypatch) -> None:
