@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 import prunelimit as pl
-from prunelimit import PruneLimitError
+from prunelimit import PruneLimitError, pruning
 from prunelimit.network.adapter import adapt
 from prunelimit.network.packing import Packer
 from prunelimit.network.view import ModelView, original
@@ -179,6 +179,23 @@ def test_losses_of_several_outputs_count_all_of_them() -> None:
         jacobian = torch.cat([j.flatten(1) for j in jacrev(hidden)(values).values()], 1)
         total = total + 2 * jacobian.T @ jacobian / len(X)
     assert spectrum.trace().value == pytest.approx(total.trace().item(), rel=1e-5)
+
+
+def test_fine_tuning_takes_them_and_returns_the_users_kind_of_model() -> None:
+    data = batches("dicts")
+    model = Two("dict")
+
+    def loss(outputs: Any, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs["logits"], targets)
+
+    budget = pruning.FineTuning(epochs=3, learning_rate=0.1)
+    masks = magnitude_mask(model, 0.5)
+    tuned = pruning.finetune(model, masks, loss, data, data, budget, device="cpu")
+    plain = [((x, z), y) for x, z, y in batches("flat")]
+    other = pruning.finetune(Two(), masks, F.cross_entropy, plain, plain, budget, device="cpu")
+    assert type(tuned.model) is Two and list(tuned.model.state_dict()) == list(model.state_dict())
+    assert tuned.losses == pytest.approx(other.losses)
+    assert all(bool((tuned.model.get_parameter(n)[~m] == 0).all()) for n, m in masks.items())
 
 
 def test_what_is_plain_passes_through() -> None:

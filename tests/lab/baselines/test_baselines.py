@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from network_support import Transformer
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
@@ -110,6 +111,23 @@ def test_counts_budget_and_reproducibility(name: str) -> None:
     assert torch.equal(state, torch.random.get_rng_state())
     again = method.run(network, Counting(), cross_entropy, 0.87, config, seed=3, device="cpu")
     assert torch.equal(vector(again.model), vector(found.model))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_transformer_goes_through_every_method(name: str) -> None:
+    """Attention reads its output layer's weight without calling it: masks have to act there."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(24, 64, generator=generator)
+    data = list(zip(inputs.split(12), (inputs.argmax(1) % 3).split(12), strict=True))
+    training = TrainingConfig(epochs=2, learning_rate=0.02, l1=0.0)
+    config = METHODS[name].config(training=training)
+    if name == "gradual_magnitude":
+        config = dataclasses.replace(config, interval=1)
+    found = METHODS[name].run(Transformer(), data, cross_entropy, 0.7, config, device="cpu")
+    keep = flatten(found.masks.values())
+    assert int((~keep).sum()) == (0 if name == "dense" else round(0.7 * 1568))
+    assert bool((vector(found.model)[~keep] == 0).all())
+    assert list(found.model.state_dict()) == list(Transformer().state_dict())
 
 
 @pytest.mark.parametrize("name", METHODS)
