@@ -148,7 +148,7 @@ class ModelView(nn.Module):
         self.precision = self._now()
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:
         """The mode of the model."""
         return self.inner.training
 
