@@ -235,6 +235,8 @@ masks = pruning.magnitude_mask(reader, sparsity, encoder)
 pd.DataFrame(pruning.layer_counts(reader, masks)).round(2)
 
 # %% [markdown]
+# A layer that keeps nothing is cut out of the network: here attention's own output matrix. The mask is global, and nothing stops it.
+#
 # Models of Hugging Face take the same way, without a wrapper class:
 #
 # ```python

@@ -158,7 +158,7 @@ class PruningLimit:
     products: float
     seconds: float
     one_shot_curve: tuple[np.ndarray, np.ndarray]
-    counted: Counted | None = absent()
+    counted: Counted | None = None
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""

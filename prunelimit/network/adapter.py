@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_reiterable
 from prunelimit.network.packing import Cast, Packer, leaves, rebuilt
+from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.view import ModelView, OutputForm, PackedLoss, read_by_loss
 
@@ -84,7 +85,7 @@ def adapt(
         return Adapted(model, loss_fn, loader)  # done already, or refused where it is used
     check_reiterable(loader)
     reader = _Reader(model, forward)
-    with _undisturbed(model):
+    with _trial(model, loader):
         first = next(iter(loader), None)
         if first is None or _is_plain(model, reader, first):
             return Adapted(model, loss_fn, loader)
@@ -97,17 +98,12 @@ def adapt(
 
 
 @contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients; modes and random state put back."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
+def _trial(model: nn.Module, loader: Iterable[Any]) -> Iterator[None]:
+    """Eval mode without gradients or warnings; everything put back."""
+    with undisturbed(model, loader), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what an attempt that fails has to say
         model.eval()
-        with torch.no_grad(), torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what an attempt that fails has to say
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+        yield
 
 
 def _is_plain(model: nn.Module, reader: _Reader, batch: Any) -> bool:

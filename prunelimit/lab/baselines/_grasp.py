@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.lab.baselines import _common, _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Loss
@@ -85,9 +86,10 @@ def grasp_scores(
     """
     network = _scored.scoring_copy(model, device)
     parameters = list(prunable_parameters(network).values())
-    loss = _scored.loss_of(network, loss_fn, examples, temperature, seed)
-    slope = _scored.gradient(loss, parameters, create_graph=True)
-    product = _scored.gradient(slope @ slope.detach(), parameters)
+    with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention have no second derivative
+        loss = _scored.loss_of(network, loss_fn, examples, temperature, seed)
+        slope = _scored.gradient(loss, parameters, create_graph=True)
+        product = _scored.gradient(slope @ slope.detach(), parameters)
     return -flatten(p.detach() for p in parameters) * product
 
 

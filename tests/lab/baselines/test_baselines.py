@@ -119,8 +119,7 @@ def test_a_transformer_goes_through_every_method(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(24, 64, generator=generator)
     data = list(zip(inputs.split(12), (inputs.argmax(1) % 3).split(12), strict=True))
-    training = TrainingConfig(epochs=2, learning_rate=0.02, l1=0.0)
-    config = METHODS[name].config(training=training)
+    config = METHODS[name].config(training=TRAINING)
     if name == "gradual_magnitude":
         config = dataclasses.replace(config, interval=1)
     found = METHODS[name].run(Transformer(), data, cross_entropy, 0.7, config, device="cpu")
