@@ -144,7 +144,8 @@ class ExistenceSearch:
         if denser in self.minima and (known is None or descent is not self.descent):
             starts.append(self.minima[denser])
         keep = self.landscape.keep(self.order[:removed])
-        for start in starts or [None]:
+        chosen: list[Minimum | None] = [*starts] or [None]
+        for start in chosen:
             point = self.landscape.start if start is None else start.point
             damping = 1e-2 if start is None else min(start.damping, 1.0)
             found = minimise(

@@ -38,6 +38,7 @@ from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
 from prunelimit.pruning.masks import magnitude_order
+from prunelimit.records import to_plain
 from prunelimit.spectrum.operator import CurvatureOperator
 
 FORMAT = "prunelimit.existence/1"
@@ -211,7 +212,7 @@ def limits(measure: SpectralMeasure, profile: DistanceProfile, epsilon: float) -
     """Both formulas' limits, as `prunelimit.predict_limit` computes them."""
     found = {}
     for formula in ("paper", "sharp"):
-        solution = solve_limit(measure.dimension, profile, epsilon, profile.dim, formula)  # type: ignore[arg-type]
+        solution = solve_limit(measure.dimension, profile, epsilon, profile.dim, formula)
         found[formula] = {
             "sparsity": solution.sparsity,
             "distance": solution.distance,
@@ -392,7 +393,7 @@ def collect(runs: Path, output: Path, command: str) -> int:
         "planned": len(zoo.NETWORKS),
         "networks": [_rounded(row) for row in found],
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
-        "provenance": describe_run(torch.device("cpu")) | {"command": command},
+        "provenance": to_plain(describe_run(torch.device("cpu"), command)),
     }
     output.write_text(json.dumps(study, separators=(",", ":")) + "\n", encoding="utf-8")
     return len(found)
