@@ -16,8 +16,10 @@ $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.installed-*)
 # One thread each: two workers on two cores, and results that do not depend on the machine.
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
+# Nothing here uses joblib's processes; without /dev/shm it would say so in every chapter.
+export JOBLIB_MULTIPROCESSING ?= 0
 
-.PHONY: help book test lint kernels lowest pdf notebooks install vendor clean
+.PHONY: help book test lint fast kernels lowest pdf notebooks install vendor clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -47,6 +49,9 @@ test: $(INSTALLED)  ## lint and every test: pytest, doctests, notebooks against 
 
 lint: $(INSTALLED)  ## ruff, mypy, and who imports whom
 	@$(BIN)/python -m book.tools.lint
+
+fast: $(INSTALLED)  ## lint and the tests that need no notebook, browser or second process
+	@$(BIN)/python -m book.tools.check --fast
 
 kernels: $(INSTALLED)  ## the notebooks against their outputs with the kernels of another processor
 	@$(BIN)/python -m book.tools.kernels

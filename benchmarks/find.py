@@ -7,12 +7,13 @@ nice python -m benchmarks.find --summary  # the same command goes on where it st
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,15 @@ from torch import Tensor, nn
 
 import prunelimit as pl
 from benchmarks import common
+from prunelimit import pruning
 from prunelimit.files import write_json
 from prunelimit.network.losses import loss_statistics
-from prunelimit.pruning.finetune import FineTuning, finetune
-from prunelimit.pruning.masks import magnitude_mask
 
 PATH = common.RESULTS / "find.json"
-STEPS = 600
-EXAMPLES = 900
-"""Of a fine-tuning (the default has 2,000), and of digits at most: for the time."""
+ITERATIONS = 100
+"""Of full-batch L-BFGS in one fine-tuning: the loop that the search and both grids are given."""
+EXAMPLES = 500
+"""Of digits at most, for the time."""
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 loss_fn = nn.functional.cross_entropy
@@ -56,17 +57,17 @@ class Case:
 
 CASES = (
     *(
-        Case(kind, "digits", widths, l1, optimiser=optimiser)
+        Case(kind, "digits 4x4", widths, l1, optimiser=optimiser)
         for kind in ACTIVATIONS
         for widths, l1, optimiser in (
             ((16, 16), 1e-3, "sgd"),
             ((32,), 1e-4, "sgd"),
-            ((24, 24, 24), 0.0, "sgd"),
+            ((16, 16, 16), 0.0, "sgd"),
             ((16, 16), 0.0, "adamw"),
         )
     ),
     *(
-        Case(kind, data, (24, 24), l1, optimiser=optimiser)
+        Case(kind, data, (16, 16), l1, optimiser=optimiser)
         for data in ("breast cancer", "wine", "iris")
         for kind, l1, optimiser in (("relu", 1e-3, "sgd"), ("tanh", 0.0, "adamw"))
     ),
@@ -83,15 +84,15 @@ class RowTransformer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embed = nn.Linear(8, 16)
-        self.place = nn.Parameter(0.1 * torch.randn(8, 16))
-        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
-        self.mixed, self.norm = nn.Linear(16, 16), nn.LayerNorm(16)
-        self.up, self.down, self.head = nn.Linear(16, 32), nn.Linear(32, 16), nn.Linear(16, 10)
+        self.embed = nn.Linear(8, 12)
+        self.place = nn.Parameter(0.1 * torch.randn(8, 12))
+        self.query, self.key, self.value = (nn.Linear(12, 12) for _ in range(3))
+        self.mixed, self.norm = nn.Linear(12, 12), nn.LayerNorm(12)
+        self.up, self.down, self.head = nn.Linear(12, 24), nn.Linear(24, 12), nn.Linear(12, 10)
 
     def forward(self, inputs: Tensor) -> Tensor:
         rows = self.embed(inputs.view(-1, 8, 8)) + self.place
-        weights = self.query(rows) @ self.key(rows).transpose(1, 2) / 4
+        weights = self.query(rows) @ self.key(rows).transpose(1, 2) / 12**0.5
         rows = rows + self.mixed(weights.softmax(-1) @ self.value(rows))
         rows = rows + self.down(nn.functional.gelu(self.up(self.norm(rows))))
         return self.head(rows.mean(1))
@@ -103,13 +104,13 @@ def network(case: Case, features: int, classes: int) -> nn.Module:
     if case.kind == "cnn":
         return nn.Sequential(
             nn.Unflatten(1, (1, 8, 8)),
-            nn.Conv2d(1, 8, 3, padding=1),
+            nn.Conv2d(1, 4, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Conv2d(8, 12, 3, padding=1),
+            nn.Conv2d(4, 6, 3, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(192, classes),
+            nn.Linear(96, classes),
         )
     widths = (features, *case.widths, classes)
     layers: list[nn.Module] = []
@@ -121,12 +122,15 @@ def network(case: Case, features: int, classes: int) -> nn.Module:
 def load(name: str) -> tuple[Tensor, Tensor]:
     source = {
         "digits": datasets.load_digits,
+        "digits 4x4": datasets.load_digits,
         "breast cancer": datasets.load_breast_cancer,
         "wine": datasets.load_wine,
         "iris": datasets.load_iris,
     }[name]
     inputs, targets = source(return_X_y=True)
-    inputs = inputs / 16 if name == "digits" else (inputs - inputs.mean(0)) / inputs.std(0)
+    if name == "digits 4x4":
+        inputs = inputs.reshape(-1, 4, 2, 4, 2).mean((2, 4)).reshape(-1, 16)
+    inputs = inputs / 16 if "digits" in name else (inputs - inputs.mean(0)) / inputs.std(0)
     order = np.random.default_rng(0).permutation(len(inputs))[:EXAMPLES]
     return torch.tensor(inputs[order], dtype=torch.float32), torch.tensor(targets[order])
 
@@ -141,7 +145,7 @@ def trained(case: Case) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
         "adamw": functools.partial(torch.optim.AdamW, lr=3e-3, weight_decay=0.01),
     }
     optimiser = makers[case.optimiser](model.parameters())
-    size = 64 if len(inputs) > 800 else 32
+    size = 64 if len(inputs) > 400 else 32
     for _ in range(case.epochs):
         for chosen in torch.randperm(len(inputs)).split(size):
             optimiser.zero_grad()
@@ -152,45 +156,66 @@ def trained(case: Case) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
     return model.eval(), list(zip(inputs.split(size), targets.split(size), strict=True))
 
 
-def budget(case_data: list[tuple[Tensor, Tensor]], report: pl.PruningLimit) -> FineTuning:
-    """The default budget, cut to `STEPS`."""
-    default = pl.default_finetuning(case_data, report.spectrum)
-    return replace(default, epochs=math.ceil(STEPS / len(case_data)))
+class Loop:
+    """Full-batch L-BFGS on the cross-entropy of the training data, with a little decay."""
+
+    def __init__(self, data: list[tuple[Tensor, Tensor]]) -> None:
+        self.inputs, self.targets = (torch.cat(part) for part in zip(*data, strict=True))
+
+    def __call__(self, masked: nn.Module) -> None:
+        parameters = list(masked.parameters())
+        optimiser = torch.optim.LBFGS(
+            parameters, max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> Tensor:
+            optimiser.zero_grad()
+            loss = loss_fn(masked(self.inputs), self.targets)
+            (loss + 1e-5 * sum(p.square().sum() for p in parameters)).backward()
+            return loss.detach()
+
+        optimiser.step(closure)
 
 
 def dense_grid(
     model: nn.Module,
     data: list[tuple[Tensor, Tensor]],
-    tuning: FineTuning,
     level: float,
     around: float,
+    nested: bool,
 ) -> dict[str, Any]:
-    """Fine-tune at every whole point from the dense network; where the loss meets the level.
+    """Fine-tune at every whole point near the answer, and see where the loss meets the level.
 
-    From the point nearest to `around` the walk goes to both sides, until three points in a row
-    are decided alike: passing on the dense side, failing on the sparse one. The threshold is that
-    of the sparsest passing point (existence: nested masks), interpolated in the logarithm of the
-    loss towards the next.
+    Each point starts from the dense network, or, `nested`, from the solution a point denser: the
+    walk then goes from seven points below `around` upwards. The threshold is that of the sparsest
+    passing point (existence: masks are nested), interpolated in the logarithm of the loss.
     """
+    loop, start = Loop(data), model
     losses: dict[int, float] = {}
 
     def loss(point: int) -> float:
+        nonlocal start
         if point not in losses:
-            masks = magnitude_mask(model, point / 100)
-            tuned = finetune(model, masks, loss_fn, data, data, tuning, progress=False)
-            losses[point] = loss_statistics(tuned.model, loss_fn, data).mean
+            masked = copy.deepcopy(start)
+            pruning.apply_masks(masked, pruning.magnitude_mask(model, point / 100))
+            loop(masked)
+            tuned = pruning.make_permanent(masked).eval()
+            losses[point] = loss_statistics(tuned, loss_fn, data).mean
+            start = tuned if nested else model
         return losses[point]
 
-    middle = min(max(round(100 * around), 3), 97)
-    walk(loss, middle, 1, lambda value: value > level)
-    walk(loss, middle - 1, -1, lambda value: value <= level)
+    middle = min(max(round(100 * around), 8), 97)
+    if nested:
+        walk(loss, middle - 7, 1, lambda value: value > level)
+    else:
+        walk(loss, middle, 1, lambda value: value > level)
+        walk(loss, middle - 1, -1, lambda value: value <= level)
     points = sorted(losses)
     passing = [point for point in points if losses[point] <= level]
     return {
         "points": points,
         "losses": [losses[point] for point in points],
         "threshold": crossing(losses, level, max(passing, default=0)),
-        "first_failure": min((p for p in points if losses[p] > level), default=100) / 100,
     }
 
 
@@ -214,58 +239,66 @@ def run_case(case: Case) -> dict[str, Any]:
     began = time.process_time()
     model, data = trained(case)
     report = pl.predict_limit(model, loss_fn, data, progress=False)
-    tuning = budget(data, report)
     predicted = time.process_time()
-    found = pl.find_limit(model, loss_fn, data, report, tuning, progress=False)
+    found = pl.find_limit(model, loss_fn, data, report, Loop(data), progress=False)
     searched = time.process_time()
     level = report.loss.mean + report.epsilon
-    grid = dense_grid(model, data, tuning, level, found.sparsity)
+    grids = {
+        name: dense_grid(model, data, level, found.sparsity, nested)
+        for name, nested in (("from_dense", False), ("nested", True))
+    }
     return {
         "case": asdict(case),
         "dim": report.dim,
         "loss": report.loss.mean,
         "epsilon": report.epsilon,
-        "accuracy": pl.sweep(model, loss_fn, data, [0.0]).dense_accuracy,
         "paper": float(report.paper.sparsity),
         "sharp": float(report.sharp.sparsity),
-        "finetuning": asdict(tuning),
         "found": found.to_dict(),
-        "grid": grid,
+        "grid": grids,
         "seconds": {
             "report": predicted - began,
             "search": searched - predicted,
-            "grid": time.process_time() - searched,
+            "grids": time.process_time() - searched,
         },
     }
 
 
 def summary(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """The targets: within a point, number of fine-tunings, epochs against bisection."""
-    error = np.array([abs(r["found"]["sparsity"] - r["grid"]["threshold"]) for r in rows.values()])
+    """The targets: within a point of either grid, fine-tunings, and their share of bisection's."""
+    found = np.array([r["found"]["sparsity"] for r in rows.values()])
+    dense, nested = (
+        np.array([r["grid"][name]["threshold"] for r in rows.values()])
+        for name in ("from_dense", "nested")
+    )
+    formulas = np.array([(r["paper"], r["sharp"]) for r in rows.values()])
     tries = np.array([r["found"]["cost"]["fine_tunings"] for r in rows.values()])
-    share = [
-        r["found"]["cost"]["epochs"] / r["found"]["cost"]["bisection_epochs"] for r in rows.values()
-    ]
-    inside = [
-        r["found"]["lower"] - 1e-9 <= r["grid"]["threshold"] <= r["found"]["upper"] + 1e-9
-        for r in rows.values()
-    ]
-    outside = [
-        not min(r["paper"], r["sharp"]) <= r["grid"]["threshold"] <= max(r["paper"], r["sharp"])
-        for r in rows.values()
-    ]
+    bisections = np.array([r["found"]["cost"]["bisection"] for r in rows.values()])
+    between = (found >= np.minimum(dense, nested) - 0.01) & (
+        found <= np.maximum(dense, nested) + 0.01
+    )
     return {
         "networks": len(rows),
-        "within_a_point": float(np.mean(error <= 0.01)),
-        "mean_error": float(error.mean()),
-        "largest_error": float(error.max()),
-        "grid_inside_bracket": float(np.mean(inside)),
-        "grid_outside_both_formulas": float(np.mean(outside)),
+        "within_a_point_of_the_grid_from_the_dense_network": share(abs(found - dense) <= 0.01),
+        "within_a_point_of_the_nested_grid": share(abs(found - nested) <= 0.01),
+        "within_a_point_of_or_between_both": share(between),
+        "grids_within_a_point_of_each_other": share(abs(dense - nested) <= 0.01),
+        "mean_error_from_dense": float(abs(found - dense).mean()),
+        "mean_error_nested": float(abs(found - nested).mean()),
+        "median_error_from_dense": float(np.median(abs(found - dense))),
+        "bias_from_dense": float((found - dense).mean()),
+        "threshold_outside_both_formulas": share(
+            (found < formulas.min(1)) | (found > formulas.max(1))
+        ),
         "median_fine_tunings": float(np.median(tries)),
         "ninetieth_percentile_fine_tunings": float(np.quantile(tries, 0.9)),
-        "epochs_by_bisections": float(np.mean(share)),
+        "fine_tunings_by_bisections": float(np.mean(tries / bisections)),
         "cpu_seconds": float(sum(sum(r["seconds"].values()) for r in rows.values())),
     }
+
+
+def share(holds: np.ndarray) -> float:
+    return float(np.mean(holds))
 
 
 def run(only: str = "") -> dict[str, dict[str, Any]]:
@@ -279,7 +312,9 @@ def run(only: str = "") -> dict[str, dict[str, Any]]:
         rows[case.name] = row = run_case(case)
         found, grid = row["found"], row["grid"]
         print(
-            f"{case.name:<45} found {found['sparsity']:.4f} grid {grid['threshold']:.4f} "
+            f"{case.name:<45} found {found['sparsity']:.4f} "
+            f"grid {grid['from_dense']['threshold']:.4f} "
+            f"nested {grid['nested']['threshold']:.4f} "
             f"paper {row['paper']:.3f} sharp {row['sharp']:.3f} tries {len(found['tries'])} "
             f"({sum(row['seconds'].values()):.0f} s)",
             flush=True,

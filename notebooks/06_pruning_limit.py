@@ -25,16 +25,15 @@
 # *Reading: 40 minutes. Exercises: 35 minutes. You need chapter 4 (both formulas) and the idea of chapter 5: a spectrum is known through $N_\mathrm{eff}$.*
 
 # %%
-import json
 from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from prunelimit import PruningLimit, limit, plots
-from prunelimit.lab import experiment
+from prunelimit import limit, plots
 from prunelimit.plots import sublevel as plots_sublevel
+from prunelimit.results import Result
 
 plots.use_style()
 
@@ -255,8 +254,7 @@ plt.show()
 # %%
 reports = {}
 for name in ("digits-mlp", "fashion-fc5"):
-    result = experiment.load_result(f"../book/results/{name}.json")
-    reports[name] = PruningLimit.from_json(json.dumps(result["prediction"]))
+    reports[name] = Result.load(f"../book/results/{name}.json").prediction
 for name, report in reports.items():
     print(
         f"{name:12} D = {report.dim:9,}  Tr G = {report.spectrum.trace().value:6.1f}  ||w*|| = {report.distance(0):5.2f}  epsilon = {report.epsilon:.4f}"
@@ -293,7 +291,7 @@ pd.DataFrame(table)
 # %% tags=["remove-input"]
 from prunelimit import widgets
 
-widgets.TheLimit(experiment.load_result("../book/results/digits-mlp.json"))
+widgets.TheLimit(Result.load("../book/results/digits-mlp.json"))
 
 # %% [markdown]
 # Compare the rows. The trace alone says far less than the spectrum: the curvature sits in few directions, and the bound levels what is far from level. And the two formulas part on the same spectrum, by more than the bracket's width. Which of them a real network follows is a question for experiments (chapters 7 and 10).

@@ -26,7 +26,6 @@
 # *Reading: 40 minutes. Exercises: 40 minutes. You need chapters 4 to 6.*
 
 # %%
-import json
 import tempfile
 from dataclasses import replace
 
@@ -39,9 +38,10 @@ from torch.nn.functional import cross_entropy
 # %%
 import prunelimit as pl
 from prunelimit import limit, plots, pruning
-from prunelimit.lab import experiment, tasks, training
+from prunelimit.lab import tasks, training
 from prunelimit.network import losses
 from prunelimit.network.parameters import prunable_parameters, prunable_weights
+from prunelimit.results import Result
 
 plots.use_style()
 
@@ -194,13 +194,13 @@ pd.Series({name: distance(mask) for name, mask in masks.items()}, name="R").roun
 
 # %%
 def table(result):
-    rows = pd.DataFrame(experiment.comparison(result)).set_index("question").round(4)
+    rows = pd.DataFrame(result.comparison()).set_index("question").round(4)
     names = {"one_shot_accuracy": "test, untouched", "finetuned_accuracy": "test, tuned"}
     rows = rows.rename(columns=names).astype(object)
     return rows.where(rows.notna(), "–")
 
 
-digits = experiment.load_result("../book/results/digits-mlp.json")
+digits = Result.load("../book/results/digits-mlp.json")
 table(digits)
 
 # %% tags=["remove-input"]
@@ -225,7 +225,7 @@ plt.show()
 # reported on the test set:
 
 # %%
-pd.Series(digits["thresholds"]["accuracy"]).round(4).to_frame("digits-mlp")
+pd.Series(vars(digits.thresholds.accuracy)).round(4).to_frame("digits-mlp")
 
 # %% [markdown]
 # ## A real network: FC5 on Fashion-MNIST
@@ -236,9 +236,11 @@ pd.Series(digits["thresholds"]["accuracy"]).round(4).to_frame("digits-mlp")
 # ```
 # prunelimit reproduce fashion-fc5 --output book/results/fashion-fc5.json
 # ```
+#
+# All tasks, with seeds and values of $\lambda$, on one machine or on a cluster: [Many runs in batch](../book/batch.md).
 
 # %%
-fashion = experiment.load_result("../book/results/fashion-fc5.json")
+fashion = Result.load("../book/results/fashion-fc5.json")
 table(fashion)
 
 # %% mystnb={"image": {"alt": "The four curves for FC5 on Fashion-MNIST: the measured one-shot curve and its quadratic model cross epsilon together near 0.98, the paper's limit lies at 0.993, the fine-tuned curve crosses near 0.998 and the re-fitted one just before 0.999; the sharp limit lies beyond the axis."}}
@@ -250,12 +252,12 @@ plt.show()
 # The sharp limit is *beyond the axis*: it says that nearly nothing need be kept. Re-fitting in the quadratic model contradicts it, so here its model of a **random** subspace fails, not only the quadratic picture. What it overlooks:
 
 # %%
-report = pl.PruningLimit.from_json(json.dumps(fashion["prediction"]))
+report = fashion.prediction
 removed_all = report.distance(0.0)
 random_rise = limit.one_shot_random_orientation(
     report.spectrum.trace().value, removed_all, report.dim
 )
-real_rise = max(row["one_shot_rise"] for row in fashion["refit"])
+real_rise = max(point.one_shot_rise for point in fashion.refit)
 rises = {"random step of length ||w*||": random_rise, "cutting to 0.1 %": real_rise}
 {name: round(value, 4) for name, value in (rises | {"ε": report.epsilon}).items()}
 
@@ -271,7 +273,7 @@ plt.show()
 # How far is the quadratic model to be believed? At each re-fitted point we know the rise that the model promises and the real loss *at that very point*:
 
 # %%
-refits = pd.DataFrame(fashion["refit"])
+refits = pd.DataFrame(fashion.refit)
 refits[
     ["sparsity", "distance", "one_shot_rise", "rise", "real_rise", "products", "residual"]
 ].round(4)

@@ -25,15 +25,13 @@
 # *Reading: 35 minutes. Exercises: 40 minutes. You need chapters 6 and 7.*
 
 # %%
-import json
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
-from prunelimit import PruningLimit, limit, plots, pruning
-from prunelimit.lab import baselines, experiment, tasks, training
+from prunelimit import limit, plots, pruning, results
+from prunelimit.lab import baselines, tasks, training
 
 plots.use_style()
 
@@ -81,8 +79,7 @@ pd.DataFrame({name: {"R²": r, "directions": 3 * r / (r + 1)} for name, r in squ
 # :::
 
 # %%
-result = experiment.load_result("../book/results/digits-mlp.json")
-report = PruningLimit.from_json(json.dumps(result["prediction"]))
+report = results.Result.load("../book/results/digits-mlp.json").prediction
 norm, dim = report.distance(0), report.dim
 
 
@@ -144,14 +141,13 @@ pd.Series({name: one_shot(mask) for name, mask in masks.items()}, name="loss at 
 # %% mystnb={"image": {"alt": "Sparsity against rounds of iterative pruning. The network's own sparsity rises from 0 to 0.9; the paper's limit and the sharp limit, predicted after each round, stay above it and rise with it."}}
 from prunelimit.plots import heuristics as plots_heuristics
 
-with open("../book/results/heuristics-limits.json") as file:
-    limits = json.load(file)
-plots_heuristics.limits_over_rounds(limits["rounds"])
+limits = results.LimitStudy.load("../book/results/heuristics-limits.json")
+plots_heuristics.limits_over_rounds(limits.rounds)
 plt.show()
 
 # %%
 columns = ["sparsity", "paper", "sharp", "distance", "trace", "train_loss", "test_accuracy"]
-pd.DataFrame(limits["rounds"]).set_index("round")[columns].iloc[::2].round(3)
+results.table(limits.rounds).set_index("round")[columns].iloc[::2].round(3)
 
 # %% [markdown]
 # :::{prf:remark} Part of this is arithmetic
@@ -170,7 +166,7 @@ pd.DataFrame(limits["rounds"]).set_index("round")[columns].iloc[::2].round(3)
 
 # %%
 columns = ["norm", "distance_at_0.8", "trace", "paper", "sharp", "one_shot", "test_accuracy"]
-pd.DataFrame(limits["decay"]).set_index("weight_decay")[columns].round(3)
+results.table(limits.decay).set_index("weight_decay")[columns].round(3)
 
 # %% [markdown]
 # Read $R$ at sparsity 0.8 and the trace side by side: one column falls while the other rises, since a network with smaller weights fits its data less tightly and is less saturated. What counts is the product
@@ -206,7 +202,7 @@ pd.DataFrame({c: by_hand(c) for c in (1.0, 2.0, 4.0)}).astype(float).round(4)
 
 # %% mystnb={"image": {"alt": "Predicted sparsity against a factor from 1 to 5 in two panels. Left: all weights multiplied. Left: the limits rise towards 1. Right: first layer multiplied and second divided, the function unchanged; the one-shot threshold falls steeply, the two limits a little."}}
 plots_heuristics.limits_over_factor(
-    {"all weights times $c$": limits["scaled"], "balanced: same function": limits["balanced"]}
+    {"all weights times $c$": limits.scaled, "balanced: same function": limits.balanced}
 )
 plt.show()
 
@@ -220,8 +216,9 @@ plt.show()
 
 # %%
 columns = ["train_loss", "test_accuracy", "distance", "trace"]
-both = {name: pd.DataFrame(limits[name]).set_index("factor") for name in ("scaled", "balanced")}
-pd.concat({name: table[columns] for name, table in both.items()}, axis=1).round(3)
+both = {"scaled": limits.scaled, "balanced": limits.balanced}
+tables = {name: results.table(rows).set_index("factor")[columns] for name, rows in both.items()}
+pd.concat(tables, axis=1).round(3)
 
 # %% [markdown]
 # ## Four paths over one plane
@@ -270,13 +267,12 @@ for name in ("snip", "synflow"):
 # ```
 
 # %% mystnb={"image": {"alt": "Dot plots of test accuracy for about fourteen pruning methods at sparsities 0.9 and 0.95, three seeds each, with the dense network's accuracy as a dashed line. Gradual and retrained magnitude pruning stand at the top, masks that are never trained at the bottom."}}
-with open("../book/results/heuristics-digits.json") as file:
-    compared = json.load(file)["rows"]
+compared = results.MethodsCompared.load("../book/results/heuristics-digits.json").rows
 plots_heuristics.methods_compared(compared, (0.9, 0.95))
 plt.show()
 
 # %%
-table = pd.DataFrame(compared).pivot_table(
+table = results.table(compared).pivot_table(
     index="label", columns="sparsity", values="test_accuracy", aggfunc="mean"
 )
 table.sort_values(0.95).round(3)
@@ -320,7 +316,7 @@ plt.show()
 # Emptying a layer is not needed for that. Five rows of the comparison:
 
 # %%
-table = pd.DataFrame(compared).pivot_table(
+table = results.table(compared).pivot_table(
     index="label", columns="sparsity", values="effective_sparsity", aggfunc="mean"
 )
 table.loc[["random mask, retrained", "Smart-Ratio", "GraSP", "gradual magnitude", "SynFlow"]].round(

@@ -34,7 +34,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import prunelimit as pl
-from prunelimit import plots
+from prunelimit import plots, pruning
 
 plots.use_style()
 
@@ -45,9 +45,9 @@ plots.use_style()
 #
 # | argument | what | demands |
 # |---|---|---|
-# | `model` | any `nn.Module`, trained, in eval mode | linear or convolutional layers; deterministic |
+# | `model` | any `nn.Module`, trained, in eval mode | deterministic; `parameters=` if other weights than those of linear and convolutional layers count |
 # | `loss_fn` | `loss_fn(outputs, targets)` | a *mean* over the batch |
-# | `loader` | a `DataLoader` or a list of `(inputs, targets)` | can be iterated again; no augmentation, no shuffling that matters |
+# | `loader` | a `DataLoader` or a list of `(inputs, targets)`, or of dictionaries | can be iterated again; no augmentation, no shuffling that matters |
 #
 # ### Two weights by hand
 #
@@ -167,8 +167,87 @@ zeros = sum(int((m.weight == 0).sum()) for m in pruned if isinstance(m, nn.Linea
 zeros == round(measured * report.dim), round(float(np.interp(measured, grid, accuracy)), 4)
 
 # %% [markdown]
-# `pruned` is an ordinary model with zeros in it. To fine-tune it with the zeros held, use `pl.prune(model, s, permanent=False)` and train as always;
-# `pruning.make_permanent` then turns it into an ordinary model.
+# `pruned` is an ordinary model with zeros in it.
+#
+# ## A transformer, as it comes
+#
+# Batches may be dictionaries, and outputs dictionaries, tuples or objects. Here an encoder layer reads the eight rows of an image:
+
+
+# %%
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Linear(8, 8), nn.Linear(64, 10)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+
+    def forward(self, pixels):
+        hidden = self.layer(self.embed(pixels.view(-1, 8, 8)))
+        return {"hidden": hidden, "logits": self.head(hidden.flatten(1))}
+
+
+# %%
+def logits_loss(outputs, labels):
+    return nn.functional.cross_entropy(outputs["logits"], labels)
+
+
+def train(network, batches, epochs):
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    for batch in batches * epochs:
+        optimizer.zero_grad()
+        logits_loss(network(batch["pixels"]), batch["labels"]).backward()
+        optimizer.step()
+
+
+# %% [markdown]
+# The entry `labels` of a batch goes to the loss, the others to the model by their names. For anything else give `forward=`, a function `(model, batch) -> outputs`; the loss is then `loss_fn(outputs, batch)`.
+#
+# By default the weights of linear and convolutional layers count. Attention keeps its first matrix as a bare parameter, `in_proj_weight`, which is neither:
+# the report says so. `parameters=` chooses: names, patterns, or a predicate `(name, parameter) -> bool`. We ask about the encoder layer alone, and about 200 examples:
+
+# %%
+named = [{"pixels": x, "labels": y} for x, y in loader]
+torch.manual_seed(5)
+reader = Reader().double()
+train(reader, named, epochs=20)
+encoder = ["*proj*weight", "*linear?.weight"]
+answer = pl.predict_limit(reader.eval(), logits_loss, named[:2], 0.05, parameters=encoder)
+print(answer.counted)
+round(float(answer.one_shot.sparsity), 2), round(float(answer.paper.sparsity), 2)
+
+# %% [markdown]
+# To fine-tune with the zeros held, keep the masks attached and train as always. A mask acts whenever a weight is read, so attention's fast kernels, copies, saved states and averaged weights all obey it; `pruning.make_permanent` turns the model into an ordinary one.
+
+# %%
+sparsity = float(answer.paper.sparsity)
+cut = pl.sweep(reader, logits_loss, named, [sparsity], parameters=encoder)
+masked = pl.prune(reader, sparsity, permanent=False, parameters=encoder)
+train(masked, named, epochs=5)
+tuned = pl.sweep(pruning.make_permanent(masked), logits_loss, named, [0.0])
+losses = {"dense": cut.dense_loss, "cut": cut.loss[0], "fine-tuned": tuned.dense_loss}
+{name: round(float(loss), 2) for name, loss in losses.items()}
+
+# %% [markdown]
+# Which layers paid for it? Each has its share of $R^2$, the squared length of what was removed:
+
+# %%
+masks = pruning.magnitude_mask(reader, sparsity, encoder)
+pd.DataFrame(pruning.layer_counts(reader, masks)).round(2)
+
+# %% [markdown]
+# A layer that keeps nothing is cut out of the network: here attention's own output matrix. The mask is global, and nothing stops it.
+#
+# Models of Hugging Face take the same way, without a wrapper class:
+#
+# ```python
+# data = [tokenizer(part, padding="max_length", return_tensors="pt") | {"labels": y} for part, y in texts]
+# loss_fn = lambda outputs, labels: nn.functional.cross_entropy(outputs.logits, labels)
+# report = pl.predict_limit(model.eval(), loss_fn, data)
+# pl.prune(model, float(report.one_shot.sparsity)).save_pretrained("pruned")
+# ```
+#
+# GPT-2 keeps its matrices in layers of its own: `parameters="transformer.h.*.weight"`. A language model has no labels but its tokens: without them the loss takes the batch,
+# `lambda outputs, batch: nn.functional.cross_entropy(outputs.logits[:, :-1].mT, batch["input_ids"][:, 1:])`.
 #
 # ## From the command line
 #

@@ -25,15 +25,13 @@
 # *Reading: 35 minutes. Exercises: 40 minutes. You need chapters 6 and 7.*
 
 # %%
-import json
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
-from prunelimit import hessian_spectrum, limit, plots, predict_limit
+from prunelimit import hessian_spectrum, limit, plots, predict_limit, results
 from prunelimit.lab import baselines
 from prunelimit.lab.studies import corrections, study
 from prunelimit.network import losses
@@ -268,12 +266,11 @@ pd.Series(rises, name="rise").round(3)
 # ```
 
 # %%
-with open("../book/results/study.json") as file:
-    found = json.load(file)
-rows = study.table(found)
-table = pd.DataFrame(rows).set_index("name")
-print(f"{len(found['networks'])} networks, {len(rows)} rows, {found['seconds'] / 60:.0f} minutes")
-table[["loss", "epsilon", *study.CURVES, "paper", "sharp"]].round(3)
+found = results.Study.load("../book/results/study.json")
+rows = found.points()
+table = pd.DataFrame([row.columns() for row in rows]).set_index("name")
+print(f"{len(found.networks)} networks, {len(rows)} rows, {found.seconds / 60:.0f} minutes")
+table[["loss", "epsilon", *results.study.CURVES, "paper", "sharp"]].round(3)
 
 # %% [markdown]
 # :::{admonition} Predict
@@ -288,8 +285,8 @@ plots_study.predictions_against_curves(rows, ("one_shot", "quadratic_existence",
 plt.show()
 
 # %%
-pairs = [(c, f) for c in study.CURVES for f in ("paper", "sharp")]
-told_by = pd.DataFrame({pair: study.summary(rows, pair[1], pair[0]) for pair in pairs}).T
+pairs = [(c, f) for c in results.study.CURVES for f in ("paper", "sharp")]
+told_by = pd.DataFrame({pair: results.study.summary(rows, pair[1], pair[0]) for pair in pairs}).T
 between = table["real_existence"].between(table["paper"], table["sharp"]).mean()
 print(f"real existence between the two formulas: {between:.0%} of the rows")
 for f in ("paper", "sharp"):
@@ -351,12 +348,12 @@ pd.DataFrame({f: explained.corrwith(missed[f], method="spearman") for f in misse
 # The one with the smallest mean $|\Delta|$ to real existence on the first half is chosen, before the second is looked at:
 
 # %%
-names = study.predictions()
+names = results.study.predictions()
 
 
 def judged(held_out):
-    part = [row for row in rows if row["held_out"] == held_out]
-    errors = pd.DataFrame({n: study.summary(part, n, "real_existence") for n in names}).T
+    part = [row for row in rows if row.held_out == held_out]
+    errors = pd.DataFrame({n: results.study.summary(part, n, "real_existence") for n in names}).T
     errors[["mean", "median", "largest", "within"]] *= 100
     return errors.round(1)
 
@@ -364,7 +361,7 @@ def judged(held_out):
 judged(held_out=False).sort_values("mean")
 
 # %% mystnb={"image": {"alt": "Dots of predicted minus measured real existence in points, a line for each of fourteen predictions, rows that chose as circles and held-out rows as diamonds. Boehning's bound lies up to fifty points too low; the others scatter within some ten points of zero, and the chosen one within five."}}
-chosen = study.choose(rows)
+chosen = results.study.choose(rows)
 print("chosen:", chosen)
 plots_study.corrections_compared(rows, names, chosen)
 plt.show()
@@ -385,12 +382,12 @@ judged(held_out=True).loc[["paper", "sharp", chosen, "gain, sharp", "path, sharp
 
 # %%
 doubled = {
-    n["name"]: {
-        "2,000 steps": n["rows"][0]["real_existence"]["value"],
-        "4,000 steps": n["rows"][0]["real_existence_doubled"]["value"],
+    n.name: {
+        "2,000 steps": n.rows[0].real_existence.value,
+        "4,000 steps": n.rows[0].real_existence_doubled.value,
     }
-    for n in found["networks"]
-    if "real_existence_doubled" in n["rows"][0]
+    for n in found.networks
+    if n.rows[0].real_existence_doubled
 }
 pd.DataFrame(doubled).T.round(4)
 

@@ -132,11 +132,7 @@ def prepare_output(path: str | os.PathLike[str]) -> Path:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
         if mode is not None and not stat.S_ISREG(mode):
             return target
-        folder = Path(os.path.realpath(target)).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        probe.unlink()
+        _probe(Path(os.path.realpath(target)).parent)
     except OSError as error:
         reason = OSError(error.errno, error.strerror, str(target))
         raise PruneLimitError(f"cannot write {explained(reason)}") from error
@@ -152,7 +148,11 @@ def prepare_folder(path: str | os.PathLike[str]) -> Path:
         If not.
     """
     folder = Path(path)
-    prepare_output(folder / _UNFINISHED)
+    try:
+        _probe(folder)
+    except OSError as error:
+        reason = OSError(error.errno, error.strerror, str(folder))
+        raise PruneLimitError(f"cannot write {explained(reason)}") from error
     return folder
 
 
@@ -170,6 +170,14 @@ def explained(error: OSError) -> str:
     where = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
     remedy = _REMEDIES.get(error.errno)
     return f"{where}{what}" + (f"; {remedy}" if remedy else "")
+
+
+def _probe(folder: Path) -> None:
+    """Make `folder` if it is absent, and a file in it, which is removed again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    probe.unlink()
 
 
 def _mode(path: Path) -> int | None:

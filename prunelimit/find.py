@@ -6,6 +6,7 @@ import copy
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.losses import Loader, Loss, check_first_batch, loss_statistics
-from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
 from prunelimit.pruning.criterion import Criterion, LossRise, Metric, metric_drop
@@ -43,6 +44,7 @@ def find_limit(
     validation: Loader | None = None,
     metric_tolerance: float = 0.005,
     start: float | None = None,
+    parameters: Choice | None = None,
     max_tries: int = 12,
     device: str = "auto",
     progress: bool | None = None,
@@ -88,6 +90,8 @@ def find_limit(
         How far the metric may fall below the dense network's.
     start
         Sparsity of the first try, instead of a report.
+    parameters
+        Which weights count, as in `predict_limit`.
     max_tries
         Stop after so many, and say so.
     device
@@ -115,82 +119,88 @@ def find_limit(
     >>> found.lower, found.upper, int((found.model.weight == 0).sum())
     (0.5, 0.55, 10)
     """
-    _check(model, loss_fn, loader, tolerance, max_tries)
+    chosen = prunable_parameters(model, parameters)
+    _check(model, loss_fn, loader, finetune, tolerance, max_tries)
     if report is None and start is None:
         say("no report given: predicting first", progress)
-        report = predict_limit(model, loss_fn, loader, epsilon, device=device, progress=progress)
-    dim = sum(p.numel() for p in prunable_parameters(model).values())
-    criterion = _criterion(
-        model, loss_fn, loader, report, epsilon, metric, validation, metric_tolerance
-    )
-    if finetune is not None and not isinstance(finetune, FineTuning) and not callable(finetune):
-        raise PruneLimitError(
-            f"finetune is a {type(finetune).__name__}; give a FineTuning budget, or a function "
-            "that trains the masked model it is handed"
+        choice: dict[str, Any] = {} if parameters is None else {"parameters": parameters}
+        report = predict_limit(
+            model, loss_fn, loader, epsilon, device=device, progress=progress, **choice
         )
+    dim = sum(weight.numel() for weight in chosen.values())
+    dense = loss_statistics(model, loss_fn, loader).mean
+    if report is not None:
+        _require_own_report(report, dim, dense, epsilon)
+    criterion: Criterion
+    if metric is None and validation is None:
+        criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon))
+    else:
+        criterion = _metric(model, loss_fn, loader, metric, validation, metric_tolerance)
     if finetune is None:
         finetune = default_finetuning(loader, None if report is None else report.spectrum)
     rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)
-    keeper: Keeper = (
-        InMemory(model)
-        if directory is None
-        else Folder(Path(directory), _key(model, criterion, finetune), model)
-    )
-    retraining = Retraining(model, loss_fn, loader, finetune, device, progress)
+    keeper: Keeper = InMemory(model)
+    if directory is not None:
+        key = _key(model, list(chosen), criterion, finetune)
+        keeper = Folder(Path(directory), key, model)
+    retraining = Retraining(model, list(chosen), loss_fn, loader, finetune, device, progress)
     search = _Search(rule, criterion, retraining, keeper, progress)
     search.run(max_tries)
     return search.result(report)
 
 
 def _check(
-    model: nn.Module, loss_fn: Loss, loader: Loader, tolerance: float, max_tries: int
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    finetune: object,
+    tolerance: float,
+    max_tries: int,
 ) -> None:
-    prunable_parameters(model)
     check_first_batch(model, loss_fn, loader)
     SearchRule(1, 1.0, 1.0, tolerance)
     if max_tries < 1:
         raise PruneLimitError(f"max_tries must be at least 1, got {max_tries!r}")
+    if finetune is not None and not isinstance(finetune, FineTuning) and not callable(finetune):
+        raise PruneLimitError(
+            f"finetune is a {type(finetune).__name__}; give a FineTuning budget, or a function "
+            "that trains the masked model it is handed"
+        )
 
 
-def _criterion(
+def _allowed(report: PruningLimit | None, epsilon: float | None) -> float:
+    """The loss rise that is good enough."""
+    if epsilon is not None:
+        return epsilon
+    if report is None:
+        raise PruneLimitError(
+            "start= says where to begin but not what is good enough: give epsilon= or metric="
+        )
+    return report.epsilon
+
+
+def _metric(
     model: nn.Module,
     loss_fn: Loss,
     loader: Loader,
-    report: PruningLimit | None,
-    epsilon: float | None,
     metric: str | Metric | None,
     validation: Loader | None,
-    metric_tolerance: float,
+    tolerance: float,
 ) -> Criterion:
-    if (metric is None) != (validation is None):
+    if metric is None or validation is None:
         raise PruneLimitError(
             "metric= and validation= belong together: the metric is measured on the validation "
             "loader. For the loss there: metric=lambda outputs, targets: -loss_fn(outputs, targets)"
         )
-    dense = loss_statistics(model, loss_fn, loader)
-    if report is not None:
-        _require_own_report(model, report, dense.mean, epsilon)
-    if metric is not None:
-        assert validation is not None
-        return metric_drop(model, loss_fn, loader, metric, validation, metric_tolerance)
-    if epsilon is None and report is None:
-        raise PruneLimitError(
-            "start= says where to begin but not what is good enough: give epsilon= or metric="
-        )
-    allowed = report.epsilon if epsilon is None and report is not None else epsilon
-    assert allowed is not None
-    return LossRise(loss_fn, loader, dense.mean, allowed)
+    return metric_drop(model, loss_fn, loader, metric, validation, tolerance)
 
 
-def _require_own_report(
-    model: nn.Module, report: PruningLimit, loss: float, epsilon: float | None
-) -> None:
-    dim = sum(p.numel() for p in prunable_parameters(model).values())
+def _require_own_report(report: PruningLimit, dim: int, loss: float, epsilon: float | None) -> None:
     if report.dim != dim or not math.isclose(report.loss.mean, loss, rel_tol=0.01, abs_tol=1e-6):
         raise PruneLimitError(
             f"the report is about another network or other data: D = {report.dim:,} and loss "
             f"{report.loss.mean:.6g} there, {dim:,} and {loss:.6g} here; make it with the same "
-            "model, loss_fn and loader, or leave it out"
+            "model, loss_fn, loader and parameters, or leave it out"
         )
     if epsilon is not None and not math.isclose(epsilon, report.epsilon, rel_tol=1e-6):
         raise PruneLimitError(
@@ -219,7 +229,12 @@ def _first_guess(report: PruningLimit | None, start: float | None, dim: int) -> 
     return min(max(kept, 1.0), max(dim - 1.0, 1.0))
 
 
-def _key(model: nn.Module, criterion: Criterion, finetune: FineTuning | OwnLoop) -> dict[str, Any]:
+def _key(
+    model: nn.Module,
+    parameters: Sequence[str],
+    criterion: Criterion,
+    finetune: FineTuning | OwnLoop,
+) -> dict[str, Any]:
     """What a kept try depends on. The code of the user's own loop is known by its name alone."""
     weights = hashlib.sha256()
     for name, tensor in model.state_dict().items():
@@ -228,6 +243,7 @@ def _key(model: nn.Module, criterion: Criterion, finetune: FineTuning | OwnLoop)
         weights.update(data.numpy().tobytes())
     return {
         "weights": weights.hexdigest(),
+        "parameters": list(parameters),
         "dense_loss": criterion.dense.loss,
         "finetune": finetuning_key(finetune),
         **criterion.key(),

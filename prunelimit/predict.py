@@ -15,6 +15,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
+from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import iterate_pairs
 from prunelimit.network.losses import (
     Loader,
@@ -24,7 +25,13 @@ from prunelimit.network.losses import (
     loss_gradient,
     loss_statistics,
 )
-from prunelimit.network.parameters import prunable_parameters, prunable_weights
+from prunelimit.network.numbers import is_number
+from prunelimit.network.parameters import (
+    Choice,
+    counted,
+    prunable_parameters,
+    prunable_weights,
+)
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
@@ -56,6 +63,8 @@ def predict_limit(
     device: str = "auto",
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    parameters: Choice | None = None,
+    forward: Forward | None = None,
     world: World = ALONE,
 ) -> PruningLimit:
     """Predict how sparse a trained network can be pruned, with a bracket for each answer.
@@ -63,12 +72,12 @@ def predict_limit(
     Parameters
     ----------
     model
-        Trained network, in eval mode; left untouched. The weights of its
-        linear and convolutional layers count as prunable.
+        Trained network, in eval mode; left untouched.
     loss_fn
         ``loss_fn(outputs, targets)``, a mean over the batch.
     loader
-        Re-iterable of ``(inputs, targets)``: the fixed, un-augmented data that
+        Re-iterable of ``(inputs, targets)``, or of dictionaries (see
+        `prunelimit.network.adapter.adapt`): the fixed, un-augmented data that
         define the loss.
     epsilon
         Loss rise allowed, in the units of the loss. By default the standard
@@ -93,6 +102,13 @@ def predict_limit(
     checkpoint
         A file in which the spectrum's iteration is kept, so that an
         interrupted call goes on where it stopped.
+    parameters
+        Which weights count: names, patterns such as ``"*.in_proj_weight"``, or
+        a predicate ``(name, parameter) -> bool``; by default those of linear
+        and convolutional layers. The report says what is left out.
+    forward
+        ``forward(model, batch)`` gives the outputs where ``model(inputs)``
+        does not; loss_fn then takes ``(outputs, batch)``.
     world
         Processes that share the work, each called with the same model and the
         whole loader, in the same order.
@@ -117,14 +133,17 @@ def predict_limit(
     """
     began = time.perf_counter()
     _check_settings(epsilon, policy, tolerance)
+    tolerance = float(tolerance)
     device = str(world.place(device))
-    order = magnitude_order(model)
+    model, loss_fn, loader = adapt(model, loss_fn, loader, forward)
+    chosen = prunable_parameters(model, parameters)
+    order = magnitude_order(model, chosen)
     check_first_batch(model, loss_fn, loader)
     _require_alike(model, loader, world)
-    weights = prunable_weights(model)
+    weights = prunable_weights(model, chosen)
     profile = distance_profile(weights.double().cpu().numpy())
     own = world.shard(loader)
-    operator = curvature_operator(model, loss_fn, own, policy, device, world)
+    operator = curvature_operator(model, loss_fn, own, policy, device, world, chosen)
     loss = loss_statistics(model, loss_fn, loader, device, world)
     allowed, source = _resolve_epsilon(epsilon, loss)
     curve = world.lead(
@@ -153,10 +172,11 @@ def predict_limit(
             device=device,
             progress=progress,
             checkpoint=checkpoint,
+            parameters=chosen,
             world=world,
         )
     paper = _limit(spectrum, profile, allowed, "paper")
-    gradient = loss_gradient(model, loss_fn, own, device, world)
+    gradient = loss_gradient(model, loss_fn, own, device, world, chosen)
     linear = _linear_rise(gradient, weights, order[: round(profile.dim - paper.kept)])
     return PruningLimit(
         paper=paper,
@@ -176,6 +196,7 @@ def predict_limit(
         products=curve.products + spectrum.products,
         seconds=time.perf_counter() - began,
         one_shot_curve=(curve.sparsities, curve.rises),
+        counted=counted(model, chosen),
     )
 
 
@@ -186,6 +207,7 @@ def curvature_operator(
     policy: str,
     device: str = "auto",
     world: World = ALONE,
+    parameters: Choice | None = None,
 ) -> CurvatureOperator:
     """The curvature that a policy multiplies with, in float64 where a dense matrix would fit.
 
@@ -197,12 +219,14 @@ def curvature_operator(
     >>> curvature_operator(nn.Linear(2, 1), nn.functional.mse_loss, data, "clip").kind
     'hessian'
     """
-    dim = sum(p.numel() for p in prunable_parameters(model).values())
+    chosen = prunable_parameters(model, parameters)
+    dim = sum(p.numel() for p in chosen.values())
     return CurvatureOperator(
         model,
         loss_fn,
         loader,
         kind=POLICIES[policy],
+        parameters=chosen,
         device=device,
         dtype=torch.float64 if dim <= DENSE_DIM else None,
         world=world,
@@ -218,16 +242,14 @@ def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
 
 
 def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> None:
-    if epsilon is not None and not (
-        isinstance(epsilon, (int, float)) and math.isfinite(epsilon) and epsilon > 0
-    ):
+    if epsilon is not None and not (is_number(epsilon) and math.isfinite(epsilon) and epsilon > 0):
         raise PruneLimitError(
             f"epsilon must be a positive loss rise, got {epsilon!r}; "
             "leave it out for the standard deviation of the minibatch losses"
         )
     if policy not in POLICIES:
         raise PruneLimitError(f"policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
-    if not 0 < tolerance < 1:
+    if not (is_number(tolerance) and 0 < tolerance < 1):
         raise PruneLimitError(
             f"tolerance must be a half width of sparsity in (0, 1), got {tolerance!r}"
         )

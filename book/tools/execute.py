@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,9 @@ def execute_all(
     # The longest first, by what they took last time, so that no worker waits at the end.
     todo.sort(key=lambda p: -read_json(_record(p)).get("seconds", 1e9))
     failures = []
-    with ProcessPoolExecutor(max_workers=max(1, workers)) as pool:
+    # Threads: the work is done in the kernels. A pool of processes asks for locks in /dev/shm, and
+    # an ordinary user of a container may have none.
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         jobs = {pool.submit(_execute, path, notebooks[path], now): path for path in todo}
         for job in as_completed(jobs):
             path = jobs[job]
@@ -182,11 +184,10 @@ def _execute(path: Path, notebook: NotebookNode, environment_now: str) -> Execut
         resources={"metadata": {"path": str(path.parent)}},
         # Its remarks about transport are not the reader's business; errors come as outputs.
         extra_arguments=["--IPKernelApp.log_level=40"],
-        env={**os.environ, "PYTHONHASHSEED": "0"},
     )
     started = time.perf_counter()
     try:
-        client.execute()
+        client.execute(env={**os.environ, "PYTHONHASHSEED": "0"})
     except CellExecutionError:
         raise NotebookFailed(_explain(path, run)) from None
     except (CellTimeoutError, DeadKernelError) as error:

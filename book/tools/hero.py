@@ -17,10 +17,10 @@ def main() -> None:
     """Draw the four curves of FC5 on Fashion-MNIST and say where the picture is."""
     matplotlib.use("agg")
     from prunelimit import plots
-    from prunelimit.lab import experiment
+    from prunelimit.results import Result
 
     plots.use_style()
-    figure = plots.four_curves_of_result(experiment.load_result(RESULT))
+    figure = plots.four_curves_of_result(Result.load(RESULT))
     figure.savefig(PICTURE, dpi=130)
     print(f"drawn from {RESULT.relative_to(ROOT)}: {PICTURE.relative_to(ROOT)}")
 

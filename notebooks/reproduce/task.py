@@ -16,7 +16,7 @@
 # %% [markdown]
 # # One task: trained, predicted, measured, compared
 #
-# This notebook is the report of one experiment. `prunelimit reproduce` runs it once for every job of a batch, with
+# This notebook is the report of one experiment. `prunelimit batch` runs it once for every job, with
 # the parameters below replaced; run by hand it shows a task at a twentieth of its length, in about a minute.
 # All results go to `run_dir`, and a run that was stopped goes on from there.
 
@@ -26,14 +26,18 @@ l1 = None  # λ; None is the task's own
 seed = 0  # of split, initial weights, training and probes
 epochs = None  # None is the task's own
 examples = None  # at most so many in each part of the data; None is all
-scale = 0.05  # below 1 everything is shorter; `prunelimit reproduce` passes 1 unless told otherwise
+scale = 0.05  # below 1 everything is shorter; `prunelimit batch` passes 1 unless told otherwise
 measurement = {}  # fields of prunelimit.lab.experiment.ExperimentConfig, e.g. {"epsilon": 0.05}
 device = "auto"  # auto, cpu, cuda or mps
 data_root = None  # where data sets lie
 run_dir = None  # where everything is kept; None is a temporary folder
 
 # %%
-import json
+from prunelimit.lab import batch
+
+print(batch.announce(globals()))
+
+# %%
 import tempfile
 from pathlib import Path
 
@@ -42,10 +46,8 @@ import numpy as np
 import pandas as pd
 
 from prunelimit import plots
-from prunelimit.files import write_json
-from prunelimit.lab import batch, experiment
+from prunelimit.lab import experiment, training
 from prunelimit.lab.store.locks import owned
-from prunelimit.report import PruningLimit
 
 plots.use_style()
 given = dict(task=task, l1=l1, seed=seed, epochs=epochs, examples=examples)
@@ -66,17 +68,17 @@ pd.Series(chosen.describe() | {"seed": str(chosen.seed)}, name="").to_frame()
 # about, we wait until it is gone.
 
 # %% tags=["within-5%"]
+command = batch.command({**given, "device": device})
 with owned(folder, wait=120):
     result = experiment.run_task(
-        chosen, folder, config, device=device, data_root=data_root, progress=False
+        *(chosen, folder, config),
+        **dict(device=device, data_root=data_root, progress=False, command=command),
     )
-    result["provenance"]["command"] = batch.command({**given, "device": device})
-    write_json(folder / "result.json", result)
 
-pd.Series(result["dense"], name="the trained network").to_frame()
+pd.Series(vars(result.dense), name="the trained network").to_frame()
 
 # %%
-history = pd.DataFrame(json.loads((folder / "training" / "training.json").read_text())["history"])
+history = pd.DataFrame(training.read_history(folder / "training"))
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
 losses = ["train_loss", "validation_loss"]
 history.plot(x="epoch", y=losses, logy=True, ax=left, ylabel="loss (nats)")
@@ -90,7 +92,7 @@ plt.show()
 # and each predicted limit with what the bracket makes of it.
 
 # %%
-report = PruningLimit.from_json(json.dumps(result["prediction"]))
+report = result.prediction
 trace = report.spectrum.trace()
 ridges = np.geomspace(1e-8, 1, 60) * max(trace.value, 1e-12)
 brackets = [report.spectrum.effective_dimension(ridge) for ridge in ridges]
@@ -119,17 +121,21 @@ plt.show()
 # ## Prediction against experiment
 
 # %% tags=["within-5%"]
-pd.DataFrame(experiment.comparison(result)).round(4)
+pd.DataFrame(result.comparison()).round(4)
 
 # %% [markdown]
 # ## Where the numbers come from
+#
+# Each stage is signed by the processes that computed it, and by nobody who only read it.
 
 # %% tags=["nbval-ignore-output"]
-# Not compared: times and memory are those of the machine.
-pd.DataFrame(result["costs"]).T.rename_axis("stage").round(1)
+# Not compared: times, memory and the folder are those of the machine.
+print(f"result: {folder.absolute() / 'result.json'}")
+costs = {name: vars(made.cost) for name, made in result.stages.items()}
+pd.DataFrame(costs).T.rename_axis("stage").round(1)
 
 # %% tags=["nbval-ignore-output"]
 # Not compared: versions, date and machine differ from run to run.
-provenance = dict(result["provenance"])
-provenance |= provenance.pop("machine") | provenance.pop("packages")
-pd.Series(provenance, name="").to_frame()
+signed = {(name, i): p for name, made in result.stages.items() for i, p in enumerate(made.made_by)}
+rows = {key: vars(p) | vars(p.machine) | dict(p.packages) for key, p in signed.items()}
+pd.DataFrame(rows).drop(index=["machine", "packages"])

@@ -1,4 +1,4 @@
-"""The command line: ``prunelimit predict``, ``prune``, ``tasks``, ``reproduce``, ``batch``.
+"""The command line: ``predict``, ``find``, ``prune``, ``tasks``, ``reproduce``, ``batch``.
 
 Every command is a thin cover over a function of the package; errors that a
 user can mend are printed in one line, with exit status 2.
@@ -11,6 +11,7 @@ import importlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,14 @@ from rich.text import Text
 from prunelimit import __version__
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained, prepare_folder, prepare_output, write_bytes
-from prunelimit.lab.batch.command import batch
+from prunelimit.lab.batch.cli import batch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from prunelimit.lab.experiment import ExperimentConfig
     from prunelimit.lab.tasks import Task
+    from prunelimit.results import Result
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,6 +49,15 @@ CheckpointOption = Annotated[
     typer.Option("--checkpoint", "-c", help="weights: .safetensors, or a state dict of torch.save"),
 ]
 ToleranceOption = Annotated[float, typer.Option(help="half width of the bracket, in sparsity")]
+ParametersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameters",
+        "-p",
+        help="which weights count: a name or a pattern such as '*.in_proj_weight'; repeat. "
+        "Default: the weights of linear and convolutional layers",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 _INTERRUPTED = 130
 
@@ -134,6 +145,11 @@ def predict(
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
     seed: Annotated[int, typer.Option(help="of the probes and the subset")] = 0,
+    parameters: ParametersOption = None,
+    forward: Annotated[
+        str | None,
+        typer.Option(help="module:function (model, batch) -> outputs, for batches of other kinds"),
+    ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
         Path | None, typer.Option(help="keep the iteration here, and go on from it")
@@ -157,6 +173,8 @@ def predict(
             seed=seed,
             device=device,
             checkpoint=resume,
+            parameters=parameters,
+            forward=None if forward is None else _attribute(forward, "the forward function"),
             world=world,
         )
     if not world.is_main:
@@ -168,11 +186,123 @@ def predict(
 
 
 @app.command()
+def find(
+    model: ModelArgument,
+    data: Annotated[
+        str,
+        typer.Option("--data", "-d", help="a data set's name, or module:factory of a loader"),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="pruned weights (.safetensors), and a .json beside"),
+    ],
+    checkpoint: CheckpointOption = None,
+    loss: Annotated[
+        str,
+        typer.Option(help="name in torch.nn.functional, or module:function (outputs, targets)"),
+    ] = "cross_entropy",
+    report: Annotated[
+        Path | None, typer.Option(help="that `prunelimit predict -o` wrote; default: predict first")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="loss rise allowed; default: std of minibatch losses")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="instead: accuracy, or module:function (outputs, targets)"),
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="module:factory of the loader that the metric is taken on")
+    ] = None,
+    metric_tolerance: Annotated[
+        float, typer.Option(help="how far the metric may fall below the dense network's")
+    ] = 0.005,
+    start: Annotated[
+        float | None, typer.Option(help="sparsity of the first try, instead of a report")
+    ] = None,
+    finetune: Annotated[
+        str | None, typer.Option(help="module:function (masked model) that trains it in place")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="of SGD at each try; default: about 2,000 steps")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="of that SGD")] = None,
+    tolerance: Annotated[float, typer.Option(help="error allowed, in sparsity")] = 0.01,
+    max_tries: Annotated[int, typer.Option(help="stop after so many fine-tunings")] = 12,
+    directory: Annotated[
+        Path | None, typer.Option(help="keep every try here, and go on from it")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="of a named data set's minibatches")] = 128,
+    examples: Annotated[
+        int | None, typer.Option(help="use so many training examples of a named data set")
+    ] = None,
+    data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
+    seed: Annotated[int, typer.Option(help="of the subset")] = 0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure how sparse the network can go, by about three fine-tunings; save the pruned one."""
+    from prunelimit.files import prepare_output, write_bytes
+    from prunelimit.find import find_limit
+    from prunelimit.pruning.tries import weights_file
+    from prunelimit.report import PruningLimit
+
+    prepare_output(output)
+    if finetune is not None and (epochs is not None or learning_rate is not None):
+        raise PruneLimitError("--finetune is a loop of your own: it has its own epochs and rate")
+    network = _model(model, checkpoint)
+    loader = _loader(data, data_root, batch_size, examples, seed)
+    predicted = None if report is None else PruningLimit.from_json(report)
+    found = find_limit(
+        network,
+        _loss(loss),
+        loader,
+        predicted,
+        _attribute(finetune, "the fine-tuning loop")
+        if finetune is not None
+        else _budget(loader, predicted, epochs, learning_rate),
+        tolerance,
+        directory,
+        epsilon=epsilon,
+        metric=_attribute(metric, "the metric") if metric and ":" in metric else metric,
+        validation=None if validation is None else _loader(validation, data_root, 128, None, seed),
+        metric_tolerance=metric_tolerance,
+        start=start,
+        max_tries=max_tries,
+        device=device,
+    )
+    write_bytes(output, weights_file(found.model))
+    found.to_json(output.with_suffix(".json"))
+    typer.echo(found.summary())
+    typer.echo(f"the network at {found.lower:.2%} is saved to {output}, the tries beside it")
+
+
+def _budget(
+    loader: Iterable[tuple[Tensor, Tensor]],
+    report: Any,
+    epochs: int | None,
+    learning_rate: float | None,
+) -> Any:
+    """The default budget with what was asked for changed; None leaves it to `find_limit`."""
+    from dataclasses import replace
+
+    from prunelimit.pruning.retrain import default_finetuning
+
+    asked = {"epochs": epochs, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if not changes:
+        return None
+    return replace(
+        default_finetuning(loader, None if report is None else report.spectrum), **changes
+    )
+
+
+@app.command()
 def prune(
     model: ModelArgument,
     sparsity: Annotated[float, typer.Option("--sparsity", "-s", help="fraction removed, [0, 1)")],
     output: Annotated[Path, typer.Option("--output", "-o", help="pruned weights (.safetensors)")],
     checkpoint: CheckpointOption = None,
+    parameters: ParametersOption = None,
 ) -> None:
     """Set the smallest weights of the whole network to zero, and save the result."""
     from prunelimit.lab.store.checkpoints import weights_bytes
@@ -180,9 +310,9 @@ def prune(
     from prunelimit.pruning import prune as prune_model
 
     prepare_output(output)
-    pruned = prune_model(_model(model, checkpoint), sparsity)
+    pruned = prune_model(_model(model, checkpoint), sparsity, parameters=parameters)
     write_bytes(output, weights_bytes(pruned))
-    weights = prunable_weights(pruned)
+    weights = prunable_weights(pruned, parameters)
     zeros = int((weights == 0).sum())
     typer.echo(f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}")
 
@@ -294,7 +424,6 @@ class OneTask:
 
 
 def _reproduce(asked: OneTask) -> None:
-    from prunelimit.files import write_json
     from prunelimit.lab.distributed import joined
     from prunelimit.lab.experiment import run_task
 
@@ -312,31 +441,29 @@ def _reproduce(asked: OneTask) -> None:
     typer.echo(comparison_text(result))
     typer.echo(f"result: {asked.directory / 'result.json'}")
     if asked.output is not None:
-        write_json(asked.output, result)
+        result.save(asked.output)
         typer.echo(f"copied to {asked.output}")
 
 
-def comparison_text(result: dict[str, Any]) -> str:
+def comparison_text(result: Result) -> str:
     """Prediction against experiment, as a table for a terminal of any width."""
-    from prunelimit.lab.experiment import comparison
-
-    dense = result["dense"]
+    report = result.prediction
     lines = [
-        f"{result['task']}: D = {result['prediction']['dim']:,}, "
-        f"epsilon = {result['epsilon']:.4g} ({result['prediction']['epsilon_source']}), "
-        f"dense test accuracy {dense['test_accuracy']:.4f}",
+        f"{result.task}: D = {report.dim:,}, "
+        f"epsilon = {report.epsilon:.4g} ({report.epsilon_source}), "
+        f"dense test accuracy {result.dense.test_accuracy:.4f}",
         f"{'':<32}{'':<11}{'sparsity':>9}  {'bracket':<18}{'test accuracy':<22}",
         f"{'question':<32}{'':<11}{'':>9}  {'':<18}{'one-shot':<10}{'fine-tuned':<12}",
     ]
-    for row in comparison(result):
-        tuned = row["finetuned_accuracy"]
+    for row in result.comparison():
+        tuned = row.finetuned_accuracy
         lines.append(
-            f"{row['question']:<32}{row['kind']:<11}{row['sparsity']:>9.4f}  "
-            f"{row['lower']:.4f} … {row['upper']:.4f}   {row['one_shot_accuracy']:<10.4f}"
+            f"{row.question:<32}{row.kind:<11}{row.sparsity:>9.4f}  "
+            f"{row.lower:.4f} … {row.upper:.4f}   {row.one_shot_accuracy:<10.4f}"
             f"{'–' if tuned is None else format(tuned, '.4f'):<12}"
         )
-    budget = result["finetuning"]
-    lines.append(f"fine-tuning: {budget['epochs']} epochs, learning rate {budget['learning_rate']}")
+    budget = result.finetuning
+    lines.append(f"fine-tuning: {budget.epochs} epochs, learning rate {budget.learning_rate}")
     return "\n".join(lines)
 
 
@@ -363,7 +490,7 @@ def _attribute(reference: str, what: str) -> Any:
 def _model(reference: str, checkpoint: Path | None) -> nn.Module:
     from torch import nn
 
-    from prunelimit.lab.store.checkpoints import load_checkpoint
+    from prunelimit.lab.store.checkpoints import CheckpointWarning, load_checkpoint
 
     factory = _attribute(reference, "the model")
     model = factory if isinstance(factory, nn.Module) else factory()
@@ -372,7 +499,11 @@ def _model(reference: str, checkpoint: Path | None) -> nn.Module:
             f"{reference} returned a {type(model).__name__}, not a torch.nn.Module"
         )
     if checkpoint is not None:
-        load_checkpoint(model, checkpoint)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", CheckpointWarning)
+            load_checkpoint(model, checkpoint)
+        for note in said:
+            typer.echo(f"note: {note.message}", err=True)
     return model.eval()
 
 

@@ -8,6 +8,7 @@ un-augmented data, because every Lanczos step has to see the same matrix.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -169,6 +170,20 @@ class Batches:
         """Class indices ``(examples,)`` in the stored order."""
         return self._labels
 
+    def fingerprint(self) -> str:
+        """A digest of the examples as they are seen: pixels, labels and normalisation.
+
+        Examples
+        --------
+        >>> one = Batches(torch.zeros(2, 1, 1, 1), torch.arange(2))
+        >>> one.fingerprint() == one.with_batch_size(1).shuffled().fingerprint()
+        True
+        """
+        total = hashlib.sha256(repr((self.input_shape, self._mean, self._std)).encode())
+        for tensor in (self._images, self._labels):
+            total.update(tensor.detach().cpu().contiguous().numpy().data)
+        return total.hexdigest()[:16]
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input: ``(channels, height, width)``."""
@@ -285,6 +300,11 @@ class Splits:
             raise PruneLimitError(f"examples is {examples}; it must be at least 1")
         # One seed for all, so that `train` and `train_eval` stay the same examples.
         return self._map(lambda b: b.subset(min(examples, b.examples), self.seed))
+
+    def fingerprints(self) -> dict[str, str]:
+        """Each part's `Batches.fingerprint`; `train` has the examples of `train_eval`."""
+        parts = {"train": self.train_eval, "validation": self.validation, "test": self.test}
+        return {name: part.fingerprint() for name, part in parts.items()}
 
     def _map(self, change: Callable[[Batches], Batches]) -> Splits:
         return replace(

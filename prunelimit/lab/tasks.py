@@ -110,6 +110,18 @@ class Task:
         task_changes = {k: v for k, v in changes.items() if k in own and k != "training"}
         return dataclasses.replace(self, training=training, **task_changes)
 
+    def counted(self) -> dict[str, Any]:
+        """The entries that its numbers depend on: neither name nor note, and not what others do.
+
+        Examples
+        --------
+        >>> task = get("digits-mlp")
+        >>> task.counted() == dataclasses.replace(task, note="Another word.").counted()
+        True
+        """
+        names = ("dataset", "model", "training", "augment", "examples")
+        return {name: getattr(self, name) for name in names}
+
     def load_data(
         self, root: str | os.PathLike[str] | None = None, *, download: bool = False
     ) -> Splits:

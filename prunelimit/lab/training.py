@@ -12,6 +12,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,16 +21,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import DivergenceError
+from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.store.checkpoints import Checkpoint, load_checkpoint
+from prunelimit.lab.store.keys import Key, code_of, differences
 from prunelimit.lomp import Descent, TrainingConfig, penalised_parameters
 from prunelimit.network.evaluate import LossFunction, evaluate
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
+from prunelimit.results import FinalMeasurements
 
 __all__ = [
     "EpochRecord",
@@ -76,18 +79,6 @@ class EpochRecord:
     validation_loss: float
     validation_accuracy: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class FinalMeasurements:
-    """Losses and accuracies of the trained network, on un-augmented data and without L1."""
-
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    test_loss: float
-    test_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -199,7 +190,7 @@ def train(
     loss_fn = nn.CrossEntropyLoss() if loss_fn is None else loss_fn
     run_dir = Path(run_dir)
     where = world.device(device)
-    run = _describe_run(model, splits, config, loss_fn)
+    run = training_key(model, splits, config, loss_fn).plain()
     with checkpoints.exclusive(run_dir) if world.is_main else contextlib.nullcontext():
         newest = world.from_main(lambda: _newest(run_dir, run))
         placed = model.to(where), splits.to(where)
@@ -369,33 +360,63 @@ class _Job:
 
 
 def _newest(run_dir: Path, run: dict[str, Any]) -> Checkpoint | None:
-    """The checkpoint to go on from, if there is one; refused where it is of another run."""
+    """The checkpoint to go on from, if there is one; refused where it is of another run.
+
+    A run that differs in its code alone is set aside: what another code trained is not gone on
+    with, and not lost either.
+    """
     newest = checkpoints.latest(run_dir)
-    if newest is not None:
-        checkpoints.require_same_run(newest, run)
+    if newest is None:
+        return None
+    if differences(newest.run, run) == ["code"]:
+        aside = checkpoints.set_aside(run_dir)
+        warnings.warn(
+            f"{run_dir} was trained by other code: it is set aside in {aside} and trained again",
+            stacklevel=2,
+        )
+        return None
+    checkpoints.require_same_run(newest, run)
     return newest
 
 
-def _describe_run(
-    model: nn.Module, splits: Splits, config: TrainingConfig, loss_fn: LossFunction
-) -> dict[str, Any]:
-    """All that decides the weights, as JSON; a checkpoint continues only the same."""
-    return {
+def is_finished(run_dir: str | os.PathLike[str], key: Key, epochs: int) -> bool:
+    """Whether `train` would only load what is in `run_dir`; see `training_key`."""
+    newest = checkpoints.latest(run_dir)
+    return newest is not None and newest.epoch >= epochs and newest.run == key.plain()
+
+
+def training_key(
+    model: nn.Module,
+    splits: Splits,
+    config: TrainingConfig,
+    loss_fn: LossFunction | None = None,
+) -> Key:
+    """All that decides the trained weights: code, settings, initial weights, data.
+
+    Parameters
+    ----------
+    model
+        Untrained.
+    splits, config, loss_fn
+        As for `train`.
+    """
+    networks = {type(module).__module__ for module in model.modules()}
+    own = sorted(name for name in networks if name.startswith("prunelimit."))
+    parameters = {
         "config": asdict(config),
         "model": {
             name: f"{tensor.dtype} {tuple(tensor.shape)}".removeprefix("torch.")
             for name, tensor in model.state_dict().items()
         },
         "initial_weights": checkpoints.digest(model.state_dict()),
-        "loss": _name_of(loss_fn),
-        "data": {
-            "name": splits.name,
-            "seed": splits.seed,
-            "train": splits.train.examples,
-            "validation": splits.validation.examples,
-            "augmented": splits.train.augment,
-        },
+        "loss": _name_of(nn.CrossEntropyLoss() if loss_fn is None else loss_fn),
+        "augmented": splits.train.augment,
     }
+    return Key(
+        code=code_of(__name__, "prunelimit.lab.models", *own),
+        parameters=parameters,
+        data={"name": splits.name, "seed": str(splits.seed), **splits.fingerprints()},
+    )
 
 
 def _name_of(loss_fn: LossFunction) -> str:
@@ -423,9 +444,41 @@ def _read_final(report: Path, run: dict[str, Any]) -> FinalMeasurements | None:
         content = json.loads(report.read_text())
     except (OSError, ValueError):
         return None
-    if content.get("run") != json.loads(json.dumps(run)) or not content.get("final"):
+    if content.get("run") != run or not content.get("final"):
         return None
     return FinalMeasurements(**content["final"])
+
+
+def read_history(run_dir: str | os.PathLike[str]) -> tuple[EpochRecord, ...]:
+    """What each epoch of the training in `run_dir` did so far, from epoch 0 on.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is no training in `run_dir`.
+    """
+    return tuple(_record(entry) for entry in _report_of(run_dir)["history"])
+
+
+def epochs_of(run_dir: str | os.PathLike[str]) -> tuple[int, int]:
+    """Epochs that the training in `run_dir` has done, and of how many.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is no training in `run_dir`.
+    """
+    report = _report_of(run_dir)
+    return len(report["history"]) - 1, int(report["run"]["parameters"]["config"]["epochs"])
+
+
+def _report_of(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads((Path(run_dir) / REPORT).read_text(encoding="utf-8"))
+        _ = report["history"], report["run"]["parameters"]["config"]["epochs"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PruneLimitError(f"{run_dir} holds no training: {error!r}") from error
+    return report
 
 
 def _without_nan(entry: dict[str, Any]) -> dict[str, Any]:

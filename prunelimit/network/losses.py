@@ -14,7 +14,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_reiterable, iterate_pairs, scalar_loss
 from prunelimit.network.device import at_device
 from prunelimit.network.evaluate import evaluation_mode
-from prunelimit.network.parameters import flatten, prunable_parameters
+from prunelimit.network.parameters import Choice, flatten, prunable_parameters
 from prunelimit.network.world import ALONE, World
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -177,8 +177,9 @@ def loss_gradient(
     loader: Loader,
     device: str | torch.device = "auto",
     world: World = ALONE,
+    parameters: Choice | None = None,
 ) -> Tensor:
-    """Gradient of the mean loss with respect to the prunable weights, ``(dim,)``, in eval mode.
+    """Gradient of the mean loss with respect to the weights that count, ``(dim,)``, in eval mode.
 
     Processes of one `world` share the examples: each gives its own part, even an
     empty one, as `loader` (see `World.shard`), and all get the whole gradient.
@@ -192,14 +193,14 @@ def loss_gradient(
     """
     place = world.device(device)
     model, loss_fn = at_device(model, loss_fn, place)
-    parameters = list(prunable_parameters(model).values())
-    total = torch.zeros_like(flatten(p.detach() for p in parameters))
+    weights = list(prunable_parameters(model, parameters).values())
+    total = torch.zeros_like(flatten(weight.detach() for weight in weights))
     examples = 0
     with evaluation_mode(model), torch.enable_grad():
         for inputs, targets in iterate_pairs(loader):
             loss = scalar_loss(loss_fn, model(inputs.to(place)), targets.to(place))
             gradients = torch.autograd.grad(
-                loss, parameters, allow_unused=True, materialize_grads=True
+                loss, weights, allow_unused=True, materialize_grads=True
             )
             total += inputs.shape[0] * flatten(gradients)
             examples += inputs.shape[0]
@@ -207,4 +208,5 @@ def loss_gradient(
 
 
 def _place(model: nn.Module) -> torch.device:
-    return next(iter(prunable_parameters(model).values())).device
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device

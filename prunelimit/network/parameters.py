@@ -20,6 +20,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.view import original
 
 PRUNABLE_LAYERS = (
     nn.Linear,
@@ -58,6 +59,20 @@ class Counted:
     dim: int
     total: int
     left_out: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return {
+            "names": list(self.names),
+            "dim": self.dim,
+            "total": self.total,
+            "left_out": dict(self.left_out),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Counted:
+        """The inverse of `to_dict`."""
+        return cls(tuple(data["names"]), data["dim"], data["total"], data["left_out"])
 
     def __str__(self) -> str:
         """D of all, and what is left out: matrices by name, the rest in one number.
@@ -123,6 +138,7 @@ def prunable_parameters(
     >>> list(prunable_parameters(model, lambda name, parameter: parameter.ndim == 1))
     ['0.bias', '1.weight', '1.bias', '2.bias']
     """
+    model = original(model)
     if not isinstance(model, nn.Module):
         raise PruneLimitError(
             f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,27 +12,28 @@ from matplotlib.figure import Figure
 
 from prunelimit.plots.limits import COLOURS, LIMITS
 
-Rows = Sequence[Mapping[str, Any]]
+if TYPE_CHECKING:
+    from prunelimit.results.methods import LimitRow, MethodRow
 
 
-def methods_compared(rows: Rows, sparsities: Sequence[float]) -> Figure:
+def methods_compared(rows: Sequence[MethodRow], sparsities: Sequence[float]) -> Figure:
     """Test accuracy of each method, a dot a seed and a bar at the mean, one panel a sparsity.
 
     Parameters
     ----------
     rows
-        As `prunelimit.lab.studies.heuristics.compare` gives them; the best at the last
-        sparsity stands at the top, a method that gave an error is left out there.
+        The best at the last sparsity stands at the top, a method that gave an error is left out
+        there.
     sparsities
         Of the panels.
     """
     figure, axes = plt.subplots(1, len(sparsities), figsize=(9.0, 5.2), sharey=True, squeeze=False)
     labels = _ranked(rows, sparsities[-1])
-    dense = _values(rows, "dense", 0.0, "test_accuracy")
+    dense = _accuracies(rows, "dense", 0.0)
     for ax, sparsity in zip(axes[0], sparsities, strict=True):
         ax.axvline(np.mean(dense), color=COLOURS["grey"], linestyle="--", marker="", label="dense")
         for height, label in enumerate(labels):
-            values = _values(rows, label, sparsity, "test_accuracy")
+            values = _accuracies(rows, label, sparsity)
             if values:
                 ax.plot(values, [height] * len(values), "o", color=COLOURS["blue"], alpha=0.7)
                 ax.plot(np.mean(values), height, "|", color=COLOURS["black"], markersize=14)
@@ -43,29 +44,29 @@ def methods_compared(rows: Rows, sparsities: Sequence[float]) -> Figure:
     return figure
 
 
-def _values(rows: Rows, label: str, sparsity: float, name: str) -> list[float]:
+def _accuracies(rows: Sequence[MethodRow], label: str, sparsity: float) -> list[float]:
     return [
-        row[name]
+        row.test_accuracy
         for row in rows
-        if row["label"] == label and row["sparsity"] == sparsity and "error" not in row
+        if row.label == label and row.sparsity == sparsity and row.test_accuracy is not None
     ]
 
 
-def _ranked(rows: Rows, sparsity: float) -> list[str]:
-    labels = [label for label in dict.fromkeys(row["label"] for row in rows) if label != "dense"]
+def _ranked(rows: Sequence[MethodRow], sparsity: float) -> list[str]:
+    labels = [label for label in dict.fromkeys(row.label for row in rows) if label != "dense"]
 
     def mean(label: str) -> float:
-        values = _values(rows, label, sparsity, "test_accuracy")
+        values = _accuracies(rows, label, sparsity)
         return float(np.mean(values)) if values else -1.0
 
     return sorted(labels, key=mean)
 
 
-def limits_over_rounds(rows: Rows) -> Figure:
+def limits_over_rounds(rows: Sequence[LimitRow]) -> Figure:
     """Predicted limits after each training of iterative pruning, and the sparsity reached."""
     figure, ax = plt.subplots()
-    rounds = [row["round"] for row in rows]
-    reached = [row["sparsity"] for row in rows]
+    rounds = [row.round or 0 for row in rows]
+    reached = [row.sparsity or 0.0 for row in rows]
     ax.plot(rounds, reached, "o-", color=COLOURS["blue"], label="sparsity of the network")
     _limit_lines(ax, rounds, rows)
     ax.set_xlabel("rounds of pruning behind it")
@@ -74,13 +75,13 @@ def limits_over_rounds(rows: Rows) -> Figure:
     return figure
 
 
-def limits_over_factor(studies: Mapping[str, Rows]) -> Figure:
+def limits_over_factor(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
     """Predicted limits against the factor on the weights, one panel a way of scaling."""
     figure, axes = plt.subplots(1, len(studies), figsize=(9.0, 3.8), sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes[0], studies.items(), strict=True):
-        factors = [row["factor"] for row in rows]
+        factors = [row.factor or 1.0 for row in rows]
         _limit_lines(ax, factors, rows)
-        one_shot = [row["one_shot"] for row in rows]
+        one_shot = [row.one_shot for row in rows]
         colour = COLOURS["orange"]
         ax.plot(factors, one_shot, "v-", color=colour, label="one-shot, quadratic model")
         ax.set_title(title)
@@ -90,9 +91,9 @@ def limits_over_factor(studies: Mapping[str, Rows]) -> Figure:
     return figure
 
 
-def _limit_lines(ax: Axes, x: Sequence[float], rows: Rows) -> None:
+def _limit_lines(ax: Axes, x: Sequence[float], rows: Sequence[LimitRow]) -> None:
     for (name, (label, colour, dash)), marker in zip(LIMITS.items(), "sD", strict=True):
-        values = [row[name] for row in rows]
+        values = [getattr(row, name) for row in rows]
         ax.plot(x, values, color=colour, linestyle=dash, marker=marker, label=label)
 
 

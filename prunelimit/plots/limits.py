@@ -7,7 +7,7 @@ series has a marker or a dash of its own as well.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -15,6 +15,9 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from prunelimit.results import Result
 
 COLOURS = {
     "black": "#000000",
@@ -151,31 +154,32 @@ def four_curves(
     return figure
 
 
-def four_curves_of_result(result: Mapping[str, Any]) -> Figure:
-    """`four_curves` of what `prunelimit.lab.experiment` wrote."""
-    sweep, prediction = result["sweep"]["training"], result["prediction"]
-    one_shot = np.asarray(sweep["loss"], dtype=float) - sweep["dense_loss"]
-    quadratic = prediction["one_shot_curve"]
+def four_curves_of_result(result: Result) -> Figure:
+    """`four_curves` of one task's result."""
     return four_curves(
-        {
-            "one_shot": (sweep["sparsities"], one_shot),
-            "one_shot_quadratic": (quadratic["sparsities"], quadratic["rises"]),
-            "quadratic_existence": _columns(result["refit"], "rise"),
-            "real_existence": _columns(result["finetune"], "rise"),
-        },
+        curves_of_result(result),
         _limits_of_result(result),
-        result["epsilon"],
-        title=f"{result['task']}, D = {prediction['dim']:,}",
+        result.epsilon,
+        title=f"{result.task}, D = {result.prediction.dim:,}",
     )
 
 
-def accuracy_of_result(result: Mapping[str, Any], sparsest: float = 0.999) -> Figure:
-    """Test accuracy against sparsity of what `prunelimit.lab.experiment` wrote."""
+def curves_of_result(result: Result) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+    """Sparsities and loss rises of each of `CURVES`."""
+    sweep = result.sweep.training
+    sparsities, rises = result.prediction.one_shot_curve
+    return {
+        "one_shot": (sweep.sparsities.tolist(), (sweep.loss - sweep.dense_loss).tolist()),
+        "one_shot_quadratic": (sparsities.tolist(), rises.tolist()),
+        "quadratic_existence": _columns(result.refit, "rise"),
+        "real_existence": _columns(result.finetune, "rise"),
+    }
+
+
+def accuracy_of_result(result: Result, sparsest: float = 0.999) -> Figure:
+    """Test accuracy against sparsity of one task's result."""
     figure, ax = plt.subplots()
-    test = result["sweep"]["test"]
-    tuned = _columns(result["finetune"], "test_accuracy")
-    points = {"one_shot": (test["sparsities"], test["accuracy"]), "real_existence": tuned}
-    for name, (sparsities, accuracies) in points.items():
+    for name, (sparsities, accuracies) in accuracies_of_result(result).items():
         label, colour, marker = CURVES[name]
         kept = 1 - np.asarray(sparsities, dtype=float)
         every = 0.04 if kept.size > 30 else 1
@@ -183,20 +187,28 @@ def accuracy_of_result(result: Mapping[str, Any], sparsest: float = 0.999) -> Fi
     mark_limits(ax, _limits_of_result(result), sparsest)
     ax.set_ylabel("test accuracy (share of examples)")
     _kept_axis(ax, sparsest)
-    ax.set_title(result["task"])
+    ax.set_title(result.task)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
-def _columns(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
-    return [row["sparsity"] for row in rows], [row[name] for row in rows]
-
-
-def _limits_of_result(result: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
-    prediction = result["prediction"]
+def accuracies_of_result(result: Result) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+    """Sparsities and test accuracies of the one-shot and the fine-tuned networks."""
+    test = result.sweep.test
     return {
-        name: tuple(prediction[name][end] for end in ("lower", "sparsity", "upper"))
-        for name in ("paper", "sharp")
+        "one_shot": (test.sparsities.tolist(), test.accuracy.tolist()),
+        "real_existence": _columns(result.finetune, "test_accuracy"),
+    }
+
+
+def _columns(points: Sequence[Any], name: str) -> tuple[list[float], list[float]]:
+    return [point.sparsity for point in points], [getattr(point, name) for point in points]
+
+
+def _limits_of_result(result: Result) -> dict[str, tuple[float, float, float]]:
+    return {
+        name: (limit.lower, float(limit.sparsity), limit.upper)
+        for name, limit in (("paper", result.prediction.paper), ("sharp", result.prediction.sharp))
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,10 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from prunelimit.plots.limits import COLOURS, CURVES, LIMITS
+from prunelimit.plots.limits import (
+    COLOURS,
+    CURVES,
+    LIMITS,
+    accuracies_of_result,
+    curves_of_result,
+)
 
-Rows = Sequence[Mapping[str, Any]]
-Results = Mapping[str, Mapping[str, Any]]
+if TYPE_CHECKING:
+    from prunelimit.estimates import Interval
+    from prunelimit.results import LimitsOverDistance, Overview, Result
+    from prunelimit.results.choices import AtBatchSize, AtExamples, OverEpsilon, RowNorms
+    from prunelimit.results.methods import LimitRow
+
+Results = Mapping[str, "Result"]
 
 _COLUMNS = 3
 
@@ -41,9 +52,9 @@ def _share_axis(ax: Axes, densest: float, sparsest: float) -> None:
     ax.minorticks_off()
 
 
-def _mark(ax: Axes, result: Mapping[str, Any], sparsest: float) -> None:
+def _mark(ax: Axes, result: Result, sparsest: float) -> None:
     for name, (label, colour, dash) in LIMITS.items():
-        share = 1 - min(result["prediction"][name]["sparsity"], sparsest)
+        share = 1 - min(getattr(result.prediction, name).sparsity, sparsest)
         ax.axvline(share, color=colour, ls=dash, lw=1.5, marker="", label=label)
 
 
@@ -63,38 +74,24 @@ def _line(ax: Axes, name: str, sparsities: Sequence[float], values: ArrayLike) -
     ax.plot(kept, values, color=colour, marker=marker, ms=4, markevery=every, label=label)
 
 
-def _sparsest(result: Mapping[str, Any]) -> float:
-    return result["measurement"].get("sparsest", 0.999)
-
-
 def loss_panels(results: Results) -> Figure:
     """The four curves of the training loss, one panel a run, with both limits and ε.
 
     Parameters
     ----------
     results
-        Title to what `prunelimit.lab.experiment` wrote.
+        Title to result.
     """
     figure, axes = _panels(list(results))
     for ax, result in zip(axes, results.values(), strict=True):
-        epsilon = result["epsilon"]
-        floor = epsilon / 30
-
-        def rise(values: Sequence[float], floor: float = floor) -> np.ndarray:
-            return np.maximum(np.asarray(values, dtype=float), floor)
-
-        curve, quadratic = result["sweep"]["training"], result["prediction"]["one_shot_curve"]
-        measured = np.asarray(curve["loss"], dtype=float) - curve["dense_loss"]
-        _line(ax, "one_shot", curve["sparsities"], rise(measured))
-        _line(ax, "one_shot_quadratic", quadratic["sparsities"], rise(quadratic["rises"]))
-        for name, key in (("quadratic_existence", "refit"), ("real_existence", "finetune")):
-            rows = result[key]
-            _line(ax, name, [r["sparsity"] for r in rows], rise([r["rise"] for r in rows]))
-        ax.axhline(epsilon, color=COLOURS["grey"], ls=":", marker="", label=r"$\epsilon$")
-        _mark(ax, result, _sparsest(result))
+        floor = result.epsilon / 30
+        for name, (sparsities, rises) in curves_of_result(result).items():
+            _line(ax, name, sparsities, np.maximum(np.asarray(rises), floor))
+        ax.axhline(result.epsilon, color=COLOURS["grey"], ls=":", marker="", label=r"$\epsilon$")
+        _mark(ax, result, result.measurement.sparsest)
         ax.set_yscale("log")
         ax.set_ylim(floor, None)
-        _share_axis(ax, 0.0, _sparsest(result))
+        _share_axis(ax, 0.0, result.measurement.sparsest)
     _name_axes(axes, "sparsity (share kept, log.)", "training-loss rise")
     _legend(figure, axes)
     return figure
@@ -104,13 +101,11 @@ def accuracy_panels(results: Results) -> Figure:
     """Test accuracy of one-shot and of fine-tuned networks, one panel a run, with both limits."""
     figure, axes = _panels(list(results))
     for ax, result in zip(axes, results.values(), strict=True):
-        curve, tuned = result["sweep"]["test"], result["finetune"]
-        _line(ax, "one_shot", curve["sparsities"], curve["accuracy"])
-        accuracies = [row["test_accuracy"] for row in tuned]
-        _line(ax, "real_existence", [row["sparsity"] for row in tuned], accuracies)
-        _mark(ax, result, _sparsest(result))
+        for name, (sparsities, accuracies) in accuracies_of_result(result).items():
+            _line(ax, name, sparsities, accuracies)
+        _mark(ax, result, result.measurement.sparsest)
         ax.set_ylim(0, 1.02)
-        _share_axis(ax, 0.0, _sparsest(result))
+        _share_axis(ax, 0.0, result.measurement.sparsest)
     _name_axes(axes, "sparsity (share kept, log.)", "test accuracy")
     _legend(figure, axes)
     return figure
@@ -124,30 +119,24 @@ def _name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
             ax.set_xlabel(x)
 
 
-def thresholds(rows: Rows) -> Figure:
-    """Predicted and measured sparsities with their brackets, one line of dots a run.
-
-    Parameters
-    ----------
-    rows
-        From `prunelimit.lab.studies.depth.overview`.
-    """
+def thresholds(rows: Sequence[Overview]) -> Figure:
+    """Predicted and measured sparsities with their brackets, one line of dots a run."""
     figure, ax = plt.subplots(figsize=(9.0, 0.42 * len(rows) + 1.8))
-    series: list[tuple[str, str, str, str]] = [
-        ("measured_one_shot", *CURVES["one_shot"]),
-        ("predicted_paper", LIMITS["paper"][0], LIMITS["paper"][1], "P"),
-        ("measured_real_existence", *CURVES["real_existence"]),
-        ("measured_quadratic_existence", *CURVES["quadratic_existence"]),
-        ("predicted_sharp", LIMITS["sharp"][0], LIMITS["sharp"][1], "X"),
+    series: list[tuple[list[Interval], str, str, str]] = [
+        ([row.measured["one_shot"] for row in rows], *CURVES["one_shot"]),
+        ([row.predicted["paper"] for row in rows], *LIMITS["paper"][:2], "P"),
+        ([row.measured["real_existence"] for row in rows], *CURVES["real_existence"]),
+        ([row.measured["quadratic_existence"] for row in rows], *CURVES["quadratic_existence"]),
+        ([row.predicted["sharp"] for row in rows], *LIMITS["sharp"][:2], "X"),
     ]
     floor = 1e-5
     heights = np.arange(len(rows))[::-1]
-    for shift, (name, label, colour, marker) in zip(
+    for shift, (found, label, colour, marker) in zip(
         np.linspace(0.26, -0.26, len(series)), series, strict=True
     ):
         value, upper, lower = (
-            np.maximum([1 - row[name + end] for row in rows], floor)
-            for end in ("", "_lower", "_upper")
+            np.maximum([1 - getattr(interval, end) for interval in found], floor)
+            for end in ("value", "lower", "upper")
         )
         bars = np.maximum([value - lower, upper - value], 0)
         ax.errorbar(
@@ -160,58 +149,59 @@ def thresholds(rows: Rows) -> Figure:
             capsize=2,
             label=label,
         )
-    ax.set_yticks(heights, [row["name"] for row in rows])
+    ax.set_yticks(heights, [row.name for row in rows])
     _share_axis(ax, 0.0, 1 - floor)
     ax.set_xlabel("sparsity (share kept, logarithmic; the right edge holds all that is beyond)")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
-def limits_over_distance(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
+def limits_over_distance(curves: Mapping[str, LimitsOverDistance]) -> Figure:
     """Both limits as functions of R, the network's own R(k), and where the experiment lies.
 
     Parameters
     ----------
     curves
-        Title to what `prunelimit.lab.studies.depth.limits_over_distance` returns.
+        Title to the curves of one network.
     """
     figure, axes = _panels(list(curves))
     for ax, curve in zip(axes, curves.values(), strict=True):
         ax.plot(
-            curve["distance"],
-            curve["own"],
+            curve.distance,
+            curve.own,
             color=COLOURS["grey"],
             marker="",
             label="magnitude pruning of this network",
         )
         for name, (label, colour, dash) in LIMITS.items():
-            shares = np.maximum(curve[name], curve["floor"])
-            ax.plot(curve["distance"], shares, color=colour, ls=dash, marker="", label=label)
-        for name, (distance, kept) in curve["measured"].items():
+            shares = np.maximum(curve.limits[name], curve.floor)
+            ax.plot(curve.distance, shares, color=colour, ls=dash, marker="", label=label)
+        for name, (distance, kept) in curve.measured.items():
             label, colour, marker = CURVES[name]
             ax.plot(distance, kept, marker, color=colour, label=label)
         ax.set_yscale("log")
-        ax.set_ylim(0.7 * curve["floor"], 1.3)
+        ax.set_ylim(0.7 * curve.floor, 1.3)
     _name_axes(axes, r"distance $R$", "share of weights kept")
     _legend(figure, axes)
     return figure
 
 
-def limits_over_epsilon(study: Mapping[str, Any]) -> Figure:
+def limits_over_epsilon(study: OverEpsilon) -> Figure:
     """Predicted and measured sparsities against ε; bars are the measurements' brackets."""
     figure, ax = plt.subplots()
-    rows = study["rows"]
-    epsilons = [row["epsilon"] for row in rows]
+    rows = study.rows
+    epsilons = [row.epsilon for row in rows]
     for name, key in (("quadratic_existence", "quadratic"), ("real_existence", "real")):
         label, colour, marker = CURVES[name]
-        found = [(row["epsilon"], row[key]) for row in rows if row[key]["value"] is not None]
-        values = np.array([cell["value"] for _, cell in found])
-        ends = np.array([[c["value"] - c["lower"], c["upper"] - c["value"]] for _, c in found])
+        crossings = [(row.epsilon, getattr(row, key)) for row in rows]
+        found = [(epsilon, c) for epsilon, c in crossings if c.value is not None]
+        values = np.array([c.value for _, c in found])
+        ends = np.array([[c.value - c.lower, c.upper - c.value] for _, c in found])
         places = [epsilon for epsilon, _ in found]
         ax.errorbar(places, values, ends.T, fmt=marker, color=colour, capsize=3, label=label)
     for name in ("one_shot", "one_shot_quadratic"):
         label, colour, marker = CURVES[name]
-        ax.plot(epsilons, [row[name] for row in rows], marker, color=colour, label=label)
+        ax.plot(epsilons, [getattr(row, name) for row in rows], marker, color=colour, label=label)
     _both_limits(ax, epsilons, rows)
     ax.set_xscale("log")
     ax.set_xlabel(r"$\epsilon$ (nats)")
@@ -220,23 +210,27 @@ def limits_over_epsilon(study: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _both_limits(ax: Axes, x: Sequence[float], rows: Rows) -> None:
+def _both_limits(ax: Axes, x: Sequence[float], rows: Sequence[Any]) -> None:
     for name, (label, colour, dash) in LIMITS.items():
-        ax.plot(x, [row[name] for row in rows], color=colour, ls=dash, marker="", label=label)
+        ax.plot(
+            x, [getattr(row, name) for row in rows], color=colour, ls=dash, marker="", label=label
+        )
 
 
-def limits_over_batch_and_data(batches: Rows, samples: Rows) -> Figure:
+def limits_over_batch_and_data(
+    batches: Sequence[AtBatchSize], samples: Sequence[AtExamples]
+) -> Figure:
     """Both limits against the batch size that ε comes from, and against the number of examples.
 
     A bar is the range over random subsets of that size.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), sharey=True)
-    _both_limits(left, [row["batch_size"] for row in batches], batches)
+    _both_limits(left, [row.batch_size for row in batches], batches)
     left.set_xlabel(r"batch size of $\epsilon$")
     left.set_ylabel("predicted sparsity")
-    sizes = sorted({row["examples"] for row in samples})
+    sizes = sorted({row.examples for row in samples})
     for name, (label, colour, dash) in LIMITS.items():
-        drawn = [[r[name] for r in samples if r["examples"] == size] for size in sizes]
+        drawn = [[getattr(r, name) for r in samples if r.examples == size] for size in sizes]
         means = np.array([np.mean(values) for values in drawn])
         ends = [means - [min(v) for v in drawn], [max(v) for v in drawn] - means]
         right.errorbar(sizes, means, ends, color=colour, ls=dash, marker="", capsize=3, label=label)
@@ -248,38 +242,39 @@ def limits_over_batch_and_data(batches: Rows, samples: Rows) -> Figure:
     return figure
 
 
-def limits_over_l1(rows: Rows) -> Figure:
+def limits_over_l1(rows: Sequence[Overview]) -> Figure:
     """Predicted and measured sparsities against λ, with the measurements' brackets."""
     figure, ax = plt.subplots()
     places = np.arange(len(rows))
     for name in ("one_shot", "quadratic_existence", "real_existence"):
         label, colour, marker = CURVES[name]
-        values = np.array([row[f"measured_{name}"] for row in rows])
+        found = [row.measured[name] for row in rows]
+        values = np.array([interval.value for interval in found])
         ends = [
-            np.maximum(values - [row[f"measured_{name}_lower"] for row in rows], 0),
-            np.maximum([row[f"measured_{name}_upper"] for row in rows] - values, 0),
+            np.maximum(values - [interval.lower for interval in found], 0),
+            np.maximum([interval.upper for interval in found] - values, 0),
         ]
         ax.errorbar(places, values, ends, fmt=marker, color=colour, capsize=3, label=label)
     for name, (label, colour, dash) in LIMITS.items():
-        values = np.array([row[f"predicted_{name}"] for row in rows])
+        values = np.array([row.predicted[name].value for row in rows])
         ax.plot(places, values, color=colour, ls=dash, marker="", label=label)
-    ax.set_xticks(places, [f"{row['l1']:g}" for row in rows])
+    ax.set_xticks(places, [f"{row.l1:g}" for row in rows])
     ax.set_xlabel(r"$\lambda$ of the $\ell_1$ term")
     ax.set_ylabel("sparsity")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
-def row_norms(norms: Mapping[str, Sequence[float]]) -> Figure:
+def row_norms(norms: RowNorms) -> Figure:
     """Row l1 norms of the Hessian over percents of the weights, from small to large ones."""
     figure, ax = plt.subplots()
-    floor = max(norms["ninetieth"]) * 1e-9
+    floor = max(norms.ninetieth) * 1e-9
     low, middle, high = (
-        np.maximum(norms[name], floor) for name in ("tenth", "median", "ninetieth")
+        np.maximum(values, floor) for values in (norms.tenth, norms.median, norms.ninetieth)
     )
     colour = COLOURS["blue"]
-    ax.fill_between(norms["percent"], low, high, color=COLOURS["sky"], alpha=0.4)
-    ax.plot(norms["percent"], middle, color=colour, marker="o", markevery=10, label="median row")
+    ax.fill_between(norms.percent, low, high, color=COLOURS["sky"], alpha=0.4)
+    ax.plot(norms.percent, middle, color=colour, marker="o", markevery=10, label="median row")
     ax.plot([], [], color=COLOURS["sky"], lw=8, alpha=0.4, marker="", label="10 % to 90 % of rows")
     ax.axhline(
         1e-7, color=COLOURS["black"], ls="--", marker="", label=r"$10^{-7}$, the paper's cut"
@@ -295,19 +290,18 @@ def weight_histograms(results: Results) -> Figure:
     """Weight magnitudes of every run on logarithmic bins; lines at the one-shot cut and k_paper."""
     figure, axes = _panels(list(results), height=2.4)
     for ax, result in zip(axes, results.values(), strict=True):
-        found = result["weights"]
-        total = np.sum(list(found["counts"].values()), axis=0)
-        ax.stairs(total, found["edges"], color=COLOURS["blue"], fill=True, alpha=0.6)
+        edges, total = result.weights.edges, result.weights.total
+        ax.stairs(total, edges, color=COLOURS["blue"], fill=True, alpha=0.6)
         cuts = {
-            "cut at the one-shot threshold": (result["thresholds"]["one_shot"]["value"], "--"),
-            "cut at the paper's limit": (result["prediction"]["paper"]["sparsity"], "-."),
+            "cut at the one-shot threshold": (result.thresholds.one_shot.value, "--"),
+            "cut at the paper's limit": (float(result.prediction.paper.sparsity), "-."),
         }
         for label, (sparsity, dash) in cuts.items():
-            cut = _magnitude_at(total, found["edges"], sparsity)
+            cut = _magnitude_at(total, edges, sparsity)
             ax.axvline(cut, color=COLOURS["black"], ls=dash, lw=1.2, marker="", label=label)
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.set_xlim(max(found["edges"][0], found["edges"][-1] * 1e-7), found["edges"][-1])
+        ax.set_xlim(max(edges[0], edges[-1] * 1e-7), edges[-1])
     _name_axes(axes, "$|w_i|$", "weights in the bin")
     _legend(figure, axes, columns=2)
     return figure
@@ -318,12 +312,12 @@ def _magnitude_at(counts: np.ndarray, edges: Sequence[float], sparsity: float) -
     return float(np.exp(np.interp(sparsity, below, np.log(edges))))
 
 
-def over_rounds(studies: Mapping[str, Rows]) -> Figure:
+def over_rounds(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
     """The limit along iterative pruning, one panel a study: reached and predicted sparsity."""
     figure, axes = plt.subplots(1, len(studies), figsize=(9.0, 3.6), sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes[0], studies.items(), strict=True):
-        rounds = [row["round"] for row in rows]
-        reached = [row["sparsity"] for row in rows]
+        rounds = [row.round or 0 for row in rows]
+        reached = [row.sparsity or 0.0 for row in rows]
         ax.plot(rounds, reached, "o-", color=COLOURS["blue"], label="reached")
         _both_limits(ax, rounds, rows)
         last = reached[-1]
@@ -335,12 +329,12 @@ def over_rounds(studies: Mapping[str, Rows]) -> Figure:
     return figure
 
 
-def over_decay(rows: Rows) -> Figure:
+def over_decay(rows: Sequence[LimitRow]) -> Figure:
     """Distance at a fixed mask, and both limits, against weight decay."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4))
     places = np.arange(len(rows))
-    names = [f"{row['weight_decay']:g}" for row in rows]
-    left.plot(places, [r["distance_at_0.8"] for r in rows], "s-", color=COLOURS["blue"])
+    names = [f"{row.weight_decay:g}" for row in rows]
+    left.plot(places, [r.distance_at_80 for r in rows], "s-", color=COLOURS["blue"])
     left.set_ylabel(r"$R$ at sparsity 0.8")
     _both_limits(right, places.tolist(), rows)
     right.set_ylabel("predicted sparsity")

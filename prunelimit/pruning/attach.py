@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.view import original
 
 Masks = Mapping[str, Tensor]
 
@@ -85,6 +86,7 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
     8
     """
     _refuse_scripted(model)
+    root = original(model)
     parameters = prunable_parameters(model, masks) if masks else {}
     for name, parameter in parameters.items():
         if masks[name].shape != parameter.shape:
@@ -94,7 +96,7 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
             )
     for name, parameter in parameters.items():
         mask = Mask(masks[name].to(parameter.device, torch.bool).clone())
-        for module, attribute in _holders(model, parameter):
+        for module, attribute in _holders(root, parameter):
             _attach(module, attribute, mask)
     return model
 
@@ -155,7 +157,7 @@ def _attached(model: nn.Module) -> list[tuple[str, nn.Module, str, Any]]:
     """Every masked attribute: its name, its module, the attribute and what computes it."""
     return [
         (f"{prefix}.{attribute}" if prefix else attribute, module, attribute, chain)
-        for prefix, module in model.named_modules(remove_duplicate=False)
+        for prefix, module in original(model).named_modules(remove_duplicate=False)
         if parametrize.is_parametrized(module)
         for attribute in cast(nn.ModuleDict, module.parametrizations)
         if len(chain := _chain(module, attribute)) == 1 and isinstance(chain[0], Mask)

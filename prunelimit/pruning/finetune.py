@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.lomp import Descent, batches_in
+from prunelimit.network.adapter import Forward, adapt, read_alike
 from prunelimit.network.evaluate import evaluate
+from prunelimit.network.view import original
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
@@ -78,6 +80,7 @@ def finetune(
     *,
     device: str = "auto",
     progress: bool | None = None,
+    forward: Forward | None = None,
     world: World = ALONE,
 ) -> FineTuned:
     """Train the survivors of `masks` on `loss_fn` alone (no L1) and keep the best epoch.
@@ -102,6 +105,9 @@ def finetune(
         "auto", "cpu", "cuda" or "mps".
     progress
         See `prunelimit.progress.track`.
+    forward
+        How outputs are computed, where batches have another form; see
+        `prunelimit.network.adapter.adapt`.
     world
         Processes that train together, each called with the same arguments.
 
@@ -127,6 +133,9 @@ def finetune(
     (True, 6)
     """
     place = world.device(device)
+    adapted = adapt(model, loss_fn, reference, forward)
+    model, loss_fn, reference = adapted
+    loader = read_alike(adapted, loader)
     working = copy.deepcopy(model).to(place)
     apply_masks(working, masks)
     descent = Descent(working, loss_fn, momentum=budget.momentum, world=world)
@@ -145,7 +154,7 @@ def finetune(
         if losses[-1] <= min(losses):
             best = copy.deepcopy(working.state_dict())
     working.load_state_dict(best)
-    return FineTuned(model=make_permanent(working).eval(), losses=tuple(losses))
+    return FineTuned(model=original(make_permanent(working).eval()), losses=tuple(losses))
 
 
 def _cosine(budget: FineTuning, batches: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from torch import nn
 
 from prunelimit.network.parameters import Choice
 from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.view import original
 from prunelimit.pruning.attach import apply_masks, make_permanent
 from prunelimit.pruning.masks import magnitude_mask
 
@@ -51,7 +52,7 @@ def prune(
     >>> int((pruned.weight == 0).sum())
     90
     """
-    plain = unwrapped(model)
+    plain = unwrapped(original(model))
     masks = magnitude_mask(plain, sparsity, parameters)
     copied = apply_masks(copy.deepcopy(plain), masks)
     return make_permanent(copied) if permanent else copied

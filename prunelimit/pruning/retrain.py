@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,6 +73,8 @@ class Retraining:
     ----------
     model
         Dense network, whose magnitudes make the masks; left untouched.
+    parameters
+        Names of the weights that count.
     loss_fn, loader
         What a budget trains on.
     finetune
@@ -82,6 +84,7 @@ class Retraining:
     """
 
     model: nn.Module
+    parameters: Sequence[str]
     loss_fn: Loss
     loader: Loader
     finetune: FineTuning | OwnLoop
@@ -96,7 +99,7 @@ class Retraining:
         PruneLimitError
             If the user's loop returns another model, or brings removed weights back.
         """
-        masks = magnitude_mask(self.model, sparsity)
+        masks = magnitude_mask(self.model, sparsity, self.parameters)
         if isinstance(self.finetune, FineTuning):
             tuned = run_budget(
                 start,
@@ -132,7 +135,7 @@ class Retraining:
 
 
 def _require_masked(model: nn.Module, masks: Masks, loop: OwnLoop) -> None:
-    parameters = prunable_parameters(model)
+    parameters = prunable_parameters(model, masks)
     for name, mask in masks.items():
         grown = int((parameters[name].detach()[~mask.to(parameters[name].device)] != 0).sum())
         if grown:

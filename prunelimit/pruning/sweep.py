@@ -13,8 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.adapter import Adapted, Forward, adapt
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.network.parameters import Choice, flatten, prunable_parameters, unflatten
+from prunelimit.network.undisturbed import undisturbed
+from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
 from prunelimit.pruning.masks import magnitude_order, removed_count
@@ -112,6 +115,8 @@ def sweep(
     order: Tensor | None = None,
     device: str = "auto",
     progress: bool | None = None,
+    parameters: Choice | None = None,
+    forward: Forward | None = None,
     world: World = ALONE,
 ) -> Sweep:
     """Measure one-shot magnitude pruning at each sparsity, survivors untouched.
@@ -123,11 +128,12 @@ def sweep(
     Parameters
     ----------
     model
-        Left untouched.
+        Left untouched; compiled and frozen ones are measured like others.
     loss_fn
         ``loss_fn(outputs, targets)``, a mean over the batch.
     loader
-        Re-iterable of ``(inputs, targets)``.
+        Re-iterable of ``(inputs, targets)`` or dictionaries, see
+        `prunelimit.network.adapter.adapt`.
     sparsities
         Fractions removed, each in [0, 1), in any order.
     order
@@ -137,6 +143,9 @@ def sweep(
         "auto", "cpu", "cuda" or "mps".
     progress
         See `prunelimit.progress.track`.
+    parameters, forward
+        Which weights count, and how outputs are computed; see
+        `prunelimit.predict.predict_limit`.
     world
         Processes that share the sparsities, each called with the same arguments.
 
@@ -161,41 +170,56 @@ def sweep(
     requested = [float(s) for s in sparsities]
     if not requested:
         raise PruneLimitError("sparsities is empty; give at least one number in [0, 1)")
-    working = copy.deepcopy(model).to(world.device(device))
-    order = magnitude_order(model) if order is None else order
-    dim = order.numel()
-    counts = [removed_count(s, dim) for s in requested]
-    dense_loss, dense_accuracy = evaluate(working, loss_fn, loader, device=device)
-    flat = _flat_view(working)
+    plain = unwrapped(model)
+    chosen = prunable_parameters(plain, parameters)
+    order = magnitude_order(plain, chosen) if order is None else order
+    counts = [removed_count(s, order.numel()) for s in requested]
+    with undisturbed(plain, loader):
+        adapted = adapt(plain, loss_fn, loader, forward)
+        measured = _measured(adapted, chosen, order, counts, device, progress, world)
+    loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
+    return Sweep(
+        sparsities=np.array(requested),
+        kept=order.numel() - np.array(counts, dtype=np.int64),
+        loss=loss,
+        accuracy=accuracy,
+        dim=order.numel(),
+        dense_loss=measured[0][0],
+        dense_accuracy=measured[0][1],
+    )
+
+
+def _measured(
+    adapted: Adapted,
+    chosen: Choice,
+    order: Tensor,
+    counts: Sequence[int],
+    device: str,
+    progress: bool | None,
+    world: World,
+) -> dict[int, tuple[float, float]]:
+    """Loss and accuracy of one working copy, by how many weights are removed; 0 among them."""
+    working = copy.deepcopy(adapted.model).to(world.device(device))
+    dense = evaluate(working, adapted.loss_fn, adapted.loader, device=device)
+    flat = _flat_view(working, chosen)
     order = _checked_order(order, flat)
-    measured = {0: (dense_loss, dense_accuracy)}
+    measured = {0: dense}
     own = list(world.every(sorted(set(counts) - {0})))
     previous = 0
     for count in track(own, "sweep", enabled=progress if world.is_main else False):
         flat[order[previous:count]] = 0.0
         previous = count
-        measured[count] = evaluate(working, loss_fn, loader, device=device)
+        measured[count] = evaluate(working, adapted.loss_fn, adapted.loader, device=device)
     for part in world.gather(dict(measured)):
         measured |= part
-    loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
-    return Sweep(
-        sparsities=np.array(requested),
-        kept=dim - np.array(counts, dtype=np.int64),
-        loss=loss,
-        accuracy=accuracy,
-        dim=dim,
-        dense_loss=dense_loss,
-        dense_accuracy=dense_accuracy,
-    )
+    return measured
 
 
-def _flat_view(model: nn.Module) -> Tensor:
-    """One vector whose entries are the prunable weights themselves."""
-    parameters = prunable_parameters(model)
-    flat = flatten(p.detach() for p in parameters.values())
-    for parameter, view in zip(
-        parameters.values(), unflatten(flat, parameters).values(), strict=True
-    ):
+def _flat_view(model: nn.Module, chosen: Choice) -> Tensor:
+    """One vector whose entries are the weights that count themselves."""
+    weights = prunable_parameters(model, chosen)
+    flat = flatten(weight.detach() for weight in weights.values())
+    for parameter, view in zip(weights.values(), unflatten(flat, weights).values(), strict=True):
         parameter.data = view
     return flat
 

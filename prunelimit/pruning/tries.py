@@ -131,7 +131,7 @@ class Folder:
     def keep(self, finished: Try, model: nn.Module) -> None:
         """Write the try; it is there when this returns, or not at all."""
         record = json.dumps({"position": len(self._tries), **asdict(finished)})
-        content = save(_distinct_tensors(model), {"format": _FORMAT, "try": record})
+        content = weights_file(model, {"format": _FORMAT, "try": record})
         write_bytes(self._path(finished), content)
         self._tries.append(finished)
 
@@ -206,6 +206,18 @@ def _read_tries(directory: Path) -> list[Try]:
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error) from error
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+
+
+def weights_file(model: nn.Module, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The content of a safetensors file of the model's parameters and buffers.
+
+    Examples
+    --------
+    >>> from safetensors.torch import load
+    >>> sorted(load(weights_file(nn.Linear(2, 1))))
+    ['bias', 'weight']
+    """
+    return save(_distinct_tensors(model), None if metadata is None else dict(metadata))
 
 
 def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:

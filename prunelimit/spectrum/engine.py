@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,9 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
+from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import LossFunction
-from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
@@ -58,7 +59,8 @@ def hessian_spectrum(
     device: str | torch.device = "auto",
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    parameters: Mapping[str, nn.Parameter] | None = None,
+    parameters: Choice | None = None,
+    forward: Forward | None = None,
     memory: int | None = None,
     world: World = ALONE,
 ) -> Spectrum:
@@ -70,8 +72,14 @@ def hessian_spectrum(
 
     Parameters
     ----------
-    model, loss_fn, loader, parameters, device
+    model, loss_fn, loader, device
         See `CurvatureOperator`.
+    parameters
+        Which weights count: names, patterns or a predicate ``(name, parameter) -> bool``; by
+        default those of linear and convolutional layers.
+    forward
+        ``forward(model, batch)`` gives the outputs where ``model(inputs)`` does not; loss_fn then
+        takes ``(outputs, batch)``. See `prunelimit.network.adapter.adapt`.
     policy
         "ggn" (Gauss-Newton), "abs" (|H|, the paper's) or "clip" (negative
         curvature counts as flat). The bracket is certified for each.
@@ -130,7 +138,8 @@ def hessian_spectrum(
     ((1.0, 9.0), 1.4)
     """
     _check_options(policy, tolerance, ridges, method, max_products)
-    chosen = prunable_parameters(model) if parameters is None else parameters
+    model, loss_fn, loader = adapt(model, loss_fn, loader, forward)
+    chosen = prunable_parameters(model, parameters)
     dim = sum(p.numel() for p in chosen.values())
     dense = method == "dense" or (method == "auto" and dim <= DENSE_DIM)
     path = None if dense else checkpoint

@@ -26,9 +26,7 @@ from matplotlib.figure import Figure
 
 from prunelimit.errors import PruneLimitError
 
-_IMPORT = re.compile(
-    r'^(?:import\s[^;]*?|export \*\s+)from\s+"\./(\w+)\.mjs";\n', re.MULTILINE
-)
+_IMPORT = re.compile(r'^(?:import\s[^;]*?|export \*\s+)from\s+"\./(\w+)\.mjs";\n', re.MULTILINE)
 
 LINE_COLOURS = cycler(color=["#0072B2", "#C24A00", "#007A59", "#B86E00"])
 
@@ -78,12 +76,11 @@ def slider(
     step: float,
     *,
     log: bool = False,
-    integer: bool = False,
     percent: bool = False,
     unit: str = "",
-    more: bool = False,
 ) -> Any:
-    """A number with a slider. `step` is in decades if `log`; `more` folds it away at first."""
+    """A number with a slider, a whole one if `default` is; `step` is in decades if `log`."""
+    integer = isinstance(default, int)
     control = {
         "kind": "slider",
         "label": label,
@@ -94,18 +91,13 @@ def slider(
         "integer": integer,
         "percent": percent,
         "unit": unit,
-        "more": more,
     }
     trait = traitlets.CInt if integer else traitlets.CFloat
     return trait(default, min=low, max=high).tag(sync=True, control=control)
 
 
 def choice(
-    label: str,
-    default: Any,
-    options: Mapping[Any, str] | Sequence[Any],
-    stepper: bool = False,
-    more: bool = False,
+    label: str, default: Any, options: Mapping[Any, str] | Sequence[Any], stepper: bool = False
 ) -> Any:
     """One of several values, in a menu; `stepper` adds buttons for the next and the last one."""
     names = options if isinstance(options, Mapping) else {value: str(value) for value in options}
@@ -113,24 +105,24 @@ def choice(
         "kind": "choice",
         "label": label,
         "stepper": stepper,
-        "more": more,
         "options": [{"value": value, "label": name} for value, name in names.items()],
     }
     return traitlets.Enum(list(names), default).tag(sync=True, control=control)
 
 
-def toggle(label: str, default: bool, more: bool = False) -> Any:
+def toggle(label: str, default: bool) -> Any:
     """A box to tick."""
-    control = {"kind": "toggle", "label": label, "more": more}
-    return traitlets.Bool(default).tag(sync=True, control=control)
+    return traitlets.Bool(default).tag(sync=True, control={"kind": "toggle", "label": label})
 
 
 class BookWidget(anywidget.AnyWidget):
     """A widget of the book.
 
     Subclasses state `_module` (the file's name), their controls as class attributes made
-    by `slider`, `choice` and `toggle`, `_ready_made` presets and `_guided` steps (a sentence
-    and the values that it sets, each); they draw their static figure in `_draw`. Those that can do more with a kernel override `_simulate`.
+    by `slider`, `choice` and `toggle`, `_ready_made` presets, `_guided` steps (a sentence
+    and the values that it sets, each) and `_folded`, the controls that most readers leave alone;
+    they draw their static figure in `_draw`. Those that can do more with a kernel override
+    `_simulate`.
 
     Parameters
     ----------
@@ -153,6 +145,7 @@ class BookWidget(anywidget.AnyWidget):
     _heading: ClassVar[str]
     _ready_made: ClassVar[Mapping[str, Values]] = {}
     _guided: ClassVar[Sequence[tuple[str, Values]]] = ()
+    _folded: ClassVar[frozenset[str]] = frozenset()
     _can_simulate: ClassVar[bool] = False
 
     title = traitlets.Unicode().tag(sync=True)
@@ -185,7 +178,11 @@ class BookWidget(anywidget.AnyWidget):
         except traitlets.TraitError as problem:
             raise PruneLimitError(str(problem)) from problem
         self._controls = [
-            {"key": name, **self._offered(name, trait.metadata["control"])}
+            {
+                "key": name,
+                "more": name in self._folded,
+                **self._offered(name, trait.metadata["control"]),
+            }
             for name, trait in self.control_traits()
         ]
         self._defaults = self.values()

@@ -31,6 +31,7 @@ class CutANetwork(base.BookWidget):
 
     _module = "cut_a_network"
     _heading = "Cut a network"
+    _folded = frozenset({"digit"})
     _ready_made = {
         "Half": {"sparsity": 0.5},
         "Four in five": {"sparsity": 0.8},
@@ -53,7 +54,7 @@ class CutANetwork(base.BookWidget):
 
     sparsity = base.slider("sparsity", 0.0, 0.0, 0.99, 0.01, percent=True)
     retrained = base.toggle("let the survivors train", False)
-    digit = base.choice("digit drawn large", 3, {j: str(j) for j in range(8)}, more=True)
+    digit = base.choice("digit drawn large", 3, {j: str(j) for j in range(8)})
 
     def __init__(self, **settings: Any) -> None:
         network = settings.pop("data", None) or hour_network()

@@ -29,6 +29,7 @@ class HitOrMiss(base.BookWidget):
 
     _module = "hit_or_miss"
     _heading = "Hit or miss"
+    _folded = frozenset({"simulate"})
     _ready_made = {
         "A line in the plane": {"dim": 2},
         "Ten dimensions": {"dim": 10},
@@ -55,7 +56,7 @@ class HitOrMiss(base.BookWidget):
     share = base.slider("subspace dimension m / D", 0.5, 0.02, 0.98, 0.005, percent=True)
     dim = base.choice("dimension D", 2, {d: f"{d:,}" for d in DIMS}, stepper=True)
     angle = base.slider("half-angle of the cone", 45.0, 5.0, 85.0, 1.0, unit="°")
-    simulate = base.toggle("throw subspaces", True, more=True)
+    simulate = base.toggle("throw subspaces", True)
 
     @property
     def subspace_dim(self) -> int:

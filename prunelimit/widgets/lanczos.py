@@ -99,7 +99,7 @@ class Lanczos(base.BookWidget):
     }
 
     spectrum = base.choice("spectrum", "network", {**FAMILIES, "yours": "your own"})
-    steps = base.slider("steps", 12, 1, MOST_STEPS, 1, integer=True)
+    steps = base.slider("steps", 12, 1, MOST_STEPS, 1)
     ridge = base.slider("ridge σ", 1e-3, 1e-7, 100.0, 0.05, log=True)
     reorthogonalise = base.toggle("reorthogonalise", True)
     probe = base.choice("start vector", 0, {0: "even", 1: "probe 1", 2: "probe 2", 3: "probe 3"})

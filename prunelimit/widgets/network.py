@@ -1,15 +1,14 @@
 """What the widgets show of a real network, as a grid of a few thousand numbers.
 
-The source is a result of `prunelimit.lab.experiment.run_task`, a `PruningLimit` of your own
-network, or the example that is shipped (`example.json`, written by
-`python -m prunelimit.lab.studies.widget_example`).
+The source is a `prunelimit.results.Result`, a `PruningLimit` of your own network, or the example
+that is shipped (`example.json`, written by `python -m prunelimit.lab.studies.widget_example`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +19,7 @@ from prunelimit.widgets import base
 
 if TYPE_CHECKING:
     from prunelimit.report import PruningLimit
+    from prunelimit.results import Result
 
 Array = NDArray[np.float64]
 
@@ -39,14 +39,14 @@ def example() -> base.Values:
     return json.loads(base.source("example.json"))
 
 
-def as_network(source: PruningLimit | Mapping[str, Any] | None) -> base.Values:
+def as_network(source: PruningLimit | Result | Mapping[str, Any] | None) -> base.Values:
     """The grid that the widgets need, out of whatever describes a network.
 
     Parameters
     ----------
     source
-        None (the example), a result of `prunelimit.lab.experiment`, a `PruningLimit`, or a grid
-        that this function has made before.
+        None (the example), a `Result`, a `PruningLimit`, or a grid that this function has made
+        before.
 
     Raises
     ------
@@ -58,13 +58,13 @@ def as_network(source: PruningLimit | Mapping[str, Any] | None) -> base.Values:
     if isinstance(source, Mapping):
         if "squares" in source:
             return dict(source)
-        if "prediction" in source:
-            return from_result(source)
+    elif hasattr(source, "prediction"):
+        return from_result(cast("Result", source))
     elif hasattr(source, "spectrum") and hasattr(source, "distance"):
         return from_report(source)
     raise PruneLimitError(
         f"a {type(source).__name__} describes no network; give a result of "
-        "prunelimit.lab.experiment (a dict with 'prediction'), or what predict_limit returned"
+        "`prunelimit reproduce` (Result.load reads one), or what predict_limit returned"
     )
 
 
@@ -93,23 +93,23 @@ def from_report(report: PruningLimit, name: str = "your network") -> base.Values
     }
 
 
-def from_result(result: Mapping[str, Any]) -> base.Values:
+def from_result(result: Result) -> base.Values:
     """What `from_report` gives, and the measured curves, thresholds and weights."""
-    from prunelimit.report import PruningLimit
-
-    report = PruningLimit.from_json(json.dumps(result["prediction"]))
-    test = result["sweep"]["test"]
-    measured, accuracy = thin(test["sparsities"], test["accuracy"])
-    thresholds = result["thresholds"]
+    test, thresholds, weights = result.sweep.test, result.thresholds, result.weights
+    measured, accuracy = thin(test.sparsities, test.accuracy)
     return {
-        **from_report(report, _name(result["model"], result["dataset"])),
+        **from_report(result.prediction, _name(result.model, result.dataset)),
         "measured": _short(measured),
         "accuracy": _short(accuracy),
-        "dense_accuracy": test["dense_accuracy"],
-        "tolerance": thresholds["accuracy"]["tolerance"],
-        "real_existence": thresholds["real_existence"]["value"],
-        "quadratic_existence": thresholds["quadratic_existence"]["value"],
-        "weights": {**result["weights"], "edges": _short(result["weights"]["edges"])},
+        "dense_accuracy": test.dense_accuracy,
+        "tolerance": thresholds.accuracy.tolerance,
+        "real_existence": thresholds.real_existence.value,
+        "quadratic_existence": thresholds.quadratic_existence.value,
+        "weights": {
+            "edges": _short(weights.edges),
+            "counts": {name: list(counts) for name, counts in weights.counts.items()},
+            "zeros": weights.zeros,
+        },
     }
 
 

@@ -147,3 +147,16 @@ def test_a_page_with_code_reads_the_same_twice():
     )
     assert "book/intro" in first
     assert first == second
+
+
+def test_pages_run_where_a_user_may_make_no_locks_between_processes(tree, monkeypatch):
+    def refused(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refused)
+    assert run(tree, notebook(tree, CODE))[0].outputs[1][0]["text"] == "1\n"
+
+
+def test_sets_have_the_same_order_in_every_run(tree):
+    code = "import os; print(os.environ['PYTHONHASHSEED'], 'PATH' in os.environ)"
+    assert run(tree, notebook(tree, code))[0].outputs[1][0]["text"] == "0 True\n"

@@ -104,6 +104,19 @@ def test_every_chapter_is_short(chapter):
     assert len(prose(chapter).split()) <= 3000
 
 
+def test_an_hour_is_an_hour_and_stands_alone():
+    chapter = nbformat.read(ROOT / "notebooks" / "00_an_hour.ipynb", as_version=4)
+    shown = sum(WIDGET in o.get("data", {}) for c in code_cells(chapter) for o in c.outputs)
+    assert 1 <= shown <= 6
+    assert len(prose(chapter).split()) / 200 + 2 * shown <= 60  # minutes
+    assert "you need chapter" not in prose(chapter).lower()
+    # Each guess is asked for before the widget that answers it, and not after.
+    kinds = ["predict" if "} Predict" in c.source else c.cell_type for c in chapter.cells]
+    asked = [number for number, kind in enumerate(kinds) if kind == "predict"]
+    assert len(asked) >= 4
+    assert {kinds[number + 1] for number in asked} == {"code"}
+
+
 def test_the_table_of_contents_numbers_the_chapters(chapter):
     title = chapter.cells[0].source.splitlines()[0]
     assert re.match(r"# (?!chapter\b|\d)\w", title, re.IGNORECASE), title
@@ -119,8 +132,9 @@ def test_every_chapter_says_what_it_does_not_say(chapter):
     assert re.search(r"^#+ What this does \*not\* say", prose(chapter), re.MULTILINE)
 
 
-def test_every_chapter_has_exercises_whose_solutions_are_hidden(chapter):
-    text = prose(chapter)
+@pytest.mark.parametrize("path", [p for p in CHAPTERS if p.stem[:2] != "00"], ids=by_name)
+def test_every_chapter_has_exercises_whose_solutions_are_hidden(path):
+    text = prose(nbformat.read(path, as_version=4))
     exercises = directives(text, "exercise")
     # A solution with code in it is a pair of boxes around the cells.
     solutions = directives(text, "solution") + directives(text, "solution-start")

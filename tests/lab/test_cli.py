@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from cli_support import run
+from disk_support import fill, small_disk
 from safetensors.torch import load_file, save_file
 
 import prunelimit
@@ -27,6 +28,15 @@ def batches():
     return [(torch.randn(40, 5), torch.randint(3, (40,))) for _ in range(4)]
 
 number = 3
+
+def dictionaries():
+    return [{"input": x, "labels": y} for x, y in batches()]
+
+def call(model, batch):
+    return model(batch["input"])
+
+def loss(outputs, batch):
+    return nn.functional.cross_entropy(outputs, batch["labels"])
 """
 
 
@@ -58,6 +68,35 @@ except SystemExit as stop:
         assert "reproduce" in said and "--version" in said
 
 
+def test_what_counts_and_how_outputs_come_is_chosen(project, capsys, monkeypatch) -> None:
+    common = ["predict", "net_of_test:make", "--data", "net_of_test:dictionaries"]
+    choice = ["-p", "2.*", "--epsilon", "0.05"]
+    status, out, err = run([*common, *choice], capsys, monkeypatch)
+    assert (status, err) == (0, "")
+    assert "D = 27 of 75 parameters; left out: 0.weight (40)" in out
+    forward = ["--forward", "net_of_test:call", "--loss", "net_of_test:loss"]
+    again = run([*common, *choice, *forward], capsys, monkeypatch)[1]
+    assert again.splitlines()[2:7] == out.splitlines()[2:7]
+    status, out, _ = run(
+        ["prune", "net_of_test:make", "-s", "0.5", "-p", "2.*", "-o", "out.safetensors"],
+        capsys,
+        monkeypatch,
+    )
+    assert status == 0 and "14 of 27 prunable weights are zero" in out
+
+
+def test_a_wrappers_prefix_is_said(project, capsys, monkeypatch) -> None:
+    from net_of_test import make
+
+    save_file({f"module.{n}": t for n, t in make().state_dict().items()}, "ddp.safetensors")
+    status, _, err = run(
+        ["prune", "net_of_test:make", "-c", "ddp.safetensors", "-s", "0.5", "-o", "o.safetensors"],
+        capsys,
+        monkeypatch,
+    )
+    assert status == 0 and "note:" in err and "'module.' was taken off" in err
+
+
 def test_predict_prints_a_summary_and_writes_the_report(project, capsys, monkeypatch) -> None:
     status, out, err = run(
         ["predict", "net_of_test:make", "--data", "net_of_test:batches", "-o", "report.json"],
@@ -65,7 +104,7 @@ def test_predict_prints_a_summary_and_writes_the_report(project, capsys, monkeyp
         monkeypatch,
     )
     assert (status, err) == (0, "")
-    assert "paper's limit" in out and "D = 64 prunable weights" in out
+    assert "paper's limit" in out and "D = 64 of 75 parameters" in out
     assert json.loads((project / "report.json").read_text())["dim"] == 64
 
 
@@ -172,3 +211,123 @@ def test_a_pickle_that_runs_code_is_not_run(project, capsys, monkeypatch) -> Non
 def test_help_answers_without_loading_torch() -> None:
     code = "import sys, prunelimit.lab.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+PREDICT = ["predict", "net_of_test:make", "--data", "net_of_test:batches"]
+
+
+def test_where_a_report_goes_is_looked_at_before_the_computation(
+    project, capsys, monkeypatch
+) -> None:
+    def computes(*_: object, **__: object) -> None:
+        pytest.fail("it computed")
+
+    monkeypatch.setattr("prunelimit.predict.predict_limit", computes)
+    (project / "file").touch()
+    for output, words in (
+        ("file/report.json", "a part of the name is a file"),
+        (".", "it is a folder"),
+        ("n" * 300, "take a shorter name"),
+    ):
+        status, _, err = run([*PREDICT, "-o", output], capsys, monkeypatch)
+        assert status == 2 and err.startswith("error: cannot write") and words in err
+        assert err.count("\n") == 1
+
+
+ODD = ["a b", "{task}", "[red]", "%s", "*?", "'\"`$(x)", "new\nline", "\x1b[1m", "#a&b", "雪"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_any_path_works_and_no_message_has_two_lines(
+    project, capsys, monkeypatch, name: str
+) -> None:
+    arguments = ["prune", "net_of_test:make", "-s", "0.5", "-o"]
+    status, out, _ = run([*arguments, f"{name}/{name}.safetensors"], capsys, monkeypatch)
+    assert status == 0 and "32 of 64" in out
+    assert list(Path(name).iterdir()) == [Path(name, f"{name}.safetensors")]
+    status, _, err = run(
+        [*arguments, "x", "-c", f"{name}/{name}/absent.safetensors"], capsys, monkeypatch
+    )
+    assert status == 2 and err.count("\n") == 1 and "\x1b" not in err
+
+
+def test_a_full_disk_leaves_the_old_report(project, capsys, monkeypatch) -> None:
+    with small_disk(project / "disk", "256k") as disk:
+        report = disk / "report.json"
+        report.write_text("old")
+        fill(disk)
+        status, _, err = run([*PREDICT, "-o", str(report)], capsys, monkeypatch)
+        assert status == 2 and err.count("\n") == 1
+        assert "No space left on device; make room" in err and str(report) in err
+        assert report.read_text() == "old"
+        assert {path.name for path in disk.iterdir()} == {"report.json", "filler"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_stdout_of_another_encoding_ends_nothing(encoding: str) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "COLUMNS": "80"}
+    command = [sys.executable, "-m", "prunelimit", "tasks"]
+    made = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (made.returncode, made.stderr) == (0, b"")
+    assert rb"\u03bb" in made.stdout and b"digits-mlp" in made.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_a_stdout_that_is_full_or_gone_is_no_traceback() -> None:
+    for target, expected in (("> /dev/full", "No space left on device"), ("| true", "")):
+        command = f"'{sys.executable}' -m prunelimit tasks {target}"
+        made = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert expected in made.stderr and "Traceback" not in made.stderr
+        assert "Exception ignored" not in made.stderr and made.stderr.count("\n") <= 1
+
+
+def test_one_task_is_not_a_group_and_many_are_a_batch(project, capsys, monkeypatch) -> None:
+    status, _, err = run(["reproduce", "paper"], capsys, monkeypatch)
+    assert status == 2 and "prunelimit batch" in err
+    for option, value, words in (
+        ("--seed", "-1", "seed is -1"),
+        ("--tolerance", "5", "tolerance is 5"),
+        ("--examples", "100", "make no two of them"),
+        ("--device", "gpu", "unknown device 'gpu'"),
+    ):
+        status, _, err = run(["reproduce", "digits-mlp", option, value], capsys, monkeypatch)
+        assert status == 2 and words in err and err.count("\n") == 1
+    assert not (project / "runs").exists()
+
+
+FIND = ["find", "net_of_test:make", "-d", "net_of_test:batches", "-o", "found.safetensors"]
+
+
+def test_find_writes_the_network_and_its_tries(project, capsys, monkeypatch) -> None:
+    options = ["--start", "0.4", "--epsilon", "0.05", "--epochs", "5", "--learning-rate", "0.05"]
+    options += ["--tolerance", "0.05", "--directory", "tries"]
+    status, out, err = run([*FIND, *options], capsys, monkeypatch)
+    assert (status, err) == (0, ""), err
+    found = json.loads((project / "found.json").read_text())
+    assert f"{found['sparsity']:.2%}" in out and "bisection takes" in out
+    weights = load_file("found.safetensors")
+    zeros = sum(int((w == 0).sum()) for n, w in weights.items() if n.endswith("weight"))
+    assert zeros == round(found["lower"] * 64)
+    assert len(list((project / "tries").glob("kept-*"))) == len(found["tries"])
+    again, out_again, _ = run([*FIND, *options], capsys, monkeypatch)
+    assert again == 0 and out_again == out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--start", "0.4"], "give epsilon= or metric="),
+        (["--start", "40", "--epsilon", "1"], "start must be a sparsity"),
+        (["--metric", "accuracy", "--start", "0.4"], "belong together"),
+        (["--finetune", "net_of_test:make", "--epochs", "3"], "loop of your own"),
+        (["--finetune", "net_of_test:gone"], "has no 'gone'"),
+        (["--report", "absent.json"], "absent.json"),
+        (["--tolerance", "2", "--start", "0.4", "--epsilon", "1"], "tolerance must be"),
+    ],
+)
+def test_mistakes_of_find_get_one_line(
+    project, capsys, monkeypatch, options: list[str], message: str
+) -> None:
+    status, _, err = run([*FIND, *options], capsys, monkeypatch)
+    assert status == 2 and err.startswith("error: ") and message in err
+    assert not list(project.glob("found.*"))

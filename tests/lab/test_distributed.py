@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from torch import nn
 from prunelimit.lab import experiment, tasks
 from prunelimit.lab.distributed import Group, _twin, joined
 from prunelimit.network.world import ALONE
+from prunelimit.results import Result
 
 WORKER = [sys.executable, support.__file__]
 COMMAND = ["reproduce", "digits-mlp", "--epochs", "5", "--examples", "300", "--device", "cpu"]
@@ -174,10 +174,11 @@ def test_torchrun_compares_as_one_process(
     support.lighten(monkeypatch.setattr)
     task = tasks.get("digits-mlp").with_(epochs=5, examples=300)
     alone = experiment.run_task(task, tmp_path / "alone", device="cpu")
-    found = json.loads((together / "result.json").read_text())
-    assert (found["provenance"]["processes"], alone["provenance"]["processes"]) == (2, 1)
-    assert found["epsilon"] == pytest.approx(alone["epsilon"], rel=1e-3)
-    pairs = zip(experiment.comparison(found), experiment.comparison(alone), strict=True)
-    for ours, theirs in pairs:
-        assert ours["question"] == theirs["question"]
-        assert ours["sparsity"] == pytest.approx(theirs["sparsity"], abs=0.01), ours["question"]
+    found = Result.load(together / "result.json")
+    for stage in found.stages.values():
+        assert [signature.processes for signature in stage.made_by] == [2]
+    assert (found.provenance.processes, alone.provenance.processes) == (2, 1)
+    assert found.epsilon == pytest.approx(alone.epsilon, rel=1e-3)
+    for ours, theirs in zip(found.comparison(), alone.comparison(), strict=True):
+        assert ours.question == theirs.question
+        assert ours.sparsity == pytest.approx(theirs.sparsity, abs=0.01), ours.question

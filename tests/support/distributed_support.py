@@ -15,10 +15,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab import experiment, models
+from prunelimit.lab import models
 from prunelimit.lab.cli import main
 from prunelimit.lab.data import Splits, load
 from prunelimit.lab.distributed import current
+from prunelimit.lab.stages import finetune as stage
 from prunelimit.lab.training import TrainingConfig, train
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import loss_gradient, loss_statistics
@@ -227,7 +228,7 @@ def lighten(replace: Callable[[object, str, object], None]) -> None:
     """Let the command do what a test can wait for: a narrow network, a short fine-tuning."""
     budget = FineTuning(epochs=2, learning_rate=0.05)
     narrow = models.ModelSpec("MLP 12", models.fully_connected((12,)))
-    replace(experiment, "default_finetuning", lambda task, batches: budget)
+    replace(stage, "default_budget", lambda training, batches: budget)
     replace(models, "MODELS", models.MODELS | {"mlp": narrow})
 
 

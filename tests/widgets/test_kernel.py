@@ -64,13 +64,13 @@ def test_a_kernel_answers_simulates_and_follows_the_page(kernel):
 def test_the_default_example_is_the_committed_result():
     from pathlib import Path
 
-    from prunelimit.lab.experiment import load_result
+    from prunelimit.results import Result
     from prunelimit.widgets import network
 
     path = Path(__file__).parents[2] / "book" / "results" / "digits-mlp.json"
     if not path.exists():
         pytest.skip("the committed results are not here")
-    made = network.from_result(load_result(path))
+    made = network.from_result(Result.load(path))
     shipped = {name: value for name, value in network.example().items() if name != "paths"}
     assert shipped == made
     assert widgets.TheLimit().data["name"] == "MLP on digits"

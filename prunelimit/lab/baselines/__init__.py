@@ -7,6 +7,7 @@ weights. `METHODS` lists them.
 """
 
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Pruned
+from prunelimit.lab.baselines._driver import Work
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse, used_weights
 from prunelimit.lab.baselines._gradual import GradualConfig, cubic_sparsity, gradual_magnitude
 from prunelimit.lab.baselines._grasp import GraspConfig, grasp, grasp_scores
@@ -14,6 +15,7 @@ from prunelimit.lab.baselines._iterative_magnitude import (
     IterativeMagnitudeConfig,
     iterative_counts,
     iterative_magnitude,
+    iterative_rounds,
 )
 from prunelimit.lab.baselines._one_shot import (
     LompConfig,
@@ -57,6 +59,7 @@ __all__ = [
     "SnipConfig",
     "SurgeonConfig",
     "SynflowConfig",
+    "Work",
     "brain_surgeon",
     "cubic_sparsity",
     "dense",
@@ -66,6 +69,7 @@ __all__ = [
     "grasp_scores",
     "iterative_counts",
     "iterative_magnitude",
+    "iterative_rounds",
     "layer_collapse",
     "layerwise_control",
     "lomp",

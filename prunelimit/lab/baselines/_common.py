@@ -1,4 +1,4 @@
-"""What all baselines share: the result, the training under a mask, and masks from scores."""
+"""What all baselines share: the result, the data, budgets, and masks from scores."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.data import Splits
-from prunelimit.lab.schedules import learning_rates
-from prunelimit.lomp import Descent, TrainingConfig, batches_in, penalised_parameters
-from prunelimit.network.device import resolve_device
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, unflatten
-from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
-from prunelimit.pruning.masks import kept_count, sparsity_of
+from prunelimit.pruning.masks import kept_count
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Data = Splits | Loader
@@ -79,23 +74,6 @@ class Pruned:
     training_epochs: int
 
 
-def finished(method: str, model: nn.Module, masks: Masks, epochs: int, data: Data) -> Pruned:
-    """Count what the masks keep, and gather the result."""
-    try:
-        effective = effective_sparsity(model, masks, example(data))
-    except PruneLimitError:
-        effective = math.nan
-    return Pruned(
-        method=method,
-        model=model.eval(),
-        masks=dict(masks),
-        sparsity=sparsity_of(masks),
-        effective_sparsity=effective,
-        collapsed_layers=layer_collapse(masks),
-        training_epochs=epochs,
-    )
-
-
 def example(data: Data) -> Tensor:
     """One input ``(1, …)``; its values do not matter."""
     if isinstance(data, Splits):
@@ -130,96 +108,9 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def trained(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    config: TrainingConfig,
-    *,
-    masks: Masks | None = None,
-    first_epoch: int = 0,
-    last_epoch: int | None = None,
-    before_step: Callable[[int, nn.Module], None] | None = None,
-    seed: int = 0,
-    device: str | torch.device = "auto",
-    progress: bool | None = None,
-) -> nn.Module:
-    """A copy of `model` trained by SGD from `first_epoch` to `last_epoch` of the schedule.
-
-    Parameters
-    ----------
-    model
-        Left untouched.
-    data, loss_fn, config
-        As in `prunelimit.lab.training.train`; nothing is written to a disk.
-    masks
-        Weights that stay 0 all along (see `prunelimit.pruning.apply_masks`).
-    before_step
-        Called with the number of the iteration and the network in training.
-    seed
-        Of the order of examples and of random layers.
-
-    Returns
-    -------
-    nn.Module
-        On `device`, masks written into its weights.
-
-    Raises
-    ------
-    DivergenceError
-        If the loss leaves the finite numbers.
-    """
-    place = resolve_device(device)
-    working = copy.deepcopy(model).to(place)
-    if masks is not None:
-        apply_masks(working, masks)
-    batches = training_batches(data, config, seed)
-    steps = batches_in(batches)
-    descent = Descent(
-        working,
-        loss_fn,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        l1=config.l1,
-        penalised=penalised_parameters(working, config.penalised),
-        seed=seed,
-    )
-    rates = learning_rates(config, steps)
-    last = config.epochs if last_epoch is None else last_epoch
-    for epoch in track(range(first_epoch, last), "training", enabled=progress):
-        first = epoch * steps
-        descent.epoch(
-            epoch,
-            batches,
-            rates[first : first + steps],
-            before_step=before_step and _counted(before_step, first, working),
-        )
-    return make_permanent(working)
-
-
-def _counted(
-    before_step: Callable[[int, nn.Module], None], first: int, model: nn.Module
-) -> Callable[[int], None]:
-    return lambda step: before_step(first + step, model)
-
-
 def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
     """A copy with zeros where the masks remove a weight."""
     return make_permanent(apply_masks(copy.deepcopy(model), masks))
-
-
-def train_under_mask(
-    method: str,
-    model: nn.Module,
-    masks: Masks,
-    data: Data,
-    loss_fn: Loss,
-    config: TrainingConfig,
-    **how: Any,
-) -> Pruned:
-    """The second half of every method that prunes at initialisation."""
-    network = trained(model, data, loss_fn, config, masks=masks, **how)
-    return finished(method, network, masks, config.epochs, data)
 
 
 def phases(config: TrainingConfig, second: int) -> tuple[TrainingConfig | None, TrainingConfig]:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig, batches_in
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.attach import Masks, change_masks, stored_weights
@@ -108,17 +109,8 @@ class _Cutter:
         change_masks(network, masks)
 
 
-def gradual_magnitude(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: GradualConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(GradualConfig)
+def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     """Remove the smallest weights of the whole network bit by bit while it trains.
 
     Zhu and Gupta (2017), "To prune, or not to prune". They prune each layer to
@@ -144,31 +136,12 @@ def gradual_magnitude(
     >>> gradual_magnitude(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    config = config or GradualConfig()
-    training = config.training
-    parameters = prunable_parameters(model)
-    kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
-    batches = _common.training_batches(data, training, seed)
-    schedule = gradual_schedule(training.epochs * batches_in(batches), sparsity, config)
-    cutter = _Cutter(schedule, parameters)
-    network = _common.trained(
-        model,
-        data,
-        loss_fn,
-        training,
-        masks=cutter.masks,
-        before_step=cutter,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    training = work.config.training
+    batches = _common.training_batches(work.data, training, work.seed)
+    steps = training.epochs * batches_in(batches)
+    cutter = _Cutter(gradual_schedule(steps, work.sparsity, work.config), work.parameters)
+    network = work.trained(work.model, training, cutter.masks, before_step=cutter)
     # An end of 1 falls behind the last iteration.
-    masks = _common.keep_largest(
-        _common.magnitudes(prunable_parameters(network)).cpu(),
-        kept,
-        cutter.shapes,
-        cutter.active,
-    )
-    return _common.finished(
-        "gradual_magnitude", _common.masked_copy(network, masks), masks, training.epochs, data
-    )
+    values = _common.magnitudes(prunable_parameters(network)).cpu()
+    masks = _common.keep_largest(values, work.kept, cutter.shapes, cutter.active)
+    return _common.masked_copy(network, masks), masks

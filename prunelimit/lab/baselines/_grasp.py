@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.lab.baselines import _common, _scored
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING, Loss
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_parameters
-from prunelimit.pruning.masks import kept_count
 
 
 @dataclass(frozen=True)
@@ -85,23 +86,15 @@ def grasp_scores(
     """
     network = _scored.scoring_copy(model, device)
     parameters = list(prunable_parameters(network).values())
-    loss = _scored.loss_of(network, loss_fn, examples, temperature, seed)
-    slope = _scored.gradient(loss, parameters, create_graph=True)
-    product = _scored.gradient(slope @ slope.detach(), parameters)
+    with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention have no second derivative
+        loss = _scored.loss_of(network, loss_fn, examples, temperature, seed)
+        slope = _scored.gradient(loss, parameters, create_graph=True)
+        product = _scored.gradient(slope @ slope.detach(), parameters)
     return -flatten(p.detach() for p in parameters) * product
 
 
-def grasp(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: GraspConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(GraspConfig)
+def grasp(work: Work[GraspConfig]) -> Found:
     """Prune the untrained network so as to keep its gradient flow, then train it.
 
     Wang, Zhang and Grosse (2020), "Picking winning tickets before training by
@@ -132,20 +125,15 @@ def grasp(
     >>> grasp(nn.Linear(2, 2), data, cross_entropy, 0.5, config).sparsity
     0.5
     """
-    config = config or GraspConfig()
-    parameters = prunable_parameters(model)
-    kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
-    examples = _scored.balanced_examples(data, config.training, config.samples_per_class, seed)
-    scores = grasp_scores(model, loss_fn, examples, config.temperature, seed=seed, device=device)
-    masks = _common.keep_largest(-scores, kept, parameters)
-    return _common.train_under_mask(
-        "grasp",
-        model,
-        masks,
-        data,
-        loss_fn,
-        config.training,
-        seed=seed,
-        device=device,
-        progress=progress,
+    examples = _scored.balanced_examples(
+        work.data, work.config.training, work.config.samples_per_class, work.seed
     )
+    scores = grasp_scores(
+        work.model,
+        work.loss_fn,
+        examples,
+        work.config.temperature,
+        seed=work.seed,
+        device=work.device,
+    )
+    return work.trained_under(work.largest(-scores), work.config.training)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.pruning.masks import Masks, kept_count
@@ -98,18 +99,45 @@ def round_lengths(epochs: int, rounds: int, rewind_epoch: int = 0) -> tuple[int,
     return tuple(length + (i >= rounds - rest) for i in range(rounds))
 
 
-def iterative_magnitude(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: IterativeMagnitudeConfig | None = None,
-    *,
-    on_round: Callable[[int, nn.Module], None] | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+def iterative_rounds(work: Work[IterativeMagnitudeConfig]) -> Iterator[Found]:
+    """The trained network after each training of `iterative_magnitude`, with its masks.
+
+    The first is dense, the last is the ticket.
+
+    Raises
+    ------
+    PruneLimitError
+        If the budget is too small for the rounds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> data = [(torch.eye(4), torch.zeros(4, 2))]
+    >>> config = IterativeMagnitudeConfig(TrainingConfig(epochs=5))
+    >>> work = Work(nn.Linear(4, 2), data, nn.functional.mse_loss, 0.5, config)
+    >>> [int(masks["weight"].sum()) for _, masks in iterative_rounds(work)]
+    [8, 6, 5, 4]
+    """
+    config, training = work.config, work.config.training
+    counts = iterative_counts(work.dim, work.sparsity, config.round_share)
+    lengths = round_lengths(training.epochs, len(counts) + 1, config.rewind_epoch)
+    start, masks = work.model, _keep_all(work.parameters)
+    if config.rewind_epoch:
+        first = training.scaled(lengths[0])
+        start = work.trained(work.model, first, last_epoch=config.rewind_epoch)
+    for number, length in enumerate(lengths):
+        network = work.trained(
+            start, training.scaled(length), masks, first_epoch=config.rewind_epoch
+        )
+        yield network, masks
+        if number < len(counts):
+            found = prunable_parameters(network)
+            active = flatten(masks[name].to(p.device) for name, p in found.items())
+            masks = _common.keep_largest(_common.magnitudes(found), counts[number], found, active)
+
+
+@driven(IterativeMagnitudeConfig)
+def iterative_magnitude(work: Work[IterativeMagnitudeConfig]) -> Found:
     """Train, remove the smallest fifth of what is left, rewind the rest, and so on.
 
     Frankle and Carbin (2019), "The lottery ticket hypothesis". They rank within
@@ -123,9 +151,6 @@ def iterative_magnitude(
         As in `lomp`.
     config
         See `IterativeMagnitudeConfig`.
-    on_round
-        Called with the number of rounds behind it and the trained network,
-        after each training (so first with 0 and the dense network).
 
     Returns
     -------
@@ -145,44 +170,8 @@ def iterative_magnitude(
     >>> iterative_magnitude(nn.Linear(4, 2), data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    config = config or IterativeMagnitudeConfig()
-    parameters = prunable_parameters(model)
-    dim = sum(p.numel() for p in parameters.values())
-    counts = iterative_counts(dim, sparsity, config.round_share)
-    lengths = round_lengths(config.training.epochs, len(counts) + 1, config.rewind_epoch)
-    start, masks = model, _keep_all(parameters)
-    if config.rewind_epoch:
-        start = _common.trained(
-            model,
-            data,
-            loss_fn,
-            config.training.scaled(lengths[0]),
-            last_epoch=config.rewind_epoch,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
-    for number, length in enumerate(lengths):
-        network = _common.trained(
-            start,
-            data,
-            loss_fn,
-            config.training.scaled(length),
-            masks=masks,
-            first_epoch=config.rewind_epoch,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
-        if on_round is not None:
-            on_round(number, network)
-        if number < len(counts):
-            trained = prunable_parameters(network)
-            active = flatten(masks[name].to(p.device) for name, p in trained.items())
-            masks = _common.keep_largest(
-                _common.magnitudes(trained), counts[number], trained, active
-            )
-    return _common.finished("iterative_magnitude", network, masks, config.training.epochs, data)
+    *_, last = iterative_rounds(work)
+    return last
 
 
 def _keep_all(parameters: dict[str, nn.Parameter]) -> Masks:

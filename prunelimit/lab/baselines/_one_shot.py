@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
 from prunelimit.pruning.masks import Masks, layerwise_mask, magnitude_mask, random_mask
 
@@ -41,17 +42,8 @@ class LompConfig(OneShotConfig):
     training: TrainingConfig = TrainingConfig()
 
 
-def dense(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float = 0.0,
-    config: OneShotConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(OneShotConfig)
+def dense(work: Work[OneShotConfig]) -> Found:
     """Remove nothing, whatever `sparsity` says: what the others are compared with.
 
     Examples
@@ -60,24 +52,14 @@ def dense(
     >>> import torch
     >>> data = [(torch.eye(2), torch.zeros(2, 1))]
     >>> config = OneShotConfig(TrainingConfig(epochs=1))
-    >>> dense(nn.Linear(2, 1), data, mse_loss, config=config).sparsity
+    >>> dense(nn.Linear(2, 1), data, mse_loss, 0.0, config).sparsity
     0.0
     """
-    config = config or OneShotConfig()
-    return _one_shot("dense", model, data, loss_fn, 0.0, config, seed, device, progress)
+    return _cut_once(work, lambda network: magnitude_mask(network, 0.0))
 
 
-def lomp(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: OneShotConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(LompConfig)
+def lomp(work: Work[LompConfig]) -> Found:
     """Train with an L1 term, remove the smallest weights of the whole network once.
 
     Zhang et al. (2024), "How sparse can we prune a deep network". Without an L1
@@ -85,22 +67,10 @@ def lomp(
 
     Parameters
     ----------
-    model
-        Untrained; left as it is.
-    data
-        Splits, or a re-iterable of ``(inputs, targets)`` to train on.
-    loss_fn
-        ``loss_fn(outputs, targets)``, a mean.
-    sparsity
-        Fraction removed, in [0, 1); the count is exact.
+    model, data, loss_fn, sparsity, seed, device, progress
+        See `Work`.
     config
         See `LompConfig`.
-    seed
-        Of the order of examples and of random layers.
-    device
-        "auto", "cpu", "cuda" or "mps".
-    progress
-        See `prunelimit.progress.track`.
 
     Returns
     -------
@@ -119,21 +89,11 @@ def lomp(
     >>> lomp(nn.Linear(2, 1), data, mse_loss, 0.5, LompConfig(TrainingConfig(epochs=1))).sparsity
     0.5
     """
-    config = config or LompConfig()
-    return _one_shot("lomp", model, data, loss_fn, sparsity, config, seed, device, progress)
+    return _cut_once(work, lambda network: magnitude_mask(network, work.sparsity))
 
 
-def random_control(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: OneShotConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(OneShotConfig)
+def random_control(work: Work[OneShotConfig]) -> Found:
     """As `lomp` without L1, but the weights to remove are drawn uniformly at random.
 
     With ``retrain_epochs`` equal to the whole budget it prunes the untrained
@@ -148,23 +108,11 @@ def random_control(
     >>> random_control(nn.Linear(2, 1), data, mse_loss, 0.5, config, seed=1).sparsity
     0.5
     """
-    config = config or OneShotConfig()
-    return _one_shot(
-        "random_control", model, data, loss_fn, sparsity, config, seed, device, progress
-    )
+    return _cut_once(work, lambda network: random_mask(network, work.sparsity, work.seed))
 
 
-def layerwise_control(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: OneShotConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(OneShotConfig)
+def layerwise_control(work: Work[OneShotConfig]) -> Found:
     """As `lomp` without L1, but the same share of every layer is removed.
 
     Examples
@@ -176,38 +124,15 @@ def layerwise_control(
     >>> layerwise_control(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    config = config or OneShotConfig()
-    return _one_shot(
-        "layerwise_control", model, data, loss_fn, sparsity, config, seed, device, progress
-    )
+    return _cut_once(work, lambda network: layerwise_mask(network, work.sparsity))
 
 
-def _mask(method: str, model: nn.Module, sparsity: float, seed: int) -> Masks:
-    if method == "random_control":
-        return random_mask(model, sparsity, seed)
-    if method == "layerwise_control":
-        return layerwise_mask(model, sparsity)
-    return magnitude_mask(model, sparsity)
-
-
-def _one_shot(
-    method: str,
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: OneShotConfig,
-    seed: int,
-    device: str,
-    progress: bool | None,
-) -> Pruned:
-    _mask(method, model, sparsity, seed)  # complains before any long work
-    first, second = _common.phases(config.training, config.retrain_epochs)
-    how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
-    network = model if first is None else _common.trained(model, data, loss_fn, first, **how)
-    masks = _mask(method, network, sparsity, seed)
-    if config.retrain_epochs:
-        network = _common.trained(network, data, loss_fn, second, masks=masks, **how)
-    else:
-        network = _common.masked_copy(network, masks)
-    return _common.finished(method, network, masks, config.training.epochs, data)
+def _cut_once(
+    work: Work[OneShotConfig] | Work[LompConfig], mask: Callable[[nn.Module], Masks]
+) -> Found:
+    first, second = _common.phases(work.config.training, work.config.retrain_epochs)
+    network = work.model if first is None else work.trained(work.model, first)
+    masks = mask(network)
+    if work.config.retrain_epochs:
+        return work.trained(network, second, masks), masks
+    return _common.masked_copy(network, masks), masks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, TrainingConfig, batches_in
 from prunelimit.network.device import resolve_device
@@ -166,18 +167,8 @@ class _Search(nn.Module):
         )
 
 
-def rare_gems_mask(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: RareGemsConfig,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Masks:
-    """The first phase alone: the mask found on the frozen weights of `model`.
+def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:
+    """The first phase alone: the mask found on the frozen weights of ``work.model``.
 
     The mask is the active set. That some of its scores may lie below 0.5 (and
     so be switched off in the search) is undone for the second phase, as in the
@@ -185,29 +176,29 @@ def rare_gems_mask(
 
     Examples
     --------
-    >>> from torch.nn.functional import mse_loss
     >>> data = [(torch.eye(4), torch.ones(4, 2))]
     >>> config = RareGemsConfig(TrainingConfig(epochs=14))
-    >>> masks = rare_gems_mask(nn.Linear(4, 2), data, mse_loss, 0.5, config)
-    >>> int(masks["weight"].sum())
+    >>> work = Work(nn.Linear(4, 2), data, nn.functional.mse_loss, 0.5, config)
+    >>> int(rare_gems_mask(work)["weight"].sum())
     4
     """
-    search = _Search(copy.deepcopy(model).to(resolve_device(device)), config, seed)
-    dim = sum(w.numel() for w in search.weights.values())
-    counts = rare_gems_counts(dim, sparsity, config.searched, config.period)
+    config = work.config
+    placed = copy.deepcopy(work.model).to(resolve_device(work.device))
+    search = _Search(placed, config, work.seed)
+    counts = rare_gems_counts(work.dim, work.sparsity, config.searched, config.period)
     schedule = TrainingConfig(
         epochs=config.searched, learning_rate=config.search_learning_rate, schedule="cosine"
     )
-    batches = _common.training_batches(data, config.training, seed)
     rates = learning_rates(schedule, 1)
     descent = Descent(
         search,
-        lambda outputs, targets: loss_fn(outputs, targets) + search.penalty(),
+        lambda outputs, targets: work.loss_fn(outputs, targets) + search.penalty(),
         momentum=config.training.momentum,
-        seed=seed,
+        seed=work.seed,
     )
+    batches = _common.training_batches(work.data, config.training, work.seed)
     steps = batches_in(batches)
-    for epoch in track(range(config.searched), "searching a mask", enabled=progress):
+    for epoch in track(range(config.searched), "searching a mask", enabled=work.progress):
         same_rate = np.full(steps, rates[epoch])
         descent.epoch(epoch, batches, same_rate, after_step=lambda _: search.clamp())
         number, rest = divmod(epoch + 1, config.period)
@@ -216,17 +207,8 @@ def rare_gems_mask(
     return search.active
 
 
-def rare_gems(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: RareGemsConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(RareGemsConfig)
+def rare_gems(work: Work[RareGemsConfig]) -> Found:
     """Find a mask by descending on scores of frozen weights, then train the weights under it.
 
     Sreenivasan et al. (2022), "Rare gems: finding lottery tickets at
@@ -252,10 +234,8 @@ def rare_gems(
     >>> rare_gems(nn.Linear(4, 2), data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    config = config or RareGemsConfig()
-    how = {"seed": seed, "device": device, "progress": progress}
-    frozen = signed_constants(model)
-    masks = rare_gems_mask(frozen, data, loss_fn, sparsity, config, **how)  # type: ignore[arg-type]
-    second = config.training.scaled(config.training.epochs - config.searched)
-    network = _common.trained(frozen, data, loss_fn, second, masks=masks, **how)  # type: ignore[arg-type]
-    return _common.finished("rare_gems", network, masks, config.training.epochs, data)
+    config, training = work.config, work.config.training
+    frozen = signed_constants(work.model)
+    masks = rare_gems_mask(replace(work, model=frozen))
+    second = training.scaled(training.epochs - config.searched)
+    return work.trained(frozen, second, masks), masks

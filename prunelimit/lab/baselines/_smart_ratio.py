@@ -10,7 +10,8 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.pruning.masks import Masks, kept_count
@@ -152,17 +153,8 @@ def smart_ratio_mask(
     return masks
 
 
-def smart_ratio(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: SmartRatioConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(SmartRatioConfig)
+def smart_ratio(work: Work[SmartRatioConfig]) -> Found:
     """Prune the untrained network at random with shares that fall with depth, then train it.
 
     Su et al. (2020), "Sanity-checking pruning methods: random tickets can win
@@ -193,16 +185,5 @@ def smart_ratio(
     >>> smart_ratio(model, data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    config = config or SmartRatioConfig()
-    masks = smart_ratio_mask(model, sparsity, config.linear_keep, seed)
-    return _common.train_under_mask(
-        "smart_ratio",
-        model,
-        masks,
-        data,
-        loss_fn,
-        config.training,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    masks = smart_ratio_mask(work.model, work.sparsity, work.config.linear_keep, work.seed)
+    return work.trained_under(masks, work.config.training)

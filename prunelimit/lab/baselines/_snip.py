@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from prunelimit.lab.baselines import _common, _scored
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING, Loss
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_parameters
-from prunelimit.pruning.masks import kept_count
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,8 @@ def snip_scores(
     return (flatten(p.detach() for p in parameters) * _scored.gradient(loss, parameters)).abs()
 
 
-def snip(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: SnipConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(SnipConfig)
+def snip(work: Work[SnipConfig]) -> Found:
     """Prune the untrained network by connection sensitivity, then train it.
 
     Lee, Ajanthan and Torr (2019), "SNIP: single-shot network pruning based on
@@ -111,20 +102,8 @@ def snip(
     >>> snip(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    config = config or SnipConfig()
-    parameters = prunable_parameters(model)
-    kept = kept_count(sparsity, sum(p.numel() for p in parameters.values()))
-    examples = _scored.first_examples(data, config.training, config.examples, seed)
-    scores = snip_scores(model, loss_fn, examples, seed=seed, device=device)
-    masks = _common.keep_largest(scores, kept, parameters)
-    return _common.train_under_mask(
-        "snip",
-        model,
-        masks,
-        data,
-        loss_fn,
-        config.training,
-        seed=seed,
-        device=device,
-        progress=progress,
+    examples = _scored.first_examples(
+        work.data, work.config.training, work.config.examples, work.seed
     )
+    scores = snip_scores(work.model, work.loss_fn, examples, seed=work.seed, device=work.device)
+    return work.trained_under(work.largest(scores), work.config.training)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_weights, with_weights
 from prunelimit.pruning.masks import magnitude_mask
@@ -41,17 +40,8 @@ class SurgeonConfig:
         _common.require(self.tolerance > 0, "tolerance", self.tolerance, "above 0")
 
 
-def brain_surgeon(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: SurgeonConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(SurgeonConfig)
+def brain_surgeon(work: Work[SurgeonConfig]) -> Found:
     """Train, remove the smallest weights once, and re-fit the rest with second derivatives.
 
     Hassibi and Stork (1993), "Second order derivatives for network pruning:
@@ -77,6 +67,7 @@ def brain_surgeon(
     On a quadratic loss it finds the best survivor: here the mean of 3 and 2.
 
     >>> import torch
+    >>> from torch import nn
     >>> from torch.nn.functional import mse_loss
     >>> data = [(torch.tensor([[1.0, 1.0], [1.0, 0.0]]), torch.tensor([[3.0], [2.0]]))]
     >>> training = TrainingConfig(epochs=400, learning_rate=0.1, l1=0.0)
@@ -85,24 +76,17 @@ def brain_surgeon(
     >>> [round(x, 3) for x in pruned.model.weight[0].tolist()]
     [2.5, 0.0]
     """
-    config = config or SurgeonConfig()
-    magnitude_mask(model, sparsity)  # complains before any long work
-    network = _common.trained(
-        model, data, loss_fn, config.training, seed=seed, device=device, progress=progress
-    ).eval()
-    masks = magnitude_mask(network, sparsity)
+    network = work.trained(work.model, work.config.training).eval()
+    masks = magnitude_mask(network, work.sparsity)
     weights = prunable_weights(network)
     keep = flatten(masks.values())
-    operator = CurvatureOperator(
-        network, loss_fn, _common.evaluation_batches(data), "ggn", device=weights.device
-    )
+    batches = _common.evaluation_batches(work.data)
     fit = refit_survivors(
-        operator,
+        CurvatureOperator(network, work.loss_fn, batches, "ggn", device=weights.device),
         weights,
         keep,
-        tolerance=config.tolerance,
-        max_iterations=config.max_products,
-        progress=progress,
+        tolerance=work.config.tolerance,
+        max_iterations=work.config.max_products,
+        progress=work.progress,
     )
-    refitted = with_weights(network, weights * keep + fit.step)
-    return _common.finished("brain_surgeon", refitted, masks, config.training.epochs, data)
+    return with_weights(network, weights * keep + fit.step), masks

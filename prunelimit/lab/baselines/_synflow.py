@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.lab.baselines import _common, _scored
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Loss, Pruned
+from prunelimit.lab.baselines._common import COMMON_TRAINING
+from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
@@ -93,17 +94,8 @@ def synflow_mask(model: nn.Module, inputs: Tensor, sparsity: float, rounds: int 
     return masks
 
 
-def synflow(
-    model: nn.Module,
-    data: Data,
-    loss_fn: Loss,
-    sparsity: float,
-    config: SynflowConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> Pruned:
+@driven(SynflowConfig)
+def synflow(work: Work[SynflowConfig]) -> Found:
     """Prune the untrained network by its synaptic flow, without data, then train it.
 
     Tanaka, Kunin, Yamins and Ganguli (2020), "Pruning neural networks without
@@ -129,17 +121,6 @@ def synflow(
     >>> synflow(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    config = config or SynflowConfig()
-    placed = copy.deepcopy(model).to(resolve_device(device))
-    masks = synflow_mask(placed, _common.example(data), sparsity, config.rounds)
-    return _common.train_under_mask(
-        "synflow",
-        model,
-        masks,
-        data,
-        loss_fn,
-        config.training,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    placed = copy.deepcopy(work.model).to(resolve_device(work.device))
+    masks = synflow_mask(placed, _common.example(work.data), work.sparsity, work.config.rounds)
+    return work.trained_under(masks, work.config.training)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from prunelimit.errors import PruneLimitError
 from prunelimit.lab.batch.jobs import Job
 from prunelimit.lab.batch.worker import Outcome
 
@@ -150,9 +150,10 @@ def stage_of(directory: Path) -> tuple[str, float, float | None]:
     for stage, after in _STAGES.items():
         if (directory / "stages" / f"{stage}.json").exists():
             return after, 0, None
+    from prunelimit.lab.training import epochs_of
+
     try:
-        training = json.loads((directory / "training" / "training.json").read_text("utf-8"))
-        done, total = len(training["history"]) - 1, training["run"]["config"]["epochs"]
-    except (OSError, ValueError, KeyError, TypeError):
+        done, total = epochs_of(directory / "training")
+    except PruneLimitError:
         return "starting", 0, None
     return ("training", done, total) if done < total else ("measuring the spectrum", 0, None)

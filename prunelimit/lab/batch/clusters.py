@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,6 +113,8 @@ class Workers:
         require_extra(slurm=self.slurm is not None)
         import dask
 
+        # First: its import fills in a configuration that the end of `set` would take away again.
+        importlib.import_module("distributed")
         with dask.config.set(NO_PAGES):
             if self.scheduler is not None:
                 with _client_at(self.scheduler, self.tls) as client:

@@ -8,16 +8,18 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import check_device, configure
-from prunelimit.names import path_part, unknown_name
+from prunelimit.lab.store.keys import Key, code_of
+from prunelimit.names import unknown_name
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
@@ -172,30 +174,37 @@ def template_path(path: Path) -> str:
 
 
 def run_name(notebook: Path, parameters: Mapping[str, Any]) -> str:
-    """Task, and a hash of the notebook's code, its parameters and the package's code."""
-    values = {k: v for k, v in parameters.items() if k not in _PLACES}
-    text = json.dumps([_notebook_digest(notebook), values, code_digest()], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    # A notebook's own name is a file's already; a task's may come from anywhere.
-    title = path_part("task", parameters["task"]) if "task" in parameters else notebook.stem
-    return f"{title}-{digest}"
+    """Task, and what the run's numbers depend on; see `job_key`."""
+    return f"{parameters.get('task', notebook.stem)}-{job_key(notebook, parameters).digest}"
 
 
-def code_digest(package: Path | None = None) -> str:
-    """A hash of the package's sources: an edit makes another run.
+def job_key(notebook: Path, parameters: Mapping[str, Any]) -> Key:
+    """What a job's numbers depend on: the notebook's code and what that imports, and what is run.
 
-    Examples
-    --------
-    >>> len(code_digest())
-    64
+    Of a task that is known only the entries count that its numbers depend on, so that a note may
+    change; of the code neither comments nor figures do.
     """
-    folder = package or Path(__file__).parents[2]
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        content = path.read_bytes()
-        total.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
-        total.update(content)
-    return total.hexdigest()
+    values = {k: v for k, v in parameters.items() if k not in _PLACES}
+    described = _described(values)
+    return Key(
+        code_of(
+            source=_code(notebook), leave_out=() if described is None else ("prunelimit.lab.tasks",)
+        ),
+        values if described is None else described,
+    )
+
+
+_CONFIGURED = ("task", "l1", "seed", "epochs", "examples", "scale", "measurement")
+
+
+def _described(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the parameters stand for; None if they are a notebook's own."""
+    try:
+        task, measurement = configure(**{k: v for k, v in values.items() if k in _CONFIGURED})
+    except (PruneLimitError, TypeError):
+        return None
+    rest = {k: v for k, v in values.items() if k not in _CONFIGURED}
+    return rest | {"task": task.counted(), "measurement": asdict(measurement)}
 
 
 def is_finished(job: Job) -> bool:
@@ -261,11 +270,14 @@ def _expanded(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _notebook_digest(notebook: Path) -> str:
-    """Of the code cells: prose and outputs may change."""
+def _code(notebook: Path) -> str:
+    """Of the code cells, as one program; lines for IPython alone become text that is kept."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+    lines = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code").split("\n")
+    return "\n".join(_MAGIC.sub(lambda m: f"{m[1]}_ = {m[2]!r}", line) for line in lines)
+
+
+_MAGIC = re.compile(r"^(\s*)([%!].*)$")
 
 
 def _kept_files(directory: Path) -> list[Path]:

@@ -50,7 +50,7 @@ def configure(
         In (0, 1]. Below 1 everything is shorter, for a quick look: epochs and the points of the
         sweeps are multiplied by it, and fine-tuning takes as many epochs as the training.
     measurement
-        Fields of `prunelimit.lab.experiment.ExperimentConfig`; they win over `scale`.
+        Fields of `prunelimit.results.ExperimentConfig`; they win over `scale`.
 
     Raises
     ------

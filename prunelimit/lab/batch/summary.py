@@ -14,6 +14,7 @@ from prunelimit.files import write_text
 from prunelimit.lab.batch.jobs import REPORT, RESULT, Job, default_notebook
 from prunelimit.lab.batch.parameters import command
 from prunelimit.lab.batch.worker import UNFINISHED, Outcome
+from prunelimit.results import Overview, Result
 
 TABLE, PAGE = "summary.csv", "summary.html"
 
@@ -101,47 +102,15 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
     if outcome.status == "failed":
         return row
     try:
-        result = json.loads((job.directory / RESULT).read_text(encoding="utf-8"))
-        return row | numbers_of(result)
-    except (OSError, ValueError, KeyError, TypeError):
+        found = Overview.of(Result.load(job.directory / RESULT))
+        numbers = {n: v for n, v in found.columns().items() if n not in _NOT_SHOWN}
+        return row | numbers
+    except PruneLimitError:
         # A notebook of the user's own writes what it likes.
         return row | {"message": f"no numbers: {RESULT} is absent or no result of a task"}
 
 
-def numbers_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers to compare: limits and thresholds with brackets, and Δ = predicted − measured."""
-    predicted, measured = result["prediction"], result["thresholds"]
-    numbers: dict[str, Any] = {
-        "seed": result["seed"],
-        "l1": result["training"]["l1"],
-        "epochs": result["training"]["epochs"],
-        "weights": predicted["dim"],
-        "epsilon": result["epsilon"],
-        "dense_test_accuracy": result["dense"]["test_accuracy"],
-    }
-    for name in ("one_shot", "paper", "sharp"):
-        numbers |= _bracket(f"predicted_{name}", predicted[name], "sparsity")
-    for name in ("one_shot", "quadratic_existence", "real_existence"):
-        numbers |= _bracket(f"measured_{name}", measured[name], "value")
-    for name, predicted_name, measured_name in (
-        ("delta_one_shot", "one_shot", "one_shot"),
-        ("delta_paper", "paper", "real_existence"),
-        ("delta_sharp", "sharp", "quadratic_existence"),
-    ):
-        numbers[name] = (
-            numbers[f"predicted_{predicted_name}"] - numbers[f"measured_{measured_name}"]
-        )
-    numbers["accuracy_threshold"] = measured["accuracy"]["sparsity"]
-    numbers["compute_seconds"] = sum(cost["seconds"] for cost in result["costs"].values())
-    return numbers
-
-
-def _bracket(name: str, numbers: Mapping[str, float], middle: str) -> dict[str, float]:
-    return {
-        name: float(numbers[middle]),
-        f"{name}_lower": float(numbers["lower"]),
-        f"{name}_upper": float(numbers["upper"]),
-    }
+_NOT_SHOWN = ("name", "examples", "train_accuracy", "delta_accuracy")
 
 
 def _plain(value: Any) -> Any:
@@ -252,7 +221,7 @@ def _number(name: str, value: Any) -> str:
 def _command(job: Job) -> str:
     if "task" not in job.parameters:
         return job.notebook.name
-    own = job.notebook != default_notebook()
-    return command(job.parameters) + (
-        f" --notebook {shlex.quote(str(job.notebook))}" if own else ""
-    )
+    typed = command(job.parameters)
+    if job.notebook != default_notebook():
+        typed += f" --notebook {shlex.quote(str(job.notebook))}"
+    return typed

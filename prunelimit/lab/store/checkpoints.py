@@ -16,6 +16,8 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +30,22 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import clear_unfinished, flush
+from prunelimit.lab.store.keys import differences, leaves
 from prunelimit.lab.store.locks import owned
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, OPTIMIZER, RECORD = "weights.safetensors", "optimizer.pt", "checkpoint.json"
 _NAME = re.compile(r"epoch-(\d+)")
 _UNFINISHED = ".unfinished-"
+_KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
+"""Under which training scripts keep a model's state dict beside other things."""
+
+_WRAPPERS = ("module.", "model.", "_orig_mod.", "net.", "network.")
+"""Prefixes that DataParallel, AveragedModel, Lightning and torch.compile leave behind."""
+
+
+class CheckpointWarning(UserWarning):
+    """A file was read in another way than as it stands."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +138,15 @@ def drop_older(newest: Checkpoint, keep: Collection[int]) -> None:
             shutil.rmtree(doomed, ignore_errors=True)
 
 
+def set_aside(run_dir: Path) -> Path:
+    """Move what is in `run_dir` to a folder of its own in it, and return that."""
+    aside = Path(tempfile.mkdtemp(dir=run_dir, prefix="other-code-"))
+    for path in run_dir.iterdir():
+        if path.name != ".lock" and not path.name.startswith("other-code-"):
+            os.replace(path, aside / path.name)
+    return aside
+
+
 def latest(run_dir: str | os.PathLike[str]) -> Checkpoint | None:
     """The newest checkpoint in `run_dir`, verified; None if there is none.
 
@@ -181,10 +202,10 @@ def require_same_run(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
     PruneLimitError
         If configuration, model, initial weights, loss or data differ.
     """
-    theirs, ours = _leaves(checkpoint.run), _leaves(json.loads(json.dumps(run)))
-    different = [name for name in theirs | ours if theirs.get(name) != ours.get(name)]
+    different = differences(checkpoint.run, run)
     if not different:
         return
+    theirs, ours = leaves(checkpoint.run), leaves(run)
     listed = "; ".join(
         f"{name} was {theirs.get(name, 'absent')!r} and is now {ours.get(name, 'absent')!r}"
         for name in different[:5]
@@ -206,8 +227,8 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
         Its parameters and buffers have to match in name and shape.
     path
         A ``.safetensors`` file, a state dict saved by ``torch.save`` (alone or
-        under the key ``state_dict``), or a folder written by `training.train`
-        (a run, or one of its epochs).
+        under a key such as ``state_dict`` or ``model_state_dict``), or a folder
+        written by `training.train` (a run, or one of its epochs).
 
     Raises
     ------
@@ -215,6 +236,12 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
         If the file is missing, damaged, holds more than tensors, belongs to
         another model, or has weights that are not finite. The model is then
         unchanged.
+
+    Warns
+    -----
+    CheckpointWarning
+        If a prefix that a wrapper left before every name (``module.``,
+        ``model.``, ``_orig_mod.``) was taken off.
 
     Examples
     --------
@@ -228,9 +255,16 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     path = _weights_file(Path(path))
     tensors = _read_tensors(path)
+    tensors, prefix = _without_wrapper(model, tensors)
     _fill_shared(model, tensors)
     _check_fit(model, tensors, path)
     model.load_state_dict(tensors)
+    if prefix:
+        warnings.warn(
+            f"{path}: the prefix {prefix!r} was taken off all {len(tensors)} names",
+            CheckpointWarning,
+            stacklevel=2,
+        )
 
 
 def _weights_file(path: Path) -> Path:
@@ -260,11 +294,36 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be loaded as tensors only ({reason}). If it holds a whole pickled "
             "model, save model.state_dict() (or safetensors) where that model's code is"
         ) from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    if isinstance(content, dict):
+        inside = [key for key in _KEYS if isinstance(content.get(key), dict)]
+        content = content[inside[0]] if inside else content
     if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
         raise PruneLimitError(f"{path} holds no state dict (names to tensors) but something else")
     return dict(content)
+
+
+def _without_wrapper(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
+    """The tensors without the prefix of a wrapper, if that makes the names fit; and the prefix."""
+    expected = model.state_dict().keys()
+    prefix = _fitting_prefix(expected, tensors)
+    wrapped = re.fullmatch(rf"({'|'.join(map(re.escape, _WRAPPERS))})+", prefix)
+    own = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    # An AveragedModel counts its averages beside the model.
+    if not wrapped or tensors.keys() - own.keys() - {"n_averaged"}:
+        return tensors, ""
+    return {name.removeprefix(prefix): tensor for name, tensor in own.items()}, prefix
+
+
+def _fitting_prefix(expected: Collection[str], found: Collection[str]) -> str:
+    """What stands before every expected name in `found`; empty if nothing does."""
+    if not expected or set(expected) & set(found):
+        return ""
+    first = next(iter(expected))
+    prefixes = [name.removesuffix(first) for name in found if name.endswith(f".{first}")]
+    # Tied weights may be stored once: most names have to be there, not all.
+    fits = {p: sum(p + name in found for name in expected) / len(expected) for p in prefixes}
+    best = max(fits, key=lambda prefix: fits[prefix], default="")
+    return best if best and fits[best] > 0.5 else ""
 
 
 def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -280,12 +339,22 @@ def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
         more = f" (and {len(wrong) - 5} more)" if len(wrong) > 5 else ""
         raise PruneLimitError(
             f"{path} does not fit {type(model).__name__}: {'; '.join(wrong[:5])}{more}"
+            f"{_hint(expected, tensors)}"
         )
     broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise PruneLimitError(
             f"{path} holds values that are not finite, in {', '.join(broken[:5])}"
         )
+
+
+def _hint(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
+    """Which prefix would make the names fit, as the end of a message."""
+    if prefix := _fitting_prefix(expected, tensors):
+        return f". Its names fit once {prefix!r} is taken off: save that part of it"
+    if prefix := _fitting_prefix(tensors, expected):
+        return f". They fit the part of the model under {prefix.rstrip('.')!r}: load them there"
+    return ""
 
 
 def _shared_names(model: nn.Module) -> dict[str, str]:
@@ -338,15 +407,6 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 def _found(run_dir: Path) -> list[tuple[int, Path]]:
     matches = ((_NAME.fullmatch(path.name), path) for path in run_dir.glob("epoch-*"))
     return [(int(match.group(1)), path) for match, path in matches if match]
-
-
-def _leaves(content: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(content, Mapping):
-        return {prefix: content}
-    leaves: dict[str, Any] = {}
-    for name, value in content.items():
-        leaves |= _leaves(value, f"{prefix}.{name}" if prefix else str(name))
-    return leaves
 
 
 def _sha256(path: Path) -> str:

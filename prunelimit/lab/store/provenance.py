@@ -14,37 +14,46 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from prunelimit import __version__
+from prunelimit.results.parts import Machine, Provenance
 
 _PACKAGES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn")
 
 
-def describe_run(device: torch.device) -> dict[str, Any]:
-    """Versions, machine, code and command of this process, as plain JSON values.
+def describe_run(
+    device: torch.device, command: str | None = None, processes: int = 1
+) -> Provenance:
+    """Versions, machine, code and command of this process.
+
+    Parameters
+    ----------
+    device
+        On which it computes.
+    command
+        That made it; None is this process's own ``prunelimit …``.
+    processes
+        That share the work.
 
     Examples
     --------
-    >>> describe_run(torch.device("cpu"))["prunelimit"] == __version__
+    >>> describe_run(torch.device("cpu")).prunelimit == __version__
     True
     """
-    return {
-        "prunelimit": __version__,
-        "code": code_version(),
-        "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "machine": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "device": _device_name(device),
-        },
-        "command": shlex.join(["prunelimit", *sys.argv[1:]]),
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+    return Provenance(
+        prunelimit=__version__,
+        code=code_version(),
+        python=platform.python_version(),
+        packages={name: importlib.metadata.version(name) for name in _PACKAGES},
+        machine=Machine(
+            _processor(), os.cpu_count(), torch.get_num_threads(), _device_name(device)
+        ),
+        command=command or shlex.join(["prunelimit", *sys.argv[1:]]),
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        processes=processes,
+    )
 
 
 def module_command(module: str, arguments: Sequence[str] | None = None) -> str:
@@ -97,24 +106,15 @@ def _device_name(device: torch.device) -> str:
 
 
 @dataclass
-class Cost:
-    """Wall time and peak memory of a piece of work.
-
-    Attributes
-    ----------
-    seconds
-        Wall time.
-    peak_bytes
-        Highest resident memory of the process meanwhile (of the GPU on CUDA);
-        None where the system does not tell.
-    """
+class Spent:
+    """Wall time and peak memory so far; see `prunelimit.results.parts.Cost`."""
 
     seconds: float = 0.0
     peak_bytes: int | None = None
 
 
 @contextmanager
-def measured(device: torch.device) -> Iterator[Cost]:
+def measured(device: torch.device) -> Iterator[Spent]:
     """Measure what the body costs.
 
     Examples
@@ -124,7 +124,7 @@ def measured(device: torch.device) -> Iterator[Cost]:
     >>> cost.seconds > 0
     True
     """
-    cost = Cost()
+    cost = Spent()
     _reset_peak(device)
     began = time.perf_counter()
     try:

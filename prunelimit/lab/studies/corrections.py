@@ -50,12 +50,6 @@ Array = NDArray[np.float64]
 Root = Callable[[Tensor], Tensor]
 Batches = Iterable[tuple[Tensor, Tensor]]
 
-FORMULAS: tuple[Formula, ...] = ("paper", "sharp")
-"""Of the limit."""
-
-NAMES = ("path", "rounds", "bound", "layers", "gain", "path and gain")
-"""Of the corrections."""
-
 _EXAMPLES_AT_ONCE = 256
 
 

@@ -18,9 +18,9 @@ was made small is stated in `SCALES`, and again in every result. They are made b
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -32,13 +32,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from prunelimit.estimates import crossing_between
+from prunelimit.estimates import Interval, crossing_between
 from prunelimit.files import write_json
 from prunelimit.lab import tasks
 from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig, iterative_counts
-from prunelimit.lab.batch.summary import numbers_of
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lab.experiment import ExperimentConfig, compact, default_finetuning, run_task
+from prunelimit.lab.experiment import ExperimentConfig, run_task
+from prunelimit.lab.stages.finetune import default_budget
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.lab.studies.heuristics import limits_after_rare_gems, limits_over_rounds, untrained
 from prunelimit.lab.tasks import Task
@@ -55,11 +55,31 @@ from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import sweep
-from prunelimit.report import PruningLimit
+from prunelimit.records import compact
+from prunelimit.results import (
+    Choices,
+    LimitsOfGems,
+    LimitsOverDistance,
+    LimitsOverRounds,
+    Overview,
+    Result,
+    WeightDistances,
+)
+from prunelimit.results.choices import (
+    AtBatchSize,
+    AtEpsilon,
+    AtExamples,
+    AtPolicy,
+    GridCrossing,
+    GridPoint,
+    OverEpsilon,
+    RowNorms,
+    WeightDistance,
+)
+from prunelimit.results.saved import Saved
 from prunelimit.spectrum import CurvatureOperator, Spectrum, hessian_spectrum
 from prunelimit.spectrum.budget import subsample
 
-FORMAT = "prunelimit.depth/1"
 RUNS = Path("runs/depth")
 EPSILON = 0.05
 """Of the paper's architectures: so few examples are fitted to losses whose spread is rounding."""
@@ -83,7 +103,7 @@ class Scale:
     task
         With its number of examples and epochs.
     measurement
-        See `prunelimit.lab.experiment.ExperimentConfig`.
+        See `prunelimit.results.ExperimentConfig`.
     """
 
     task: Task
@@ -231,7 +251,7 @@ def trained(task: Task, directory: Path, device: str = "auto") -> tuple[nn.Modul
     return result.model.eval(), splits
 
 
-def choices(task: Task, directory: Path, device: str = "auto") -> dict[str, Any]:
+def choices(task: Task, directory: Path, device: str = "auto") -> Choices:
     """How ε, its batch size, the data and the policy move the prediction for one network.
 
     Parameters
@@ -245,30 +265,30 @@ def choices(task: Task, directory: Path, device: str = "auto") -> dict[str, Any]
 
     Returns
     -------
-    dict
-        ``epsilon``: rows at `EPSILONS`, with the measured curves.
-        ``batch_size``: rows at `BATCH_SIZES`, with the ε that each gives.
-        ``examples``: rows at `SAMPLE_SIZES`, `DRAWS` random subsets each.
-        ``policy``: rows for "ggn", "abs" and "clip".
-        ``row_norms``: l1 norms of the Hessian's rows by weight magnitude.
+    Choices
+        At `EPSILONS` with the measured curves, at the ε of `BATCH_SIZES`, on random subsets of
+        `SAMPLE_SIZES`, for each policy, and the Hessian's rows.
     """
     model, splits = trained(task, directory, device)
     reference = splits.train_eval.with_batch_size(128)
-    tuning = default_finetuning(task, len(splits.train))
+    tuning = default_budget(task.training, len(splits.train))
     study = _Study(model, splits, tuning, device)
     ggn = hessian_spectrum(model, cross_entropy, reference, device=device, progress=False)
     dense = CurvatureOperator(
         model, cross_entropy, reference, "hessian", device=device, dtype=torch.float64
     ).dense()
-    return {
-        "dim": study.profile.dim,
-        "loss": loss_statistics(model, cross_entropy, reference, device).mean,
-        "epsilon": study.over_epsilon(ggn),
-        "batch_size": study.over_batch_size(ggn),
-        "examples": study.over_examples(ggn),
-        "policy": study.over_policy(ggn, dense),
-        "row_norms": row_norms_by_magnitude(dense, study.weights),
-    }
+    return Choices(
+        dim=study.profile.dim,
+        loss=loss_statistics(model, cross_entropy, reference, device).mean,
+        epsilon=study.over_epsilon(ggn),
+        batch_size=study.over_batch_size(ggn),
+        examples=study.over_examples(ggn),
+        policy=study.over_policy(ggn, dense),
+        row_norms=row_norms_by_magnitude(dense, study.weights),
+        task=task.name,
+        l1=task.training.l1,
+        epochs=task.training.epochs,
+    )
 
 
 @dataclass
@@ -312,22 +332,25 @@ class _Study:
             for formula in ("paper", "sharp")
         }
 
-    def over_epsilon(self, spectrum: Spectrum) -> dict[str, Any]:
+    def over_epsilon(self, spectrum: Spectrum) -> OverEpsilon:
         reference = self.splits.train_eval.with_batch_size(1000)
         grid = np.linspace(0, 1, 500, endpoint=False)
         curve = sweep(
             self.model, cross_entropy, reference, grid, device=self.device, progress=False
         )
-        points = [self._existence(s) for s in 1 - np.geomspace(0.25, 0.01, 14)]
-        rows = []
-        for epsilon in EPSILONS:
-            row: dict[str, Any] = {"epsilon": epsilon, **self.limits(spectrum, epsilon)}
-            row["one_shot_quadratic"] = self._one_shot(epsilon)
-            row["one_shot"] = curve.largest_sparsity(epsilon)
-            for name in ("quadratic", "real"):
-                row[name] = crossing_on_grid(points, name, epsilon)
-            rows.append(row)
-        return {"rows": rows, "points": points, "finetuning": vars(self.tuning)}
+        points = tuple(self._existence(s) for s in 1 - np.geomspace(0.25, 0.01, 14))
+        rows = tuple(
+            AtEpsilon(
+                epsilon=epsilon,
+                **self.limits(spectrum, epsilon),
+                one_shot_quadratic=self._one_shot(epsilon),
+                one_shot=curve.largest_sparsity(epsilon),
+                quadratic=crossing_on_grid(points, "quadratic", epsilon),
+                real=crossing_on_grid(points, "real", epsilon),
+            )
+            for epsilon in EPSILONS
+        )
+        return OverEpsilon(rows, points, self.tuning)
 
     def _one_shot(self, epsilon: float) -> float:
         order = magnitude_order(self.model)
@@ -335,7 +358,7 @@ class _Study:
             one_shot_curve(self.operator, self.weights, order, epsilon, progress=False).sparsity
         )
 
-    def _existence(self, sparsity: float) -> dict[str, float]:
+    def _existence(self, sparsity: float) -> GridPoint:
         """Loss rises of the re-fitted and of the fine-tuned survivors."""
         masks = magnitude_mask(self.model, float(sparsity))
         keep = flatten(masks.values()).bool()
@@ -350,17 +373,16 @@ class _Study:
             device=self.device,
             progress=False,
         )
-        rise = tuned.lowest_loss - self.loss
-        return {"sparsity": float(sparsity), "quadratic": fit.rise, "real": rise}
+        return GridPoint(float(sparsity), quadratic=fit.rise, real=tuned.lowest_loss - self.loss)
 
-    def over_batch_size(self, spectrum: Spectrum) -> list[dict[str, float]]:
+    def over_batch_size(self, spectrum: Spectrum) -> tuple[AtBatchSize, ...]:
         spreads = {size: self.spread(size) for size in BATCH_SIZES}
-        return [
-            {"batch_size": size, "epsilon": epsilon, **self.limits(spectrum, epsilon)}
+        return tuple(
+            AtBatchSize(size, epsilon, **self.limits(spectrum, epsilon))
             for size, epsilon in spreads.items()
-        ]
+        )
 
-    def over_examples(self, whole: Spectrum) -> list[dict[str, float]]:
+    def over_examples(self, whole: Spectrum) -> tuple[AtExamples, ...]:
         total = self.reference.examples
         rows = []
         for size in SAMPLE_SIZES:
@@ -375,23 +397,23 @@ class _Study:
                     device=self.device,
                     progress=False,
                 )
-                rows.append({"examples": size, "draw": draw, **self.limits(spectrum, self.epsilon)})
-        return [*rows, {"examples": total, "draw": 0, **self.limits(whole, self.epsilon)}]
+                rows.append(AtExamples(size, draw, **self.limits(spectrum, self.epsilon)))
+        return (*rows, AtExamples(total, 0, **self.limits(whole, self.epsilon)))
 
-    def over_policy(self, ggn: Spectrum, hessian: Tensor) -> list[dict[str, Any]]:
+    def over_policy(self, ggn: Spectrum, hessian: Tensor) -> tuple[AtPolicy, ...]:
         values = tuple(torch.linalg.eigvalsh(hessian).tolist())
         spectra = {"ggn": ggn}
         for policy in ("abs", "clip"):
             spectra[policy] = replace(ggn, policy=policy, eigenvalues=values)
-        return [
-            {
-                "policy": policy,
-                "negative_share": spectrum.negative_share(),
-                "trace": spectrum.trace().value,
+        return tuple(
+            AtPolicy(
+                policy=policy,
+                negative_share=spectrum.negative_share(),
+                trace=spectrum.trace().value,
                 **self.limits(spectrum, self.epsilon),
-            }
+            )
             for policy, spectrum in spectra.items()
-        ]
+        )
 
 
 def rounds(
@@ -418,10 +440,10 @@ def rounds(
     )
     return {
         "weight_decay": weight_decay,
-        "widths": list(widths),
+        "widths": widths,
         "epsilon": epsilon,
         "round_epochs": round_epochs,
-        "rounds": rows,
+        "rounds": tuple(rows),
     }
 
 
@@ -452,131 +474,95 @@ def gems(
             device=device,
             progress=False,
         )
-        rows += [{"seed": seed} | row for row in found]
+        rows += [replace(row, seed=seed) for row in found]
     return {
-        "widths": list(widths),
+        "widths": widths,
         "epsilon": epsilon,
         "epochs": config.training.epochs,
         "search_epochs": config.searched,
-        "rows": rows,
+        "rows": tuple(rows),
     }
 
 
-def overview(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row a run: scale, ε, predictions and measurements with brackets, and each Δ.
+def overview(results: Mapping[str, Result]) -> list[Overview]:
+    """One row a run, in order; quadratic existence is NaN where no re-fit came down to ε."""
+    return [Overview.of(result, name, only_known=True) for name, result in results.items()]
 
-    Parameters
+
+@dataclass(frozen=True)
+class CorrectedByGain:
+    """The correction that the study chose (chapter 10), on a run that it never saw.
+
+    Attributes
     ----------
-    results
-        Name to what `prunelimit.lab.experiment` wrote.
-
-    Returns
-    -------
-    list of dict
-        What `prunelimit.lab.batch` sums up, with "name", "examples",
-        "train_accuracy", and "delta_accuracy": the paper's limit minus the
-        largest sparsity that keeps the one-shot accuracy, its own comparison.
-        Quadratic existence is NaN where no re-fit came down to ε: its few
-        products then say nothing.
+    name, epsilon
+        Of the run.
+    gain
+        What fine-tuning took off the dense network's loss.
+    paper, corrected
+        The paper's limit at ε, and at ε + gain (heuristic).
+    real
+        Measured real existence.
     """
+
+    name: str
+    epsilon: float
+    gain: float
+    paper: float
+    corrected: float
+    real: Interval
+
+    @property
+    def delta(self) -> float:
+        """Paper's limit minus real existence."""
+        return self.paper - self.real.value
+
+    @property
+    def delta_corrected(self) -> float:
+        """Corrected limit minus real existence."""
+        return self.corrected - self.real.value
+
+
+def corrected_by_gain(results: Mapping[str, Result]) -> list[CorrectedByGain]:
+    """One row a run."""
     rows = []
     for name, result in results.items():
-        numbers = numbers_of(result)
-        examples = result.get("examples", {}).get("train", result["prediction"]["loss"]["examples"])
-        dense = result["dense"]
-        gap = numbers["predicted_paper"] - numbers["accuracy_threshold"]
-        own = {"name": name, "examples": examples, "train_accuracy": dense["train_accuracy"]}
-        if not _is_bracketed_below(result):
-            numbers |= dict.fromkeys(_OF_REFITS, float("nan"))
-        rows.append(own | numbers | {"delta_accuracy": gap})
-    return rows
-
-
-_OF_REFITS = (
-    "measured_quadratic_existence",
-    "measured_quadratic_existence_lower",
-    "measured_quadratic_existence_upper",
-    "delta_sharp",
-)
-
-
-def _is_bracketed_below(result: Mapping[str, Any]) -> bool:
-    return any(row["rise"] <= result["epsilon"] for row in result["refit"])
-
-
-def corrected_by_gain(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The correction that the study chose (chapter 10), on runs that it never saw.
-
-    The gain is what fine-tuning took off the dense network's loss; the limit is
-    then the paper's at epsilon + gain, a heuristic.
-
-    Of `results` as for `overview`.
-
-    Returns
-    -------
-    list of dict
-        One row a run: "name", "epsilon", "gain"; the paper's limit "paper" and
-        "corrected"; the bracket of real existence "real_lower" to "real_upper"
-        around "real"; "delta" and "delta_corrected", prediction minus "real".
-    """
-    rows = []
-    for name, result in results.items():
-        report = _prediction(result)
-        dense = next(row for row in result["finetune"] if row["sparsity"] == 0.0)
-        gain = max(0.0, -dense["rise"])
+        report = result.prediction
+        dense = next(point for point in result.finetune if point.sparsity == 0.0)
+        gain = max(0.0, -dense.rise)
         corrected = _limit_of(
             report.spectrum, report.distance, report.epsilon + gain, report.dim, "paper"
         )
-        paper, real = float(report.paper.sparsity), result["thresholds"]["real_existence"]
-        row = {"name": name, "epsilon": report.epsilon, "gain": gain}
-        row |= {"paper": paper, "corrected": corrected}
-        row |= {"real_lower": real["lower"], "real": real["value"], "real_upper": real["upper"]}
-        deltas = {"delta": paper - real["value"], "delta_corrected": corrected - real["value"]}
-        rows.append(row | deltas)
+        paper, real = float(report.paper.sparsity), result.thresholds.real_existence
+        rows.append(CorrectedByGain(name, report.epsilon, gain, paper, corrected, real))
     return rows
 
 
-def limits_over_distance(result: Mapping[str, Any], points: int = 60) -> dict[str, Any]:
-    """Both limits as functions of a free distance R, and the network's own R(k).
-
-    Parameters
-    ----------
-    result
-        What `prunelimit.lab.experiment` wrote.
-    points
-        Of the curves.
-
-    Returns
-    -------
-    dict
-        "distance", and shares kept "paper", "sharp" and "own" there;
-        "measured", curve name to (R, share kept); "floor", one weight of D.
-    """
-    report = _prediction(result)
+def limits_over_distance(result: Result, points: int = 60) -> LimitsOverDistance:
+    """Both limits as functions of a free distance R, and the network's own R(k), at `points`."""
+    report = result.prediction
     kept = np.geomspace(report.dim, 1, points)
     distances = np.array([report.distance(k) for k in kept])
     keep = distances > 1e-6 * distances.max()
-    found: dict[str, Any] = {
-        "distance": distances[keep].tolist(),
-        "own": (kept[keep] / report.dim).tolist(),
-        "floor": 1 / report.dim,
+    places = distances[keep].tolist()
+    limits = {
+        formula: tuple(
+            1 - _limit_of(report.spectrum, r, report.epsilon, report.dim, formula) for r in places
+        )
+        for formula in ("paper", "sharp")
     }
-    for formula in ("paper", "sharp"):
-        found[formula] = [
-            1 - _limit_of(report.spectrum, r, report.epsilon, report.dim, formula)
-            for r in found["distance"]
-        ]
-    found["measured"] = {
-        name: (report.distance((1 - s) * report.dim), 1 - s)
-        for name in ("one_shot", "quadratic_existence", "real_existence")
-        if (s := result["thresholds"][name]["value"]) is not None
-        and (name != "quadratic_existence" or _is_bracketed_below(result))
-    }
-    return found
-
-
-def _prediction(result: Mapping[str, Any]) -> PruningLimit:
-    return PruningLimit.from_json(json.dumps(result["prediction"]))
+    measured = Overview.of(result, only_known=True).measured
+    return LimitsOverDistance(
+        distance=tuple(places),
+        own=tuple((kept[keep] / report.dim).tolist()),
+        limits=limits,
+        measured={
+            name: (report.distance((1 - found.value) * report.dim), 1 - found.value)
+            for name, found in measured.items()
+            if not math.isnan(found.value)
+        },
+        floor=1 / report.dim,
+    )
 
 
 def _limit_of(
@@ -588,13 +574,13 @@ def _limit_of(
     ).sparsity
 
 
-def kinematic_ends(result: Mapping[str, Any], eta: float = 0.1) -> dict[str, float]:
+def kinematic_ends(result: Result, eta: float = 0.1) -> dict[str, float]:
     """The lower and the upper bound on the pruning ratio k/D that the kinematics formula gives.
 
     Each fails with probability at most `eta`, given the width (see `prunelimit.limit.
     paper_interval`). "computation" is the width of the bracket of the spectrum alone.
     """
-    report = _prediction(result)
+    report = result.prediction
     spectrum = report.spectrum
     if spectrum.eigenvalues is not None:
         nodes, weights = np.maximum(spectrum.eigenvalues, 0.0), None
@@ -608,45 +594,37 @@ def kinematic_ends(result: Mapping[str, Any], eta: float = 0.1) -> dict[str, flo
     return shares | {"computation": report.paper.upper - report.paper.lower}
 
 
-def crossing_on_grid(
-    points: Sequence[Mapping[str, float]], name: str, level: float
-) -> dict[str, float | None]:
+def crossing_on_grid(points: Sequence[GridPoint], name: str, level: float) -> GridCrossing:
     """Where a column first exceeds `level`, bracketed and interpolated.
 
     Parameters
     ----------
     points
-        Rows with "sparsity" (rising) and `name`.
+        By rising sparsity.
     name
-        The column.
+        "quadratic" or "real".
     level
         The largest value that passes.
 
-    Returns
-    -------
-    dict
-        "lower", "value", "upper"; None at an end that the grid does not reach.
-
     Examples
     --------
-    >>> rows = [{"sparsity": 0.5, "rise": 0.0}, {"sparsity": 0.75, "rise": 2.0}]
-    >>> {end: round(s, 4) for end, s in crossing_on_grid(rows, "rise", 1.0).items()}
-    {'lower': 0.5, 'value': 0.625, 'upper': 0.75}
+    >>> points = [GridPoint(0.5, 0.0, 0.0), GridPoint(0.75, 2.0, 2.0)]
+    >>> found = crossing_on_grid(points, "real", 1.0)
+    >>> found.lower, round(found.value, 4), found.upper
+    (0.5, 0.625, 0.75)
     """
-    above = [row[name] > level for row in points]
+    rises = [getattr(point, name) for point in points]
+    above = [rise > level for rise in rises]
     if not any(above):
-        last = points[-1]["sparsity"]
-        return {"lower": last, "value": None, "upper": None}
+        return GridCrossing(points[-1].sparsity, None, None)
     first = above.index(True)
     if first == 0:
-        return {"lower": None, "value": None, "upper": points[0]["sparsity"]}
-    left, right = points[first - 1], points[first]
-    ends = [(row["sparsity"], row[name]) for row in (left, right)]
-    value = crossing_between(ends[0], ends[1], level)
-    return {"lower": left["sparsity"], "value": value, "upper": right["sparsity"]}
+        return GridCrossing(None, None, points[0].sparsity)
+    left, right = ((points[i].sparsity, rises[i]) for i in (first - 1, first))
+    return GridCrossing(left[0], crossing_between(left, right, level), right[0])
 
 
-def row_norms_by_magnitude(matrix: Tensor, weights: Tensor) -> dict[str, Any]:
+def row_norms_by_magnitude(matrix: Tensor, weights: Tensor) -> RowNorms:
     """The l1 norms of a matrix's rows, in percents of the weights from small to large.
 
     Parameters
@@ -656,30 +634,25 @@ def row_norms_by_magnitude(matrix: Tensor, weights: Tensor) -> dict[str, Any]:
     weights
         ``(dim,)``; rows are sorted by their magnitudes.
 
-    Returns
-    -------
-    dict
-        "percent" (upper ends), the "tenth", "median" and "ninetieth" percentile
-        of the row norms in each, and the largest "magnitude" there.
-
     Examples
     --------
     >>> norms = row_norms_by_magnitude(torch.diag(torch.arange(100.0)), -torch.arange(100.0))
-    >>> norms["percent"][:2], norms["median"][:2]
-    ([1, 2], [0.0, 1.0])
+    >>> norms.percent[:2], norms.median[:2]
+    ((1, 2), (0.0, 1.0))
     """
     order = torch.argsort(weights.abs(), stable=True)
     norms = matrix.abs().sum(1)[order].cpu().numpy()
     magnitudes = weights.abs()[order].cpu().numpy()
     parts = np.array_split(np.arange(norms.size), 100)
     quantiles = np.array([np.quantile(norms[part], (0.1, 0.5, 0.9)) for part in parts])
-    return {
-        "percent": list(range(1, 101)),
-        "tenth": quantiles[:, 0].tolist(),
-        "median": quantiles[:, 1].tolist(),
-        "ninetieth": quantiles[:, 2].tolist(),
-        "magnitude": [float(magnitudes[part[-1]]) for part in parts],
-    }
+    tenth, median, ninetieth = (tuple(column) for column in quantiles.T.tolist())
+    return RowNorms(
+        percent=tuple(range(1, 101)),
+        tenth=tenth,
+        median=median,
+        ninetieth=ninetieth,
+        magnitude=tuple(float(magnitudes[part[-1]]) for part in parts),
+    )
 
 
 def total_variation(first: np.ndarray, second: np.ndarray, bins: int = _BINS) -> float:
@@ -713,7 +686,9 @@ def total_variation(first: np.ndarray, second: np.ndarray, bins: int = _BINS) ->
     return min(1.0, float(0.5 * np.abs(shares[0] - shares[1]).sum()))  # but for rounding
 
 
-def weight_distances(vectors: Mapping[int, np.ndarray], seed: int = 0) -> list[dict[str, float]]:
+def weight_distances(
+    vectors: Mapping[int, np.ndarray], seed: int = 0
+) -> tuple[WeightDistance, ...]:
     """Total variation between the weights of every two runs, and what chance alone would give.
 
     ``by_chance`` is the mean of five random splits of both runs' weights in two halves.
@@ -727,15 +702,9 @@ def weight_distances(vectors: Mapping[int, np.ndarray], seed: int = 0) -> list[d
             generator.shuffle(pooled)
             halves = pooled[: vectors[a].size], pooled[vectors[a].size :]
             null.append(total_variation(*halves))
-        rows.append(
-            {
-                "first": a,
-                "second": b,
-                "distance": total_variation(vectors[a], vectors[b]),
-                "by_chance": float(np.mean(null)),
-            }
-        )
-    return rows
+        distance = total_variation(vectors[a], vectors[b])
+        rows.append(WeightDistance(a, b, distance, by_chance=float(np.mean(null))))
+    return tuple(rows)
 
 
 def _directory(name: str, seed: int, l1: float | None) -> Path:
@@ -746,33 +715,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make one of the results and write it to a JSON file."""
     given = _parser().parse_args(arguments)
     command = module_command("prunelimit.lab.studies.depth", arguments)
-    began = time.perf_counter()
+    given.output.parent.mkdir(parents=True, exist_ok=True)
     if given.what == "run":
         scale = scale_of(given.name, given.seed, given.l1)
         directory = _directory(given.name, given.seed, given.l1)
-        result = run_task(scale.task, directory, scale.measurement, device=given.device)
-        result = compact(result)
-        result["note"] = scale.task.note
-        result["provenance"]["command"] = command
-    else:
-        made = {"choices": _choices, "weights": _weights, "rounds": _rounds, "gems": _gems}[
-            given.what
-        ](given)
-        result = {"format": FORMAT, **made, "seconds": round(time.perf_counter() - began, 1)}
-        result["provenance"] = describe_run(resolve_device(given.device))
-        result["provenance"]["command"] = command
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    write_json(given.output, result)
+        found = run_task(
+            scale.task, directory, scale.measurement, device=given.device, command=command
+        )
+        write_json(given.output, compact(replace(found, note=scale.task.note).to_dict()))
+        return 0
+    began = time.perf_counter()
+    make = {"choices": _choices, "weights": _weights, "rounds": _rounds, "gems": _gems}[given.what]
+
+    def footer() -> dict[str, Any]:
+        provenance = describe_run(resolve_device(given.device), command)
+        return {"seconds": round(time.perf_counter() - began, 1), "provenance": provenance}
+
+    make(given, footer).save(given.output)
     return 0
 
 
-def _choices(given: argparse.Namespace) -> dict[str, Any]:
+Footer = Callable[[], dict[str, Any]]
+"""The time that it took and who made it, once it is made."""
+
+
+def _choices(given: argparse.Namespace, footer: Footer) -> Saved:
     task = scale_of(given.name).task
     found = choices(task, _directory(given.name, 0, None), given.device)
-    return {"task": task.name, "l1": task.training.l1, "epochs": task.training.epochs, **found}
+    return replace(found, **footer())
 
 
-def _weights(given: argparse.Namespace) -> dict[str, Any]:
+def _weights(given: argparse.Namespace, footer: Footer) -> Saved:
     found = {}
     for name in given.names:
         vectors = {}
@@ -782,17 +755,19 @@ def _weights(given: argparse.Namespace) -> dict[str, Any]:
             )
             vectors[seed] = prunable_weights(model).cpu().numpy()
         found[name] = weight_distances(vectors)
-    return {"bins": _BINS, "distances": found}
+    return WeightDistances(bins=_BINS, distances=found, **footer())
 
 
-def _rounds(given: argparse.Namespace) -> dict[str, Any]:
+def _rounds(given: argparse.Namespace, footer: Footer) -> Saved:
     task = scale_of(given.name).task
-    return {"task": task.name, **rounds(task, device=given.device)}
+    made = rounds(task, device=given.device)
+    return LimitsOverRounds(task=task.name, **made, **footer())
 
 
-def _gems(given: argparse.Namespace) -> dict[str, Any]:
+def _gems(given: argparse.Namespace, footer: Footer) -> Saved:
     task = scale_of(given.name).task
-    return {"task": task.name, **gems(task, device=given.device)}
+    made = gems(task, device=given.device)
+    return LimitsOfGems(task=task.name, **made, **footer())
 
 
 def _parser() -> argparse.ArgumentParser:

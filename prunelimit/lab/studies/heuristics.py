@@ -27,7 +27,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import write_json
 from prunelimit.lab import models, tasks
 from prunelimit.lab.baselines import (
     METHODS,
@@ -37,9 +36,10 @@ from prunelimit.lab.baselines import (
     OneShotConfig,
     Pruned,
     RareGemsConfig,
+    Work,
     dense,
     iterative_counts,
-    iterative_magnitude,
+    iterative_rounds,
     lomp,
     rare_gems,
 )
@@ -52,8 +52,8 @@ from prunelimit.network.parameters import prunable_parameters
 from prunelimit.predict import predict_limit
 from prunelimit.progress import track
 from prunelimit.report import PruningLimit
-
-FORMAT = "prunelimit.heuristics/1"
+from prunelimit.results.methods import LimitRow, LimitStudy, MethodRow, MethodsCompared
+from prunelimit.results.saved import Saved
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def compare(
     *,
     device: str = "auto",
     progress: bool | None = None,
-) -> list[dict[str, Any]]:
+) -> list[MethodRow]:
     """Every contender at every sparsity, from the same initial weights for one seed.
 
     Parameters
@@ -148,10 +148,8 @@ def compare(
 
     Returns
     -------
-    list of dict
-        One row a run: label, method, sparsity, seed, effective sparsity,
-        collapsed layers, epochs, seconds, losses and accuracies. A method that
-        refuses a sparsity has ``error`` in place of the measurements.
+    list of MethodRow
+        One a run. A method that refuses a sparsity has an error in place of the measurements.
 
     Examples
     --------
@@ -169,31 +167,29 @@ def compare(
     return [_measured(task, *job, device) for job in track(jobs, "compare", enabled=progress)]
 
 
-def _measured(
-    task: Task, row: Contender, sparsity: float, seed: int, device: str
-) -> dict[str, Any]:
+def _measured(task: Task, row: Contender, sparsity: float, seed: int, device: str) -> MethodRow:
     seeded = task.with_(seed=seed)
     splits = seeded.load_data()
-    asked: dict[str, Any] = {"label": row.label, "method": row.method, "sparsity": sparsity}
-    asked["seed"] = seed
+    asked = MethodRow(row.label, row.method, sparsity, seed)
     began = time.perf_counter()
     try:
         pruned = row.run(seeded.build_model(splits), splits, sparsity, seed, device)
     except PruneLimitError as error:
-        return asked | {"error": str(error)}
+        return replace(asked, error=str(error))
     seconds = time.perf_counter() - began
     train_loss, _ = evaluate(pruned.model, cross_entropy, splits.train_eval, device)
     test_loss, test_accuracy = evaluate(pruned.model, cross_entropy, splits.test, device)
-    return asked | {
-        "counted_sparsity": pruned.sparsity,
-        "effective_sparsity": pruned.effective_sparsity,
-        "collapsed_layers": list(pruned.collapsed_layers),
-        "epochs": pruned.training_epochs,
-        "seconds": round(seconds, 2),
-        "train_loss": train_loss,
-        "test_loss": test_loss,
-        "test_accuracy": test_accuracy,
-    }
+    return replace(
+        asked,
+        counted_sparsity=pruned.sparsity,
+        effective_sparsity=pruned.effective_sparsity,
+        collapsed_layers=tuple(pruned.collapsed_layers),
+        epochs=pruned.training_epochs,
+        seconds=round(seconds, 2),
+        train_loss=train_loss,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+    )
 
 
 def untrained(widths: tuple[int, ...], splits: Splits, seed: int) -> nn.Module:
@@ -213,7 +209,7 @@ def limits_over_rounds(
     seed: int = 0,
     device: str = "auto",
     progress: bool | None = None,
-) -> list[dict[str, float]]:
+) -> list[LimitRow]:
     """The predicted limits, measured anew after each training of iterative pruning.
 
     The distance R and the curvature are those of the network after the round,
@@ -236,32 +232,22 @@ def limits_over_rounds(
 
     Returns
     -------
-    list of dict
-        One row a training: sparsity, predicted limits, distance at the paper's
-        limit, trace, loss and accuracy.
+    list of LimitRow
+        One a training.
     """
-    rows: list[dict[str, float]] = []
+    rows: list[LimitRow] = []
 
     def measure(number: int, network: nn.Module) -> None:
         report = predict_limit(
             network, cross_entropy, splits.train_eval, epsilon, device=device, progress=progress
         )
         zeros = sum(int((p == 0).sum()) for p in prunable_parameters(network).values())
-        known = {"round": number, "sparsity": zeros / report.dim}
-        accuracy = {"test_accuracy": _accuracy(network, splits, device)}
-        rows.append(known | _limits(report) | accuracy)
+        row = _limits(report, _accuracy(network, splits, device))
+        rows.append(replace(row, round=number, sparsity=zeros / report.dim))
 
-    iterative_magnitude(
-        model,
-        splits,
-        cross_entropy,
-        sparsity,
-        config,
-        on_round=measure,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    work = Work(model, splits, cross_entropy, sparsity, config, seed, device, progress)
+    for number, (network, _) in enumerate(iterative_rounds(work)):
+        measure(number, network)
     return rows
 
 
@@ -276,7 +262,7 @@ def limits_after_rare_gems(
     seed: int = 0,
     device: str = "auto",
     progress: bool | None = None,
-) -> list[dict[str, float]]:
+) -> list[LimitRow]:
     """The predicted limits of networks found by Rare Gems, with and without its l2 term.
 
     As in `limits_over_rounds`, a network is taken as it is, with its zeros, so
@@ -298,9 +284,8 @@ def limits_after_rare_gems(
 
     Returns
     -------
-    list of dict
-        One row a network: sparsity, regularisation, predicted limits, distance
-        at the paper's limit, trace, loss and accuracy.
+    list of LimitRow
+        One a network.
     """
     how: dict[str, Any] = {"device": device, "progress": progress}
     rows = []
@@ -308,9 +293,8 @@ def limits_after_rare_gems(
         settings = replace(config, regularisation=regularisation)
         found = rare_gems(model, splits, cross_entropy, sparsity, settings, seed=seed, **how).model
         report = predict_limit(found, cross_entropy, splits.train_eval, epsilon, **how)
-        known = {"sparsity": sparsity, "regularisation": regularisation}
-        accuracy = {"test_accuracy": _accuracy(found, splits, device)}
-        rows.append(known | _limits(report) | accuracy)
+        row = _limits(report, _accuracy(found, splits, device))
+        rows.append(replace(row, sparsity=sparsity, regularisation=regularisation))
     return rows
 
 
@@ -374,18 +358,18 @@ def limit_study(
     Returns
     -------
     dict
-        ``rounds``, ``decay``, ``scaled`` and ``balanced``: lists of rows.
+        The measured entries of a `LimitStudy`.
     """
     splits = task.load_data()
     model = untrained(widths, splits, task.seed)
     plain = replace(task.training, l1=0.0)
     how: dict[str, Any] = {"seed": task.seed, "device": device, "progress": progress}
 
-    def row(network: nn.Module, **known: float) -> dict[str, float]:
+    def row(network: nn.Module, **known: Any) -> LimitRow:
         report = predict_limit(
             network, cross_entropy, splits.train_eval, epsilon, device=device, progress=progress
         )
-        return known | _limits(report) | {"test_accuracy": _accuracy(network, splits, device)}
+        return replace(_limits(report, _accuracy(network, splits, device)), **known)
 
     def decayed(decay: float) -> nn.Module:
         config = OneShotConfig(replace(plain, weight_decay=decay))
@@ -395,27 +379,28 @@ def limit_study(
     rounds = len(iterative_counts(1000, 0.9)) + 1
     config = IterativeMagnitudeConfig(plain.scaled(rounds * round_epochs))
     return {
-        "widths": list(widths),
+        "widths": widths,
         "epsilon": epsilon,
         "round_epochs": round_epochs,
-        "rounds": limits_over_rounds(model, splits, 0.9, config, epsilon, **how),
-        "decay": [row(decayed(d), weight_decay=d) for d in (0.0, 1e-3, 3e-3, 1e-2)],
-        "scaled": [row(scaled_weights(lomp_like, f), factor=f) for f in range(1, 6)],
-        "balanced": [row(scaled_weights(lomp_like, f, True), factor=f) for f in range(1, 6)],
+        "rounds": tuple(limits_over_rounds(model, splits, 0.9, config, epsilon, **how)),
+        "decay": tuple(row(decayed(d), weight_decay=d) for d in (0.0, 1e-3, 3e-3, 1e-2)),
+        "scaled": tuple(row(scaled_weights(lomp_like, f), factor=f) for f in range(1, 6)),
+        "balanced": tuple(row(scaled_weights(lomp_like, f, True), factor=f) for f in range(1, 6)),
     }
 
 
-def _limits(report: PruningLimit) -> dict[str, float]:
-    return {
-        "paper": float(report.paper.sparsity),
-        "sharp": float(report.sharp.sparsity),
-        "one_shot": float(report.one_shot.sparsity),
-        "distance": report.paper.distance,
-        "distance_at_0.8": report.distance(round(0.2 * report.dim)),
-        "norm": report.distance(0),
-        "trace": report.spectrum.trace().value,
-        "train_loss": report.loss.mean,
-    }
+def _limits(report: PruningLimit, test_accuracy: float) -> LimitRow:
+    return LimitRow(
+        paper=float(report.paper.sparsity),
+        sharp=float(report.sharp.sparsity),
+        one_shot=float(report.one_shot.sparsity),
+        distance=report.paper.distance,
+        distance_at_80=report.distance(round(0.2 * report.dim)),
+        norm=report.distance(0),
+        trace=report.spectrum.trace().value,
+        train_loss=report.loss.mean,
+        test_accuracy=test_accuracy,
+    )
 
 
 def _accuracy(network: nn.Module, splits: Splits, device: str) -> float:
@@ -434,22 +419,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     task = tasks.get(given.task)
     began = time.perf_counter()
+    kind: type[Saved]
+    made: dict[str, Any]
     if given.limits:
-        study = limit_study(task.with_(seed=given.seed[0]), device=given.device)
+        kind, made = LimitStudy, limit_study(task.with_(seed=given.seed[0]), device=given.device)
     else:
-        study = {"rows": compare(task, given.sparsity, given.seed, device=given.device)}
+        rows = compare(task, given.sparsity, given.seed, device=given.device)
+        kind, made = MethodsCompared, {"rows": tuple(rows)}
     command = module_command("prunelimit.lab.studies.heuristics", arguments)
-    header = {
-        "format": FORMAT,
-        "task": task.name,
-        "epochs": task.training.epochs,
-        "l1": task.training.l1,
-    }
-    footer = {
-        "seconds": round(time.perf_counter() - began, 1),
-        "provenance": describe_run(resolve_device(given.device)) | {"command": command},
-    }
-    write_json(given.output, header | study | footer)
+    found = kind(
+        task=task.name,
+        epochs=task.training.epochs,
+        l1=task.training.l1,
+        seconds=round(time.perf_counter() - began, 1),
+        provenance=describe_run(resolve_device(given.device), command),
+        **made,
+    )
+    found.save(given.output)
     return 0
 
 

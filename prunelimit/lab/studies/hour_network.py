@@ -21,13 +21,17 @@ from prunelimit.files import write_json
 from prunelimit.lab import data
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_run, module_command
-from prunelimit.lab.training import TrainingConfig, evaluate, train
+from prunelimit.lab.training import train
+from prunelimit.lomp import TrainingConfig, evaluate
 from prunelimit.predict import predict_limit
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.sweep import sweep
+from prunelimit.records import to_plain
+from prunelimit.widgets.network import from_report
 
 FORMAT = "prunelimit.hour/1"
+NAME = "digits 64-12-10"
 HIDDEN = 12
 TRAINING = TrainingConfig(epochs=60, batch_size=128, learning_rate=0.05, l1=1e-3)
 BUDGET = FineTuning(epochs=60, learning_rate=0.05)
@@ -58,7 +62,7 @@ def measure(model: nn.Module, splits: Splits) -> dict[str, Any]:
     cut = sweep(model, cross_entropy, train_data, CUT, progress=False)
     tested = sweep(model, cross_entropy, test_data, CUT, progress=False)
     return {
-        "name": "digits 64-12-10",
+        "name": NAME,
         "training": {"epochs": TRAINING.epochs, "l1": TRAINING.l1, "retrained": BUDGET.epochs},
         "layers": _layers(model),
         "digits": _digits(splits),
@@ -67,10 +71,21 @@ def measure(model: nn.Module, splits: Splits) -> dict[str, Any]:
         "oneShot": _rows(CUT, cut.loss, tested.accuracy),
         "retrained": _retrain(model, splits),
         "predicted": {
-            name: getattr(report, name).sparsity for name in ("one_shot", "paper", "sharp")
+            name: round(float(getattr(report, name).sparsity), 5)
+            for name in ("one_shot", "paper", "sharp")
         },
-        "provenance": describe_run(torch.device("cpu"))
-        | {"command": module_command("prunelimit.lab.studies.hour_network", ["RUN_DIR"])},
+        "grid": from_report(report, NAME)
+        | {
+            "measured": list(CUT),
+            "accuracy": [round(float(a), 4) for a in tested.accuracy],
+            "dense_accuracy": round(float(tested.dense_accuracy), 4),
+        },
+        "provenance": to_plain(
+            describe_run(
+                torch.device("cpu"),
+                module_command("prunelimit.lab.studies.hour_network", ["RUN_DIR"]),
+            )
+        ),
     }
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -28,12 +27,13 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import write_json
+from prunelimit.estimates import Interval
 from prunelimit.lab import data, models
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lab.store.provenance import code_version, describe_run, module_command
+from prunelimit.lab.store.keys import Key, code_of
+from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.store.stages import Stages
 from prunelimit.lab.studies import corrections
-from prunelimit.lab.studies.corrections import FORMULAS
 from prunelimit.lab.training import TrainingConfig, evaluate, train
 from prunelimit.network.losses import loss_gradient
 from prunelimit.network.parameters import flatten, prunable_weights, with_weights
@@ -43,11 +43,19 @@ from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.refit import Refit, refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
-from prunelimit.pruning.threshold import find_crossing
+from prunelimit.pruning.threshold import Crossing, find_crossing
 from prunelimit.report import LimitEstimate, PruningLimit
+from prunelimit.results.study import (
+    FORMULAS,
+    AtEpsilon,
+    FinetunedRise,
+    Limit,
+    NetworkSettings,
+    StudiedNetwork,
+    Study,
+    StudyRefit,
+)
 from prunelimit.spectrum.matrix import DenseMatrix, SymmetricMatrix
-
-FORMAT = "prunelimit.study/1"
 
 STEPS = 2000
 """Steps of each fine-tuning."""
@@ -93,32 +101,8 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Network:
-    """One network of the study.
-
-    Attributes
-    ----------
-    source
-        A key of `SOURCES`.
-    widths
-        Hidden layers; empty for the small convolutional network.
-    l1, epochs
-        Of training.
-    epsilon
-        A fixed loss rise, beside the standard deviation of the minibatch losses.
-    held_out
-        Whether it judges the correction that was chosen on the others.
-    doubled
-        Whether real existence is measured with twice the budget as well.
-    """
-
-    source: str
-    widths: tuple[int, ...]
-    l1: float
-    epochs: int
-    epsilon: float
-    held_out: bool
-    doubled: bool = False
+class Network(NetworkSettings):
+    """One network of the study; `source` is a key of `SOURCES`."""
 
     @property
     def name(self) -> str:
@@ -262,7 +246,7 @@ class Bench:
         self.weights = prunable_weights(model).double()
         self.dim = len(self.weights)
         self.loss = evaluate(model, cross_entropy, self.reference, "cpu")[0]
-        self.refits: dict[float, dict[str, Any]] = {}
+        self.refits: dict[float, StudyRefit] = {}
         self.finetuned: dict[tuple[float, int], float] = {}
         self._step: Tensor | None = None
 
@@ -314,23 +298,23 @@ class Bench:
             )
             self._step = fit.step
             self.refits[sparsity] = self._refit_row(sparsity, fit, torch.where(keep, weights, 0))
-        return float(self.refits[sparsity]["rise"])
+        return self.refits[sparsity].rise
 
-    def _refit_row(self, sparsity: float, fit: Refit, masked: Tensor) -> dict[str, Any]:
+    def _refit_row(self, sparsity: float, fit: Refit, masked: Tensor) -> StudyRefit:
         refitted = with_weights(self.model, masked + fit.step)
         real, _ = evaluate(refitted, cross_entropy, self.reference, "cpu")
         moved = self.weights - masked.double()
-        return {
-            "sparsity": sparsity,
-            "rise": fit.rise,
-            "real_rise": real - self.loss,
-            "one_shot_rise": fit.one_shot_rise,
-            "linear_rise": -float(self.gradient @ moved),
-            "distance": float(moved.norm()),
-            "relative_distance": float(moved.norm() / self.weights.norm()),
-            "step": float(fit.step.norm()),
-            "residual": fit.residual,
-        }
+        return StudyRefit(
+            sparsity=sparsity,
+            rise=float(fit.rise),
+            real_rise=real - self.loss,
+            one_shot_rise=fit.one_shot_rise,
+            linear_rise=-float(self.gradient @ moved),
+            distance=float(moved.norm()),
+            relative_distance=float(moved.norm() / self.weights.norm()),
+            step=float(fit.step.norm()),
+            residual=fit.residual,
+        )
 
     def finetune(self, sparsity: float, factor: int = 1) -> float:
         """Lowest rise that fine-tuning finds under the mask, with `factor` times the budget."""
@@ -429,24 +413,19 @@ class Bench:
         }
 
 
-def measure(network: Network, directory: Path) -> dict[str, Any]:
+def measure(network: Network, splits: Splits, directory: Path) -> StudiedNetwork:
     """Train a network, predict, measure the four curves and the corrections.
 
     Parameters
     ----------
     network
         What to measure.
+    splits
+        Its data.
     directory
         Its training is kept there.
-
-    Returns
-    -------
-    dict
-        Plain numbers: the network, its dense losses, one entry of ``rows`` for each ε,
-        and every re-fit and fine-tuning behind them.
     """
     began = time.perf_counter()
-    splits = load_source(SOURCES[network.source])
     trained = train(
         build(network, splits), splits, network.training, directory / "training", "cpu", False
     )
@@ -457,29 +436,30 @@ def measure(network: Network, directory: Path) -> dict[str, Any]:
         rounds = bench.rounds(bench.loss + max(report.epsilon for report in reports))
     rows = [_row(bench, report, rounds) for report in reports]
     if network.doubled:
-        rows[0]["real_existence_doubled"] = _real_existence(bench, reports[0], factor=2)
-    return {
-        "name": network.name,
-        "network": dataclasses.asdict(network),
-        "dim": bench.dim,
-        "examples": splits.train_eval.examples,
-        "dense": dataclasses.asdict(trained.final),
-        "norm": float(bench.weights.norm()),
-        "gain": -bench.finetune(0.0),
-        "finetuning": dataclasses.asdict(bench.budget(STEPS)),
-        "rows": rows,
-        "refits": sorted(bench.refits.values(), key=lambda row: row["sparsity"]),
-        "finetuned": [
-            {"sparsity": sparsity, "rise": rise}
+        doubled = _real_existence(bench, reports[0], factor=2)
+        rows[0] = replace(rows[0], real_existence_doubled=doubled)
+    settings = NetworkSettings(**dataclasses.asdict(network))
+    return StudiedNetwork(
+        name=network.name,
+        network=settings,
+        dim=bench.dim,
+        examples=splits.train_eval.examples,
+        dense=trained.final,
+        norm=float(bench.weights.norm()),
+        gain=-bench.finetune(0.0),
+        finetuning=bench.budget(STEPS),
+        rows=tuple(rows),
+        refits=tuple(sorted(bench.refits.values(), key=lambda row: row.sparsity)),
+        finetuned=tuple(
+            FinetunedRise(sparsity, rise)
             for (sparsity, factor), rise in sorted(bench.finetuned.items())
             if factor == 1
-        ],
-        "seconds": round(time.perf_counter() - began, 1),
-        "code": code_version(),
-    }
+        ),
+        seconds=round(time.perf_counter() - began, 1),
+    )
 
 
-def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]) -> dict[str, Any]:
+def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]) -> AtEpsilon:
     """Predictions and measurements at one ε."""
     epsilon = report.epsilon
     measured = bench.one_shot.largest_sparsity(epsilon)
@@ -495,23 +475,23 @@ def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]
     for name, estimate in (("paper", report.paper), ("sharp", report.sharp)):
         sparsity = min(float(estimate.sparsity), _SPARSEST)
         bench.refit(sparsity)
-        points[name] = bench.refits[sparsity] | {"finetuned_rise": bench.finetune(sparsity)}
-    return {
-        "epsilon": epsilon,
-        "epsilon_source": report.epsilon_source,
-        "one_shot_quadratic": float(report.one_shot.sparsity),
-        "one_shot": measured,
-        "quadratic_existence": quadratic.to_dict(),
-        "real_existence": _real_existence(bench, report),
-        "paper": _limit(report.paper),
-        "sharp": _limit(report.sharp),
-        "at_limit": points,
-        "corrections": bench.corrected(epsilon, rounds),
-        "warnings": list(report.warnings),
-    }
+        points[name] = replace(bench.refits[sparsity], finetuned_rise=bench.finetune(sparsity))
+    return AtEpsilon(
+        epsilon=epsilon,
+        epsilon_source=report.epsilon_source,
+        one_shot_quadratic=float(report.one_shot.sparsity),
+        one_shot=measured,
+        quadratic_existence=_interval(quadratic),
+        real_existence=_real_existence(bench, report),
+        paper=_limit(report.paper),
+        sharp=_limit(report.sharp),
+        at_limit=points,
+        corrections=bench.corrected(epsilon, rounds),
+        warnings=tuple(report.warnings),
+    )
 
 
-def _real_existence(bench: Bench, report: PruningLimit, factor: int = 1) -> dict[str, float]:
+def _real_existence(bench: Bench, report: PruningLimit, factor: int = 1) -> Interval:
     crossing = find_crossing(
         lambda sparsity: bench.finetune(sparsity, factor),
         report.epsilon,
@@ -520,127 +500,28 @@ def _real_existence(bench: Bench, report: PruningLimit, factor: int = 1) -> dict
         guess=float(report.paper.sparsity),
         resolution=_RESOLUTION,
     )
-    return crossing.to_dict()
+    return _interval(crossing)
 
 
-def _limit(estimate: LimitEstimate) -> dict[str, Any]:
-    return {
-        "lower": estimate.lower,
-        "value": float(estimate.sparsity),
-        "upper": estimate.upper,
-        "distance": estimate.distance,
-        "ridge": estimate.ridge if math.isfinite(estimate.ridge) else None,
-        "status": estimate.status,
-    }
+def _interval(crossing: Crossing) -> Interval:
+    return Interval(crossing.lower, crossing.value, crossing.upper)
 
 
-# -------------------------------------------------------------------- reading
-CURVES = ("one_shot", "one_shot_quadratic", "quadratic_existence", "real_existence")
-
-
-def table(study: dict[str, Any]) -> list[dict[str, Any]]:
-    """One flat row for each network and ε: what was measured, and every prediction.
-
-    Predictions are named ``"paper"``, ``"sharp"`` and ``"path, paper"``, …; a correction
-    that was not computed is None. Of each formula's limit there are R/‖w*‖ (``"relative
-    distance, paper"``), the rise −gᵀx of the linear term, and of the re-fit there the
-    real over the quadratic rise (``"misfit, paper"``) and the length of its step over ‖w*‖.
-
-    Examples
-    --------
-    >>> table({"networks": []})
-    []
-    """
-    return [_flat(network, row) for network in study["networks"] for row in network["rows"]]
-
-
-def _flat(network: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {"name": network["name"], "held_out": network["network"]["held_out"]}
-    flat |= {key: network["network"][key] for key in ("source", "l1", "epochs")}
-    flat |= {"dim": network["dim"], "loss": network["dense"]["train_loss"]}
-    flat |= {"gain": network["gain"], "epsilon": row["epsilon"]}
-    flat |= {c: row[c]["value"] if isinstance(row[c], dict) else row[c] for c in CURVES}
-    flat |= {formula: row[formula]["value"] for formula in FORMULAS}
-    for name in corrections.NAMES:
-        for formula in FORMULAS:
-            known = row["corrections"].get(name)
-            flat[f"{name}, {formula}"] = None if known is None else known[formula]
-    for formula in FORMULAS:
-        at = row["at_limit"][formula]
-        flat[f"relative distance, {formula}"] = at["relative_distance"]
-        flat[f"misfit, {formula}"] = at["real_rise"] / at["rise"] if at["rise"] > 0 else math.inf
-        flat[f"linear rise, {formula}"] = at["linear_rise"]
-        flat[f"step, {formula}"] = at["step"] / network["norm"]
-    return flat
-
-
-def errors(rows: Sequence[dict[str, Any]], prediction: str, curve: str) -> np.ndarray:
-    """Prediction minus measurement, in sparsity, over the rows that have both.
-
-    Examples
-    --------
-    >>> errors([{"paper": 0.75, "one_shot": 0.5}], "paper", "one_shot").tolist()
-    [0.25]
-    """
-    found = [row[prediction] - row[curve] for row in rows if row[prediction] is not None]
-    return np.array(found, dtype=float)
-
-
-def summary(rows: Sequence[dict[str, Any]], prediction: str, curve: str) -> dict[str, float]:
-    """Median, mean and largest |error|, and the share of rows within one point.
-
-    Raises
-    ------
-    PruneLimitError
-        If no row has that prediction.
-
-    Examples
-    --------
-    >>> rows = [{"paper": 0.75, "one_shot": 0.5}, {"paper": 0.5, "one_shot": 0.5}]
-    >>> summary(rows, "paper", "one_shot")["within"]
-    0.5
-    """
-    found = np.abs(errors(rows, prediction, curve))
-    if not found.size:
-        raise PruneLimitError(f"no row has the prediction {prediction!r}")
-    return {
-        "rows": int(found.size),
-        "median": float(np.median(found)),
-        "mean": float(found.mean()),
-        "largest": float(found.max()),
-        "within": float((found <= 0.01).mean()),
-    }
-
-
-def predictions() -> tuple[str, ...]:
-    """The two formulas, and each correction with each formula.
-
-    Examples
-    --------
-    >>> predictions()[:3]
-    ('paper', 'sharp', 'path, paper')
-    """
-    corrected = [f"{name}, {formula}" for name in corrections.NAMES for formula in FORMULAS]
-    return (*FORMULAS, *corrected)
-
-
-def choose(rows: Sequence[dict[str, Any]]) -> str:
-    """The prediction with the smallest mean |error| against real existence, held-out rows unseen.
-
-    Only rows with all corrections count, so that all are judged on the same networks.
-
-    Examples
-    --------
-    >>> row = dict.fromkeys(predictions(), 0.9) | {"real_existence": 0.5, "held_out": False}
-    >>> choose([row | {"path, sharp": 0.6}])
-    'path, sharp'
-    """
-    seen = [row for row in rows if not row["held_out"] and None not in row.values()]
-    return min(predictions(), key=lambda name: summary(seen, name, "real_existence")["mean"])
+def _limit(estimate: LimitEstimate) -> Limit:
+    return Limit(
+        lower=estimate.lower,
+        value=float(estimate.sparsity),
+        upper=estimate.upper,
+        distance=estimate.distance,
+        ridge=estimate.ridge if math.isfinite(estimate.ridge) else math.nan,
+        status=estimate.status,
+    )
 
 
 # ------------------------------------------------------------------------ run
-def run_study(names: Sequence[str], runs: Path, progress: bool | None = None) -> dict[str, Any]:
+def run_study(
+    names: Sequence[str], runs: Path, progress: bool | None = None, command: str | None = None
+) -> tuple[StudiedNetwork, ...]:
     """Measure each network that is not measured yet; return all of them.
 
     Raises
@@ -656,22 +537,21 @@ def run_study(names: Sequence[str], runs: Path, progress: bool | None = None) ->
     found = []
     with progress_bar("study", total=len(names), enabled=progress) as bar:
         for name in names:
-            found.append(_stored_or_measured(NETWORKS[name], runs / name))
+            found.append(_once(NETWORKS[name], runs / name, command))
             bar.update(1, name)
-    return {"networks": found, "seconds": round(sum(row["seconds"] for row in found), 1)}
+    return tuple(found)
 
 
-def _stored_or_measured(network: Network, directory: Path) -> dict[str, Any]:
-    path = directory / "measured.json"
-    asked = json.loads(json.dumps(dataclasses.asdict(network)))
-    if path.is_file():
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if stored["network"] == asked:
-            return stored
-    directory.mkdir(parents=True, exist_ok=True)
-    found = measure(network, directory) | {"network": asked}
-    write_json(path, found)
-    return found
+def _once(network: Network, directory: Path, command: str | None) -> StudiedNetwork:
+    """The network as it was measured, or measured now; signed by who measured it."""
+    splits = load_source(SOURCES[network.source])
+    parameters = dataclasses.asdict(network) | {"steps": STEPS, "round_steps": ROUND_STEPS}
+    key = Key(code_of("prunelimit.lab.studies.study"), parameters, splits.fingerprints())
+    stage = Stages(directory, torch.device("cpu"), command=command).once(
+        "measured", StudiedNetwork, key, lambda _: measure(network, splits, directory)
+    )
+    last = stage.making.made_by[-1]
+    return replace(stage.value, code=last.code, making=stage.making)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -681,10 +561,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(arguments)
-    study = run_study(given.networks, given.runs)
     command = module_command("prunelimit.lab.studies.study", arguments)
-    provenance = describe_run(torch.device("cpu")) | {"command": command}
-    write_json(given.output, {"format": FORMAT, **study, "provenance": provenance})
+    networks = run_study(given.networks, given.runs, command=command)
+    seconds = round(sum(network.seconds for network in networks), 1)
+    Study(networks, seconds, describe_run(torch.device("cpu"), command)).save(given.output)
     return 0
 
 

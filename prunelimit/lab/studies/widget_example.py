@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from prunelimit.lab import tasks
 from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
 from prunelimit.lab.data import Splits
-from prunelimit.lab.experiment import load_result
 from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import evaluate, train
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
+from prunelimit.results import Result
 from prunelimit.widgets.network import from_result
 
 SPARSITIES = (0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -44,8 +44,8 @@ Point = list[float]
 
 def main(result_file: str, run_dir: str) -> None:
     """Run everything and write the file."""
-    result = load_result(result_file)
-    network = from_result(result) | {"paths": measure_paths(tasks.get(result["task"]), run_dir)}
+    result = Result.load(result_file)
+    network = from_result(result) | {"paths": measure_paths(tasks.get(result.task), run_dir)}
     target = Path(__file__).parents[2] / "widgets" / "example.json"
     target.write_text(json.dumps(network, ensure_ascii=False, separators=(",", ":")) + "\n")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from network_support import Transformer
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
@@ -18,11 +19,12 @@ from prunelimit.lab.baselines import (
     OneShotConfig,
     RareGemsConfig,
     SurgeonConfig,
-    _common,
+    Work,
     brain_surgeon,
     gradual_magnitude,
     iterative_counts,
     iterative_magnitude,
+    iterative_rounds,
     lomp,
     random_control,
     rare_gems_mask,
@@ -75,6 +77,10 @@ def model(seed: int = 0) -> nn.Module:
 DIM = 36 + 144 + 24 + 18
 
 
+def work(config: object, seed: int) -> Work:
+    return Work(model(), Counting(), cross_entropy, 0.5, config, seed, device="cpu")
+
+
 def vector(network: nn.Module) -> Tensor:
     return prunable_weights(network)
 
@@ -108,6 +114,22 @@ def test_counts_budget_and_reproducibility(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_a_transformer_goes_through_every_method(name: str) -> None:
+    """Attention reads its output layer's weight without calling it: masks have to act there."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(24, 64, generator=generator)
+    data = list(zip(inputs.split(12), (inputs.argmax(1) % 3).split(12), strict=True))
+    config = METHODS[name].config(training=TRAINING)
+    if name == "gradual_magnitude":
+        config = dataclasses.replace(config, interval=1)
+    found = METHODS[name].run(Transformer(), data, cross_entropy, 0.7, config, device="cpu")
+    keep = flatten(found.masks.values())
+    assert int((~keep).sum()) == (0 if name == "dense" else round(0.7 * 1568))
+    assert bool((vector(found.model)[~keep] == 0).all())
+    assert list(found.model.state_dict()) == list(Transformer().state_dict())
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_sparsity_zero_removes_nothing(name: str) -> None:
     if name == "smart_ratio":
         config = METHODS[name].config(training=TRAINING, linear_keep=1.0)
@@ -129,7 +151,7 @@ def test_a_sparsity_out_of_range_is_refused_before_training(name: str) -> None:
 
 def test_one_shot_pruning_leaves_the_survivors_untouched() -> None:
     dense = METHODS["dense"].run(
-        model(), Counting(), cross_entropy, config=OneShotConfig(TRAINING), device="cpu"
+        model(), Counting(), cross_entropy, 0.0, OneShotConfig(TRAINING), device="cpu"
     )
     pruned = lomp(model(), Counting(), cross_entropy, 0.5, LompConfig(TRAINING), device="cpu")
     keep = flatten(pruned.masks.values())
@@ -141,9 +163,7 @@ def test_retraining_changes_survivors_only_and_can_be_all_of_the_budget() -> Non
     config = OneShotConfig(TRAINING, retrain_epochs=TRAINING.epochs)
     data = Counting()
     found = random_control(model(), data, cross_entropy, 0.5, config, seed=1, device="cpu")
-    expected = _common.trained(
-        model(), Counting(), cross_entropy, TRAINING, masks=found.masks, seed=1, device="cpu"
-    )
+    expected = work(config, seed=1).trained(model(), TRAINING, found.masks)
     assert torch.equal(vector(found.model), vector(expected))
     with pytest.raises(PruneLimitError, match="out of 13"):
         OneShotConfig(TRAINING, retrain_epochs=14)
@@ -151,42 +171,26 @@ def test_retraining_changes_survivors_only_and_can_be_all_of_the_budget() -> Non
 
 @pytest.mark.parametrize("rewind", [0, 1])
 def test_iterative_rounds_and_rewinding(rewind: int) -> None:
-    seen = []
     config = IterativeMagnitudeConfig(TRAINING, round_share=0.4, rewind_epoch=rewind)
     data = Counting()
+    tried = Work(model(), data, cross_entropy, 0.7, config, seed=2, device="cpu")
+    seen = [vector(network) for network, _ in iterative_rounds(tried)]
     found = iterative_magnitude(
-        model(),
-        data,
-        cross_entropy,
-        0.7,
-        config,
-        on_round=lambda number, network: seen.append((number, vector(network))),
-        seed=2,
-        device="cpu",
+        model(), Counting(), cross_entropy, 0.7, config, seed=2, device="cpu"
     )
     counts = iterative_counts(DIM, 0.7, 0.4)
     assert data.passes == TRAINING.epochs
-    assert [number for number, _ in seen] == list(range(len(counts) + 1))
-    assert [int((v != 0).sum()) for _, v in seen] == [DIM, *counts]
+    assert [int((v != 0).sum()) for v in seen] == [DIM, *counts]
     # Each round keeps the largest of the round before, and goes on from the early weights.
-    for (_, before), (_, after), count in zip(seen, seen[1:], counts, strict=False):
+    for before, after, count in zip(seen, seen[1:], counts, strict=False):
         assert torch.equal((after != 0), before.abs() >= before.abs().sort().values[-count])
     lengths = round_lengths(TRAINING.epochs, len(counts) + 1, rewind)
     start = model()
     if rewind:
         first = TRAINING.scaled(lengths[0])
-        start = _common.trained(
-            start, Counting(), cross_entropy, first, last_epoch=1, seed=2, device="cpu"
-        )
-    last = _common.trained(
-        start,
-        Counting(),
-        cross_entropy,
-        TRAINING.scaled(lengths[-1]),
-        masks=found.masks,
-        first_epoch=rewind,
-        seed=2,
-        device="cpu",
+        start = work(config, seed=2).trained(start, first, last_epoch=1)
+    last = work(config, seed=2).trained(
+        start, TRAINING.scaled(lengths[-1]), found.masks, first_epoch=rewind
     )
     assert torch.equal(vector(last), vector(found.model))
 
@@ -211,7 +215,7 @@ def test_rare_gems_finds_a_planted_subnetwork() -> None:
     targets = inputs @ (layer.weight[0].detach() * planted)
     data = list(zip(inputs.split(20), targets[:, None].split(20), strict=True))
     config = RareGemsConfig(TrainingConfig(epochs=60), search_epochs=40)
-    masks = rare_gems_mask(layer, data, mse_loss, 2 / 3, config, seed=1, device="cpu")
+    masks = rare_gems_mask(Work(layer, data, mse_loss, 2 / 3, config, seed=1, device="cpu"))
     assert torch.equal(masks["weight"][0], planted)
 
 
@@ -256,7 +260,8 @@ def test_a_shared_weight_is_penalised_once(masked: bool) -> None:
     )
     masks = magnitude_mask(network, 0.5) if masked else None
     data = [(torch.ones(2, 1, 2, 2), torch.zeros(2).long())]
-    trained = _common.trained(network, data, lambda out, _: 0 * out.sum(), config, masks=masks)
+    flat = Work(network, data, lambda out, _: 0 * out.sum(), 0.5, config)
+    trained = flat.trained(network, config, masks)
     before, after = network.first.weight, trained.get_parameter("first.weight")
     kept = torch.ones_like(before).bool() if masks is None else masks["first.weight"]
     torch.testing.assert_close((before - after)[kept], 0.01 * before.sign()[kept])

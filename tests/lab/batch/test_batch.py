@@ -1,5 +1,6 @@
 """Batches before anything runs: names, grids, refusals, places; and what they say at the end."""
 
+import dataclasses
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import tempfile
 import urllib.parse
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from batch_support import TRIVIAL, write_notebook
@@ -19,6 +21,7 @@ from prunelimit.lab import batch
 from prunelimit.lab.batch import clusters, jobs, summary
 from prunelimit.lab.batch.board import stage_of
 from prunelimit.lab.tasks import TASKS
+from prunelimit.results import Overview, Result
 
 RESULT = Path(__file__).parents[3] / "book" / "results" / "digits-mlp.json"
 
@@ -48,19 +51,38 @@ def test_a_name_changes_with_notebook_parameters_and_code(tmp_path, notebook, mo
 
     first = name()
     assert first.startswith("a-") and first == name()
-    other_body = write_notebook(tmp_path / "other.ipynb", TRIVIAL[0], TRIVIAL[1] + "# more\n")
+    other_body = write_notebook(tmp_path / "other.ipynb", TRIVIAL[0], TRIVIAL[1] + "more = 1\n")
     names = {first, name(seed=1), name(l1=0.0), name(path=other_body)}
-    monkeypatch.setattr(jobs, "code_digest", lambda: "edited")
+    monkeypatch.setattr(jobs, "code_of", lambda **_: "edited")
     assert len({*names, name()}) == 5
 
 
-def test_only_sources_count_as_code(tmp_path) -> None:
-    (tmp_path / "a.py").write_text("x = 1\n")
-    before = batch.code_digest(tmp_path)
-    (tmp_path / "notes.txt").write_text("nothing")
-    assert batch.code_digest(tmp_path) == before
-    (tmp_path / "a.py").write_text("x = 2\n")
-    assert batch.code_digest(tmp_path) != before
+def test_words_and_magic_in_a_notebook(tmp_path, notebook) -> None:
+    """A comment renames nothing; a line for IPython alone is code."""
+
+    def name(more: str) -> str:
+        path = write_notebook(tmp_path / "other.ipynb", TRIVIAL[0], TRIVIAL[1] + more)
+        return jobs.job_key(path, {"task": "a"}).digest
+
+    assert name("# a comment\n") == jobs.job_key(notebook, {"task": "a"}).digest
+    assert len({name(""), name("%pip install x\n"), name("%pip install y\n")}) == 3
+
+
+def test_a_note_of_a_task_renames_no_job(tmp_path, monkeypatch) -> None:
+    def name() -> str:
+        return batch.plan(tmp_path, [{"task": "digits-mlp"}])[0].name
+
+    before, task = name(), TASKS["digits-mlp"]
+    monkeypatch.setitem(TASKS, "digits-mlp", dataclasses.replace(task, note="Other words."))
+    assert name() == before
+    monkeypatch.setitem(TASKS, "digits-mlp", task.with_(l1=0.5))
+    assert name() != before
+
+
+def test_a_value_that_is_the_tasks_own_is_no_other_job(tmp_path) -> None:
+    task = TASKS["digits-mlp"]
+    sets = [{"task": task.name}, {"task": task.name, "l1": task.training.l1, "seed": 0}]
+    assert len(batch.plan(tmp_path, sets)) == 1
 
 
 def test_outputs_do_not_rename_a_run(tmp_path, notebook) -> None:
@@ -150,11 +172,30 @@ def test_the_notebooks_parameters_are_those_of_configure() -> None:
     assert set(known) == configured | {"device", "data_root", "run_dir"}
 
 
+def test_the_notebook_says_its_scale_and_refuses_what_it_does_not_have() -> None:
+    cells = nbformat.read(batch.default_notebook(), 4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    variables: dict = {"In": [], "Out": {}, "_": 1, "quit": print}
+    exec(code[0].source, variables)
+    assert "at scale 0.05: 3 of 60 epochs" in batch.announce(variables)
+    assert "at scale 1: 60 of 60 epochs" in batch.announce({**variables, "scale": 1})
+    assert "announce(globals())" in code[1].source
+    assert "at scale 0.05: 3 of 60" in code[1].outputs[0].text
+    for name, value, words in (
+        ("lamda", 1e-4, "unknown parameter 'lamda'"),
+        ("sede", 1, "did you mean 'seed'"),
+        ("seed", -1, "seed is -1"),
+        ("measurement", 5, "measurement is 5"),
+    ):
+        with pytest.raises(PruneLimitError, match=words):
+            batch.announce({**variables, name: value})
+
+
 def test_scale_shortens_and_measurement_wins() -> None:
     task, config = batch.configure("digits-mlp", scale=0.1, measurement={"loss_points": 33})
     assert (task.training.epochs, config.loss_points, config.accuracy_points) == (6, 33, 100)
     assert config.finetuning is not None and config.finetuning.epochs == 6
-    assert batch.configure("digits-mlp", examples=100)[0].examples == 100
+    assert batch.configure("digits-mlp", examples=300)[0].examples == 300
     whole, config = batch.configure("digits-mlp")
     assert whole == TASKS["digits-mlp"] and config.finetuning is None
 
@@ -352,15 +393,15 @@ def test_damage_to_the_training_undoes_what_was_measured_on_it(tmp_path, noteboo
 
 
 def test_a_summary_has_the_results_numbers(tmp_path) -> None:
-    result = json.loads(RESULT.read_text())
+    result = Result.load(RESULT)
     job = batch.plan(tmp_path, [{"task": "digits-mlp", "measurement": {"epsilon": 0.1}}])[0]
     job.directory.mkdir()
     (job.directory / "result.json").write_text(RESULT.read_text())
     report = summary.summarise([job], {job.name: batch.Outcome("kept")})
     row = pd.read_csv(report.table).iloc[0]
-    assert row["predicted_paper"] == pytest.approx(result["prediction"]["paper"]["sparsity"])
-    real = result["thresholds"]["real_existence"]["value"]
-    assert row["delta_paper"] == pytest.approx(result["prediction"]["paper"]["sparsity"] - real)
+    paper, real = result.prediction.paper.sparsity, result.thresholds.real_existence.value
+    assert row["predicted_paper"] == pytest.approx(paper)
+    assert row["delta_paper"] == pytest.approx(paper - real)
     assert json.loads(row["measurement"]) == {"epsilon": 0.1}
     page = report.page.read_text()
     assert f"{real:.4f}" in page and f"{job.name}/report.ipynb" in page
@@ -370,7 +411,7 @@ def test_a_summary_has_the_results_numbers(tmp_path) -> None:
     assert "1 of 1 jobs are done" in report.text()
 
 
-def test_a_summary_runs_nothing_that_a_job_says(tmp_path, notebook) -> None:
+def test_a_summary_runs_nothing_that_a_job_says(tmp_path, notebook, monkeypatch) -> None:
     tasks = ["<script>alert(1)<", "'><b onclick=x", "a#b?c%2F&d"]
     planned = batch.plan(tmp_path / "runs", [{"task": task} for task in tasks], notebook)
     for job in planned:
@@ -378,9 +419,8 @@ def test_a_summary_runs_nothing_that_a_job_says(tmp_path, notebook) -> None:
         (job.directory / "report-unfinished.ipynb").touch()
     outcomes = {job.name: batch.Outcome("failed", "<i>why</i>") for job in planned}
     outcomes[planned[2].name] = batch.Outcome("done")
-    result = json.loads(RESULT.read_text())
-    result["dense"]["test_accuracy"] = "<script>"
-    (planned[2].directory / "result.json").write_text(json.dumps(result))
+    (planned[2].directory / "result.json").write_text(RESULT.read_text())
+    monkeypatch.setattr(Overview, "columns", lambda _: {"predicted_paper": 0.5, "l1": "<script>"})
     report = summary.summarise(planned, outcomes)
     page = report.page.read_text()
     assert "<script" not in page and "<b on" not in page and "<i>" not in page
@@ -392,7 +432,7 @@ def test_a_summary_runs_nothing_that_a_job_says(tmp_path, notebook) -> None:
 
 def test_the_stage_of_a_job_is_told(tmp_path) -> None:
     (tmp_path / "training").mkdir()
-    training = {"history": [{}] * 3, "run": {"config": {"epochs": 5}}}
+    training = {"history": [{}] * 3, "run": {"parameters": {"config": {"epochs": 5}}}}
     (tmp_path / "training" / "training.json").write_text(json.dumps(training))
     assert stage_of(tmp_path) == ("training", 2, 5)
     (tmp_path / "stages").mkdir()

@@ -20,6 +20,7 @@ from prunelimit.network.losses import loss_gradient
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning
+from prunelimit.results.study import FORMULAS
 from prunelimit.spectrum import CurvatureOperator
 
 
@@ -110,7 +111,7 @@ def layer():
     return random.standard_normal(60), random.uniform(0.1, 3, 60)
 
 
-@pytest.mark.parametrize("formula", corrections.FORMULAS)
+@pytest.mark.parametrize("formula", FORMULAS)
 def test_one_layer_is_the_whole_network(layer, formula):
     weights, eigenvalues = layer
     found = corrections.layers_sparsity([layer], 0.7, formula)
@@ -118,7 +119,7 @@ def test_one_layer_is_the_whole_network(layer, formula):
     assert 0 < found <= expected < found + 1 / 60
 
 
-@pytest.mark.parametrize("formula", corrections.FORMULAS)
+@pytest.mark.parametrize("formula", FORMULAS)
 def test_two_equal_layers_share_the_loss(layer, formula):
     both = corrections.layers_sparsity([layer, layer], 1.4, formula)
     one = corrections.layers_sparsity([layer], 0.7, formula)

@@ -1,7 +1,7 @@
 """The depth runs: their parts against independent sums, and the committed results as they are."""
 
-import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from book.tools.content import ROOT
 from prunelimit import PruneLimitError
-from prunelimit.lab import experiment, tasks
+from prunelimit.lab import tasks
 from prunelimit.lab.studies import depth
 from prunelimit.limit import paper_limit
-from prunelimit.report import PruningLimit
+from prunelimit.results import Result, provenance_of
+from prunelimit.results.choices import GridPoint
 
 RESULTS = sorted((ROOT / "book" / "results" / "depth").glob("*.json"))
 RUNS = [path for path in RESULTS if "-seed" in path.name or "-l1-" in path.name]
@@ -23,10 +24,6 @@ ARCHITECTURES = ("fc5", "fc12", "alexnet", "vgg16", "resnet18", "resnet50")
 
 def by_name(path):
     return path.stem
-
-
-def read(path):
-    return json.loads(path.read_text())
 
 
 @pytest.mark.parametrize("name", depth.SCALES)
@@ -58,12 +55,12 @@ def test_the_networks_on_digits_keep_the_papers_hyperparameters():
 )
 def test_a_crossing_lies_in_its_bracket_at_the_first_failure(rises, level):
     places = np.linspace(0.5, 0.95, len(rises))
-    points = [{"sparsity": s, "rise": r} for s, r in zip(places, rises, strict=True)]
-    found = depth.crossing_on_grid(points, "rise", level)
+    points = [GridPoint(s, 0.0, r) for s, r in zip(places, rises, strict=True)]
+    found = depth.crossing_on_grid(points, "real", level)
     failing = [s for s, r in zip(places, rises, strict=True) if r > level]
-    assert found["upper"] == (min(failing) if failing else None)
-    if found["value"] is not None:
-        assert found["lower"] <= found["value"] <= found["upper"]
+    assert found.upper == (min(failing) if failing else None)
+    if found.value is not None:
+        assert found.lower <= found.value <= found.upper
 
 
 def test_row_norms_are_sorted_by_the_weights():
@@ -73,8 +70,8 @@ def test_row_norms_are_sorted_by_the_weights():
     norms = depth.row_norms_by_magnitude(matrix, weights)
     order = sorted(range(300), key=lambda i: abs(weights[i]))
     third = [float(sum(abs(matrix[i]))) for i in order[6:9]]
-    assert norms["median"][2] == pytest.approx(np.median(third))
-    assert norms["magnitude"][2] == pytest.approx(abs(float(weights[order[8]])))
+    assert norms.median[2] == pytest.approx(np.median(third))
+    assert norms.magnitude[2] == pytest.approx(abs(float(weights[order[8]])))
 
 
 def test_the_total_variation_of_two_normal_laws():
@@ -99,95 +96,78 @@ def test_total_variation_is_a_distance_that_no_scale_moves(a, b):
 def test_chance_alone_gives_what_two_draws_of_one_law_differ_by():
     generator = np.random.default_rng(1)
     (row,) = depth.weight_distances({s: generator.normal(size=20_000) for s in (0, 1)})
-    assert row["distance"] == pytest.approx(row["by_chance"], rel=0.25)
-
-
-def test_compact_shortens_numbers_and_leaves_the_spectrum():
-    long = 1 / 3
-    found = depth.compact({"a": [long, {"b": [long]}], "spectrum": {"nodes": [long]}, "c": long})
-    assert found == {"a": [0.333333, {"b": [0.333333]}], "spectrum": {"nodes": [long]}, "c": long}
+    assert row.distance == pytest.approx(row.by_chance, rel=0.25)
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return experiment.load_result(ROOT / "book" / "results" / "digits-mlp.json")
+    return Result.load(ROOT / "book" / "results" / "digits-mlp.json")
 
 
 def test_where_the_curves_over_the_distance_meet_the_network_there_is_its_limit(digits):
     curves = depth.limits_over_distance(digits, points=200)
     for formula in ("paper", "sharp"):
-        gap = np.array(curves["own"]) - np.array(curves[formula])
+        gap = np.array(curves.own) - np.array(curves.limits[formula])
         crossing = np.flatnonzero(np.diff(np.sign(gap)))[0]
-        between = sorted(1 - curves["own"][crossing + i] for i in (0, 1))
-        assert between[0] <= digits["prediction"][formula]["sparsity"] <= between[1]
+        between = sorted(1 - curves.own[crossing + i] for i in (0, 1))
+        assert between[0] <= getattr(digits.prediction, formula).sparsity <= between[1]
 
 
 def test_the_kinematic_ends_enclose_the_limit(digits):
     ends = depth.kinematic_ends(digits, eta=0.1)
     assert ends["lower"] < ends["limit"] < ends["upper"]
-    assert 1 - ends["limit"] == pytest.approx(digits["prediction"]["paper"]["sparsity"], abs=1e-4)
+    assert 1 - ends["limit"] == pytest.approx(digits.prediction.paper.sparsity, abs=1e-4)
     wide = depth.kinematic_ends(digits, eta=0.001)
     assert wide["difference"] > ends["difference"]
-
-
-def test_the_overview_subtracts_what_it_says(digits):
-    (row,) = depth.overview({"digits": digits})
-    real = digits["thresholds"]["real_existence"]["value"]
-    assert row["delta_paper"] == pytest.approx(row["predicted_paper"] - real)
-    accuracy = digits["thresholds"]["accuracy"]["sparsity"]
-    assert row["delta_accuracy"] == pytest.approx(row["predicted_paper"] - accuracy)
-    assert row["examples"] == 1295
 
 
 def test_the_gain_is_what_finetuning_took_off_the_dense_loss(digits):
     """The corrected limit, from the exact spectrum by the formula's own function."""
     (row,) = depth.corrected_by_gain({"digits": digits})
-    dense = [point["rise"] for point in digits["finetune"] if point["sparsity"] == 0]
-    assert [row["gain"]] == [-rise for rise in dense]
-    report = PruningLimit.from_json(json.dumps(digits["prediction"]))
+    dense = [point.rise for point in digits.finetune if point.sparsity == 0]
+    assert [row.gain] == [-rise for rise in dense]
+    report = digits.prediction
     kept = paper_limit(
-        np.maximum(report.spectrum.eigenvalues, 0), report.distance, row["epsilon"] + row["gain"]
+        np.maximum(report.spectrum.eigenvalues, 0), report.distance, row.epsilon + row.gain
     )
-    assert row["corrected"] == pytest.approx(1 - kept / report.dim, abs=1e-6)
-    assert row["corrected"] > row["paper"]
-    real = digits["thresholds"]["real_existence"]["value"]
-    assert row["delta_corrected"] == pytest.approx(row["corrected"] - real)
+    assert row.corrected == pytest.approx(1 - kept / report.dim, abs=1e-6)
+    assert row.corrected > row.paper
+    real = digits.thresholds.real_existence.value
+    assert row.delta_corrected == pytest.approx(row.corrected - real)
 
 
 def test_an_architecture_has_a_result_or_the_page_says_that_it_has_none():
-    found = {read(path)["model"] for path in RUNS}
+    found = {Result.load(path).model for path in RUNS}
     without = (ROOT / "book" / "paper.md").read_text().partition("falls short of")[2].lower()
     assert [a for a in ARCHITECTURES if a not in found and f"{a} has no row" not in without] == []
 
 
 def test_where_no_refit_comes_down_to_epsilon_nothing_is_claimed(digits):
-    failed = digits | {"refit": [row | {"rise": 1.0} for row in digits["refit"]]}
+    failed = replace(digits, refit=tuple(replace(point, rise=1.0) for point in digits.refit))
     (row,) = depth.overview({"digits": failed})
-    assert np.isnan(row["measured_quadratic_existence"])
-    assert np.isnan(row["delta_sharp"])
-    assert "quadratic_existence" not in depth.limits_over_distance(failed)["measured"]
+    assert np.isnan(row.measured["quadratic_existence"].value) and np.isnan(row.delta("sharp"))
+    assert "quadratic_existence" not in depth.limits_over_distance(failed).measured
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=by_name)
 def test_a_committed_result_is_small_and_says_how_to_make_it_anywhere(path):
     assert path.stat().st_size < 300_000
-    provenance = read(path)["provenance"]
-    assert provenance["command"].startswith("python -m prunelimit.lab.studies.depth ")
-    assert f"--output book/results/depth/{path.name}" in provenance["command"]
-    assert not re.search(r"(?<![\w.])/|~", provenance["command"])
-    assert not provenance["code"].endswith("+")
+    made = provenance_of(path)
+    assert made.command.startswith("python -m prunelimit.lab.studies.depth ")
+    assert f"--output book/results/depth/{path.name}" in made.command
+    assert not re.search(r"(?<![\w.])/|~", made.command)
+    assert not made.code.endswith("+")
 
 
 @pytest.mark.parametrize("path", RUNS, ids=by_name)
 def test_a_committed_run_is_what_its_scale_says_now(path):
-    result = experiment.load_result(path)
+    result = Result.load(path)
     name = path.stem.partition("-seed")[0].partition("-l1-")[0]
-    scale = depth.scale_of(name, result["seed"], result["training"]["l1"])
-    assert result["task"] == scale.task.name
-    assert result["training"]["epochs"] == scale.task.training.epochs
-    assert result["examples"]["train"] == (scale.task.examples or 1295)
-    assert result["measurement"]["tolerance"] == scale.measurement.tolerance
-    PruningLimit.from_json(json.dumps(result["prediction"]))
+    scale = depth.scale_of(name, result.seed, result.training.l1)
+    assert result.task == scale.task.name
+    assert result.training.epochs == scale.task.training.epochs
+    assert result.examples.train == (scale.task.examples or 1295)
+    assert result.measurement.tolerance == scale.measurement.tolerance
 
 
 PAGE = (ROOT / "book" / "paper.md").read_text()

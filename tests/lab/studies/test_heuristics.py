@@ -1,6 +1,5 @@
 """The comparison of methods, and limits that are measured again after each round."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from prunelimit.lab import models, tasks
 from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig
 from prunelimit.lab.studies import heuristics
 from prunelimit.lomp import TrainingConfig
+from prunelimit.results import MethodsCompared
 
 
 def test_a_comparison_has_a_row_for_every_method_even_for_those_that_refuse(
@@ -21,20 +21,20 @@ def test_a_comparison_has_a_row_for_every_method_even_for_those_that_refuse(
     output = tmp_path / "table.json"
     arguments = ["digits-mlp", "--output", str(output), "--sparsity", "0.99", "--seed", "1"]
     assert heuristics.main([*arguments, "--device", "cpu"]) == 0
-    found = json.loads(output.read_text())
-    rows = {row["label"]: row for row in found["rows"]}
+    found = MethodsCompared.load(output)
+    rows = {row.label: row for row in found.rows}
     assert list(rows) == [row.label for row in heuristics.contenders(short.training)]
-    assert "too few" in rows["iterative magnitude"]["error"]
-    assert "linear_keep" in rows["Smart-Ratio"]["error"]
-    measured = [row for row in rows.values() if "error" not in row]
-    assert {row["epochs"] for row in measured} == {12} == {found["epochs"]}
+    assert "too few" in rows["iterative magnitude"].error
+    assert "linear_keep" in rows["Smart-Ratio"].error
+    measured = [row for row in rows.values() if row.error is None]
+    assert {row.epochs for row in measured} == {12} == {found.epochs}
     for row in measured:
-        assert row["counted_sparsity"] == (
-            0.0 if row["method"] == "dense" else pytest.approx(round(0.99 * 4928) / 4928)
+        assert row.counted_sparsity == (
+            0.0 if row.method == "dense" else pytest.approx(round(0.99 * 4928) / 4928)
         )
-        assert 0 <= row["test_accuracy"] <= 1
-    assert rows["dense"]["test_accuracy"] > 0.8 > rows["random mask"]["test_accuracy"]
-    assert "--sparsity 0.99" in found["provenance"]["command"]
+        assert 0 <= row.test_accuracy <= 1
+    assert rows["dense"].test_accuracy > 0.8 > rows["random mask"].test_accuracy
+    assert "--sparsity 0.99" in found.provenance.command
 
 
 def test_a_limit_measured_after_a_round_is_not_below_the_sparsity_reached() -> None:
@@ -43,11 +43,11 @@ def test_a_limit_measured_after_a_round_is_not_below_the_sparsity_reached() -> N
     models.initialize(model, 0)
     config = IterativeMagnitudeConfig(TrainingConfig(epochs=9, l1=0.0), round_share=0.5)
     rows = heuristics.limits_over_rounds(model, splits, 0.75, config, 0.05, device="cpu")
-    assert [round(row["sparsity"], 3) for row in rows] == [0.0, 0.5, 0.75]
+    assert [round(row.sparsity, 3) for row in rows] == [0.0, 0.5, 0.75]
     for row in rows:
-        assert row["paper"] >= row["sparsity"] - 1 / 296
-        assert row["sharp"] >= row["sparsity"] - 1 / 296
-    assert rows[0]["norm"] > rows[-1]["norm"]
+        assert row.paper >= row.sparsity - 1 / 296
+        assert row.sharp >= row.sparsity - 1 / 296
+    assert rows[0].norm > rows[-1].norm
 
 
 def test_rare_gems_are_measured_as_they_are_found() -> None:
@@ -59,11 +59,11 @@ def test_rare_gems_are_measured_as_they_are_found() -> None:
     rows = heuristics.limits_after_rare_gems(
         model, splits, (0.5, 0.75), (0.0, 1.0), config, 0.05, device="cpu"
     )
-    kinds = [(row["sparsity"], row["regularisation"]) for row in rows]
+    kinds = [(row.sparsity, row.regularisation) for row in rows]
     assert kinds == [(0.5, 0.0), (0.5, 1.0), (0.75, 0.0), (0.75, 1.0)]
     for row in rows:
-        assert row["paper"] >= row["sparsity"] - 1 / 296
-    assert rows[0]["train_loss"] != rows[1]["train_loss"]
+        assert row.paper >= row.sparsity - 1 / 296
+    assert rows[0].train_loss != rows[1].train_loss
 
 
 def test_balanced_scaling_leaves_the_outputs_and_changes_the_weights() -> None:

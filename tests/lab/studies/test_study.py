@@ -1,17 +1,18 @@
 """The study: what it measures, what it reads from that, and that it goes on where it was."""
 
-import json
 from collections import Counter
+from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.studies import corrections, study
+from prunelimit.lab.store import provenance
+from prunelimit.lab.studies import study
 from prunelimit.lab.studies.study import Network
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.pruning import magnitude_order
+from prunelimit.results.study import CURVES, FORMULAS, Study, choose, predictions
 
 TINY = Network("digits-4x4", (4,), 1e-3, 3, 0.4, held_out=True, doubled=True)
 
@@ -46,24 +47,24 @@ def test_the_networks_vary_and_half_of_them_judge():
 
 
 def test_a_study_holds_what_its_tables_read(measured):
-    found = json.loads((measured[0] / "a.json").read_text())
-    assert found["format"] == study.FORMAT
-    assert "--networks digits-4x4-4-l0.001-e3" in found["provenance"]["command"]
-    (network,) = found["networks"]
-    assert network["dim"] == 16 * 4 + 4 * 10
-    assert network["examples"] == 1295
-    rows = study.table(found)
+    found = Study.load(measured[0] / "a.json")
+    assert "--networks digits-4x4-4-l0.001-e3" in found.provenance.command
+    (network,) = found.networks
+    assert network.dim == 16 * 4 + 4 * 10
+    assert network.examples == 1295
+    points = found.points()
+    rows = [point.columns() for point in points]
     assert [row["epsilon"] for row in rows][1] == 0.4
     for row in rows:
         assert row["held_out"]
-        assert all(0 <= row[name] <= 1 for name in study.predictions())
-        assert all(0 <= row[name] <= 1 for name in study.CURVES)
+        assert all(0 <= row[name] <= 1 for name in predictions())
+        assert all(0 <= row[name] <= 1 for name in CURVES)
         assert min(row["one_shot"], 0.98) <= row["real_existence"]
         assert row["paper"] <= row["gain, paper"]
-        assert all(0 < row[f"relative distance, {f}"] <= 1 for f in corrections.FORMULAS)
+        assert all(0 < row[f"relative distance, {f}"] <= 1 for f in FORMULAS)
         assert row["step, sharp"] > 0
-    assert "real_existence_doubled" in network["rows"][0]
-    assert study.choose([row | {"held_out": False} for row in rows]) in study.predictions()
+    assert network.rows[0].real_existence_doubled is not None
+    assert choose([replace(point, held_out=False) for point in points]) in predictions()
 
 
 def test_quadratic_existence_is_the_schur_complements(measured, quick):
@@ -78,43 +79,25 @@ def test_quadratic_existence_is_the_schur_complements(measured, quick):
     block = torch.linalg.inv(shifted)[removed][:, removed]
     assert rise == pytest.approx(0.5 * float(moved @ torch.linalg.solve(block, moved)), rel=1e-3)
     row = bench.refits[0.6]
-    assert row["distance"] == pytest.approx(float(moved.norm()))
-    assert row["one_shot_rise"] > row["rise"]
+    assert row.distance == pytest.approx(float(moved.norm()))
+    assert row.one_shot_rise > row.rise
 
 
 def test_a_measured_network_is_only_read(measured, quick, monkeypatch):
     folder, arguments = measured
-    monkeypatch.setattr(study, "measure", lambda network, directory: pytest.fail("measured again"))
+    monkeypatch.setattr(study, "measure", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(provenance, "__version__", "9.9")
     assert study.main([*arguments, "--output", str(folder / "b.json")]) == 0
-    first, second = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
-    assert first["networks"] == second["networks"]
+    first, second = (Study.load(folder / name) for name in ("a.json", "b.json"))
+    assert first.networks == second.networks
+    assert second.provenance.prunelimit == "9.9"
+    (made_by,) = second.networks[0].making.made_by
+    assert made_by.prunelimit == first.provenance.prunelimit != "9.9"
 
 
 def test_an_unknown_network_is_named(tmp_path):
     with pytest.raises(PruneLimitError, match="'digits-7' is unknown; choose among digits-16"):
         study.run_study(["digits-7"], tmp_path)
-
-
-def test_errors_count_only_rows_with_a_prediction():
-    rows = [
-        {"a": 0.5, "real_existence": 0.505},
-        {"a": None, "real_existence": 0.9},
-        {"a": 0.8, "real_existence": 0.7},
-    ]
-    np.testing.assert_allclose(study.errors(rows, "a", "real_existence"), [-0.005, 0.1])
-    told = study.summary(rows, "a", "real_existence")
-    assert told["rows"] == 2
-    assert told["within"] == 0.5
-    assert told["largest"] == pytest.approx(0.1)
-    with pytest.raises(PruneLimitError, match="no row has the prediction 'a'"):
-        study.summary(rows[1:2], "a", "real_existence")
-
-
-def test_the_choice_does_not_look_at_held_out_rows():
-    row = dict.fromkeys(study.predictions(), 0.5) | {"real_existence": 0.9}
-    seen = row | {"held_out": False, "bound, sharp": 0.85}
-    unseen = row | {"held_out": True, "layers, paper": 0.9}
-    assert study.choose([seen, unseen]) == "bound, sharp"
 
 
 @pytest.mark.parametrize("name", study.SOURCES)

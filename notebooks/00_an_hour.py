@@ -1,0 +1,182 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # An hour
+#
+# **After this chapter you can**
+#
+# - say what the theory of Zhang, Zhang, Sun and Liu {cite}`zhang2024sparse` predicts about pruning, and from what;
+# - say what was measured, on one network that you cut yourself;
+# - choose what to do with a network of your own.
+#
+# *Reading: ten minutes. Four widgets: as long as you like, and an hour is well spent if you write down each guess and go through every step. Nothing is needed before it.*
+#
+# ```{admonition} The answer box
+# 1. **The question is four questions.** How far can you cut if you then touch nothing; what does the paper's formula say; what is possible if the loss is a bowl; what is possible in earnest, when the survivors are trained again?
+# 2. **The theory needs two things only**: how large the removed weights are, and how sharply the loss curves. From these it computes a sparsity before anything is tried.
+# 3. **Why there is a limit at all**: a random subspace either almost surely misses a convex set or almost surely meets it, and in many dimensions the change between the two is a cliff.
+# 4. **What was found**: no formula that looks only at the trained network comes within a point of what training the survivors reaches. The two formulas of this book often stand on either side of it, and often not.
+# 5. **What to use**: a report for a first guess, then a few fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
+# ```
+
+# %% tags=["hide-input"]
+from prunelimit import plots, widgets
+from prunelimit.widgets.cut_a_network import hour_network
+
+plots.use_style()
+network = hour_network()
+print(f"{network['name']}: {network['grid']['dim']} weights, test accuracy", end=" ")
+print(f"{network['grid']['dense_accuracy']:.3f}, loss {network['loss']:.3f}")
+
+# %% [markdown]
+# ## 1. Cut a network
+#
+# The network above reads images of digits, eight pixels by eight. Each of its 64 pixels is joined to twelve hidden units, and these to ten classes. It was trained with a penalty on the sum of its weights' magnitudes, so that many of them are small already. The biases are not counted and never cut.
+#
+# To **prune** it is to set weights to zero, the smallest first. **Sparsity** is the share that is gone.
+#
+# ```{admonition} Predict
+# Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity will it break? Write your two numbers down, then press *Next*, or *Cut it*.
+# ```
+
+# %% tags=["hide-input"]
+widgets.CutANetwork()
+
+# %% [markdown]
+# Two things can be seen. Because the small weights carry little, nothing happens for a long time; then, over a narrow range, everything does. And if the survivors may train again, the break moves far to the right. These are two different questions, and a single number called "the pruning limit" would have hidden it:
+#
+# - **one-shot**: cut, and touch nothing;
+# - **real existence**: is there *any* network with these survivors whose loss is good enough? Training is the way to look for one, and what it finds is only a lower bound on what exists.
+#
+# "Good enough" needs a number. Throughout, the loss may rise by $\epsilon$ above that of the trained network. Here $\epsilon$ is how much the loss of one minibatch differs from another's, the paper's choice:
+
+# %% tags=["hide-input"]
+level = network["loss"] + network["epsilon"]
+passing = [sparsity for sparsity, loss, _ in network["oneShot"] if loss <= level]
+first_miss = next(s for s, loss, _ in network["oneShot"] if loss > level)
+below = max(entry["sparsity"] for entry in network["retrained"] if entry["loss"] <= level)
+above = min(entry["sparsity"] for entry in network["retrained"] if entry["loss"] > level)
+print(f"ε = {network['epsilon']:.4f}: the loss may reach {level:.4f}")
+print(f"one-shot: it does not up to {first_miss - 0.01:.2f}, and does at {first_miss:.2f}")
+print(f"trained again: it need not at {below:.2f}, and did at {above:.2f}")
+
+# %% [markdown]
+# ## 2. Hit or miss
+#
+# Why should there be a *limit*, and a sharp one? Forget networks for ten minutes and take a wedge in the plane and a line through its corner. If the line's direction is random, it hits the wedge with a probability that anyone can read off the wedge's angle, and that changes gently when the angle does.
+#
+# In more dimensions the wedge becomes a **cone** around an axis, and the line a **subspace** of dimension $m$ among $D$. What matters is the angle between the subspace and the cone's axis: the subspace hits the cone exactly when that angle is smaller than the cone's own.
+#
+# ```{admonition} Predict
+# Take the cone of 45° and half of the dimensions, and raise $D$ from 2 to 100,000. What happens to the angles of two hundred random subspaces: do they spread out, or crowd together? And what does that make of the curve on the right?
+# ```
+
+# %% tags=["hide-input"]
+widgets.HitOrMiss()
+
+# %% [markdown]
+# The angles crowd together. The squared length of the axis' shadow on a random subspace is a share of $D$ squares, and a mean of many independent numbers hardly varies: it is close to $m/D$, within a few times $1/\sqrt{D}$. So in high dimension all subspaces of one size lie at *the same* angle. If that angle is inside the cone, all hit; if it is outside, all miss; and the change between the two takes only some $\sqrt{D}$ dimensions of $D$. That is the cliff.
+#
+# Where it stands has a name. The **statistical dimension** $\delta$ of a cone says how large it is, in dimensions: a subspace of dimension $m$ has $\delta = m$, all of space has $\delta = D$, and the cone of 45° has $\delta = D/2$. Subspaces begin to hit where
+#
+# $$ m + \delta = D, $$
+#
+# as two subspaces do. This is the approximate kinematics formula of Amelunxen, Lotz, McCoy and Tropp {cite}`amelunxen2014living`, a theorem about every convex cone ({doc}`chapter 3 </notebooks/03_kinematics>`; the widget's own curve is [exact]{.label .label-exact} at every $D$).
+
+# %% [markdown]
+# ## 3. The one picture
+#
+# Now the network again. Its 888 weights are one point $w^*$ in 888 dimensions. Around it lies the set $S(\epsilon)$ of all weights whose loss is at most $\epsilon$ higher, the **sublevel set**. Near $w^*$ the loss is about a bowl, so the set is about an ellipsoid: long where the loss is flat, short where it curves. How much it curves along each axis is an eigenvalue $\lambda_i$ of the loss's second derivative, the **Hessian**.
+#
+# Cutting the smallest weights moves $w^*$ to a point $w^k$ with $k$ weights left, a distance $R$ away. If nothing is trained, all depends on whether $w^k$ itself lies in the ellipsoid. If the survivors may train, they may go anywhere in the subspace of networks with the same zeros. That subspace has dimension $k$, passes through $w^k$, and either meets the ellipsoid or does not. Seen from $w^k$, the ellipsoid fills a cone, and you know the question: does a $k$-dimensional subspace hit it?
+#
+# ```{admonition} Predict
+# In the picture, what makes it easier for the kept line to meet the ellipse: a larger $\epsilon$, a smaller $R$, or a rounder ellipse of the same area?
+# ```
+
+# %% tags=["hide-input"]
+widgets.SublevelSet()
+
+# %% [markdown]
+# A larger $\epsilon$ and a smaller $R$ help always. Roundness helps or harms according to the direction in which one looks; in many dimensions, what counts is how many axes of the ellipsoid are long compared with $R$. That is a count, and the next section writes it down.
+
+# %% [markdown]
+# ## 4. Where two curves meet
+#
+# From distance $R$, an axis of half-length $r_i$ is seen as long or as short, and it fills a share $r_i^2 / (R^2 + r_i^2)$ of a dimension. With $r_i^2 = 2\epsilon/\lambda_i$ for the bowl's ellipsoid, the shares add up to about $\delta$ [heuristic]{.label .label-heuristic}, and $k = D - \delta$ becomes
+#
+# $$ k = \sum_i \frac{\lambda_i}{\lambda_i + 2\epsilon/R(k)^2} = N_{\mathrm{eff}}\!\left(\frac{2\epsilon}{R(k)^2}\right), $$
+#
+# the paper's limit. The right side counts the directions that are sharp at the scale $2\epsilon/R^2$; they are the ones that have to be kept. Since the distance $R$ depends on how many weights are kept, $k$ stands on both sides, and the limit is where two curves meet.
+#
+# This book adds a second formula. If the kept subspace is taken to be random, as the paper's argument does, the quadratic question can be answered as it stands, without cones; then $2\epsilon/R^2$ is multiplied by $(D-k)/k$. It is called the **sharp limit** [asymptotic]{.label .label-asymptotic} here, and {doc}`chapter 4 </notebooks/04_sublevel_sets>` derives and tests it.
+#
+# ```{admonition} Predict
+# Halve all weights, and leave the curvature as it is. Which way does the limit move? And if the loss is made ten times flatter?
+# ```
+
+# %% tags=["hide-input"]
+widgets.TheLimit(network["grid"])
+
+# %% [markdown]
+# Both moves make the network sparser: small weights and flat directions are what can be cut. This is the sense in which an $\ell_1$ penalty "prepares" a network, and sharpness "resists".
+
+# %% [markdown]
+# ## 5. Four questions, one network
+#
+# Here is everything that was computed before trying, beside what trying gave. Look at what you wrote down in section 1 before you open it.
+
+# %% tags=["hide-input"]
+import pandas as pd
+
+predicted = network["predicted"]
+pd.DataFrame(
+    {
+        "computed before": [predicted["one_shot"], predicted["paper"], predicted["sharp"], None],
+        "measured": [f"{first_miss - 0.01:.2f} to {first_miss:.2f}"]
+        + 2 * [""]
+        + [f"{below:.2f} to {above:.2f}"],
+    },
+    index=[
+        "one-shot (bowl)",
+        "the paper's limit",
+        "the sharp limit: survivors re-fitted in the bowl",
+        "survivors trained again",
+    ],
+).round(3).fillna("")
+
+# %% [markdown]
+# On this network, the bowl is a fair picture of the one-shot cut, four points too hopeful. Trained again, the survivors reached sparsities beyond the paper's limit, and the sharp limit lies in the interval where they stopped. It would be easy to stop here and call the sharp limit the answer. It would be wrong: on a network of 266,200 weights, trained on Fashion-MNIST, the survivors reached 0.960, beside the paper's 0.956, while the sharp limit said 0.990 ({doc}`the page of the paper's figures </book/paper>`, the run with the longer training of survivors). Formulas in the trained network's weights, gradient and Hessian see the loss only where they stand, while training walks away from there.
+#
+# Why is the network's own curve soft, where the theory has a cliff? Because a network is not a random subspace against a fixed set. Its mask follows its weights, it is cut once and not thousands of times, and the loss rises gradually with each weight that is gone. The cliff is in the probability; the curve in section 1 is a loss.
+#
+# ## What this does *not* say
+#
+# - Nothing here is a guarantee for your network. The kinematics formula is a theorem about random subspaces; that the subspace of the survivors behaves like one is a modelling step.
+# - One network with 888 weights shows what the questions are, not how often which formula is right.
+# - "Trained again" is what sixty epochs of one optimiser found. Networks that are better may exist.
+# - $\epsilon$ is a choice. Another batch size gives another, and each moves all four answers.
+#
+# ## Where to go
+#
+# - {doc}`1: Convex cones </notebooks/01_convex_cones>`, {doc}`2: Gaussian width </notebooks/02_gaussian_width>`, {doc}`3: The kinematics formula </notebooks/03_kinematics>`: the geometry of section 2, with proofs.
+# - {doc}`4: Sublevel sets </notebooks/04_sublevel_sets>`: section 3, in many dimensions, and the sharp limit.
+# - {doc}`5: Hessian spectra </notebooks/05_hessian_spectra>`: how the curvature of millions of weights is measured, and how sure it is.
+# - {doc}`6: The pruning limit </notebooks/06_pruning_limit>`: section 4, solved.
+# - {doc}`7: LOMP </notebooks/07_lomp>`: the experiments, at full size.
+# - {doc}`8: Heuristics </notebooks/08_heuristics>`: what the limit explains of other people's methods.
+# - {doc}`9: Your model </notebooks/09_your_model>`: the same questions about your own network.
+# - {doc}`10: The limits of the limit </notebooks/10_limits_of_the_limit>`: where all of this ends.

@@ -1,0 +1,299 @@
+"""How sparse fine-tuning will get: a prediction with an interval, calibrated on measured networks.
+
+The two formulas answer questions about a quadratic model. What a network reaches under a
+magnitude mask, all survivors trained to convergence on the data loss, lies elsewhere, and no
+closed formula has come within a point of it. So this module makes no theory: it fits the share
+of weights kept, in logarithm, to what a report knows, on a study of small networks
+(`prunelimit.lab.studies.existence`), and puts a conformal interval around it.
+
+**Heuristic**, with a measured error: the interval's half width is the quantile of the errors on
+the family of networks that was worst when it was left out of the fit whole. It holds for networks
+like those of the study; for one outside of its ranges the report says "extrapolated".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.estimates import BracketedFloat
+
+if TYPE_CHECKING:
+    from prunelimit.report import PruningLimit
+
+FORMAT = "prunelimit.calibration/1"
+CALIBRATION = "calibration.json"
+COVERAGE = 0.9
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a prediction may read, all of it known to a report.
+
+    Attributes
+    ----------
+    paper, sharp, one_shot
+        Shares kept by the two formulas and by the quadratic one-shot curve, in (0, 1].
+    epsilon, loss
+        The loss rise allowed, and the loss at w*.
+    dim, examples
+        Number of prunable weights, and of examples behind the loss.
+    """
+
+    paper: float
+    sharp: float
+    one_shot: float
+    epsilon: float
+    loss: float
+    dim: int
+    examples: int
+
+    def values(self) -> dict[str, float]:
+        """Every feature by name; a share kept is at least half a weight."""
+        least = 0.5 / self.dim
+        log = {
+            "log paper": max(self.paper, least),
+            "log sharp": max(self.sharp, least),
+            "log one-shot": max(self.one_shot, least),
+            "log epsilon": self.epsilon,
+            "log loss": self.loss + self.epsilon,
+            "log dim": self.dim,
+            "log examples": self.examples,
+        }
+        return {name: math.log(value) for name, value in log.items()}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A prediction of real existence: converged, survivors and biases trained, at L(w*) + ε.
+
+    Attributes
+    ----------
+    sparsity
+        Fraction removed, a float with ``.lower`` and ``.upper``.
+    coverage
+        How often such an interval holds, on networks like those of the calibration.
+    why
+        What lies outside of the networks calibrated on; empty if nothing does.
+    """
+
+    sparsity: BracketedFloat
+    coverage: float = COVERAGE
+    why: tuple[str, ...] = ()
+
+    @property
+    def lower(self) -> float:
+        """Lower end of the interval."""
+        return self.sparsity.lower
+
+    @property
+    def upper(self) -> float:
+        """Upper end of the interval."""
+        return self.sparsity.upper
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether the network lies outside of those calibrated on: the coverage is not promised."""
+        return bool(self.why)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` reads them."""
+        return {
+            "sparsity": float(self.sparsity),
+            "lower": self.lower,
+            "upper": self.upper,
+            "coverage": self.coverage,
+            "why": list(self.why),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Expected:
+        """Read what `to_dict` wrote."""
+        sparsity = BracketedFloat(data["sparsity"], data["lower"], data["upper"])
+        return cls(sparsity, data["coverage"], tuple(data["why"]))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted prediction of log(kept / D), and how far it errs.
+
+    Attributes
+    ----------
+    names, coefficients
+        Features read, and their weights; the first coefficient is the constant.
+    half_width
+        Of the interval, in log kept.
+    ranges
+        Smallest and largest value of each feature among the networks calibrated on.
+    """
+
+    names: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    half_width: float
+    ranges: Mapping[str, tuple[float, float]]
+
+    def log_kept(self, facts: Facts) -> float:
+        """The prediction of log(kept / D), at most 0."""
+        values = facts.values()
+        total = self.coefficients[0] + sum(
+            weight * values[name]
+            for weight, name in zip(self.coefficients[1:], self.names, strict=True)
+        )
+        return min(0.0, total)
+
+    def predict(self, facts: Facts) -> Expected:
+        """Sparsity and interval, with what lies outside of the calibration's ranges."""
+        centre = self.log_kept(facts)
+        sparsity = BracketedFloat(
+            -math.expm1(centre),
+            lower=max(0.0, -math.expm1(min(0.0, centre + self.half_width))),
+            upper=-math.expm1(centre - self.half_width),
+        )
+        return Expected(sparsity, why=self._outside(facts))
+
+    def _outside(self, facts: Facts) -> tuple[str, ...]:
+        found = []
+        for name, value in facts.values().items():
+            low, high = self.ranges.get(name, (-math.inf, math.inf))
+            if not low <= value <= high:
+                word = name.removeprefix("log ")
+                found.append(
+                    f"{_WORDS[word]} is {math.exp(value):.3g}, calibrated on "
+                    f"{math.exp(low):.3g} … {math.exp(high):.3g}"
+                )
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` wrote."""
+        return cls(
+            names=tuple(data["names"]),
+            coefficients=tuple(data["coefficients"]),
+            half_width=data["half_width"],
+            ranges={name: (low, high) for name, (low, high) in data["ranges"].items()},
+        )
+
+
+_WORDS = {
+    "paper": "the share kept by the paper's limit",
+    "sharp": "the share kept by the sharp limit",
+    "one-shot": "the share kept by one-shot pruning",
+    "epsilon": "ε",
+    "loss": "L(w*) + ε",
+    "dim": "D",
+    "examples": "the number of examples",
+}
+
+
+# ------------------------------------------------------------------- mathematics
+def conformal_quantile(errors: Sequence[float] | NDArray[np.float64], coverage: float) -> float:
+    """The ⌈(n + 1)·coverage⌉-th smallest of n errors: split conformal prediction's half width.
+
+    A new error, exchangeable with these, is at most this with probability `coverage` or more:
+    **exact** (Vovk, Gammerman and Shafer 2005). Infinite where n is too small for that.
+
+    Examples
+    --------
+    >>> conformal_quantile([3.0, 1.0, 2.0, 4.0], 0.8), conformal_quantile([1.0], 0.9)
+    (4.0, inf)
+    """
+    found = np.sort(np.asarray(errors, dtype=np.float64))
+    # Rounded before the ceiling: 0.9 * 10 must not count as a little more than 9.
+    rank = math.ceil(round((len(found) + 1) * coverage, 9))
+    return float(found[rank - 1]) if rank <= len(found) else math.inf
+
+
+def robust_fit(
+    design: NDArray[np.float64], target: NDArray[np.float64], scale: float = 0.1
+) -> NDArray[np.float64]:
+    """Coefficients of a linear fit under Huber's loss, by re-weighted least squares.
+
+    Parameters
+    ----------
+    design
+        ``(rows, coefficients)``.
+    target
+        ``(rows,)``.
+    scale
+        Errors beyond this count linearly, in the units of `target`.
+
+    Returns
+    -------
+    ndarray
+        ``(coefficients,)``; a millionth of ridge decides where the data do not.
+
+    Examples
+    --------
+    >>> line = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
+    >>> robust_fit(line, np.array([0.0, 1.0, 2.0, 90.0])).round(1).tolist()
+    [-0.1, 1.1]
+    """
+    ridge = 1e-6 * len(target) * np.eye(design.shape[1])
+    weights = np.ones(len(target))
+    for _ in range(100):
+        weighted = design * weights[:, None]
+        found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target)
+        errors = np.abs(target - design @ found)
+        weights = scale / np.maximum(errors, scale)
+    return found.astype(np.float64)
+
+
+# ------------------------------------------------------------------------ package
+@lru_cache(maxsize=1)
+def calibration() -> Calibration:
+    """The calibration that ships with the package.
+
+    Raises
+    ------
+    PruneLimitError
+        If its file is missing or of another format.
+    """
+    try:
+        text = (resources.files("prunelimit") / CALIBRATION).read_text("utf-8")
+    except OSError as error:
+        raise PruneLimitError(f"the package's {CALIBRATION} cannot be read: {error}") from error
+    data = json.loads(text)
+    if data.get("format") != FORMAT:
+        raise PruneLimitError(
+            f"{CALIBRATION} has format {data.get('format')!r}, expected {FORMAT!r}; "
+            "reinstall the package"
+        )
+    return Calibration.from_dict(data["calibration"])
+
+
+def facts_of(report: PruningLimit) -> Facts:
+    """What a prediction reads of a report."""
+    return Facts(
+        paper=report.paper.kept / report.dim,
+        sharp=report.sharp.kept / report.dim,
+        one_shot=report.one_shot.kept / report.dim,
+        epsilon=report.epsilon,
+        loss=report.loss.mean,
+        dim=report.dim,
+        examples=report.loss.examples,
+    )
+
+
+def expect(report: PruningLimit) -> Expected:
+    """Predict real existence for a report.
+
+    The calibration is of policy "ggn"; for another the answer is marked as extrapolated.
+    """
+    found = calibration().predict(facts_of(report))
+    if report.policy == "ggn":
+        return found
+    other = f"the policy is {report.policy!r}, calibrated on 'ggn'"
+    return Expected(found.sparsity, found.coverage, (other, *found.why))

@@ -1,0 +1,229 @@
+"""How every method is called: one driver checks, hands over the work, and counts what was kept."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lab.baselines._common import (
+    Data,
+    Loss,
+    Pruned,
+    example,
+    keep_largest,
+    training_batches,
+)
+from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
+from prunelimit.lab.schedules import learning_rates
+from prunelimit.lomp import Descent, TrainingConfig, batches_in, penalised_parameters
+from prunelimit.network.device import resolve_device
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.progress import track
+from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
+from prunelimit.pruning.masks import kept_count, sparsity_of
+
+Config = TypeVar("Config")
+
+Found = tuple[nn.Module, Masks]
+"""A trained network with zeros in it, and the masks that say where."""
+
+
+@dataclass(frozen=True)
+class Work(Generic[Config]):
+    """What one call of a method was given, and the steps that all methods take.
+
+    Attributes
+    ----------
+    model
+        Untrained; left as it is.
+    data
+        Splits, or a re-iterable of ``(inputs, targets)`` to train on.
+    loss_fn
+        ``loss_fn(outputs, targets)``, a mean.
+    sparsity
+        Fraction removed, in [0, 1); the count is exact.
+    config
+        The method's own.
+    seed
+        Of the order of examples and of random layers.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    progress
+        See `prunelimit.progress.track`.
+    """
+
+    model: nn.Module
+    data: Data
+    loss_fn: Loss
+    sparsity: float
+    config: Config
+    seed: int = 0
+    device: str = "auto"
+    progress: bool | None = None
+
+    @cached_property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The prunable parameters of the untrained network, by name."""
+        return prunable_parameters(self.model)
+
+    @cached_property
+    def dim(self) -> int:
+        """Number of prunable weights."""
+        return sum(parameter.numel() for parameter in self.parameters.values())
+
+    @cached_property
+    def kept(self) -> int:
+        """Weights kept in the end."""
+        return kept_count(self.sparsity, self.dim)
+
+    def largest(self, scores: Tensor) -> Masks:
+        """Masks that keep the largest scores ``(dim,)``, as many as are to be kept."""
+        return keep_largest(scores, self.kept, self.parameters)
+
+    def trained(
+        self,
+        model: nn.Module,
+        training: TrainingConfig,
+        masks: Masks | None = None,
+        *,
+        first_epoch: int = 0,
+        last_epoch: int | None = None,
+        before_step: Callable[[int, nn.Module], None] | None = None,
+    ) -> nn.Module:
+        """A copy of `model` trained by SGD from `first_epoch` to `last_epoch` of the schedule.
+
+        Parameters
+        ----------
+        model
+            Left untouched.
+        training
+            Budget and schedule.
+        masks
+            Weights that stay 0 all along (see `prunelimit.pruning.apply_masks`).
+        first_epoch, last_epoch
+            By default all epochs of `training`.
+        before_step
+            Called with the number of the iteration and the network in training.
+
+        Returns
+        -------
+        nn.Module
+            On the device, masks written into its weights.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss leaves the finite numbers.
+        """
+        working = copy.deepcopy(model).to(resolve_device(self.device))
+        if masks is not None:
+            apply_masks(working, masks)
+        batches = training_batches(self.data, training, self.seed)
+        steps = batches_in(batches)
+        descent = Descent(
+            working,
+            self.loss_fn,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+            l1=training.l1,
+            penalised=penalised_parameters(working, training.penalised),
+            seed=self.seed,
+        )
+        rates = learning_rates(training, steps).reshape(training.epochs, steps)
+        epochs = range(first_epoch, training.epochs if last_epoch is None else last_epoch)
+        for epoch in track(epochs, "training", enabled=self.progress):
+            called = before_step and functools.partial(
+                _counted, before_step, epoch * steps, working
+            )
+            descent.epoch(epoch, batches, rates[epoch], before_step=called)
+        return make_permanent(working)
+
+    def trained_under(self, masks: Masks, training: TrainingConfig) -> Found:
+        """The second half of every method that prunes at initialisation."""
+        return self.trained(self.model, training, masks), masks
+
+
+def _counted(
+    before_step: Callable[[int, nn.Module], None], first: int, model: nn.Module, step: int
+) -> None:
+    before_step(first + step, model)
+
+
+class Method(Protocol):
+    """How a method is called; what the arguments mean stands at `Work`."""
+
+    __name__: str
+
+    def __call__(
+        self,
+        model: nn.Module,
+        data: Data,
+        loss_fn: Loss,
+        sparsity: float,
+        config: Any = None,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        progress: bool | None = None,
+    ) -> Pruned:
+        """The network that the method prunes and trains."""
+
+
+def driven(default: Callable[[], Any]) -> Callable[[Callable[[Work[Any]], Found]], Method]:
+    """Make a method of a function that finds network and masks for a `Work`.
+
+    Parameters
+    ----------
+    default
+        Gives the configuration where the caller has none. Every one has a field ``training``.
+    """
+
+    def decorate(find: Callable[[Work[Any]], Found]) -> Method:
+        def run(
+            model: nn.Module,
+            data: Data,
+            loss_fn: Loss,
+            sparsity: float,
+            config: Any = None,
+            *,
+            seed: int = 0,
+            device: str = "auto",
+            progress: bool | None = None,
+        ) -> Pruned:
+            config = default() if config is None else config
+            work = Work(model, data, loss_fn, sparsity, config, seed, device, progress)
+            work.kept  # noqa: B018  complains before any long work
+            network, masks = find(work)
+            return _counted_result(find.__name__, network, masks, work)
+
+        # The signature stays the driver's.
+        run.__name__ = run.__qualname__ = find.__name__
+        run.__module__, run.__doc__ = find.__module__, find.__doc__
+        return run
+
+    return decorate
+
+
+def _counted_result(name: str, model: nn.Module, masks: Masks, work: Work[Any]) -> Pruned:
+    """Count what the masks keep, and gather the result."""
+    try:
+        effective = effective_sparsity(model, masks, example(work.data))
+    except PruneLimitError:
+        effective = math.nan
+    return Pruned(
+        method=name,
+        model=model.eval(),
+        masks=dict(masks),
+        sparsity=sparsity_of(masks),
+        effective_sparsity=effective,
+        collapsed_layers=layer_collapse(masks),
+        training_epochs=work.config.training.epochs,
+    )

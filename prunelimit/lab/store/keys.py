@@ -1,0 +1,282 @@
+"""What a number depends on: the code that makes it, its parameters, its data. Nothing else.
+
+Two runs are the same if their keys are. The code of a key is that of the modules that a module
+imports, and those import, inside the package: read from the sources, without comments,
+docstrings and layout, so that a word in a docstring makes nothing again and a changed formula
+does. A version number is no part of a key; it stands in the provenance of what was made.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[2]
+
+_MAKES_NO_NUMBERS = ("plots", "widgets", "progress", "files", "records", "results", "lab.store")
+"""What shows and keeps numbers, and the types they are held in."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a number depends on.
+
+    Attributes
+    ----------
+    code
+        A digest; see `code_of`.
+    parameters
+        Plain values by name.
+    data
+        Fingerprint of the data by part; empty where `after` has it.
+    after
+        Digests of the keys of the stages whose numbers are read.
+
+    Examples
+    --------
+    >>> one, other = Key("code", {"rate": 0.1}), Key("code", {"rate": 0.2})
+    >>> one.digest == other.digest, one.differences(other)
+    (False, ['parameters.rate'])
+    """
+
+    code: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits."""
+        return digest_of(self.plain())
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return plain(dataclasses.asdict(self))
+
+    def differences(self, other: Key) -> list[str]:
+        """Names of the entries in which the two differ, dotted."""
+        return differences(self.plain(), other.plain())
+
+
+def digest_of(content: Any) -> str:
+    """Sixteen hexadecimal digits for plain values or dataclasses; the order of names is no matter.
+
+    Examples
+    --------
+    >>> digest_of({"a": 1, "b": (2,)}) == digest_of({"b": [2], "a": 1})
+    True
+    """
+    text = json.dumps(plain(content), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plain(content: Any) -> Any:
+    """As it will be when read back from JSON."""
+    return json.loads(json.dumps(content, default=dataclasses.asdict))
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Dotted names of the entries in which two nested descriptions differ.
+
+    Examples
+    --------
+    >>> differences({"config": {"l1": 0.1, "epochs": 3}}, {"config": {"l1": 0.2, "epochs": 3}})
+    ['config.l1']
+    """
+    ours, theirs = leaves(one), leaves(other)
+    absent = object()
+    return [n for n in ours | theirs if ours.get(n, absent) != theirs.get(n, absent)]
+
+
+def leaves(content: Any, prefix: str = "") -> dict[str, Any]:
+    """The entries of a nested description by their dotted names."""
+    if not isinstance(content, Mapping):
+        return {prefix: content}
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        found |= leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    return found
+
+
+# ------------------------------------------------------------------------ code
+def code_of(
+    *modules: str,
+    leave_out: Iterable[str] = (),
+    package: Path | None = None,
+    source: str | None = None,
+) -> str:
+    """Digest of the code that `modules` run: their own and what they import in the package.
+
+    Imports inside functions count. What shows or keeps numbers does not, and neither do imports
+    for type annotations only.
+
+    Parameters
+    ----------
+    modules
+        Full names, e.g. "prunelimit.lab.training".
+    leave_out
+        Modules that are not followed, because what they say is in the parameters.
+    package
+        Folder of the package; this one's by default.
+    source
+        Further code that is run (a notebook's cells), and whose imports count as well.
+
+    Examples
+    --------
+    >>> code_of("prunelimit.pruning.masks") == code_of("prunelimit.pruning.masks")
+    True
+    >>> "prunelimit.plots.limits" in modules_of("prunelimit.predict")
+    False
+    """
+    sources = _Sources(package or PACKAGE, leave_out)
+    found = sources.reached(modules, source)
+    content = {name: sources.text(name) for name in sorted(found)}
+    own = None if source is None else _normal(ast.parse(source))
+    return digest_of([own, content])
+
+
+def modules_of(
+    *modules: str,
+    leave_out: Iterable[str] = (),
+    package: Path | None = None,
+    source: str | None = None,
+) -> list[str]:
+    """The modules whose code `code_of` reads, sorted."""
+    return sorted(_Sources(package or PACKAGE, leave_out).reached(modules, source))
+
+
+class _Sources:
+    """The package's modules, each parsed once."""
+
+    def __init__(self, package: Path, leave_out: Iterable[str]) -> None:
+        self.package, self.name = package, package.name
+        without = (*(f"{self.name}.{part}" for part in _MAKES_NO_NUMBERS), *leave_out)
+        self.without = tuple(without)
+        self.trees: dict[str, ast.Module] = {}
+
+    def reached(self, modules: Iterable[str], source: str | None) -> set[str]:
+        """The modules, and all that are imported from them on."""
+        waiting = list(modules)
+        if source is not None:
+            waiting += self.imported(_without_annotations_only(ast.parse(source)), package="")
+        found: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in found or self.is_left_out(name):
+                continue
+            found.add(name)
+            waiting += self.imported(self.tree(name), self.parent(name))
+        return found
+
+    def text(self, name: str) -> str:
+        """The module's code in a form that comments, docstrings and layout leave as it is."""
+        return _normal(self.tree(name))
+
+    def is_left_out(self, name: str) -> bool:
+        return any(name == part or name.startswith(f"{part}.") for part in self.without)
+
+    def tree(self, name: str) -> ast.Module:
+        if name not in self.trees:
+            path = self.path(name)
+            assert path is not None, name
+            parsed = ast.parse(path.read_text(encoding="utf-8"))
+            self.trees[name] = _without_annotations_only(parsed)
+        return self.trees[name]
+
+    def path(self, name: str) -> Path | None:
+        """File of a module or of a package's ``__init__``; None if the package has none such."""
+        first, *rest = name.split(".")
+        if first != self.name:
+            return None
+        base = self.package.joinpath(*rest)
+        candidates = (
+            (base / "__init__.py", base.with_suffix(".py")) if rest else (base / "__init__.py",)
+        )
+        return next((path for path in candidates if path.is_file()), None)
+
+    def parent(self, name: str) -> str:
+        """The package that a module's relative imports start from."""
+        path = self.path(name)
+        return name if path is not None and path.name == "__init__.py" else name.rpartition(".")[0]
+
+    def imported(self, tree: ast.Module, package: str) -> Iterator[str]:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from (a.name for a in node.names if self.path(a.name) is not None)
+            elif isinstance(node, ast.ImportFrom):
+                base = _absolute(node, package)
+                if self.path(base) is not None:
+                    yield from (self.provider(base, a.name) for a in node.names)
+
+    def provider(self, module: str, name: str) -> str:
+        """The module that defines `name`, where a package's ``__init__`` only hands it on."""
+        if self.path(f"{module}.{name}") is not None:
+            return f"{module}.{name}"
+        if self.is_left_out(module) or self.parent(module) != module:
+            return module
+        for node in self.tree(module).body:
+            if isinstance(node, ast.ImportFrom):
+                base = _absolute(node, module)
+                handed = {alias.asname or alias.name: alias.name for alias in node.names}
+                if name in handed and self.path(base) is not None:
+                    return self.provider(base, handed[name])
+        return module
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    parts = parts[: len(parts) - node.level + 1]
+    return ".".join([*parts, *([node.module] if node.module else [])])
+
+
+def _without_annotations_only(tree: ast.Module) -> ast.Module:
+    """Without ``if TYPE_CHECKING:`` blocks, which never run."""
+
+    class Dropped(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> Any:
+            test = node.test
+            name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+            if name == "TYPE_CHECKING":
+                return [self.visit(child) for child in node.orelse]
+            return self.generic_visit(node)
+
+    dropped = Dropped().visit(tree)
+    assert isinstance(dropped, ast.Module)
+    return dropped
+
+
+_NO_CODE = ("kind", "type_comment", "type_ignores", "ctx")
+
+
+def _normal(node: Any) -> str:
+    """An abstract syntax tree as text, without strings that stand alone (docstrings).
+
+    Empty fields are left out, since newer versions of Python have more of them.
+    """
+    if isinstance(node, ast.AST):
+        parts = [
+            f"{name}={_normal(value)}"
+            for name, value in ast.iter_fields(node)
+            if value not in (None, [])
+            and name not in ("kind", "type_comment", "type_ignores", "ctx")
+        ]
+        return f"{type(node).__name__}({','.join(parts)})"
+    if isinstance(node, list):
+        return f"[{','.join(_normal(entry) for entry in node if not _stands_alone(entry))}]"
+    return repr(node)
+
+
+def _stands_alone(node: Any) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -1,0 +1,168 @@
+"""Stages of a run: each is made once, kept with what it depends on, and signed by who made it.
+
+A stage is a file ``stages/NAME.json`` with its key (see `prunelimit.lab.store.keys`), its value,
+its cost and its signatures. It is read as long as the key is the same, whoever reads it; the
+signatures are those of the processes that computed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_json
+from prunelimit.lab.store.keys import Key
+from prunelimit.lab.store.measurements import Measurements
+from prunelimit.lab.store.provenance import describe_run, measured
+from prunelimit.network.world import ALONE, World
+from prunelimit.records import from_plain, to_plain
+from prunelimit.results.parts import Cost, Making, Provenance
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Value]):
+    """A stage's value, and how it was made."""
+
+    value: Value
+    making: Making
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A stage as it lies in its file."""
+
+    key: dict[str, Any]
+    value: Any
+    making: Making
+
+
+class Stages:
+    """The stages of one run directory.
+
+    Parameters
+    ----------
+    directory
+        Of the run.
+    device
+        On which the stages compute: it is signed, and its memory measured.
+    world
+        Processes that compute together; all get the same values, the first one writes.
+    command
+        What was typed; None is this process's own command line.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        device: torch.device,
+        world: World = ALONE,
+        command: str | None = None,
+    ) -> None:
+        self.folder = directory / "stages"
+        self.device, self.world, self.command = device, world, command
+
+    def once(
+        self,
+        name: str,
+        kind: type[Value],
+        key: Key,
+        compute: Callable[[Measurements], Value],
+        seconds: Callable[[], float] | None = None,
+    ) -> Stage[Value]:
+        """The stage's kept value, or compute it, keep it and sign it.
+
+        Parameters
+        ----------
+        name
+            Of the file.
+        kind
+            Type of the value: a dataclass, or a class with `from_dict`.
+        key
+            What the value depends on.
+        compute
+            Gets what an earlier process of the same key has measured before it was stopped.
+        seconds
+            Wall time of all processes, once it is computed; by default that of this one and of
+            the measurements before it.
+        """
+        path = self.folder / f"{name}.json"
+        kept = self.world.from_main(lambda: _read(path, key))
+        if kept is None:
+            kept = self._made(path, key, compute, seconds)
+        return Stage(_typed(kind, kept.value, name), kept.making)
+
+    def forget(self, name: str) -> None:
+        """Make the stage again, whatever is kept."""
+        self.world.from_main(lambda: (self.folder / f"{name}.json").unlink(missing_ok=True))
+
+    def _made(
+        self,
+        path: Path,
+        key: Key,
+        compute: Callable[[Measurements], Any],
+        seconds: Callable[[], float] | None,
+    ) -> _Kept:
+        begun = path.with_suffix(".begun.json")
+        before = self.world.from_main(lambda: _begin(begun, key, self.sign()))
+        so_far = Measurements(path.with_suffix(".partial.npz"), key.digest, self.world)
+        with measured(self.device) as spent:
+            value = compute(so_far)
+        total = spent.seconds + so_far.seconds_before if seconds is None else seconds()
+        cost = Cost(total, spent.peak_bytes)
+        making = Making(cost, key.digest, (*before, self.sign()))
+        kept = _Kept(key.plain(), to_plain(value), making)
+
+        def keep() -> _Kept:
+            write_json(path, to_plain(kept))
+            begun.unlink(missing_ok=True)
+            so_far.discard()
+            return kept
+
+        return self.world.from_main(keep)
+
+    def sign(self) -> Provenance:
+        """This process."""
+        return describe_run(self.device, self.command, self.world.size)
+
+
+def _typed(kind: type[Value], value: Any, name: str) -> Value:
+    reader = getattr(kind, "from_dict", None)
+    found: Value = from_plain(kind, value, f"stage {name}") if reader is None else reader(value)
+    return found
+
+
+def _read(path: Path, key: Key) -> _Kept | None:
+    """What is kept under this key; None where there is nothing, something else, or damage."""
+    try:
+        kept = from_plain(_Kept, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, PruneLimitError):
+        return None
+    return kept if kept.key == key.plain() else None
+
+
+def _begin(path: Path, key: Key, signature: Provenance) -> tuple[Provenance, ...]:
+    """Note that this process begins; return the signatures of those who began before it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        noted = from_plain(_Begun, json.loads(path.read_text(encoding="utf-8")))
+        before = noted.signatures if noted.key == key.digest else ()
+    except (OSError, ValueError, PruneLimitError):
+        before = ()
+    write_json(path, to_plain(_Begun(key.digest, (*before, signature))))
+    return before
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Who began a stage, until it is complete."""
+
+    key: str
+    signatures: tuple[Provenance, ...]

@@ -1,0 +1,430 @@
+"""What decides how sparse a network can go: converged thresholds of many small networks.
+
+The calibration behind `prunelimit.expected` and chapter 10's tables are made by::
+
+    python -m prunelimit.lab.studies.existence --output book/results/existence.json
+
+Networks are measured one after another, each in a file of its own: killed at any time, the
+same command goes on. ``--share 1/3`` measures every third of them, so that several processes
+can stand side by side; ``--collect`` writes what is there and measures nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from prunelimit.files import write_json
+from prunelimit.lab.store.provenance import code_version, describe_run, module_command
+from prunelimit.lab.studies import zoo
+from prunelimit.lab.studies.zoo import Examples, Network
+from prunelimit.limit.distance import DistanceProfile, distance_profile
+from prunelimit.limit.measure import SpectralMeasure, spectral_measure
+from prunelimit.limit.solve import solve_limit
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.progress import progress_bar
+from prunelimit.pruning.converged import Descent, minimise
+from prunelimit.pruning.existence import ExistenceSearch
+from prunelimit.pruning.landscape import Landscape
+from prunelimit.pruning.masks import magnitude_order
+from prunelimit.records import to_plain
+from prunelimit.spectrum.operator import CurvatureOperator
+
+FORMAT = "prunelimit.existence/1"
+
+BATCH = 32
+"""Of training, and of the minibatch losses whose deviation is ε."""
+
+ALL_BASELINES = frozenset(list(zoo.NETWORKS)[:12])
+"""Networks, one a family, with all three baselines and the |H| policy; those after them in the
+plan have L(w*) + ε, and |H| where its products are cheap."""
+
+SLOW = ("cnn-batch", "cnn-group", "resnet", "transformer")
+"""Families whose Hessian products are dear."""
+
+
+# -------------------------------------------------------------------- training
+def loss_function(found: Examples) -> Any:
+    """Cross entropy, or the squared error of the regression."""
+    return mse_loss if found.targets.is_floating_point() else cross_entropy
+
+
+def train(network: Network, found: Examples) -> nn.Module:
+    """The trained network, in eval mode: minibatches of 32, cosine, l1 on prunable weights."""
+    torch.manual_seed(network.seed)
+    shape = tuple(found.inputs.shape[1:])
+    model = zoo.build(network.kind, shape, found.outputs, network.widths)
+    optimizer = _optimizer(network, model)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, network.steps)
+    generator = torch.Generator().manual_seed(network.seed)
+    loss_fn, weights = loss_function(found), list(prunable_parameters(model).values())
+    order = torch.empty(0, dtype=torch.int64)
+    for _ in range(network.steps):
+        if len(order) < BATCH:
+            order = torch.randperm(len(found.inputs), generator=generator)
+        batch, order = order[:BATCH], order[BATCH:]
+        loss = loss_fn(model(found.inputs[batch]), found.targets[batch])
+        if network.l1:
+            loss = loss + network.l1 * sum(w.abs().sum() for w in weights)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+def _optimizer(network: Network, model: nn.Module) -> torch.optim.Optimizer:
+    rate = network.learning_rate
+    if network.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+    if network.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=rate)
+    return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+
+
+# ----------------------------------------------------------------- measurement
+class Bench:
+    """A trained network and its matrices, each computed once.
+
+    Parameters
+    ----------
+    model
+        Trained, in eval mode.
+    found
+        Its data.
+    """
+
+    def __init__(self, model: nn.Module, found: Examples) -> None:
+        self.model, self.found = model, found
+        self.loss_fn = loss_function(found)
+        data = [(found.inputs, found.targets)]
+        self.landscape = Landscape(model, self.loss_fn, data)
+        self.order = magnitude_order(model)
+        self.dim = len(self.order)
+        free = torch.arange(self.landscape.size)
+        start = self.landscape.start
+        self.gradient, self.matrix = self.landscape.gauss_newton(start, free)
+        self.loss = float(self.landscape.losses(start[None]))
+        self.weights = start[self.landscape.prunable]
+        self.profile: DistanceProfile = distance_profile(self.weights.numpy())
+
+    def batch_losses(self) -> np.ndarray:
+        """Of batches of `BATCH` in the stored order, the last shorter one left out."""
+        with torch.no_grad():
+            pairs = zip(
+                self.found.inputs.split(BATCH), self.found.targets.split(BATCH), strict=True
+            )
+            losses = [float(self.loss_fn(self.model(x), y)) for x, y in pairs if len(x) == BATCH]
+        return np.array(losses)
+
+    def block(self) -> Tensor:
+        """The Gauss-Newton matrix on the prunable weights."""
+        chosen = self.landscape.prunable
+        return self.matrix[chosen][:, chosen]
+
+    def hessian(self) -> Tensor:
+        """The Hessian on the prunable weights."""
+        operator = CurvatureOperator(
+            self.model,
+            self.loss_fn,
+            [(self.found.inputs, self.found.targets)],
+            "hessian",
+            device="cpu",
+            dtype=torch.float64,
+        )
+        return operator.dense()
+
+    def newton_decrement(self) -> float:
+        """½ gᵀ(G + δI)⁻¹g over the prunable weights, δ a millionth of the mean curvature."""
+        block = self.block().clone()
+        block.diagonal().add_(max(1e-6 * float(block.diagonal().mean()), 1e-300))
+        slope = self.gradient[self.landscape.prunable]
+        return 0.5 * float(slope @ torch.linalg.solve(block, slope))
+
+    # ------------------------------------------------------------- one-shot
+    def one_shot_rises(self) -> np.ndarray:
+        """½ xᵀGx with the first m weights of the order removed, for every m in 0 … D."""
+        ordered = self.block()[self.order][:, self.order]
+        weighted = ordered * torch.outer(self.weights[self.order], self.weights[self.order])
+        corner = weighted.cumsum(0).cumsum(1).diagonal()
+        return np.concatenate([[0.0], 0.5 * corner.numpy()])
+
+    def one_shot_measured(self, epsilon: float) -> float:
+        """Largest sparsity up to which the measured rise is at most ε, to about one part in 400."""
+        low, high = 0.0, 1.0
+        for _ in range(2):
+            points = np.linspace(low, high, 21)[1:]
+            masked = torch.stack([self._masked(round(p * self.dim)) for p in points])
+            passes = self.landscape.losses(masked).numpy() <= self.loss + epsilon
+            first = int(np.argmin(passes)) if not passes.all() else len(points)
+            low, high = (points[first - 1] if first else low), points[min(first, 19)]
+            if first == len(points):
+                return 1.0
+        return float(low)
+
+    def _masked(self, removed: int) -> Tensor:
+        return self.landscape.start * self.landscape.keep(self.order[:removed])
+
+    # --------------------------------------------------- quadratic existence
+    def quadratic_existence(self, epsilon: float, *, biases: bool) -> float:
+        """Sparsity at which the quadratic model's re-fitted rise meets ε.
+
+        With `biases`, every parameter that training moves is re-fitted; without, the
+        surviving weights alone.
+        """
+        low, high = 0, self.dim
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._refitted_rise(middle, biases) <= epsilon:
+                low = middle
+            else:
+                high = middle
+        return low / self.dim
+
+    def _refitted_rise(self, removed: int, biases: bool) -> float:
+        keep = self.landscape.keep(self.order[:removed])
+        moved = torch.where(keep, 0.0, self.landscape.start)
+        if not biases:
+            only = torch.zeros_like(keep)
+            only[self.landscape.prunable] = True
+            keep = keep & only
+        image = self.matrix @ moved
+        block = self.matrix[keep][:, keep]
+        if not len(block):
+            return 0.5 * float(moved @ image)
+        block.diagonal().add_(max(1e-9 * float(block.diagonal().mean()), 1e-300))
+        step = torch.linalg.solve(block, image[keep])
+        return 0.5 * float(moved @ image) - 0.5 * float(step @ image[keep])
+
+
+def limits(measure: SpectralMeasure, profile: DistanceProfile, epsilon: float) -> dict[str, Any]:
+    """Both formulas' limits, as `prunelimit.predict_limit` computes them."""
+    found = {}
+    for formula in ("paper", "sharp"):
+        solution = solve_limit(measure.dimension, profile, epsilon, profile.dim, formula)
+        found[formula] = {
+            "sparsity": solution.sparsity,
+            "distance": solution.distance,
+            "status": solution.status,
+        }
+    return found
+
+
+def measure(network: Network) -> dict[str, Any]:
+    """Train a network, predict, and measure the four curves; plain numbers."""
+    began, used = time.perf_counter(), time.process_time()
+    found = zoo.examples(network.source, network.examples)
+    bench = Bench(train(network, found), found)
+    batches = bench.batch_losses()
+    block = bench.block()
+    spectra = {"ggn": spectral_measure(torch.linalg.eigvalsh(block).clamp(min=0).numpy())}
+    if network.family not in SLOW or network.name in ALL_BASELINES:
+        spectra["abs"] = spectral_measure(torch.linalg.eigvalsh(bench.hessian()).abs().numpy())
+    rises = bench.one_shot_rises()
+    rows = [
+        _predicted(bench, spectra, rises, epsilon, source)
+        for epsilon, source in (
+            (float(batches.std(ddof=1)), f"standard deviation of minibatches of {BATCH}"),
+            (network.epsilon, "given"),
+        )
+    ]
+    predicted = time.process_time() - used
+    facts = _existence(bench, network, rows)
+    gains = {
+        "gain": max(0.0, bench.loss - facts["finetuned_loss"]),
+        "decrement": bench.newton_decrement(),
+    }
+    for row in rows:
+        for name, gain in gains.items():
+            row[name] = limits(spectra["ggn"], bench.profile, row["epsilon"] + gain)
+    return {
+        "name": network.name,
+        "network": dataclasses.asdict(network),
+        "dim": bench.dim,
+        "free": bench.landscape.size,
+        "examples": len(found.inputs),
+        "classes": found.outputs,
+        "loss": bench.loss,
+        "batch_std": rows[0]["epsilon"],
+        **_accuracies(bench),
+        "norm": float(bench.weights.norm()),
+        "gradient_norm": float(bench.gradient[bench.landscape.prunable].norm()),
+        "newton_decrement": gains["decrement"],
+        "trace": float(block.diagonal().sum()),
+        "eigenvalue_quantiles": np.quantile(spectra["ggn"].nodes, np.linspace(0, 1, 21)).tolist(),
+        "rank": spectra["ggn"].rank,
+        "distance_quantiles": [bench.profile(q * bench.dim) for q in np.linspace(0, 1, 21)],
+        **facts,
+        "rows": rows,
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(time.process_time() - used, 1),
+        "cpu_seconds_before_existence": round(predicted, 1),
+        "code": code_version(),
+    }
+
+
+def _accuracies(bench: Bench) -> dict[str, float | None]:
+    found = bench.found
+    if found.targets.is_floating_point():
+        return {"train_accuracy": None, "test_accuracy": None}
+    with torch.no_grad():
+        right = [
+            float((bench.model(x).argmax(1) == y).float().mean())
+            for x, y in ((found.inputs, found.targets), (found.test_inputs, found.test_targets))
+        ]
+    return {"train_accuracy": right[0], "test_accuracy": right[1]}
+
+
+def _predicted(
+    bench: Bench,
+    spectra: dict[str, SpectralMeasure],
+    rises: np.ndarray,
+    epsilon: float,
+    source: str,
+) -> dict[str, Any]:
+    """Predictions at one ε, and the curves that need no search."""
+    found = {name: limits(spectrum, bench.profile, epsilon) for name, spectrum in spectra.items()}
+    removed = round(found["ggn"]["paper"]["sparsity"] * bench.dim)
+    gone = bench.order[:removed]
+    slope = bench.gradient[bench.landscape.prunable]
+    above = np.nonzero(rises > epsilon)[0]
+    return {
+        "epsilon": epsilon,
+        "epsilon_source": source,
+        **found,
+        "at_twice_epsilon": limits(spectra["ggn"], bench.profile, 2 * epsilon),
+        "linear_rise": -float(slope[gone] @ bench.weights[gone]),
+        "one_shot_quadratic": float((above[0] - 1 if len(above) else bench.dim) / bench.dim),
+        "one_shot": bench.one_shot_measured(epsilon),
+        "quadratic_existence": bench.quadratic_existence(epsilon, biases=True),
+        "quadratic_existence_fixed_biases": bench.quadratic_existence(epsilon, biases=False),
+    }
+
+
+def _existence(bench: Bench, network: Network, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Converged thresholds, from the lowest level to the highest; written into the rows."""
+    search = ExistenceSearch(bench.landscape, bench.order)
+    smallest = min(row["epsilon"] for row in rows)
+    everything = torch.ones(bench.landscape.size, dtype=torch.bool)
+    dense = minimise(
+        bench.landscape,
+        everything,
+        level=0.02 * smallest,
+        descent=Descent(iterations=25, hopeless=math.inf, dense_dim=700),
+    )
+    asked = [
+        (base + row["epsilon"], name, row)
+        for row in rows
+        for name, base in (
+            ("real_existence", bench.loss),
+            ("real_existence_finetuned_baseline", dense.loss),
+        )
+        if name == "real_existence" or network.name in ALL_BASELINES
+    ]
+    guess = _guess(min(rows, key=lambda row: row["epsilon"]))
+    for level, name, row in sorted(asked, key=lambda entry: entry[0]):
+        found = search.threshold(level, guess, double=name == "real_existence")
+        row[name] = found.to_dict()
+        guess = found.value
+    if network.l1 and network.name in ALL_BASELINES:
+        rows[1]["real_existence_l1"] = _regularised(bench, network, rows[1])
+    return {
+        "finetuned_loss": dense.loss,
+        "finetuned_status": dense.status,
+        "iterations": search.iterations,
+        "minima": [
+            [count, round(m.loss, 6), m.status] for count, m in sorted(search.minima.items())
+        ],
+    }
+
+
+def _guess(row: dict[str, Any]) -> float:
+    """The geometric mean of what the two formulas keep, within reason."""
+    kept = [min(max(1 - row["ggn"][f]["sparsity"], 0.02), 0.9) for f in ("paper", "sharp")]
+    return 1 - math.sqrt(kept[0] * kept[1])
+
+
+def _regularised(bench: Bench, network: Network, row: dict[str, Any]) -> dict[str, Any]:
+    """The threshold where l1-regularised losses are compared, on both sides."""
+    data = [(bench.found.inputs, bench.found.targets)]
+    landscape = Landscape(bench.model, bench.loss_fn, data, l1=network.l1)
+    level = float(landscape.losses(landscape.start[None])) + row["epsilon"]
+    search = ExistenceSearch(landscape, bench.order, resolution=0.01)
+    return search.threshold(level, row["real_existence"]["value"]).to_dict()
+
+
+# ------------------------------------------------------------------------- run
+def measured(name: str, runs: Path) -> dict[str, Any] | None:
+    """The record of a network, if it was measured as it is asked for now."""
+    path = runs / f"{name}.json"
+    if not path.is_file():
+        return None
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    asked = json.loads(json.dumps(dataclasses.asdict(zoo.NETWORKS[name])))
+    return stored if stored["network"] == asked else None
+
+
+def run_study(names: Sequence[str], runs: Path, progress: bool | None = None) -> None:
+    """Measure each network that is not measured yet."""
+    runs.mkdir(parents=True, exist_ok=True)
+    with progress_bar("existence", total=len(names), enabled=progress) as bar:
+        for name in names:
+            if measured(name, runs) is None:
+                write_json(runs / f"{name}.json", measure(zoo.NETWORKS[name]))
+            bar.update(1, name)
+
+
+def collect(runs: Path, output: Path, command: str) -> int:
+    """Write the finished networks, in the order of the plan, with where they come from."""
+    found = [row for name in zoo.NETWORKS if (row := measured(name, runs)) is not None]
+    study = {
+        "format": FORMAT,
+        "planned": len(zoo.NETWORKS),
+        "networks": [_rounded(row) for row in found],
+        "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
+        "provenance": to_plain(describe_run(torch.device("cpu"), command)),
+    }
+    output.write_text(json.dumps(study, separators=(",", ":")) + "\n", encoding="utf-8")
+    return len(found)
+
+
+def _rounded(value: Any) -> Any:
+    """Six significant digits: more would only make the file longer."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    return [_rounded(entry) for entry in value] if isinstance(value, list) else value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the study, or a share of it, and write one JSON file."""
+    parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.existence")
+    parser.add_argument("--runs", type=Path, default=Path("runs/existence"))
+    parser.add_argument("--networks", nargs="+", default=list(zoo.NETWORKS), metavar="NAME")
+    parser.add_argument("--share", default="1/1", metavar="PART/PARTS")
+    parser.add_argument("--collect", action="store_true", help="measure nothing more")
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args(arguments)
+    part, parts = map(int, given.share.split("/"))
+    if not given.collect:
+        run_study(given.networks[part - 1 :: parts], given.runs)
+    if given.output is not None:
+        command = module_command("prunelimit.lab.studies.existence", arguments)
+        collect(given.runs, given.output, command)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

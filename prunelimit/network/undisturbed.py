@@ -1,0 +1,86 @@
+"""The caller's model and random state, as they were."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@contextmanager
+def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
+    """Put back, whatever happens inside, what a forward pass may change.
+
+    These are training modes, buffers, plain attributes and gradients of `model`, and the random
+    states of torch, NumPy and Python, with that of a DataLoader's own generator.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(1, 1)
+    >>> before = torch.get_rng_state()
+    >>> with undisturbed(layer):
+    ...     _ = layer.eval(), torch.rand(1), setattr(layer, "calls", 1)
+    >>> layer.training, hasattr(layer, "calls"), torch.equal(before, torch.get_rng_state())
+    (True, False, True)
+    """
+    modules = list(model.modules())
+    attributes = [_without_tables(module) for module in modules]
+    buffers = [dict(module._buffers) for module in modules]
+    values = {
+        id(b): (b, b.detach().clone()) for held in buffers for b in held.values() if b is not None
+    }
+    gradients = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+    states = _RandomStates(loader)
+    try:
+        yield
+    finally:
+        states.restore()
+        for module, plain, held in zip(modules, attributes, buffers, strict=True):
+            for name in set(_without_tables(module)) - set(plain):
+                del module.__dict__[name]
+            module.__dict__.update(plain)
+            module._buffers.clear()
+            module._buffers.update(held)
+        with torch.no_grad():
+            for buffer, value in values.values():
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
+        for parameter, gradient, wanted in gradients:
+            parameter.grad = gradient
+            parameter.requires_grad_(wanted)
+
+
+_TABLES = ("_parameters", "_buffers", "_modules")
+
+
+def _without_tables(module: nn.Module) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if name not in _TABLES}
+
+
+class _RandomStates:
+    """The states of every generator that a loader or a model may draw from."""
+
+    def __init__(self, loader: Any) -> None:
+        samplers = (loader, getattr(loader, "sampler", None))
+        found = [getattr(item, "generator", None) for item in samplers]
+        own = [item for item in found if isinstance(item, torch.Generator)]
+        self._own = [(generator, generator.get_state()) for generator in own]
+        self._torch = torch.get_rng_state()
+        used = torch.cuda.is_available() and torch.cuda.is_initialized()
+        self._cuda = torch.cuda.get_rng_state_all() if used else []
+        self._numpy = np.random.get_state()  # noqa: NPY002
+        self._python = random.getstate()
+
+    def restore(self) -> None:
+        for generator, state in self._own:
+            generator.set_state(state)
+        torch.set_rng_state(self._torch)
+        if self._cuda:
+            torch.cuda.set_rng_state_all(self._cuda)
+        np.random.set_state(self._numpy)  # noqa: NPY002
+        random.setstate(self._python)

@@ -1,0 +1,288 @@
+"""Real existence without a training budget in the way: the minimum under a mask, converged.
+
+Damped Gauss-Newton (Levenberg-Marquardt): around θ the loss is modelled by its gradient g
+and Gauss-Newton matrix G on the survivors, and the step is −(G + μ s I)⁻¹ g with s the mean
+curvature. Each iteration tries several dampings μ on the real loss and keeps the best, so
+the loss never rises. **Upper bound**: what is found is a network with that support, so the
+lowest loss under the mask is at most this.
+
+Up to `Descent.dense_dim` free parameters G is a matrix; beyond, a Krylov space grown from g
+serves all dampings at once (the conjugate gradients of each, in exact arithmetic).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.pruning.landscape import Landscape
+from prunelimit.spectrum.operator import CurvatureOperator
+
+_ATTEMPTS = 4
+_FACTORS = (0.03, 0.3, 3.0, 30.0)
+_FEW_FACTORS = (0.2, 5.0)  # where evaluating several points together saves nothing
+_DAMPINGS = (1e-9, 1e9)  # ends of μ, in units of the mean curvature
+
+
+@dataclass(frozen=True)
+class Descent:
+    """When to stop.
+
+    Attributes
+    ----------
+    iterations
+        Gauss-Newton matrices at most.
+    tolerance
+        Converged where `patience` iterations lower the loss by less than this share of it.
+    patience
+        Iterations over which progress is judged.
+    hopeless
+        With a level to reach: give up where, at the pace of the last `patience`
+        iterations, this many times `iterations` would not reach it. Infinite never does.
+    negligible
+        A loss that counts as 0.
+    dense_dim
+        Most free parameters for which the matrix is built.
+    krylov
+        Products an iteration beyond that.
+    """
+
+    iterations: int = 40
+    tolerance: float = 1e-4
+    patience: int = 5
+    hopeless: float = 2.0
+    negligible: float = 1e-7
+    dense_dim: int = 2500
+    krylov: int = 40
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1 or self.patience < 1 or self.krylov < 1:
+            raise PruneLimitError(
+                f"iterations, patience and krylov must be at least 1; got {self.iterations}, "
+                f"{self.patience} and {self.krylov}"
+            )
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The lowest point found under one mask.
+
+    Attributes
+    ----------
+    loss
+        There; an upper bound on the minimum.
+    point
+        ``(size,)``; 0 where removed.
+    iterations
+        Gauss-Newton matrices used.
+    status
+        "reached" (the level asked for), "converged", "hopeless" (see `Descent`), or
+        "budget" (iterations used up while still descending).
+    damping
+        μ at the end, to go on with.
+    """
+
+    loss: float
+    point: Tensor
+    iterations: int
+    status: str
+    damping: float
+
+
+@dataclass
+class _Run:
+    """One mask's descent."""
+
+    columns: Tensor
+    point: Tensor
+    damping: float
+    losses: list[float]
+    status: str = ""
+    used: int = 0
+
+
+def minimise(
+    landscape: Landscape,
+    keep: Tensor,
+    start: Tensor | None = None,
+    *,
+    level: float = -math.inf,
+    descent: Descent | None = None,
+    damping: float = 1e-2,
+) -> Minimum:
+    """Lower the loss under a mask as far as it goes, or until a level is reached.
+
+    Parameters
+    ----------
+    landscape
+        The loss.
+    keep
+        ``(size,)`` boolean, True where a parameter is free; see `Landscape.keep`.
+    start
+        ``(size,)``, by default the dense network; removed entries are set to 0.
+    level
+        Stop as soon as the loss is at most this.
+    descent
+        When to stop otherwise.
+    damping
+        First μ, in units of the mean curvature.
+
+    Returns
+    -------
+    Minimum
+
+    Raises
+    ------
+    PruneLimitError
+        If the shapes do not fit, or the loss is not finite at the start.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(1, 1)
+    >>> data = [(torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[1.0], [3.0], [5.0]]))]
+    >>> line = Landscape(model, torch.nn.functional.mse_loss, data)
+    >>> found = minimise(line, torch.ones(2, dtype=torch.bool))
+    >>> found.loss < 1e-8, found.point.round(decimals=3).tolist()
+    (True, [2.0, 1.0])
+    """
+    rules = Descent() if descent is None else descent
+    start = landscape.start if start is None else start
+    if keep.shape != (landscape.size,) or start.shape != (landscape.size,):
+        raise PruneLimitError(
+            f"start {tuple(start.shape)} and keep {tuple(keep.shape)} must both be "
+            f"({landscape.size},), one entry a free parameter"
+        )
+    point = torch.where(keep, start.double(), 0.0)
+    loss = float(landscape.losses(point[None]))
+    if not math.isfinite(loss):
+        raise PruneLimitError("the loss is not finite at the start; check the weights and data")
+    run = _Run(keep.nonzero()[:, 0], point, damping, [loss])
+    while not _finished(run, level, rules):
+        _iterate(landscape, run, rules)
+    return Minimum(run.losses[-1], run.point, run.used, run.status, run.damping)
+
+
+def _finished(run: _Run, level: float, rules: Descent) -> bool:
+    if run.status:
+        return True
+    loss = run.losses[-1]
+    if loss <= max(level, rules.negligible):
+        run.status = "reached"
+    elif not run.columns.numel():
+        run.status = "converged"
+    elif len(run.losses) > rules.patience:
+        gained = run.losses[-1 - rules.patience] - loss
+        pace = gained / rules.patience
+        if gained <= rules.tolerance * abs(loss):
+            run.status = "converged"
+        elif math.isfinite(level) and loss - rules.hopeless * rules.iterations * pace > level:
+            run.status = "hopeless"
+    if not run.status and run.used >= rules.iterations:
+        run.status = "budget"
+    return bool(run.status)
+
+
+def _iterate(landscape: Landscape, run: _Run, rules: Descent) -> None:
+    """One Gauss-Newton matrix, and the best of its steps."""
+    if len(run.columns) > rules.dense_dim:
+        solve = _krylov_solver(landscape, run, rules.krylov)
+    else:
+        solve = _dense_solver(landscape, run)
+    run.used += 1
+    factors = _FACTORS if landscape.batches_pay else _FEW_FACTORS
+    for _ in range(_ATTEMPTS):
+        dampings = (run.damping * torch.tensor(factors, dtype=torch.float64)).clamp(*_DAMPINGS)
+        trial = run.point + solve(dampings)
+        losses = landscape.losses(trial)
+        best = int(losses.argmin())
+        if float(losses[best]) < run.losses[-1]:
+            run.point, run.damping = trial[best], float(dampings[best])
+            run.losses.append(float(losses[best]))
+            return
+        run.damping = min(run.damping * 1e3, _DAMPINGS[1])
+    run.losses.append(run.losses[-1])
+
+
+def _dense_solver(landscape: Landscape, run: _Run) -> Callable[[Tensor], Tensor]:
+    """Steps ``(dampings, size)`` by one eigenvalue-free factorisation for each damping."""
+    gradient, matrix = landscape.gauss_newton(run.point, run.columns)
+    mean = float(matrix.diagonal().mean())
+    scale = mean if mean > 0 else 1.0
+
+    def solve(dampings: Tensor) -> Tensor:
+        steps = torch.zeros(len(dampings), landscape.size, dtype=torch.float64)
+        for row, damping in zip(steps, dampings.tolist(), strict=True):
+            damped = matrix.clone()
+            damped.diagonal().add_(damping * scale)
+            factor, failed = torch.linalg.cholesky_ex(damped)
+            if not int(failed):
+                row[run.columns] = -torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+        return steps
+
+    return solve
+
+
+def _krylov_solver(landscape: Landscape, run: _Run, depth: int) -> Callable[[Tensor], Tensor]:
+    """Steps ``(dampings, size)`` within the Krylov space of the gradient (Lanczos)."""
+    if landscape.l1:
+        raise PruneLimitError(
+            "the l1-regularised loss is minimised with a matrix only; raise Descent.dense_dim "
+            f"above the {len(run.columns)} free parameters"
+        )
+    model = landscape.network(run.point)
+    operator = CurvatureOperator(
+        model,
+        landscape.loss_fn,
+        [(landscape.inputs, landscape.targets)],
+        parameters={name: p for name, p in model.named_parameters() if p.requires_grad},
+        device="cpu",
+    )
+    loss = landscape.loss_fn(model(landscape.inputs), landscape.targets)
+    free = [p for p in model.parameters() if p.requires_grad]
+    slopes = torch.autograd.grad(loss, free, allow_unused=True, materialize_grads=True)
+    gradient = torch.cat([slope.flatten() for slope in slopes])[run.columns]
+    basis, matrix = _lanczos(operator, gradient, run.columns, landscape.size, depth)
+    values, vectors = torch.linalg.eigh(matrix)
+    scale = max(float(values.mean()), 1e-300)
+
+    def solve(dampings: Tensor) -> Tensor:
+        inverse = 1 / (values.clamp(min=0)[None] + scale * dampings[:, None])
+        inner = (inverse * vectors[0]) @ vectors.T * float(gradient.norm())
+        steps = torch.zeros(len(dampings), landscape.size, dtype=torch.float64)
+        steps[:, run.columns] = -inner @ basis
+        return steps
+
+    return solve
+
+
+def _lanczos(
+    operator: CurvatureOperator, start: Tensor, columns: Tensor, size: int, depth: int
+) -> tuple[Tensor, Tensor]:
+    """Orthonormal rows of the Krylov space, fully reorthogonalised, and its tridiagonal matrix."""
+    norm = float(start.norm())
+    if norm == 0:
+        return torch.zeros(1, len(start), dtype=start.dtype), torch.ones(1, 1, dtype=start.dtype)
+    rows, alphas, betas = [start / norm], [], []
+    for _ in range(min(depth, len(start))):
+        vector = torch.zeros(size, dtype=start.dtype)
+        vector[columns] = rows[-1]
+        image = operator.matmul(vector)[columns]
+        alphas.append(float(image @ rows[-1]))
+        known = torch.stack(rows)
+        for _ in range(2):
+            image = image - known.T @ (known @ image)
+        beta = float(image.norm())
+        if beta <= 1e-12 * max(alphas):
+            break
+        betas.append(beta)
+        rows.append(image / beta)
+    number = len(alphas)
+    off = torch.tensor(betas[: number - 1], dtype=start.dtype)
+    matrix = torch.diag(torch.tensor(alphas, dtype=start.dtype))
+    matrix = matrix + torch.diag(off, 1) + torch.diag(off, -1)
+    return torch.stack(rows[:number]), matrix

@@ -1,0 +1,197 @@
+"""Where real existence ends: the sparsest magnitude mask under which a loss is reached (chapter 7).
+
+Each mask is decided by a converged descent (`prunelimit.pruning.converged`). Masks are nested,
+so each starts from the solution of a denser one; a descent stops as soon as it is clear on
+which side of the level it ends.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from prunelimit.pruning.converged import Descent, Minimum, minimise
+from prunelimit.pruning.landscape import Landscape
+
+RESOLUTION = 0.005
+_FACTOR = 1.5
+
+
+@dataclass(frozen=True)
+class Existence:
+    """A bracketed threshold, as sparsities.
+
+    Attributes
+    ----------
+    lower
+        A network with this support was found at or below the level: exact.
+    value
+        Between the ends, by the geometric mean of the weights kept.
+    upper
+        None was found here.
+    status
+        "bracketed"; "any" (even one weight is enough); "none" (not even the dense network
+        reaches the level).
+    once
+        `value` before the budget was doubled at the upper end; None where it was not.
+    """
+
+    lower: float
+    value: float
+    upper: float
+    status: str
+    once: float | None = None
+
+    @property
+    def moved(self) -> float | None:
+        """By how much the doubled budget moved the threshold, in sparsity."""
+        return None if self.once is None else self.value - self.once
+
+    def to_dict(self) -> dict[str, float | str | None]:
+        """Plain JSON values."""
+        return {name: getattr(self, name) for name in ("lower", "value", "upper", "status", "once")}
+
+
+class ExistenceSearch:
+    """Thresholds of one network; what one level found serves the next.
+
+    Ask for the levels from the lowest to the highest: a solution of a denser mask is where
+    the next descent starts.
+
+    Parameters
+    ----------
+    landscape
+        The loss over all free parameters.
+    order
+        ``(dim,)``: in which order the prunable weights go, such as `magnitude_order`.
+    descent
+        When to give a mask up.
+    resolution
+        Width of the bracket in sparsity to stop at (never below one weight).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from prunelimit.pruning.masks import magnitude_order
+    >>> model = torch.nn.Linear(4, 1, bias=False)
+    >>> _ = model.weight.data.copy_(torch.tensor([[4.0, 3.0, 2.0, 1.0]]))
+    >>> data = [(torch.eye(4), torch.tensor([[4.0], [3.0], [2.0], [1.0]]))]
+    >>> search = ExistenceSearch(
+    ...     Landscape(model, torch.nn.functional.mse_loss, data), magnitude_order(model))
+    >>> found = search.threshold(1.3, guess=0.25)  # (1 + 4) / 4 is lost without two weights
+    >>> found.lower, found.upper
+    (0.5, 0.75)
+    """
+
+    def __init__(
+        self,
+        landscape: Landscape,
+        order: Tensor,
+        descent: Descent | None = None,
+        resolution: float = RESOLUTION,
+    ) -> None:
+        self.landscape = landscape
+        self.order = order
+        self.dim = len(order)
+        self.descent = Descent() if descent is None else descent
+        self.resolution = resolution
+        self.minima: dict[int, Minimum] = {}
+        self.iterations = 0
+
+    def threshold(self, level: float, guess: float, *, double: bool = False) -> Existence:
+        """The sparsity at which `level` is last reached.
+
+        Parameters
+        ----------
+        level
+            Absolute loss that passes.
+        guess
+            Where to begin, a sparsity.
+        double
+            Try the upper end again with twice the budget, from the lower end's solution too,
+            and go on from there if it passes.
+        """
+        passing, failing = self._enclose(level, guess)
+        passing, failing = self._bisect(level, passing, failing, self.descent)
+        found = self._existence(passing, failing)
+        if not double or found.status != "bracketed":
+            return found
+        longer = replace(
+            self.descent,
+            iterations=2 * self.descent.iterations,
+            patience=2 * self.descent.patience,
+        )
+        while failing <= self.dim and self._passes(failing, level, longer, passing):
+            passing = failing
+            higher = [count for count in self.minima if count > failing]
+            failing = min(higher, default=self.dim + 1)
+            passing, failing = self._bisect(level, passing, failing, longer)
+        return replace(self._existence(passing, failing), once=found.value)
+
+    # ---------------------------------------------------------------- probing
+    def _passes(
+        self, removed: int, level: float, descent: Descent, denser: int | None = None
+    ) -> bool:
+        """Whether the mask reaches the level, from where it was or from a denser solution."""
+        known = self.minima.get(removed)
+        if known is not None and known.loss <= level:
+            return True
+        below = [c for c, m in self.minima.items() if c < removed and m.loss <= level]
+        denser = max(below, default=None) if denser is None else denser
+        starts = [] if known is None else [known]
+        if denser in self.minima and (known is None or descent is not self.descent):
+            starts.append(self.minima[denser])
+        keep = self.landscape.keep(self.order[:removed])
+        chosen: list[Minimum | None] = [*starts] or [None]
+        for start in chosen:
+            point = self.landscape.start if start is None else start.point
+            damping = 1e-2 if start is None else min(start.damping, 1.0)
+            found = minimise(
+                self.landscape, keep, point, level=level, descent=descent, damping=damping
+            )
+            self.iterations += found.iterations
+            if known is None or found.loss < known.loss:
+                known = self.minima[removed] = found
+            if found.loss <= level:
+                return True
+        return False
+
+    def _enclose(self, level: float, guess: float) -> tuple[int, int]:
+        """Counts removed: one that passes (-1 if none does) and a larger one that fails."""
+        kept = min(max(1, round((1 - guess) * self.dim)), self.dim)
+        up = self._passes(self.dim - kept, level, self.descent)
+        factor = _FACTOR
+        while True:
+            new = (
+                max(0, math.floor(kept / factor)) if up else min(self.dim, math.ceil(kept * factor))
+            )
+            if new == kept:
+                return (self.dim - kept, self.dim + 1) if up else (-1, self.dim - kept)
+            passed = self._passes(self.dim - new, level, self.descent)
+            if passed != up:
+                ends = sorted((self.dim - kept, self.dim - new))
+                return ends[0], ends[1]
+            kept, factor = new, factor * _FACTOR
+
+    def _bisect(
+        self, level: float, passing: int, failing: int, descent: Descent
+    ) -> tuple[int, int]:
+        while passing >= 0 and failing - passing > max(1, self.resolution * self.dim):
+            kept = math.sqrt(max(1, self.dim - passing) * max(1, self.dim - failing))
+            middle = min(max(self.dim - round(kept), passing + 1), failing - 1)
+            if self._passes(middle, level, descent, passing):
+                passing = middle
+            else:
+                failing = middle
+        return passing, failing
+
+    def _existence(self, passing: int, failing: int) -> Existence:
+        dim = self.dim
+        if passing < 0:
+            return Existence(0.0, 0.0, 0.0, "none")
+        if failing > dim:
+            return Existence(passing / dim, 1.0, 1.0, "any")
+        kept = math.sqrt((dim - passing) * (dim - failing))
+        return Existence(passing / dim, 1 - kept / dim, failing / dim, "bracketed")

@@ -1,0 +1,196 @@
+"""Frozen dataclasses to plain JSON values and back, each entry checked against its type.
+
+What a file says is not trusted: `from_plain` names the first entry that is missing, unknown or of
+another type. JSON has no NaN and no infinity; `to_plain` writes them as None and as text, and
+`from_plain` reads both back where a float is expected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from prunelimit.errors import PruneLimitError
+
+Record = TypeVar("Record")
+
+_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, mappings, sequences and arrays as dicts and lists that JSON can hold.
+
+    An object with a `to_dict` of its own is written by that.
+
+    Examples
+    --------
+    >>> to_plain({"rises": (1.0, math.nan, math.inf)})
+    {'rises': [1.0, None, 'inf']}
+    """
+    if hasattr(value, "to_dict") and not isinstance(value, type):
+        return to_plain(value.to_dict())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return fields_to_plain(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return to_plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [to_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return _plain_float(float(value))
+    return value
+
+
+def fields_to_plain(record: Any) -> dict[str, Any]:
+    """The entries of a dataclass by the names that they have in a file.
+
+    That is the field's own name, or the one that its metadata gives: ``{"name": "R(k)"}``. A field
+    that is `absent` and None is left out.
+    """
+    return {
+        _name(f): to_plain(value)
+        for f in dataclasses.fields(record)
+        if (value := getattr(record, f.name)) is not None or "absent" not in f.metadata
+    }
+
+
+def absent() -> Any:
+    """A field of a dataclass that is None, and not written, where it was not measured."""
+    return dataclasses.field(default=None, metadata={"absent": True})
+
+
+def _name(f: dataclasses.Field[Any]) -> str:
+    name: str = f.metadata.get("name", f.name)
+    return name
+
+
+def compact(plain: Any) -> Any:
+    """Six digits for the numbers in long lists, but for the spectrum's: a third of the file.
+
+    Six digits are far below the noise of the data; a spectrum has to keep what it sums to.
+
+    Examples
+    --------
+    >>> compact({"loss": [1 / 3, None], "rise": 1 / 3})
+    {'loss': [0.333333, None], 'rise': 0.3333333333333333}
+    """
+    if isinstance(plain, dict):
+        return {k: v if k == "spectrum" else compact(v) for k, v in plain.items()}
+    if isinstance(plain, list):
+        return [float(f"{v:.6g}") if isinstance(v, float) else compact(v) for v in plain]
+    return plain
+
+
+def from_plain(kind: type[Record], data: Any, where: str = "the record") -> Record:
+    """The dataclass `kind` that `to_plain` wrote, with every entry checked.
+
+    Parameters
+    ----------
+    kind
+        A dataclass of numbers, text, tuples, mappings, arrays, other dataclasses, and classes
+        that have a `from_dict`. Entries with a default may be absent.
+    data
+        Plain values, as `json.load` gives them.
+    where
+        How an error calls the whole.
+
+    Raises
+    ------
+    PruneLimitError
+        If an entry is missing, unknown, or not of its type.
+
+    Examples
+    --------
+    >>> from prunelimit.estimates import Interval
+    >>> from_plain(Interval, {"lower": 0.5, "value": 0.6, "upper": 1})
+    Interval(lower=0.5, value=0.6, upper=1.0)
+    """
+    return _record(kind, data, where)
+
+
+def _record(kind: type[Any], data: Any, where: str) -> Any:
+    _expect(isinstance(data, Mapping), where, data, "an object with named entries")
+    known = {_name(f): f for f in dataclasses.fields(kind) if f.init}
+    unknown = sorted(set(data) - set(known))
+    required = {
+        name
+        for name, f in known.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    missing = sorted(required - set(data))
+    if unknown or missing:
+        problem = f"has no entry {missing[0]!r}" if missing else f"has an entry {unknown[0]!r}"
+        raise PruneLimitError(f"{where} is no {kind.__name__}: it {problem}")
+    types_ = get_type_hints(kind)
+    values = {}
+    for name, entry in data.items():
+        own = known[name].name
+        values[own] = _value(types_[own], entry, f"{where}.{name}")
+    return kind(**values)
+
+
+def _value(kind: Any, data: Any, where: str) -> Any:
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return data
+    if origin in (Union, types.UnionType):
+        return _optional(inner, data, where)
+    if origin is tuple:
+        _expect(isinstance(data, list | tuple), where, data, "a list")
+        kinds = [inner[0]] * len(data) if inner[-1] is Ellipsis else inner
+        _expect(len(kinds) == len(data), where, data, f"a list of {len(kinds)}")
+        pairs = zip(kinds, data, strict=True)
+        return tuple(_value(k, entry, f"{where}[{i}]") for i, (k, entry) in enumerate(pairs))
+    if origin is not None and issubclass(origin, Mapping):
+        _expect(isinstance(data, Mapping), where, data, "an object with named entries")
+        return {name: _value(inner[1], entry, f"{where}.{name}") for name, entry in data.items()}
+    if kind is np.ndarray:
+        return _array(data, where)
+    if hasattr(kind, "from_dict"):
+        return kind.from_dict(data)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _record(kind, data, where)
+    return _scalar(kind, data, where)
+
+
+def _optional(kinds: tuple[Any, ...], data: Any, where: str) -> Any:
+    """`kind | None`, the only union that records have."""
+    (kind,) = [k for k in kinds if k is not type(None)]
+    return None if data is None else _value(kind, data, where)
+
+
+def _array(data: Any, where: str) -> np.ndarray:
+    try:
+        return np.array(data, dtype=float)
+    except (TypeError, ValueError):
+        _expect(False, where, data, "a list of numbers")
+        raise
+
+
+def _scalar(kind: type[Any], data: Any, where: str) -> Any:
+    if kind is float and (data is None or isinstance(data, str)):
+        _expect(data in (None, "inf", "-inf"), where, data, "a number")
+        return math.nan if data is None else float(data)
+    good = isinstance(data, int | float) if kind is float else isinstance(data, kind)
+    good = good and (kind is bool or not isinstance(data, bool))
+    _expect(good, where, data, _NAMES.get(kind, kind.__name__))
+    return kind(data)
+
+
+def _expect(holds: bool, where: str, data: Any, what: str) -> None:
+    if not holds:
+        shown = repr(data)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        raise PruneLimitError(f"{where} is {shown}; it must be {what}")
+
+
+def _plain_float(number: float) -> float | str | None:
+    if math.isfinite(number):
+        return number
+    return None if math.isnan(number) else str(number)

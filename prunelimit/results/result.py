@@ -1,0 +1,167 @@
+"""The result of one task: prediction, the four measured curves, and how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.lomp import TrainingConfig
+from prunelimit.pruning.finetune import FineTuning
+from prunelimit.records import absent
+from prunelimit.report import PruningLimit
+from prunelimit.results.parts import (
+    Examples,
+    ExperimentConfig,
+    FinalMeasurements,
+    FinetunePoint,
+    Making,
+    Provenance,
+    RefitPoint,
+    Sweeps,
+    Thresholds,
+    WeightHistogram,
+)
+from prunelimit.results.saved import Saved
+
+_FIRST_FORMAT = "prunelimit.result/1"
+
+
+@dataclass(frozen=True)
+class Result(Saved):
+    """What `prunelimit reproduce` found for one task. Sparsities are fractions removed.
+
+    Attributes
+    ----------
+    task, dataset, model, seed
+        What was trained, on what.
+    training, measurement
+        How it was trained, and what was measured.
+    dense
+        Losses and accuracies of the trained network.
+    prediction
+        What `predict_limit` said of it.
+    thresholds
+        Where the measured curves cross ε.
+    sweep
+        Curve 1, one-shot, on the three parts of the data.
+    refit
+        Curve 3, quadratic existence, by increasing sparsity.
+    finetune, finetuning
+        Curve 4, real existence, by increasing sparsity, and its budget.
+    weights
+        The trained network's magnitudes.
+    stages
+        How the numbers of each stage were made: training, prediction, sweep, refit, finetune.
+    provenance
+        The process that put the stages together; it need not have made one of them.
+    examples
+        Number of examples; None in results that do not say.
+    note
+        What a reader should know of the scale.
+    """
+
+    task: str
+    dataset: str
+    model: str
+    seed: int
+    training: TrainingConfig
+    measurement: ExperimentConfig
+    dense: FinalMeasurements
+    prediction: PruningLimit
+    thresholds: Thresholds
+    sweep: Sweeps
+    refit: tuple[RefitPoint, ...]
+    finetune: tuple[FinetunePoint, ...]
+    finetuning: FineTuning
+    weights: WeightHistogram
+    stages: Mapping[str, Making]
+    provenance: Provenance
+    examples: Examples | None = absent()
+    note: str = ""
+
+    @property
+    def epsilon(self) -> float:
+        """The loss rise that S(ε) allows."""
+        return self.prediction.epsilon
+
+    @property
+    def quadratic_existence_is_known(self) -> bool:
+        """Whether some re-fit came down to ε; if none did, its few products say nothing."""
+        return any(point.rise <= self.epsilon for point in self.refit)
+
+    FORMAT = "prunelimit.result/2"
+
+    @classmethod
+    def _upgraded(cls, found: str, data: dict[str, Any]) -> dict[str, Any] | None:
+        """The first format told what each stage cost, but not who made it."""
+        if found != _FIRST_FORMAT:
+            return super()._upgraded(found, data)
+        costs = data.pop("costs", None)
+        data.pop("epsilon", None)  # the prediction's own
+        if not isinstance(costs, Mapping):
+            raise PruneLimitError("the Result has no entry 'costs'")
+        return data | {"stages": {name: {"cost": cost} for name, cost in costs.items()}}
+
+    def comparison(self) -> tuple[Comparison, ...]:
+        """Prediction against experiment: the four curves and the two limits, a row each."""
+        predicted, measured = self.prediction, self.thresholds
+        rows = (
+            ("one-shot, quadratic model", "predicted", predicted.one_shot.sparsity),
+            ("one-shot, loss ≤ L + ε", "measured", measured.one_shot),
+            ("paper's limit", "predicted", predicted.paper.sparsity),
+            ("sharp limit", "predicted", predicted.sharp.sparsity),
+            ("quadratic existence (re-fit)", "measured", measured.quadratic_existence),
+            ("real existence (fine-tuned)", "measured", measured.real_existence),
+        )
+        return tuple(
+            Comparison(
+                question,
+                kind,
+                found.value,
+                found.lower,
+                found.upper,
+                self.one_shot_accuracy(found.value),
+                self.finetuned_accuracy(found.value),
+            )
+            for question, kind, found in rows
+        )
+
+    def one_shot_accuracy(self, sparsity: float) -> float:
+        """Test accuracy with survivors untouched, between measured points on a straight line."""
+        test = self.sweep.test
+        return float(np.interp(sparsity, test.sparsities, test.accuracy))
+
+    def finetuned_accuracy(self, sparsity: float) -> float | None:
+        """Test accuracy of the nearest fine-tuned mask; None if none is near."""
+        nearest = min(self.finetune, key=lambda point: abs(point.sparsity - sparsity))
+        near = abs(nearest.sparsity - sparsity) <= 2 * self.measurement.resolution
+        return nearest.test_accuracy if near else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of prediction against experiment: which curve, what it says, how sure.
+
+    Attributes
+    ----------
+    question
+        Which of the curves.
+    kind
+        "predicted" or "measured".
+    sparsity, lower, upper
+        The threshold and its bracket.
+    one_shot_accuracy, finetuned_accuracy
+        On the test set there, survivors untouched and fine-tuned; None where nothing was measured.
+    """
+
+    question: str
+    kind: str
+    sparsity: float
+    lower: float
+    upper: float
+    one_shot_accuracy: float
+    finetuned_accuracy: float | None

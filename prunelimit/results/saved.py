@@ -1,0 +1,105 @@
+"""Results that lie in a file of their own, with a format and a version at its head."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import pandas as pd
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_json
+from prunelimit.records import fields_to_plain, from_plain, to_plain
+from prunelimit.results.parts import Provenance
+
+
+class Saved:
+    """A frozen dataclass that is written to a JSON file and read from one.
+
+    Attributes
+    ----------
+    FORMAT
+        Name and version, the file's first entry.
+    """
+
+    FORMAT: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, lists and text, ready for JSON."""
+        return {"format": self.FORMAT, **fields_to_plain(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        PruneLimitError
+            If `data` is of another format, or an entry is missing, unknown or of another type;
+            the message names it.
+        """
+        found = data.get("format") if isinstance(data, Mapping) else None
+        entries = None if found is None else cls._upgraded(found, dict(data))
+        if entries is None:
+            raise PruneLimitError(f"this is no {cls.__name__}: its format is {found!r}")
+        entries.pop("format")
+        return from_plain(cls, entries, f"the {cls.__name__}")
+
+    @classmethod
+    def _upgraded(cls, found: str, data: dict[str, Any]) -> dict[str, Any] | None:
+        """The entries as this version has them; None if the format is unknown."""
+        return data if found == cls.FORMAT else None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to `path` as JSON, whole or not at all."""
+        write_json(Path(path), self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        PruneLimitError
+            If there is none at `path`, or it is something else.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PruneLimitError(f"cannot read a {cls.__name__} from {path}: {error}") from error
+        try:
+            return cls.from_dict(data)
+        except PruneLimitError as error:
+            raise PruneLimitError(f"{path}: {error}") from error
+
+
+def provenance_of(path: str | os.PathLike[str]) -> Provenance:
+    """Who put the result at `path` together, whatever kind of result it is.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is none.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))["provenance"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PruneLimitError(f"cannot read a provenance from {path}: {error!r}") from error
+    return from_plain(Provenance, data, f"{path}: provenance")
+
+
+def table(rows: Sequence[Any]) -> pd.DataFrame:
+    """Rows of a result as a table, with the columns' names as in its file.
+
+    Columns in which no row has an entry are left out.
+
+    Examples
+    --------
+    >>> from prunelimit.estimates import Interval
+    >>> table([Interval(0.5, 0.6, 0.7)]).columns.tolist()
+    ['lower', 'value', 'upper']
+    """
+    return pd.DataFrame(to_plain(list(rows))).dropna(axis="columns", how="all")

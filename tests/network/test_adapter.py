@@ -1,0 +1,282 @@
+"""Batches and outputs as people have them give what the plain form gives."""
+
+import copy
+from collections import UserDict, namedtuple
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+import prunelimit as pl
+from prunelimit import PruneLimitError, pruning
+from prunelimit.network.adapter import adapt
+from prunelimit.network.packing import Packer
+from prunelimit.network.view import ModelView, original
+from prunelimit.pruning import apply_masks, magnitude_mask, make_permanent
+
+GENERATOR = torch.Generator().manual_seed(0)
+X, Z = torch.randn(24, 3, generator=GENERATOR), torch.randn(24, 2, generator=GENERATOR)
+Y = torch.randint(3, (24,), generator=GENERATOR)
+Pair = namedtuple("Pair", ["logits", "hidden"])
+
+
+@dataclass
+class Data:
+    logits: Tensor
+    hidden: Tensor | None = None
+
+
+FORMS = {
+    "tensor": lambda logits, hidden: logits,
+    "tuple": lambda logits, hidden: (logits, hidden),
+    "namedtuple": Pair,
+    "dict": lambda logits, hidden: {"logits": logits, "hidden": hidden},
+    "dataclass": Data,
+    "namespace": lambda logits, hidden: SimpleNamespace(logits=logits, hidden=hidden),
+    "nested": lambda logits, hidden: {"out": [hidden, {"logits": logits}]},
+}
+READ = {
+    "tensor": lambda o: o,
+    "tuple": lambda o: o[0],
+    "namedtuple": lambda o: o.logits,
+    "dict": lambda o: o["logits"],
+    "dataclass": lambda o: o.logits,
+    "namespace": lambda o: o.logits,
+    "nested": lambda o: o["out"][1]["logits"],
+}
+
+
+class Two(nn.Module):
+    """Two inputs, and outputs in any form."""
+
+    def __init__(self, form: str = "tensor") -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.form = form
+        self.a, self.b, self.c = nn.Linear(3, 4), nn.Linear(2, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor, z: Tensor) -> Any:
+        hidden = torch.tanh(self.a(x) + self.b(z))
+        return FORMS[self.form](self.c(hidden), hidden)
+
+
+def gauss_newton(model: Two, names: list[str]) -> Tensor:
+    """The dense matrix, example by example, with the softmax's own second derivative."""
+    plain = copy.deepcopy(model).double()
+    plain.form = "tensor"
+    values = {name: plain.get_parameter(name).detach() for name in names}
+    total = torch.zeros(())
+    for x, z in zip(X.double(), Z.double(), strict=True):
+
+        def outputs(v: dict[str, Tensor], x: Tensor = x, z: Tensor = z) -> Tensor:
+            return functional_call(plain, v, (x[None], z[None]))[0]
+
+        jacobian = torch.cat([j.flatten(1) for j in jacrev(outputs)(values).values()], 1)
+        p = outputs(values).softmax(0)
+        total = total + jacobian.T @ (p.diag() - p.outer(p)) @ jacobian / len(X)
+    return total
+
+
+def batches(kind: str, size: int = 8) -> Any:
+    parts = list(zip(X.split(size), Z.split(size), Y.split(size), strict=True))
+    return {
+        "pairs of tuples": [((x, z), y) for x, z, y in parts],
+        "pairs of dicts": [({"x": x, "z": z}, y) for x, z, y in parts],
+        "flat": [(x, z, y) for x, z, y in parts],
+        "dicts": [{"x": x, "z": z, "labels": y} for x, z, y in parts],
+        "mapping": [UserDict(x=x, z=z, targets=y) for x, z, y in parts],
+        "loader": DataLoader(TensorDataset(X, Z, Y), size),
+    }[kind]
+
+
+KINDS = ["pairs of tuples", "pairs of dicts", "flat", "dicts", "mapping", "loader"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [(kind, "tensor") for kind in KINDS] + [("dicts", form) for form in FORMS],
+)
+def test_the_matrix_is_the_one_computed_apart(kind: str, form: str) -> None:
+    model = Two(form).eval()
+    read = READ[form]
+    spectrum = pl.hessian_spectrum(
+        model, lambda outputs, targets: F.cross_entropy(read(outputs), targets), batches(kind)
+    )
+    names = ["a.weight", "b.weight", "c.weight"]
+    expected = torch.linalg.eigvalsh(gauss_newton(model, names)).flip(0)
+    found = torch.tensor(spectrum.eigenvalues).double().sort(descending=True).values
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_every_public_call_takes_them_and_leaves_the_model_alone() -> None:
+    model = Two("dict").train()
+    model.c.bias.grad = torch.ones(3)
+    before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    data = batches("dicts")
+
+    def loss(outputs: Any, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs["logits"], targets)
+
+    shuffled = DataLoader([{"x": X[i], "z": Z[i], "labels": Y[i]} for i in range(24)], 8, True)
+    report = pl.predict_limit(model, loss, data, epsilon=0.05, parameters="c.*")
+    assert report.dim == 15 and report.counted.names == ("c.weight", "c.bias")  # type: ignore[union-attr]
+    curve = pl.sweep(model, loss, shuffled, [0.0, 0.5], parameters="c.*")
+    assert curve.kept.tolist() == [15, 7] or curve.kept.tolist() == [15, 8]
+    plain = Two().eval()
+    by_hand = F.cross_entropy(pl.prune(plain, 0.5, parameters="c.*")(X, Z), Y)
+    assert curve.loss[1] == pytest.approx(float(by_hand.detach()), rel=1e-5)
+    assert model.training and torch.equal(model.c.bias.grad, torch.ones(3))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
+    assert model.a.weight.grad is None
+
+
+def test_forward_and_a_loss_of_the_batch() -> None:
+    model = Two().eval()
+    data = [{"left": x, "right": {"z": z}, "class": y} for (x, z), y in batches("pairs of tuples")]
+    report = pl.predict_limit(
+        model,
+        lambda outputs, batch: F.cross_entropy(outputs, batch["class"]),
+        data,
+        epsilon=0.05,
+        forward=lambda model, batch: model(batch["left"], batch["right"]["z"]),
+    )
+    expected = pl.predict_limit(model, F.cross_entropy, batches("dicts"), epsilon=0.05)
+    assert report.paper.kept == pytest.approx(expected.paper.kept, rel=1e-6)
+    assert report.loss.mean == pytest.approx(expected.loss.mean, rel=1e-6)
+
+
+def test_a_loss_may_take_the_batch_or_its_labels() -> None:
+    model = Two().eval()
+    losses = (F.cross_entropy, lambda outputs, batch: F.cross_entropy(outputs, batch["labels"]))
+    found = [pl.sweep(model, loss, batches("dicts"), [0.5]).loss for loss in losses]
+    assert found[0] == pytest.approx(found[1])
+
+
+def test_losses_of_several_outputs_count_all_of_them() -> None:
+    """Cross-entropy and the square of the hidden units: the matrix has both parts."""
+    model = Two("tuple").eval()
+
+    def loss(outputs: Any, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs[0], targets) + outputs[1].square().sum(1).mean()
+
+    names = ["a.weight", "b.weight"]
+    spectrum = pl.hessian_spectrum(model, loss, batches("dicts"), parameters=names)
+    plain = copy.deepcopy(model).double()
+    total = gauss_newton(model, names)
+    values = {name: plain.get_parameter(name).detach() for name in names}
+    for x, z in zip(X.double(), Z.double(), strict=True):
+
+        def hidden(v: dict[str, Tensor], x: Tensor = x, z: Tensor = z) -> Tensor:
+            return functional_call(plain, v, (x[None], z[None]))[1][0]
+
+        jacobian = torch.cat([j.flatten(1) for j in jacrev(hidden)(values).values()], 1)
+        total = total + 2 * jacobian.T @ jacobian / len(X)
+    assert spectrum.trace().value == pytest.approx(total.trace().item(), rel=1e-5)
+
+
+def test_fine_tuning_takes_them_and_returns_the_users_kind_of_model() -> None:
+    data = batches("dicts")
+    model = Two("dict")
+
+    def loss(outputs: Any, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs["logits"], targets)
+
+    budget = pruning.FineTuning(epochs=3, learning_rate=0.1)
+    masks = magnitude_mask(model, 0.5)
+    tuned = pruning.finetune(model, masks, loss, data, data, budget, device="cpu")
+    plain = [((x, z), y) for x, z, y in batches("flat")]
+    other = pruning.finetune(Two(), masks, F.cross_entropy, plain, plain, budget, device="cpu")
+    assert type(tuned.model) is Two and list(tuned.model.state_dict()) == list(model.state_dict())
+    assert tuned.losses == pytest.approx(other.losses)
+    assert all(bool((tuned.model.get_parameter(n)[~m] == 0).all()) for n, m in masks.items())
+
+
+def test_what_is_plain_passes_through() -> None:
+    layer, data = nn.Linear(3, 3), [(X, Y)]
+    assert adapt(layer, F.cross_entropy, data) == (layer, F.cross_entropy, data)
+    again = adapt(*adapt(Two(), F.cross_entropy, batches("dicts")))
+    assert isinstance(again.model, ModelView) and not isinstance(again.model.inner, ModelView)
+
+
+def test_a_third_entry_is_a_weight_where_it_can_be_nothing_else() -> None:
+    layer = nn.Linear(3, 3)
+    weighted = [(X, Y, 2.0)]
+    assert adapt(layer, F.cross_entropy, weighted).loader is weighted
+    inside = adapt(Two(), F.cross_entropy, [((X, Z), Y, torch.tensor(2.0))])
+    assert float(next(iter(inside.loader))[2]) == 2.0
+
+    class Open(nn.Module):
+        def forward(self, x: Tensor | None = None, z: Tensor | None = None) -> Tensor:
+            raise AssertionError("never called")
+
+    with pytest.raises(PruneLimitError, match="ambiguous for Open"):
+        adapt(Open(), F.cross_entropy, [(X, Z, Y)])
+
+
+def test_masks_on_a_view_are_masks_on_the_model() -> None:
+    model = Two("dict")
+    view = adapt(model, lambda o, t: F.cross_entropy(o["logits"], t), batches("dicts")).model
+    apply_masks(view, magnitude_mask(view, 0.5))
+    assert int((model.a.weight == 0).sum()) > 0
+    twin = copy.deepcopy(view)
+    make_permanent(twin)
+    assert original(view) is model and list(original(twin).state_dict()) == list(Two().state_dict())
+    assert "parametrizations" in next(iter(model.state_dict().keys() - Two().state_dict().keys()))
+
+
+@pytest.mark.parametrize(
+    ("data", "loss", "said"),
+    [
+        ([X], F.cross_entropy, r"not a pair \(inputs, targets\)"),
+        ([{"x": X, "z": Z[:5], "labels": Y}], F.cross_entropy, "z 5"),
+        ([{"x": X, "z": Z, "labels": Y, "name": [object()]}], F.cross_entropy, "entry name"),
+        ([{"x": X, "w": Z, "labels": Y}], F.cross_entropy, "unexpected keyword argument 'w'"),
+        ([{"x": X, "z": Z, "labels": Y}], lambda o, t: torch.ones(()), "does not depend"),
+    ],
+)
+def test_other_batches_are_refused_with_the_remedy(data: Any, loss: Any, said: str) -> None:
+    with pytest.raises(PruneLimitError, match=said):
+        pl.predict_limit(Two().eval(), loss, data, epsilon=0.1)
+
+
+def test_a_loss_that_the_model_computed_is_refused() -> None:
+    class Own(Two):
+        def forward(self, x: Tensor, z: Tensor, labels: Tensor | None = None) -> Any:
+            logits = super().forward(x, z)
+            return {"logits": logits, "loss": F.cross_entropy(logits, labels)}
+
+    def forward(model: nn.Module, batch: Any) -> Any:
+        return model(**batch)
+
+    with pytest.raises(PruneLimitError, match="hides its curvature"):
+        pl.predict_limit(
+            Own().eval(), lambda o, b: o["loss"], batches("dicts"), epsilon=0.1, forward=forward
+        )
+
+
+def test_packing_is_exact_for_every_kind_of_number() -> None:
+    packer = Packer()
+    tree = {
+        "half": torch.randn(4, 3).half(),
+        "double": torch.tensor([[1e-300], [float("inf")], [-0.0], [3.0]], dtype=torch.float64),
+        "bytes": torch.randint(256, (4, 2, 2), dtype=torch.uint8),
+        "long": torch.tensor([2**62, -1, 0, 1]),
+        "flags": torch.tensor([True, False, True, True]),
+        "complex": torch.randn(4, 2, dtype=torch.complex64),
+        "fixed": (None, 3, "word"),
+    }
+    rows = packer.pack(tree, "batch 0")
+    other = packer.pack({"long": torch.zeros(2, 7, dtype=torch.long)}, "batch 1")
+    found = packer.unpack(rows[1:3])
+    for name, value in tree.items():
+        if isinstance(value, Tensor):
+            assert found[name].dtype == value.dtype and torch.equal(found[name], value[1:3])
+    assert found["fixed"] == (None, 3, "word")
+    assert packer.unpack(other)["long"].shape == (2, 7)

@@ -1,0 +1,228 @@
+"""The converged minimum under a mask against closed forms, scipy, and long training."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize as scipy_minimize
+from torch import nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from prunelimit import PruneLimitError
+from prunelimit.lab.studies import zoo
+from prunelimit.pruning import converged
+from prunelimit.pruning.converged import Descent, minimise
+from prunelimit.pruning.existence import ExistenceSearch
+from prunelimit.pruning.landscape import Landscape
+from prunelimit.pruning.layers import is_known, layer_jacobian
+from prunelimit.pruning.masks import magnitude_order
+
+EXACT = Descent(iterations=200, tolerance=1e-12, patience=3)
+
+
+def tiny_network(seed: int = 0) -> tuple[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]]:
+    torch.manual_seed(seed)
+    inputs = torch.randn(60, 4)
+    targets = (inputs[:, 0] * inputs[:, 1] > 0).long() + (inputs[:, 2] > 1).long()
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), [(inputs, targets)]
+
+
+def mask(landscape: Landscape, model: nn.Module, removed: int) -> torch.Tensor:
+    return landscape.keep(magnitude_order(model)[:removed])
+
+
+@pytest.mark.parametrize("dense_dim", [100, 0])
+def test_linear_regression_reaches_the_least_squares_minimum(dense_dim):
+    torch.manual_seed(1)
+    model, inputs, targets = nn.Linear(6, 2), torch.randn(40, 6), torch.randn(40, 2)
+    landscape = Landscape(model, mse_loss, [(inputs, targets)])
+    keep = mask(landscape, model, 5)
+    rules = Descent(iterations=60, tolerance=1e-13, patience=3, dense_dim=dense_dim)
+    found = minimise(landscape, keep, descent=rules)
+    weights = keep[:12].view(2, 6).numpy()
+    wide, truth, total = inputs.double().numpy(), targets.double().numpy(), 0.0
+    for output in range(2):
+        design = np.column_stack([wide[:, weights[output]], np.ones(40)])
+        _, residual, *_ = np.linalg.lstsq(design, truth[:, output], rcond=None)
+        total += float(residual[0])
+    assert found.loss == pytest.approx(total / 80, rel=1e-9)
+    assert (found.point[~keep] == 0).all()
+
+
+def test_logistic_regression_agrees_with_scipy():
+    torch.manual_seed(2)
+    inputs, targets = torch.randn(80, 5), torch.randint(3, (80,))
+    model = nn.Linear(5, 3)
+    landscape = Landscape(
+        model, cross_entropy, [(inputs[:50], targets[:50]), (inputs[50:], targets[50:])]
+    )
+    keep = mask(landscape, model, 6)
+    found = minimise(landscape, keep, descent=EXACT)
+    free = keep.numpy()
+
+    def loss_and_slope(values: np.ndarray) -> tuple[float, np.ndarray]:
+        point = np.zeros(18)
+        point[free] = values
+        scores = inputs.double().numpy() @ point[:15].reshape(3, 5).T + point[15:]
+        shifted = scores - scores.max(1, keepdims=True)
+        shares = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
+        truth = np.eye(3)[targets.numpy()]
+        slope = (shares - truth) / 80
+        whole = np.concatenate([(slope.T @ inputs.double().numpy()).ravel(), slope.sum(0)])
+        return -float(np.log(shares[truth > 0]).mean()), whole[free]
+
+    best = scipy_minimize(loss_and_slope, np.zeros(free.sum()), jac=True, tol=1e-12)
+    assert found.loss == pytest.approx(best.fun, rel=1e-8)
+
+
+def test_a_small_network_comes_at_least_as_low_as_long_adam():
+    model, data = tiny_network()
+    landscape = Landscape(model, cross_entropy, data)
+    keep = mask(landscape, model, 18)
+    found = minimise(landscape, keep, descent=Descent(iterations=200, tolerance=1e-8))
+    point = torch.where(keep, landscape.start, 0.0).requires_grad_()
+    optimizer = torch.optim.Adam([point], lr=0.02)
+    for step in range(3000):
+        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 3000)
+        optimizer.zero_grad()
+        landscape._loss(torch.where(keep, point, 0.0)).backward()
+        optimizer.step()
+    adam = float(landscape.losses(torch.where(keep, point.detach(), 0.0)[None]))
+    assert found.loss <= adam + 1e-4
+    slope, _ = landscape.gauss_newton(found.point, keep.nonzero()[:, 0])
+    assert float(slope.norm()) < 1e-3
+
+
+def test_the_krylov_steps_solve_the_damped_equations():
+    model, data = tiny_network(3)
+    landscape = Landscape(model, cross_entropy, data)
+    columns = mask(landscape, model, 12).nonzero()[:, 0]
+    run = converged._Run(columns, landscape.start, 1.0, [])
+    slope, matrix = landscape.gauss_newton(landscape.start, columns)
+    steps = converged._krylov_solver(landscape, run, 60)(torch.tensor([1e-2, 1.0]).double())
+    for step in steps[:, columns]:
+        # (G + c I) step = -g for some damping c: what is left over is along the step.
+        left = -slope - matrix @ step
+        assert float(left @ step / left.norm() / step.norm()) == pytest.approx(1, abs=1e-8)
+    assert steps.norm(dim=1).diff() < 0
+
+
+def test_the_l1_term_is_minimised_too():
+    inputs, targets = (
+        torch.eye(3) * math.sqrt(3),
+        torch.tensor([[3.0], [1.0], [0.1]]) * math.sqrt(3),
+    )
+    model = nn.Linear(3, 1, bias=False)
+    landscape = Landscape(model, mse_loss, [(inputs, targets)], l1=1.0, smoothing=1e-6)
+    found = minimise(landscape, torch.ones(3, dtype=torch.bool), descent=EXACT)
+    # Soft thresholding: argmin (w - t)² + |w| is t - 1/2 above 1/2, and 0 below.
+    assert found.point.tolist() == pytest.approx([2.5, 0.5, 0.0], abs=1e-4)
+
+
+def test_it_stops_at_the_level_and_says_so():
+    model, data = tiny_network()
+    landscape = Landscape(model, cross_entropy, data)
+    everything = torch.ones(landscape.size, dtype=torch.bool)
+    level = 0.7 * float(landscape.losses(landscape.start[None]))
+    found = minimise(landscape, everything, level=level)
+    assert found.status == "reached" and found.loss <= level
+    beyond = minimise(landscape, everything, level=found.loss - 1e-9)
+    assert beyond.iterations >= found.iterations
+    nothing = torch.zeros(landscape.size, dtype=torch.bool)
+    assert minimise(landscape, nothing, level=0.1).status == "converged"
+
+
+def test_wrong_shapes_and_values_are_refused():
+    model, data = tiny_network()
+    landscape = Landscape(model, cross_entropy, data)
+    with pytest.raises(PruneLimitError, match="one entry a free parameter"):
+        minimise(landscape, torch.ones(3, dtype=torch.bool))
+    with pytest.raises(PruneLimitError, match="not finite"):
+        minimise(
+            landscape, torch.ones(landscape.size, dtype=torch.bool), landscape.start * math.nan
+        )
+    with pytest.raises(PruneLimitError, match="empty"):
+        Landscape(model, cross_entropy, [])
+    with pytest.raises(PruneLimitError, match="at least 1"):
+        Descent(iterations=0)
+
+
+KINDS = [
+    ("mlp-gelu-layernorm", (1, 4, 4), (5, 4)),
+    ("cnn-batch", (1, 8, 8), (3, 4)),
+    ("cnn-group", (1, 8, 8), (4, 3)),
+    ("resnet-batch", (1, 8, 8), (3, 4)),
+    ("transformer", (1, 6, 5), (4, 6)),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "widths"), KINDS)
+def test_the_written_derivatives_are_those_of_autograd(kind, shape, widths):
+    torch.manual_seed(0)
+    model = zoo.build(kind, shape, 3, widths)
+    model(torch.randn(20, *shape))  # running statistics away from 0 and 1
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    data = [(torch.randn(7, *shape), torch.randint(3, (7,)))]
+    landscape = Landscape(model.eval(), cross_entropy, data)
+    columns = torch.randperm(landscape.size)[: landscape.size // 2].sort().values
+    assert is_known(model)
+    _, rows = layer_jacobian(landscape.model, landscape.inputs, columns)
+
+    def outputs(point: torch.Tensor) -> torch.Tensor:
+        return landscape._outputs(point, landscape.inputs)
+
+    whole = torch.autograd.functional.jacobian(outputs, landscape.start)
+    assert torch.allclose(rows, whole[..., columns], atol=1e-12)
+    slope, matrix = landscape.gauss_newton(landscape.start, columns)
+    expected = torch.autograd.functional.jacobian(landscape._loss, landscape.start)
+    assert torch.allclose(slope, expected[columns], atol=1e-12)
+    bend = torch.autograd.functional.hessian(
+        lambda z: cross_entropy(z, landscape.targets), outputs(landscape.start)
+    )
+    dense = torch.einsum("ncp,ncmd,mdq->pq", rows, bend, rows)
+    assert torch.allclose(matrix, dense, atol=1e-12)
+
+
+def test_a_layer_that_is_not_known_takes_the_general_way():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.PReLU(), nn.Linear(4, 2))
+    landscape = Landscape(model, cross_entropy, [(torch.randn(9, 3), torch.randint(2, (9,)))])
+    assert not is_known(model)
+    columns = torch.arange(landscape.size)
+    slope, _ = landscape.gauss_newton(landscape.start, columns)
+    expected = torch.autograd.functional.jacobian(landscape._loss, landscape.start)
+    assert torch.allclose(slope, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("guess", [0.1, 0.6, 0.95])
+def test_the_threshold_is_where_a_scan_finds_it(guess):
+    torch.manual_seed(4)
+    model = nn.Linear(20, 1)
+    inputs = torch.randn(200, 20)
+    truth = torch.linspace(2, 0, 20)[:, None] ** 2
+    with torch.no_grad():
+        model.weight.copy_(truth.T + 0.01 * torch.randn(1, 20))
+    landscape = Landscape(model, mse_loss, [(inputs, inputs @ truth)])
+    order = magnitude_order(model)
+    scan = [
+        minimise(landscape, landscape.keep(order[:count]), descent=EXACT).loss
+        for count in range(21)
+    ]
+    level = 1.0
+    last = max(count for count, loss in enumerate(scan) if loss <= level)
+    found = ExistenceSearch(landscape, order).threshold(level, guess, double=True)
+    assert (found.lower, found.upper) == (last / 20, (last + 1) / 20)
+    assert found.lower <= found.value <= found.upper
+    assert found.status == "bracketed" and found.moved == 0
+
+
+def test_levels_beyond_reach_and_beyond_need_are_named():
+    torch.manual_seed(5)
+    model = nn.Linear(6, 1)
+    landscape = Landscape(model, mse_loss, [(torch.randn(30, 6), torch.randn(30, 1))])
+    search = ExistenceSearch(landscape, magnitude_order(model))
+    assert search.threshold(1e-3, 0.5).status == "none"
+    found = search.threshold(1e3, 0.5)
+    assert (found.status, found.value) == ("any", 1.0)

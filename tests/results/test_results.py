@@ -1,0 +1,148 @@
+"""Results: the committed files load as they are, and damage to one is named."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prunelimit import PruneLimitError, results
+
+FOLDER = Path(__file__).parents[2] / "book" / "results"
+KINDS = {
+    "study": results.Study,
+    "heuristics-digits": results.MethodsCompared,
+    "heuristics-limits": results.LimitStudy,
+    "depth/choices": results.Choices,
+    "depth/weights": results.WeightDistances,
+    "depth/rounds": results.LimitsOverRounds,
+    "depth/gems": results.LimitsOfGems,
+}
+FILES = sorted(FOLDER.rglob("*.json"))
+NEW_IN_THE_SECOND_FORMAT = {"format", "stages", "costs", "epsilon", "examples", "note"}
+
+
+def name_of(path):
+    return path.relative_to(FOLDER).with_suffix("").as_posix()
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return read(FOLDER / "digits-mlp.json")
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_committed_file_loads_and_keeps_its_numbers(path):
+    found = KINDS.get(name_of(path), results.Result).load(path)
+    written, stored = json.loads(json.dumps(found.to_dict(), allow_nan=False)), read(path)
+    for name in set(stored) - NEW_IN_THE_SECOND_FORMAT - {"provenance", "measurement"}:
+        assert written[name] == stored[name], name
+    for name in {"provenance", "measurement"} & set(stored):
+        assert written[name].items() >= stored[name].items()
+    assert results.provenance_of(path).command == stored["provenance"]["command"]
+    again = type(found).from_dict(written)
+    assert json.loads(json.dumps(again.to_dict())) == written
+
+
+def test_the_first_format_told_costs_and_not_who_made_a_stage(digits):
+    found = results.Result.from_dict(digits)
+    assert found.stages["refit"].cost.seconds == digits["costs"]["refit"]["seconds"]
+    assert found.stages["refit"].made_by == ()
+    assert found.epsilon == digits["epsilon"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("format",), "prunelimit.result/9", "format is 'prunelimit.result/9'"),
+        (("training", "epochs"), "60", r"training\.epochs is '60'; it must be a whole number"),
+        (("training", "epochs"), 0, "epochs is 0"),
+        (("prediction", "paper", "sparsity"), None, "not between its ends"),
+        (("prediction", "dim"), 1.5, r"dim is 1\.5; it must be a whole number"),
+        (("prediction", "format"), "x", "no report of predict_limit"),
+        (("prediction", "one_shot_curve", "rises"), [1.0], "one_shot_curve does not fit"),
+        (("thresholds", "one_shot"), {"lower": 0.1}, r"thresholds\.one_shot is no Interval"),
+        (("refit",), [{"sparsity": 0.5}], r"refit\[0\] is no RefitPoint"),
+        (("weights", "zeros"), "none", r"weights\.zeros is 'none'"),
+        (("costs",), None, "no entry 'costs'"),
+    ],
+)
+def test_damage_to_a_result_is_named(digits, tmp_path, path, value, message):
+    damaged = copy.deepcopy(digits)
+    place = damaged
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps(damaged))
+    with pytest.raises(PruneLimitError, match=message) as caught:
+        results.Result.load(file)
+    assert str(file) in str(caught.value)
+
+
+def test_something_else_is_no_result(tmp_path):
+    for content in ("{}", "[]", "1", "null"):
+        (tmp_path / "a.json").write_text(content)
+        with pytest.raises(PruneLimitError, match="no Result"):
+            results.Result.load(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text('{"format": ')
+    for name in ("a.json", "b.json"):
+        with pytest.raises(PruneLimitError, match="cannot read a Result"):
+            results.Result.load(tmp_path / name)
+
+
+def test_a_report_is_read_from_its_dictionary(digits):
+    from prunelimit import PruningLimit
+
+    report = PruningLimit.from_dict(digits["prediction"])
+    assert report.to_dict() == digits["prediction"]
+    grid = digits["prediction"]["distance"]
+    assert report.distance(grid["kept"][700]) == grid["distance"][700]
+
+
+def test_the_comparison_has_all_four_curves_and_both_limits(digits):
+    result = results.Result.from_dict(digits)
+    rows = result.comparison()
+    assert [row.kind for row in rows].count("measured") == 3
+    assert [row.sparsity for row in rows] == [
+        digits["prediction"]["one_shot"]["sparsity"],
+        digits["thresholds"]["one_shot"]["value"],
+        digits["prediction"]["paper"]["sparsity"],
+        digits["prediction"]["sharp"]["sparsity"],
+        digits["thresholds"]["quadratic_existence"]["value"],
+        digits["thresholds"]["real_existence"]["value"],
+    ]
+    assert all(row.lower <= row.sparsity <= row.upper for row in rows)
+
+
+def test_an_overview_subtracts_what_it_says(digits):
+    row = results.Overview.of(results.Result.from_dict(digits), "digits").columns()
+    paper, real = digits["prediction"]["paper"], digits["thresholds"]["real_existence"]
+    assert row["predicted_paper_lower"] == paper["lower"]
+    assert row["delta_paper"] == pytest.approx(paper["sparsity"] - real["value"])
+    accuracy = digits["thresholds"]["accuracy"]["sparsity"]
+    assert row["delta_accuracy"] == pytest.approx(paper["sparsity"] - accuracy)
+    assert row["examples"] == 1295
+    assert row["compute_seconds"] == pytest.approx(
+        sum(cost["seconds"] for cost in digits["costs"].values())
+    )
+
+
+def test_where_no_refit_comes_down_to_epsilon_nothing_is_claimed(digits):
+    high = digits | {"refit": [row | {"rise": 1.0} for row in digits["refit"]]}
+    result = results.Result.from_dict(high)
+    row = results.Overview.of(result, only_known=True).columns()
+    assert np.isnan(row["measured_quadratic_existence"]) and np.isnan(row["delta_sharp"])
+    assert not np.isnan(results.Overview.of(result).columns()["delta_sharp"])
+
+
+def test_a_table_has_the_names_of_the_file():
+    rows = results.LimitStudy.load(FOLDER / "heuristics-limits.json").decay
+    table = results.table(rows)
+    stored = read(FOLDER / "heuristics-limits.json")["decay"]
+    assert table.to_dict("records") == stored
