@@ -57,40 +57,63 @@ def modules() -> dict[str, Path]:
 
 
 @cache
-def imported(source: str, inside: str = "") -> frozenset[str]:
-    """Modules of the package that `source` names in an import, wherever it stands.
+def imported(source: str) -> frozenset[str]:
+    """Modules that `source` names in an import, wherever it stands but for the type checker alone.
 
-    A package that loads its names on first use, by a table ``_PUBLIC``, counts as
-    importing all of them: more than a notebook takes, never less.
+    A package that loads its names on first use, by a table ``_PUBLIC``, adds the modules
+    behind those names that `source` takes of it.
     """
-    return frozenset(_named(source, inside))
+    tree = _AsItRuns().visit(ast.parse(source))
+    named = set(_named(tree))
+    taken = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    taken |= {name.rpartition(".")[2] for name in named}
+    for package in named & set(modules()):
+        table = _names_on_first_use(package)
+        named |= {module for name, module in table.items() if name in taken}
+    return frozenset(named)
 
 
-def _named(source: str, inside: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+class _AsItRuns(ast.NodeTransformer):
+    """Leaves out what stands under ``if TYPE_CHECKING``."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if getattr(node.test, "id", "") == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
-            values = ast.literal_eval(node.value).values()
-            yield from (v if v.startswith(PACKAGE) else f"{inside}.{v}" for v in values)
+
+
+@cache
+def _names_on_first_use(package: str) -> dict[str, str]:
+    """Name to module, of the table ``_PUBLIC`` of a package; empty where there is none."""
+    for node in ast.parse(modules()[package].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
+            table = ast.literal_eval(node.value)
+            return {n: m if m.startswith(PACKAGE) else f"{package}.{m}" for n, m in table.items()}
+    return {}
 
 
 def closure(source: str) -> set[str]:
     """Every module of the package that `source` needs, however far away."""
     known = modules()
     found: set[str] = set()
-    waiting = [(source, "")]
+    waiting = [source]
     while waiting:
-        for name in imported(*waiting.pop()):
+        for name in imported(waiting.pop()):
             parts = name.split(".")
             for length in range(1, len(parts) + 1):  # a package comes before its modules
                 module = ".".join(parts[:length])
                 if module in known and module not in found:
                     found.add(module)
-                    waiting.append((known[module].read_text(encoding="utf-8"), module))
+                    waiting.append(known[module].read_text(encoding="utf-8"))
     return found
 
 
