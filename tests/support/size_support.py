@@ -60,6 +60,8 @@ def modules() -> dict[str, Path]:
 def imported(source: str, inside: str = "") -> frozenset[str]:
     """Modules of the package that `source` names in an import, wherever it stands.
 
+    Imports for the type checker alone load nothing, and do not count.
+
     A package that loads its names on first use, by a table ``_PUBLIC``, counts as
     importing all of them: more than a notebook takes, never less.
     """
@@ -67,7 +69,7 @@ def imported(source: str, inside: str = "") -> frozenset[str]:
 
 
 def _named(source: str, inside: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_run(ast.parse(source))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -76,6 +78,14 @@ def _named(source: str, inside: str) -> Iterator[str]:
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
             values = ast.literal_eval(node.value).values()
             yield from (v if v.startswith(PACKAGE) else f"{inside}.{v}" for v in values)
+
+
+def _run(tree: ast.AST) -> ast.AST:
+    """Without what stands under ``if TYPE_CHECKING:``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            node.body = []
+    return tree
 
 
 def closure(source: str) -> set[str]:
