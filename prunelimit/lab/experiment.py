@@ -238,6 +238,7 @@ class _Experiment:
         stage = self.store.once(
             "prediction", PruningLimit, key, lambda _: prediction.measure(self.run, key.digest)
         )
+        self.run.world.from_main(lambda: prediction.clear(self.run))
         self.stages["prediction"] = stage.making
         return stage.value
 

@@ -79,7 +79,7 @@ def limits_over_factor(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
     """Predicted limits against the factor on the weights, one panel a way of scaling."""
     figure, axes = plt.subplots(1, len(studies), figsize=(9.0, 3.8), sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes[0], studies.items(), strict=True):
-        factors = [row.factor or 1.0 for row in rows]
+        factors = [row.factor or 1 for row in rows]
         _limit_lines(ax, factors, rows)
         one_shot = [row.one_shot for row in rows]
         colour = COLOURS["orange"]

@@ -82,7 +82,7 @@ class LimitRow:
     seed: int | None = absent()
     sparsity: float | None = absent()
     weight_decay: float | None = absent()
-    factor: float | None = absent()
+    factor: int | None = absent()
     regularisation: float | None = absent()
     paper: float
     sharp: float

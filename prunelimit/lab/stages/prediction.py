@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from torch import nn
 
 from prunelimit.lab.stages.run import Run
@@ -28,6 +30,12 @@ def measure(run: Run, key: str) -> PruningLimit:
         checkpoint=run.directory / _spectrum_folder(key, run.world),
         world=run.world,
     )
+
+
+def clear(run: Run) -> None:
+    """Remove what Lanczos runs have kept, of this key or another: the prediction is complete."""
+    for folder in run.directory.glob("spectrum-*.checkpoint*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _spectrum_folder(key: str, world: World) -> str:

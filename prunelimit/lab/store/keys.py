@@ -213,6 +213,7 @@ class _Sources:
                 base = _absolute(node, package)
                 if self.path(base) is not None:
                     yield from (self.provider(base, a.name) for a in node.names)
+        yield from _loaded_on_use(tree, package).values()
 
     def provider(self, module: str, name: str) -> str:
         """The module that defines `name`, where a package's ``__init__`` only hands it on."""
@@ -220,6 +221,9 @@ class _Sources:
             return f"{module}.{name}"
         if self.is_left_out(module) or self.parent(module) != module:
             return module
+        on_use = _loaded_on_use(self.tree(module), module)
+        if name in on_use:
+            return self.provider(on_use[name], name)
         for node in self.tree(module).body:
             if isinstance(node, ast.ImportFrom):
                 base = _absolute(node, module)
@@ -227,6 +231,19 @@ class _Sources:
                 if name in handed and self.path(base) is not None:
                     return self.provider(base, handed[name])
         return module
+
+
+def _loaded_on_use(tree: ast.Module, package: str) -> dict[str, str]:
+    """Names that a package loads on first use (its table ``_PUBLIC``), and from where."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
+            table: dict[str, str] = ast.literal_eval(node.value)
+            first = package.split(".")[0]
+            return {
+                name: source if source.split(".")[0] == first else f"{package}.{source}"
+                for name, source in table.items()
+            }
+    return {}
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:

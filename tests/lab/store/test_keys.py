@@ -100,6 +100,17 @@ def test_a_change_of_code_changes_the_key(pack: Path, name: str, old: str, new: 
     assert code(pack) != before
 
 
+def test_names_that_are_loaded_on_use_count_as_imported(pack: Path) -> None:
+    (pack / "__init__.py").write_text('_PUBLIC = {"more": "pack.late", "helper": "room"}\n')
+
+    def reached(source: str) -> list[str]:
+        return modules_of(source=source, package=pack)
+
+    assert reached("from pack import more") == ["pack.late"]
+    assert reached("from pack import helper") == ["pack.other", "pack.room.parts"]
+    assert {"pack.late", "pack.room"} <= set(reached("import pack\npack.more(1)"))
+
+
 def test_further_code_counts_with_what_it_imports(pack: Path) -> None:
     def of(source: str) -> str:
         return code_of(source=source, package=pack)
