@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -18,7 +19,7 @@ from prunelimit.files import write_text
 from prunelimit.network.losses import LossStatistics
 from prunelimit.network.parameters import Counted
 from prunelimit.records import absent, from_plain, to_plain
-from prunelimit.spectrum import Spectrum
+from prunelimit.spectrum import POLICIES, Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -192,7 +193,7 @@ class PruningLimit:
         text = source if isinstance(source, str) and source.lstrip().startswith("{") else None
         try:
             data = json.loads(Path(source).read_text("utf-8") if text is None else text)
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise PruneLimitError(
                 f"cannot read a report from {str(source)[:80]!r}: {error}"
             ) from error
@@ -331,6 +332,19 @@ def _packed(report: PruningLimit) -> _Stored:
 
 
 def _unpacked(stored: _Stored) -> PruningLimit:
+    sensible = {
+        "policy": stored.policy in POLICIES,
+        "dim": 1 <= stored.dim == stored.spectrum.dim,
+        "epsilon": 0 < stored.epsilon < math.inf,
+        **{
+            f"{name}.sparsity": estimate.lower >= 0 and estimate.upper <= 1
+            for name in ("paper", "sharp", "one_shot")
+            for estimate in [getattr(stored, name)]
+        },
+    }
+    wrong = next((name for name, holds in sensible.items() if not holds), None)
+    if wrong is not None:
+        raise PruneLimitError(f"the report's {wrong} cannot be; no prediction says so")
     curve, profile = stored.one_shot_curve, stored.distance
     for name, x, y in (
         ("one_shot_curve", curve.sparsities, curve.rises),

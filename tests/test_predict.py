@@ -316,6 +316,26 @@ def test_a_page_shows_what_a_report_says_and_runs_none_of_it() -> None:
     assert "{0.__class__}" in shown and "<table>" in shown and shown.count("<li>") == 2
 
 
+def test_reports_that_cannot_be_are_refused(tmp_path) -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 0)
+    data = pl.predict_limit(model, cross_entropy, batches).to_dict()
+    for name, value in (
+        ("policy", "<script>"),
+        ("dim", 3),
+        ("epsilon", -1.0),
+        ("warnings", "<script>"),
+        ("paper", data["paper"] | {"sparsity": 7.0, "upper": 8.0}),
+        ("loss", None),
+        ("spectrum", []),
+    ):
+        with pytest.raises(pl.PruneLimitError):
+            pl.PruningLimit.from_json(json.dumps(data | {name: value}))
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{")
+    for source in (tmp_path / "bytes.json", "{" * 100_000, '{"a":' * 100_000, "a\0b"):
+        with pytest.raises(pl.PruneLimitError, match="cannot read a report"):
+            pl.PruningLimit.from_json(source)
+
+
 def test_other_json_is_refused(tmp_path) -> None:
     with pytest.raises(pl.PruneLimitError, match="no report"):
         pl.PruningLimit.from_json('{"format": "something else"}')

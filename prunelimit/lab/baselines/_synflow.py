@@ -99,8 +99,11 @@ def synflow(work: Work[SynflowConfig]) -> Found:
     """Prune the untrained network by its synaptic flow, without data, then train it.
 
     Tanaka, Kunin, Yamins and Ganguli (2020), "Pruning neural networks without
-    any data by iteratively conserving synaptic flow". The many rounds are what
-    keeps a layer from emptying while others are full.
+    any data by iteratively conserving synaptic flow". Their theorem, that no layer
+    empties while others are full, is of networks without biases: there the scores
+    of every layer sum to the same R. A bias adds flow behind the layer that lost it,
+    and layers do empty. Of an MLP with layers of 32, 1 % of the weights kept: 4 of 6
+    and 9 of 12 with biases, none without (seed 0).
 
     Parameters
     ----------

@@ -162,7 +162,11 @@ class SlurmPool:
             name: job
             for name, job in workers.items()
             if name not in there
-            and (job.has_ended() or (queued is not None and job.job_id not in queued))
+            and (
+                job.tag in self.begun  # a worker of Dask's does not come back
+                or job.has_ended()
+                or (queued is not None and job.job_id not in queued)
+            )
         }
         remarks = []
         for job in lost.values():

@@ -198,6 +198,17 @@ def test_synflow_keeps_the_stronger_path() -> None:
     assert masks["2.weight"].flatten().tolist() == [True, False]
 
 
+@pytest.mark.parametrize(("bias", "empty"), [(True, 4), (False, 0)])
+def test_synflow_empties_layers_where_biases_carry_the_flow(bias: bool, empty: int) -> None:
+    torch.manual_seed(0)
+    sizes = [64, 32, 32, 32, 32, 32, 10]
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after, bias=bias), nn.ReLU()]
+    masks = synflow_mask(nn.Sequential(*layers[:-1]), torch.ones(1, 64), 0.99)
+    assert sum(not mask.any() for mask in masks.values()) == empty
+
+
 def test_synflow_in_one_round_empties_a_layer_and_in_many_does_not() -> None:
     # A wide layer shares R among many weights, so all of them score less than a narrow layer's.
     torch.manual_seed(0)

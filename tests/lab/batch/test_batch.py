@@ -355,6 +355,38 @@ def test_kernels_that_start_at_once_do_not_fight_for_ports(
         assert list(temporary.iterdir()) == []
 
 
+DYING = """\
+import os, signal
+from pathlib import Path
+marks = Path(run_dir, "marks")
+marks.mkdir(exist_ok=True)
+if fail or not list(marks.iterdir()):
+    (marks / str(os.getpid())).touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the kernel ends itself by a signal")
+@pytest.mark.parametrize(("fail", "status"), [(False, "done"), (True, "failed")])
+def test_a_dead_kernel_is_started_once_more(tmp_path, fail: bool, status: str) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", TRIVIAL[0], DYING)
+    job = batch.plan(tmp_path / "runs", [{"fail": fail}], notebook)[0]
+    outcome = batch.execute(job)
+    assert outcome.status == status, outcome.message
+    assert len(list((job.directory / "marks").iterdir())) == (2 if fail else 1)
+    assert ("the kernel died twice" in outcome.message) == fail
+
+
+def test_any_path_works(tmp_path) -> None:
+    root = tmp_path / "{task} [red] %s '\"#? 雪\n$x"
+    notebook = write_notebook(root / "small {seed}.ipynb", *TRIVIAL)
+    job = batch.plan(root / "runs", [{"task": "a {seed} [b]"}], notebook)[0]
+    outcome = batch.execute(job)
+    assert outcome.status == "done", outcome.message
+    assert (job.directory / "result.json").read_text() == "a {seed} [b] 0"
+    assert summary.summarise([job], {job.name: outcome}).page.is_file()
+
+
 def test_workers_with_other_code_refuse(tmp_path, notebook) -> None:
     job = batch.plan(tmp_path, [{}], notebook)[0]
     write_notebook(notebook, TRIVIAL[0], TRIVIAL[1] + "# edited meanwhile\n")

@@ -1,7 +1,9 @@
 """Workers of each kind: who can reach them, and what happens when they are gone."""
 
+import contextlib
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -69,64 +71,77 @@ class Running:
         return [row["status"] for row in self.result.rows]
 
 
-def listeners() -> set[tuple[str, int]]:
-    """Address and port of everything that this process and what it started listens on."""
+def listeners(folder: Path) -> set[tuple[str, int]]:
+    """Address and port of all that the batch in `folder` listens on: ours, and its own processes.
+
+    What Slurm starts is no child of this process; it has the folder in its environment.
+    """
     here = psutil.Process()
     found = set()
-    for process in [here, *here.children(recursive=True)]:
-        for connection in process.net_connections(kind="inet"):
-            if connection.status == psutil.CONN_LISTEN:
-                found.add((connection.laddr.ip, connection.laddr.port))
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process == here or process.environ().get("BATCH_OF_TEST") == str(folder):
+                for connection in process.net_connections(kind="inet"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        found.add((connection.laddr.ip, connection.laddr.port))
     return found
 
 
-def answers_a_stranger(address: str, port: int) -> bool:
-    """Whether whoever has no certificate of the batch's gets anything but a refusal."""
-    from distributed import Client
-    from distributed.security import Security
+def answer_to_a_stranger(address: str, port: int) -> str:
+    """What comes back to whoever has no certificate of the batch's: "nothing", "HTTP", "Dask"."""
+    stranger = ssl.create_default_context()
+    stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
+    for wrap in (lambda plain: plain, stranger.wrap_socket):
+        with contextlib.suppress(OSError), socket.create_connection((address, port), 5) as plain:
+            plain.settimeout(5)
+            with wrap(plain) as talk:
+                # Dask speaks first, and a web server when asked.
+                talk.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                said = talk.recv(100)
+            if said.startswith(b"HTTP"):
+                return "HTTP"
+            if said and said[0] != TLS_ALERT:
+                return "Dask"
+    return "nothing"
 
-    for scheme, how in (("tcp", None), ("tls", Security.temporary())):
-        try:
-            with Client(
-                f"{scheme}://{address}:{port}", timeout=2, set_as_default=False, security=how
-            ):
-                return True
-        except (OSError, ValueError, TimeoutError, ssl.SSLError):
-            continue
-    return False
+
+TLS_ALERT = 21
 
 
 def is_loopback(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
 
 
+def test_a_dask_worker_without_tls_answers_a_stranger() -> None:
+    """The scan sees what it looks for."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=0, processes=False, protocol="tcp", dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        address, port = cluster.scheduler_address.removeprefix("tcp://").split(":")
+        assert answer_to_a_stranger(address, int(port)) == "Dask"
+
+
 def test_on_one_machine_nothing_listens_beyond_it(tmp_path, notebook, monkeypatch) -> None:
-    before, gate = listeners(), tmp_path / "gate"
+    monkeypatch.setenv("BATCH_OF_TEST", str(tmp_path))
+    before, gate = listeners(tmp_path), tmp_path / "gate"
     jobs = batch.plan(tmp_path / "runs", [{"task": "a", "gate": str(gate)}], notebook)
     running = Running(jobs, batch.Workers(1), monkeypatch)
     running.until((jobs[0].directory / "begun").exists)
-    found = listeners() - before
+    found = {place: answer_to_a_stranger(*place) for place in listeners(tmp_path) - before}
     gate.touch()
     assert len(found) >= 2, "the scheduler and the worker listen"
     assert all(is_loopback(address) for address, _ in found), found
-    assert running.finish() == ["done"]
-
-
-def test_on_one_machine_no_other_user_can_give_orders(tmp_path, notebook, monkeypatch) -> None:
-    before, gate = listeners(), tmp_path / "gate"
-    jobs = batch.plan(tmp_path / "runs", [{"task": "a", "gate": str(gate)}], notebook)
-    running = Running(jobs, batch.Workers(1), monkeypatch)
-    running.until((jobs[0].directory / "begun").exists)
-    open_ports = [place for place in listeners() - before if answers_a_stranger(*place)]
-    gate.touch()
-    assert open_ports == []
+    assert "Dask" not in found.values(), "another user of this machine could give orders"
     assert running.finish() == ["done"]
 
 
 def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) -> None:
     root = tmp_path / "my runs"  # a space: paths become words of a shell script
     notebook = write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
-    before, gate = listeners(), tmp_path / "gate"
+    monkeypatch.setenv("BATCH_OF_TEST", str(tmp_path))
+    before, gate = listeners(tmp_path), tmp_path / "gate"
     jobs = batch.plan(root, [{"task": "a", "gate": str(gate)}], notebook)
     arguments = batch.slurm_arguments(["walltime=00:10:00", "queue=gpu"])
     running = Running(jobs, batch.Workers(1, slurm=arguments), monkeypatch)
@@ -136,8 +151,10 @@ def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) 
     assert "#SBATCH -p gpu" in script and "#SBATCH -t 00:10:00" in script
     keys = list(root.glob(".tls-*/key.pem"))
     assert len(keys) == 1 and keys[0].stat().st_mode & 0o077 == 0
-    found = listeners() - before
-    assert [place for place in found if answers_a_stranger(*place)] == []
+    found = {place: answer_to_a_stranger(*place) for place in listeners(tmp_path) - before}
+    assert sum(not is_loopback(address) for address, _ in found) >= 2, "scheduler and worker"
+    assert "Dask" not in found.values()
+    assert all(a == "nothing" or is_loopback(place[0]) for place, a in found.items()), found
 
     slurm.end(101)
     running.until(lambda: running.has_said("is gone") and running.has_said("goes on with another"))
