@@ -15,8 +15,10 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
+from prunelimit.network.adapter import Forward, adapt, read_alike
 from prunelimit.network.losses import Loader, Loss, check_first_batch, loss_statistics
 from prunelimit.network.parameters import Choice, prunable_parameters
+from prunelimit.network.view import original
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
 from prunelimit.pruning.criterion import Criterion, LossRise, Metric, metric_drop
@@ -45,6 +47,7 @@ def find_limit(
     metric_tolerance: float = 0.005,
     start: float | None = None,
     parameters: Choice | None = None,
+    forward: Forward | None = None,
     max_tries: int = 12,
     device: str = "auto",
     progress: bool | None = None,
@@ -92,6 +95,9 @@ def find_limit(
         Sparsity of the first try, instead of a report.
     parameters
         Which weights count, as in `predict_limit`.
+    forward
+        ``forward(model, batch)`` gives the outputs where ``model(inputs)`` does not; loss_fn then
+        takes ``(outputs, batch)``. See `prunelimit.network.adapter.adapt`.
     max_tries
         Stop after so many, and say so.
     device
@@ -120,6 +126,9 @@ def find_limit(
     (0.5, 0.55, 10)
     """
     chosen = prunable_parameters(model, parameters)
+    adapted = adapt(model, loss_fn, loader, forward)
+    model, loss_fn, loader = adapted
+    validation = None if validation is None else read_alike(adapted, validation)
     _check(model, loss_fn, loader, finetune, tolerance, max_tries)
     if report is None and start is None:
         say("no report given: predicting first", progress)
@@ -288,8 +297,7 @@ class _Search:
         sparsity = (self.rule.dim - kept) / self.rule.dim
         best = self._sparsest_passing()
         say(f"try {len(self.points) + 1}: fine-tuning at {sparsity:.2%}", self.progress)
-        start = self.retraining.model if best is None else self.keeper.model(best)
-        tuned = self.retraining.run(start, sparsity)
+        tuned = self.retraining.run(self._network(best), sparsity)
         measured = self.criterion.measure(tuned)
         finished = Try(
             sparsity=sparsity,
@@ -307,6 +315,9 @@ class _Search:
     def _sparsest_passing(self) -> Try | None:
         passing = (one for one in self.keeper.tries() if one.passes)
         return min(passing, key=lambda one: one.kept, default=None)
+
+    def _network(self, best: Try | None) -> nn.Module:
+        return self.retraining.model if best is None else self.keeper.model(best)
 
     def _state(self) -> str:
         found, dim = bracket(self.points, self.rule.dim), self.rule.dim
@@ -330,7 +341,7 @@ class _Search:
             sparsity=sparsity,
             lower=(rule.dim - found.passing) / rule.dim,
             upper=(rule.dim - found.failing) / rule.dim,
-            model=copy.deepcopy(self.retraining.model if best is None else self.keeper.model(best)),
+            model=original(copy.deepcopy(self._network(best))),
             measurements=tuple(tries),
             criterion=self.criterion.describe(),
             finetuning=self.retraining.describe(),

@@ -195,6 +195,20 @@ class PackedLoss(nn.Module):
         return self.loss_fn(self.form.build(outputs), self.truth(targets, cast))
 
 
+def seen_like(view: nn.Module, model: nn.Module) -> nn.Module:
+    """`model` through the view that `view` is; as it is if that is none.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(1, 1)
+    >>> seen_like(nn.Linear(1, 1), layer) is layer
+    True
+    """
+    if not isinstance(view, ModelView) or isinstance(model, ModelView):
+        return model
+    return ModelView(model, view.call, view.form)
+
+
 def original(model: nn.Module) -> nn.Module:
     """The caller's model behind a `ModelView`; any other model itself.
 

@@ -13,6 +13,7 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.view import original, seen_like
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.finetune import finetune as run_budget
@@ -111,10 +112,12 @@ class Retraining:
                 device=self.device,
                 progress=self.progress,
             )
-            return tuned.model.to(next(self.model.parameters()).device)
+            trained = tuned.model.to(next(self.model.parameters()).device)
+            return seen_like(start, trained)
         masked = apply_masks(copy.deepcopy(start), masks)
-        returned = self.finetune(masked)
-        if isinstance(returned, nn.Module) and returned is not masked:
+        handed = original(masked)
+        returned = self.finetune(handed)
+        if isinstance(returned, nn.Module) and returned is not handed:
             raise PruneLimitError(
                 f"finetune ({_name(self.finetune)}) returned another model; it has to train the "
                 "one that it is handed, in place"

@@ -198,6 +198,34 @@ def test_fine_tuning_takes_them_and_returns_the_users_kind_of_model() -> None:
     assert all(bool((tuned.model.get_parameter(n)[~m] == 0).all()) for n, m in masks.items())
 
 
+def test_the_search_takes_them_and_hands_the_users_loop_the_users_model() -> None:
+    def loss(outputs: Any, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs["logits"], targets)
+
+    kinds: list[type] = []
+
+    def loop(masked: nn.Module) -> None:
+        kinds.append(type(masked))
+        assert set(masked(X, Z)) == {"logits", "hidden"}
+
+    def search(model: nn.Module, loss: Any, data: Any, finetune: Any) -> pl.FoundLimit:
+        return pl.find_limit(
+            model, loss, data, epsilon=0.05, start=0.5, finetune=finetune, max_tries=3
+        )
+
+    model = Two("dict").eval()
+    plain = [((x, z), y) for x, z, y in batches("flat")]
+    for finetune in (loop, pruning.FineTuning(epochs=2, learning_rate=0.05)):
+        found = search(model, loss, batches("dicts"), finetune)
+        same = None if finetune is loop else finetune
+        expected = search(Two().eval(), F.cross_entropy, plain, same or (lambda masked: None))
+        assert type(found.model) is Two
+        assert [t.loss for t in found.measurements] == pytest.approx(
+            [t.loss for t in expected.measurements]
+        )
+    assert kinds and all(kind is Two for kind in kinds)
+
+
 def test_what_is_plain_passes_through() -> None:
     layer, data = nn.Linear(3, 3), [(X, Y)]
     assert adapt(layer, F.cross_entropy, data) == (layer, F.cross_entropy, data)

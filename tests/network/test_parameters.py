@@ -1,10 +1,12 @@
 """What counts is chosen by names, patterns or a predicate, and said."""
 
 import re
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from network_support import Mixed, Recurrent, Transformer
+from network_support import Mixed, Recurrent, Transformer, images
 from torch import nn
 
 import prunelimit as pl
@@ -101,3 +103,45 @@ def test_a_network_without_linear_layers_is_told_how_to_choose() -> None:
 def test_lazy_layers_are_refused_before_their_values_are_there() -> None:
     with pytest.raises(PruneLimitError, match="lazy"):
         magnitude_mask(nn.Sequential(nn.LazyLinear(3)), 0.5)
+
+
+TOKENS = torch.randint(17, (6, 5), generator=torch.Generator().manual_seed(2))
+CHOICES = {
+    "attention": (Transformer, images(6), ["*.in_proj_weight", "*.out_proj.weight"]),
+    "lstm": (Recurrent, images(6), "cells.weight_*"),
+    "gru": (lambda: Recurrent(nn.GRU), images(6), "cells.weight_hh_l0"),
+    "table and raw": (Mixed, TOKENS, ["table.weight", "raw"]),
+    "turned": (Mixed, TOKENS, "turned.*"),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_curvature_of_chosen_weights_is_the_one_computed_apart(name: str) -> None:
+    make, inputs, choice = CHOICES[name]
+    model = make().double().eval()
+    data = inputs.double() if inputs.is_floating_point() else inputs
+    targets = torch.arange(6) % 3
+    spectrum = pl.hessian_spectrum(
+        model, nn.functional.cross_entropy, [(data, targets)], parameters=choice
+    )
+    weights = list(prunable_parameters(model, choice).values())
+    total = torch.zeros(sum(weight.numel() for weight in weights), dtype=torch.float64)
+    total = torch.diag(total)
+    for example in data:
+        outputs = model(example[None])[0]
+        rows = [torch.autograd.grad(o, weights, retain_graph=True) for o in outputs]
+        jacobian = torch.stack([torch.cat([g.reshape(-1) for g in row]) for row in rows])
+        p = outputs.detach().softmax(0)
+        total += jacobian.T @ (p.diag() - p.outer(p)) @ jacobian / 6
+    found = torch.tensor(spectrum.eigenvalues).double().sort().values
+    torch.testing.assert_close(found, torch.linalg.eigvalsh(total), rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.05), torch.tensor(0.05), np.array(0.05)])
+def test_every_kind_of_number_is_a_loss_rise_and_a_tolerance(number: Any) -> None:
+    data = [(images(6), torch.arange(6) % 3)]
+    model = nn.Linear(64, 3).eval()
+    found = pl.predict_limit(model, nn.functional.cross_entropy, data, number, tolerance=number)
+    plain = pl.predict_limit(model, nn.functional.cross_entropy, data, 0.05, tolerance=0.05)
+    assert found.paper.kept == pytest.approx(plain.paper.kept, rel=1e-5)
+    assert found.epsilon == pytest.approx(0.05) and type(found.epsilon) is float
