@@ -64,8 +64,8 @@ class Facts:
             "log paper": max(self.paper, least),
             "log sharp": max(self.sharp, least),
             "log one-shot": max(self.one_shot, least),
-            "log epsilon": self.epsilon,
-            "log loss": self.loss + self.epsilon,
+            "log epsilon": max(self.epsilon, 1e-12),
+            "log loss": max(self.loss + self.epsilon, 1e-12),
             "log dim": self.dim,
             "log examples": self.examples,
         }
@@ -214,41 +214,6 @@ def conformal_quantile(errors: Sequence[float] | NDArray[np.float64], coverage: 
     # Rounded before the ceiling: 0.9 * 10 must not count as a little more than 9.
     rank = math.ceil(round((len(found) + 1) * coverage, 9))
     return float(found[rank - 1]) if rank <= len(found) else math.inf
-
-
-def robust_fit(
-    design: NDArray[np.float64], target: NDArray[np.float64], scale: float = 0.1
-) -> NDArray[np.float64]:
-    """Coefficients of a linear fit under Huber's loss, by re-weighted least squares.
-
-    Parameters
-    ----------
-    design
-        ``(rows, coefficients)``.
-    target
-        ``(rows,)``.
-    scale
-        Errors beyond this count linearly, in the units of `target`.
-
-    Returns
-    -------
-    ndarray
-        ``(coefficients,)``; a millionth of ridge decides where the data do not.
-
-    Examples
-    --------
-    >>> line = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
-    >>> robust_fit(line, np.array([0.0, 1.0, 2.0, 90.0])).round(1).tolist()
-    [-0.1, 1.1]
-    """
-    ridge = 1e-6 * len(target) * np.eye(design.shape[1])
-    weights = np.ones(len(target))
-    for _ in range(100):
-        weighted = design * weights[:, None]
-        found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target)
-        errors = np.abs(target - design @ found)
-        weights = scale / np.maximum(errors, scale)
-    return found.astype(np.float64)
 
 
 # ------------------------------------------------------------------------ package

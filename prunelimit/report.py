@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
+from prunelimit.expected import Expected, expect
 from prunelimit.files import write_text
 from prunelimit.network.losses import LossStatistics
 from prunelimit.network.parameters import Counted
@@ -141,6 +142,9 @@ class PruningLimit:
     counted
         Which parameters count, and which are left out; None in reports of
         before this was kept.
+    expected
+        What fine-tuning will reach: a prediction interval of the network's real existence
+        (heuristic, calibrated on measured networks; see `prunelimit.expected`).
     """
 
     paper: LimitEstimate
@@ -160,6 +164,12 @@ class PruningLimit:
     seconds: float
     one_shot_curve: tuple[np.ndarray, np.ndarray]
     counted: Counted | None = None
+    expected: Expected = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Predict real existence, unless a stored report brings its own prediction."""
+        if self.expected is None:
+            object.__setattr__(self, "expected", expect(self))
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""
@@ -235,7 +245,7 @@ class PruningLimit:
             row.format(label, float(estimate.sparsity), estimate.lower, estimate.upper)
             for label, estimate in _labelled(self)
         )
-        notes = Markup().join(Markup("<li>{}</li>").format(note) for note in self.warnings)
+        notes = Markup().join(Markup("<li>{}</li>").format(note) for note in _notes(self))
         page = Markup(
             "<table><thead><tr><th>limit</th><th>sparsity</th><th>bracket</th></tr></thead>"
             "<tbody>{}</tbody></table><p>ε = {:.4g} ({}), policy {}, {}</p>{}"
@@ -250,12 +260,24 @@ class PruningLimit:
         )
 
 
-def _labelled(report: PruningLimit) -> list[tuple[str, LimitEstimate]]:
+def _labelled(report: PruningLimit) -> list[tuple[str, LimitEstimate | Expected]]:
     return [
         ("one-shot, quadratic model", report.one_shot),
         ("paper's limit", report.paper),
         ("sharp limit (some network with this support)", report.sharp),
+        ("expected of fine-tuning (real existence)", report.expected),
     ]
+
+
+def _notes(report: PruningLimit) -> list[str]:
+    share = f"{report.expected.coverage:.0%}".replace("%", " %")
+    said = (
+        f"'expected' is a {share} prediction interval of real existence: where survivors and "
+        "biases, trained to convergence under the magnitude mask, still reach L(w*) + ε"
+    )
+    if report.expected.extrapolated:
+        said += f"; extrapolated, its coverage is not promised: {'; '.join(report.expected.why)}"
+    return [*report.warnings, said]
 
 
 def _summary_lines(report: PruningLimit) -> list[str]:
@@ -272,7 +294,7 @@ def _summary_lines(report: PruningLimit) -> list[str]:
         f"{'at least, from the trace alone (Lemma 3.5)':<45} {report.sharpness_bound:7.2%}"
     )
     lines.append(f"{report.products:.0f} products with the data, {report.seconds:.1f} s")
-    return lines + [f"note: {note}" for note in report.warnings]
+    return lines + [f"note: {note}" for note in _notes(report)]
 
 
 def _what_counts(report: PruningLimit) -> str:
@@ -318,6 +340,7 @@ class _Stored:
     distance: _Profile
     spectrum: Spectrum
     counted: Counted | None = absent()
+    expected: Expected | None = absent()
 
 
 def _packed(report: PruningLimit) -> _Stored:

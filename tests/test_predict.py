@@ -313,7 +313,7 @@ def test_a_page_shows_what_a_report_says_and_runs_none_of_it() -> None:
     )
     shown = hostile._repr_html_()
     assert "<script" not in shown and shown.count("&lt;script&gt;") == 3
-    assert "{0.__class__}" in shown and "<table>" in shown and shown.count("<li>") == 2
+    assert "{0.__class__}" in shown and "<table>" in shown and shown.count("<li>") == 3
 
 
 def test_reports_that_cannot_be_are_refused(tmp_path) -> None:

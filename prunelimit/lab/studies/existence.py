@@ -22,203 +22,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
 
-from prunelimit.files import write_json
+from prunelimit.files import write_json, write_text
 from prunelimit.lab.store.provenance import code_version, describe_run, module_command
 from prunelimit.lab.studies import zoo
-from prunelimit.lab.studies.zoo import Examples, Network
-from prunelimit.limit.distance import DistanceProfile, distance_profile
+from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
+from prunelimit.lab.studies.plan import NETWORKS, Network
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
-from prunelimit.limit.solve import solve_limit
-from prunelimit.network.parameters import prunable_parameters
 from prunelimit.progress import progress_bar
 from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
-from prunelimit.pruning.masks import magnitude_order
 from prunelimit.records import to_plain
-from prunelimit.spectrum.operator import CurvatureOperator
 
 FORMAT = "prunelimit.existence/1"
 
-BATCH = 32
-"""Of training, and of the minibatch losses whose deviation is ε."""
-
-ALL_BASELINES = frozenset(list(zoo.NETWORKS)[:12])
+ALL_BASELINES = frozenset(list(NETWORKS)[:12])
 """Networks, one a family, with all three baselines and the |H| policy; those after them in the
 plan have L(w*) + ε, and |H| where its products are cheap."""
 
 SLOW = ("cnn-batch", "cnn-group", "resnet", "transformer")
 """Families whose Hessian products are dear."""
-
-
-# -------------------------------------------------------------------- training
-def loss_function(found: Examples) -> Any:
-    """Cross entropy, or the squared error of the regression."""
-    return mse_loss if found.targets.is_floating_point() else cross_entropy
-
-
-def train(network: Network, found: Examples) -> nn.Module:
-    """The trained network, in eval mode: minibatches of 32, cosine, l1 on prunable weights."""
-    torch.manual_seed(network.seed)
-    shape = tuple(found.inputs.shape[1:])
-    model = zoo.build(network.kind, shape, found.outputs, network.widths)
-    optimizer = _optimizer(network, model)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, network.steps)
-    generator = torch.Generator().manual_seed(network.seed)
-    loss_fn, weights = loss_function(found), list(prunable_parameters(model).values())
-    order = torch.empty(0, dtype=torch.int64)
-    for _ in range(network.steps):
-        if len(order) < BATCH:
-            order = torch.randperm(len(found.inputs), generator=generator)
-        batch, order = order[:BATCH], order[BATCH:]
-        loss = loss_fn(model(found.inputs[batch]), found.targets[batch])
-        if network.l1:
-            loss = loss + network.l1 * sum(w.abs().sum() for w in weights)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return model.eval()
-
-
-def _optimizer(network: Network, model: nn.Module) -> torch.optim.Optimizer:
-    rate = network.learning_rate
-    if network.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-    if network.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=rate)
-    return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
-
-
-# ----------------------------------------------------------------- measurement
-class Bench:
-    """A trained network and its matrices, each computed once.
-
-    Parameters
-    ----------
-    model
-        Trained, in eval mode.
-    found
-        Its data.
-    """
-
-    def __init__(self, model: nn.Module, found: Examples) -> None:
-        self.model, self.found = model, found
-        self.loss_fn = loss_function(found)
-        data = [(found.inputs, found.targets)]
-        self.landscape = Landscape(model, self.loss_fn, data)
-        self.order = magnitude_order(model)
-        self.dim = len(self.order)
-        free = torch.arange(self.landscape.size)
-        start = self.landscape.start
-        self.gradient, self.matrix = self.landscape.gauss_newton(start, free)
-        self.loss = float(self.landscape.losses(start[None]))
-        self.weights = start[self.landscape.prunable]
-        self.profile: DistanceProfile = distance_profile(self.weights.numpy())
-
-    def batch_losses(self) -> np.ndarray:
-        """Of batches of `BATCH` in the stored order, the last shorter one left out."""
-        with torch.no_grad():
-            pairs = zip(
-                self.found.inputs.split(BATCH), self.found.targets.split(BATCH), strict=True
-            )
-            losses = [float(self.loss_fn(self.model(x), y)) for x, y in pairs if len(x) == BATCH]
-        return np.array(losses)
-
-    def block(self) -> Tensor:
-        """The Gauss-Newton matrix on the prunable weights."""
-        chosen = self.landscape.prunable
-        return self.matrix[chosen][:, chosen]
-
-    def hessian(self) -> Tensor:
-        """The Hessian on the prunable weights."""
-        operator = CurvatureOperator(
-            self.model,
-            self.loss_fn,
-            [(self.found.inputs, self.found.targets)],
-            "hessian",
-            device="cpu",
-            dtype=torch.float64,
-        )
-        return operator.dense()
-
-    def newton_decrement(self) -> float:
-        """½ gᵀ(G + δI)⁻¹g over the prunable weights, δ a millionth of the mean curvature."""
-        block = self.block().clone()
-        block.diagonal().add_(max(1e-6 * float(block.diagonal().mean()), 1e-300))
-        slope = self.gradient[self.landscape.prunable]
-        return 0.5 * float(slope @ torch.linalg.solve(block, slope))
-
-    # ------------------------------------------------------------- one-shot
-    def one_shot_rises(self) -> np.ndarray:
-        """½ xᵀGx with the first m weights of the order removed, for every m in 0 … D."""
-        ordered = self.block()[self.order][:, self.order]
-        weighted = ordered * torch.outer(self.weights[self.order], self.weights[self.order])
-        corner = weighted.cumsum(0).cumsum(1).diagonal()
-        return np.concatenate([[0.0], 0.5 * corner.numpy()])
-
-    def one_shot_measured(self, epsilon: float) -> float:
-        """Largest sparsity up to which the measured rise is at most ε, to about one part in 400."""
-        low, high = 0.0, 1.0
-        for _ in range(2):
-            points = np.linspace(low, high, 21)[1:]
-            masked = torch.stack([self._masked(round(p * self.dim)) for p in points])
-            passes = self.landscape.losses(masked).numpy() <= self.loss + epsilon
-            first = int(np.argmin(passes)) if not passes.all() else len(points)
-            low, high = (points[first - 1] if first else low), points[min(first, 19)]
-            if first == len(points):
-                return 1.0
-        return float(low)
-
-    def _masked(self, removed: int) -> Tensor:
-        return self.landscape.start * self.landscape.keep(self.order[:removed])
-
-    # --------------------------------------------------- quadratic existence
-    def quadratic_existence(self, epsilon: float, *, biases: bool) -> float:
-        """Sparsity at which the quadratic model's re-fitted rise meets ε.
-
-        With `biases`, every parameter that training moves is re-fitted; without, the
-        surviving weights alone.
-        """
-        low, high = 0, self.dim
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._refitted_rise(middle, biases) <= epsilon:
-                low = middle
-            else:
-                high = middle
-        return low / self.dim
-
-    def _refitted_rise(self, removed: int, biases: bool) -> float:
-        keep = self.landscape.keep(self.order[:removed])
-        moved = torch.where(keep, 0.0, self.landscape.start)
-        if not biases:
-            only = torch.zeros_like(keep)
-            only[self.landscape.prunable] = True
-            keep = keep & only
-        image = self.matrix @ moved
-        block = self.matrix[keep][:, keep]
-        if not len(block):
-            return 0.5 * float(moved @ image)
-        block.diagonal().add_(max(1e-9 * float(block.diagonal().mean()), 1e-300))
-        step = torch.linalg.solve(block, image[keep])
-        return 0.5 * float(moved @ image) - 0.5 * float(step @ image[keep])
-
-
-def limits(measure: SpectralMeasure, profile: DistanceProfile, epsilon: float) -> dict[str, Any]:
-    """Both formulas' limits, as `prunelimit.predict_limit` computes them."""
-    found = {}
-    for formula in ("paper", "sharp"):
-        solution = solve_limit(measure.dimension, profile, epsilon, profile.dim, formula)
-        found[formula] = {
-            "sparsity": solution.sparsity,
-            "distance": solution.distance,
-            "status": solution.status,
-        }
-    return found
 
 
 def measure(network: Network) -> dict[str, Any]:
@@ -251,26 +75,34 @@ def measure(network: Network) -> dict[str, Any]:
     return {
         "name": network.name,
         "network": dataclasses.asdict(network),
-        "dim": bench.dim,
-        "free": bench.landscape.size,
-        "examples": len(found.inputs),
-        "classes": found.outputs,
-        "loss": bench.loss,
+        **_facts(bench, spectra["ggn"]),
         "batch_std": rows[0]["epsilon"],
-        **_accuracies(bench),
-        "norm": float(bench.weights.norm()),
-        "gradient_norm": float(bench.gradient[bench.landscape.prunable].norm()),
         "newton_decrement": gains["decrement"],
-        "trace": float(block.diagonal().sum()),
-        "eigenvalue_quantiles": np.quantile(spectra["ggn"].nodes, np.linspace(0, 1, 21)).tolist(),
-        "rank": spectra["ggn"].rank,
-        "distance_quantiles": [bench.profile(q * bench.dim) for q in np.linspace(0, 1, 21)],
         **facts,
         "rows": rows,
         "seconds": round(time.perf_counter() - began, 1),
         "cpu_seconds": round(time.process_time() - used, 1),
         "cpu_seconds_before_existence": round(predicted, 1),
         "code": code_version(),
+    }
+
+
+def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
+    """What is known of the trained network whatever ε is."""
+    shares = np.linspace(0, 1, 21)
+    return {
+        "dim": bench.dim,
+        "free": bench.landscape.size,
+        "examples": len(bench.found.inputs),
+        "classes": bench.found.outputs,
+        "loss": bench.loss,
+        **_accuracies(bench),
+        "norm": float(bench.weights.norm()),
+        "gradient_norm": float(bench.gradient[bench.landscape.prunable].norm()),
+        "trace": spectrum.trace(),
+        "eigenvalue_quantiles": np.quantile(spectrum.nodes, shares).tolist(),
+        "rank": spectrum.rank,
+        "distance_quantiles": [bench.profile(share * bench.dim) for share in shares],
     }
 
 
@@ -371,7 +203,7 @@ def measured(name: str, runs: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    asked = json.loads(json.dumps(dataclasses.asdict(zoo.NETWORKS[name])))
+    asked = json.loads(json.dumps(dataclasses.asdict(NETWORKS[name])))
     return stored if stored["network"] == asked else None
 
 
@@ -381,21 +213,21 @@ def run_study(names: Sequence[str], runs: Path, progress: bool | None = None) ->
     with progress_bar("existence", total=len(names), enabled=progress) as bar:
         for name in names:
             if measured(name, runs) is None:
-                write_json(runs / f"{name}.json", measure(zoo.NETWORKS[name]))
+                write_json(runs / f"{name}.json", measure(NETWORKS[name]))
             bar.update(1, name)
 
 
 def collect(runs: Path, output: Path, command: str) -> int:
     """Write the finished networks, in the order of the plan, with where they come from."""
-    found = [row for name in zoo.NETWORKS if (row := measured(name, runs)) is not None]
+    found = [row for name in NETWORKS if (row := measured(name, runs)) is not None]
     study = {
         "format": FORMAT,
-        "planned": len(zoo.NETWORKS),
+        "planned": len(NETWORKS),
         "networks": [_rounded(row) for row in found],
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
         "provenance": to_plain(describe_run(torch.device("cpu"), command)),
     }
-    output.write_text(json.dumps(study, separators=(",", ":")) + "\n", encoding="utf-8")
+    write_text(output, json.dumps(study, separators=(",", ":")) + "\n")
     return len(found)
 
 
@@ -412,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study, or a share of it, and write one JSON file."""
     parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.existence")
     parser.add_argument("--runs", type=Path, default=Path("runs/existence"))
-    parser.add_argument("--networks", nargs="+", default=list(zoo.NETWORKS), metavar="NAME")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME")
     parser.add_argument("--share", default="1/1", metavar="PART/PARTS")
     parser.add_argument("--collect", action="store_true", help="measure nothing more")
     parser.add_argument("--output", type=Path)

@@ -1,0 +1,88 @@
+"""Calibration: recovered where it is known, and judged on families that it never saw."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from prunelimit.expected import Facts
+from prunelimit.lab.studies import calibration
+from prunelimit.lab.studies.calibration import Row
+
+
+def synthetic(shifts: dict[str, float], noise: float = 0.02, networks: int = 12) -> list[Row]:
+    """Kept = 0.7 of the paper's, times a family's own shift."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for family, shift in shifts.items():
+        for number in range(networks):
+            paper = float(generator.uniform(0.05, 0.3))
+            facts = Facts(paper, paper / 2, 3 * paper, 0.05, 0.1, 1000, 300)
+            kept = 0.7 * paper * math.exp(shift + noise * generator.standard_normal())
+            nulls = {"paper": paper, "mean of the formulas": 0.75 * paper}
+            rows += [Row(f"{family}-{number}", family, facts, kept, nulls)] * 2
+    return rows
+
+
+def test_the_law_is_found_and_the_width_is_the_worst_family_s():
+    rows = synthetic({"a": 0.0, "b": 0.02, "c": 0.2})
+    found, errors = calibration.calibrate(rows)
+    assert set(errors) == set(calibration.CANDIDATES)
+    answer = found.predict(rows[0].facts)
+    assert 1 - answer.sparsity == pytest.approx(0.7 * rows[0].facts.paper, rel=0.1)
+    assert found.half_width > 0.15  # "c", left out, is a fifth away
+
+
+def test_a_family_that_is_unlike_the_others_is_not_covered_and_that_is_said():
+    table = calibration.judge(synthetic({"a": 0.0, "b": 0.01, "c": -0.01, "odd": 1.0}))
+    by_name = {row["family"]: row for row in table["families"]}
+    assert by_name["odd"]["coverage"] == 0 == table["lowest_coverage"]
+    assert all(by_name[name]["coverage"] == 1 for name in "abc")
+    assert table["errors"]["expected"]["worse_than_expected_by"] == 0
+
+
+def test_a_null_model_that_is_worse_is_seen_to_be():
+    table = calibration.judge(synthetic({"a": 0.0, "b": 0.01, "c": -0.01}))
+    gap = table["errors"]["paper"]
+    assert 0 < gap["interval"][0] < gap["worse_than_expected_by"] < gap["interval"][1]
+    assert abs(table["errors"]["constant × k_paper"]["worse_than_expected_by"]) < 0.01
+
+
+def test_the_robust_fit_is_huber_s():
+    generator = np.random.default_rng(1)
+    design = np.column_stack([np.ones(60), generator.standard_normal((60, 2))])
+    target = design @ [1.0, -2.0, 0.5] + 0.05 * generator.standard_normal(60)
+    target[:6] += 5
+    theirs = least_squares(
+        lambda c: target - design @ c, np.zeros(3), loss="huber", f_scale=0.1, xtol=1e-12
+    ).x
+    assert calibration.robust_fit(design, target) == pytest.approx(theirs, abs=1e-3)
+
+
+def limit(sparsity: float) -> dict[str, float]:
+    return {"sparsity": sparsity, "distance": 1.0, "status": "solved"}
+
+
+def test_files_come_from_a_study(tmp_path):
+    networks = []
+    for row in synthetic({"a": 0.0, "b": 0.01, "c": 0.02})[::2]:
+        paper = 1 - row.facts.paper
+        entry = {
+            "epsilon": 0.05,
+            "ggn": {"paper": limit(paper), "sharp": limit(1 - row.facts.sharp)},
+            "gain": {"paper": limit(paper)},
+            "decrement": {"paper": limit(paper)},
+            "one_shot_quadratic": 1 - row.facts.one_shot,
+            "real_existence": {"status": "bracketed", "value": 1 - row.kept, "once": 1 - row.kept},
+        }
+        facts = {"name": row.network, "network": {"family": row.family}, "loss": 0.1}
+        networks.append(facts | {"dim": 1000, "examples": 300, "rows": [entry]})
+    networks[0]["rows"][0]["real_existence"]["status"] = "none"
+    study, made, table = (tmp_path / name for name in ("s.json", "c.json", "t.json"))
+    study.write_text(json.dumps({"networks": networks}))
+    arguments = ["--study", str(study), "--output", str(made), "--table", str(table)]
+    assert calibration.main(arguments) == 0
+    assert json.loads(made.read_text())["provenance"]["rows"] == len(networks) - 1
+    assert json.loads(table.read_text())["yardstick"]["moved_at_most_0.3_points"] == 1

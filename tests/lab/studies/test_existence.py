@@ -1,0 +1,104 @@
+"""The existence study: its plan, its records against the package's own prediction, going on."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import prunelimit as pl
+from prunelimit.lab.studies import curves, existence, zoo
+from prunelimit.lab.studies.plan import NETWORKS, Network
+
+TINY = Network("mlp-tables", "iris", 96, "mlp-tanh", (6,), "adam", 0.01, 60, 1e-3, 0.2)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("existence")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(existence.NETWORKS, TINY.name, TINY)
+        arguments = ["--runs", str(folder), "--networks", TINY.name]
+        assert existence.main([*arguments, "--output", str(folder / "study.json")]) == 0
+        yield folder, arguments
+
+
+def test_the_plan_varies_as_it_should():
+    planned = list(NETWORKS.values())
+    assert len(planned) >= 200 and len({network.family for network in planned}) >= 8
+    assert {network.optimizer for network in planned} == {"sgd", "adam", "adamw"}
+    assert {network.seed for network in planned} == {0, 1, 2}
+    assert {0.0, 3e-3} <= {network.l1 for network in planned}
+    assert {network.source for network in planned} == {*zoo.IMAGES, *zoo.TABLES}
+    widths = [w for n in planned if n.kind.startswith("mlp") for w in n.widths]
+    assert min(widths) <= 8 and max(widths) == 128
+    # Whoever stops early has every family.
+    assert len({network.family for network in planned[:12]}) == 12
+
+
+def test_a_record_agrees_with_the_package_s_prediction(measured):
+    (record,) = json.loads((measured[0] / "study.json").read_text())["networks"]
+    found = zoo.examples("iris", 96)
+    model = curves.train(TINY, found)
+    loader = list(zip(found.inputs.split(32), found.targets.split(32), strict=True))
+    for row, given in zip(record["rows"], (None, TINY.epsilon), strict=True):
+        report = pl.predict_limit(
+            model, torch.nn.functional.cross_entropy, loader, given, progress=False
+        )
+        assert row["epsilon"] == pytest.approx(report.epsilon, rel=1e-4)
+        for name in ("paper", "sharp"):
+            theirs = getattr(report, name)
+            assert row["ggn"][name]["sparsity"] == pytest.approx(theirs.sparsity, abs=2e-3)
+        assert row["one_shot_quadratic"] == pytest.approx(report.one_shot.sparsity, abs=0.011)
+        assert row["linear_rise"] == pytest.approx(report.linear_rise, abs=1e-3)
+    assert record["loss"] == pytest.approx(report.loss.mean, rel=1e-4)
+
+
+def test_the_curves_are_in_their_order(measured):
+    (record,) = json.loads((measured[0] / "study.json").read_text())["networks"]
+    rows = record["rows"]
+    assert rows[1]["real_existence"]["value"] >= rows[0]["real_existence"]["value"]
+    for row in rows:
+        assert row["quadratic_existence"] >= row["quadratic_existence_fixed_biases"]
+        assert row["quadratic_existence"] >= row["one_shot_quadratic"]
+        assert row["real_existence"]["lower"] >= row["one_shot"] - 0.06
+    losses = [loss for _, loss, status in record["minima"] if status == "reached"]
+    assert losses and max(losses) <= record["loss"] + max(row["epsilon"] for row in rows) + 1e-5
+
+
+def test_the_quadratic_curves_are_those_of_dense_algebra():
+    found = zoo.examples("iris", 96)
+    bench = curves.Bench(curves.train(TINY, found), found)
+    rises = bench.one_shot_rises()
+    moved = torch.zeros(bench.dim, dtype=torch.float64)
+    moved[bench.order[:20]] = bench.weights[bench.order[:20]]
+    assert rises[20] == pytest.approx(0.5 * float(moved @ bench.block() @ moved))
+    free = torch.ones(bench.dim, dtype=torch.bool)
+    free[bench.order[:20]] = False
+    inverse = torch.linalg.pinv(bench.block()[free][:, free])
+    image = (bench.block() @ moved)[free]
+    best = rises[20] - 0.5 * float(image @ inverse @ image)
+    assert bench._refitted_rise(20, biases=False) == pytest.approx(best, rel=1e-3)
+    assert bench._refitted_rise(20, biases=True) <= best * (1 + 1e-6)
+
+
+def test_a_finished_network_is_only_read_again(measured, monkeypatch):
+    folder, arguments = measured
+    before = (folder / f"{TINY.name}.json").read_text()
+    monkeypatch.setattr(existence, "measure", lambda network: pytest.fail("measured again"))
+    assert existence.main(arguments) == 0
+    assert (folder / f"{TINY.name}.json").read_text() == before
+
+
+def test_every_kind_of_the_plan_can_be_built_and_is_differentiated_by_layers():
+    for network in list(NETWORKS.values())[:72]:
+        shape = {"digits": (1, 8, 8), "digits-4x4": (1, 4, 4), "fashion-7x7": (1, 7, 7)}
+        image = shape.get(network.source, (1, 14, 14))
+        model = zoo.build(network.kind, image, 3, network.widths).eval()
+        assert model(torch.zeros(2, *image)).shape == (2, 3)
+        from prunelimit.pruning.layers import is_known
+
+        assert is_known(model)
+    with pytest.raises(pl.PruneLimitError, match="unknown"):
+        zoo.examples("imagenet", 3)
+    assert np.isfinite(zoo.examples("wine", 100).inputs).all()

@@ -1,0 +1,108 @@
+"""The calibrated prediction: its quantile against crepes, its fit against scipy, and the report."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from crepes import ConformalRegressor
+from torch import nn
+
+import prunelimit as pl
+from prunelimit import expected
+from prunelimit.expected import Calibration, Facts, conformal_quantile
+from prunelimit.report import PruningLimit
+
+FACTS = Facts(0.2, 0.1, 0.5, 0.05, 0.1, 1000, 500)
+
+
+# Not 9 or 19: there crepes 0.9 takes one rank more, (1 - 0.9) * 10 being less than 1 to it.
+@pytest.mark.parametrize("number", [10, 12, 37, 250])
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+def test_the_quantile_is_that_of_crepes(number, coverage):
+    errors = np.random.default_rng(number).standard_normal(number)
+    theirs = ConformalRegressor().fit(errors).predict_int(np.zeros(1), confidence=coverage)
+    assert conformal_quantile(np.abs(errors), coverage) == pytest.approx(theirs[0, 1])
+
+
+def test_a_new_error_is_within_the_quantile_as_often_as_promised():
+    generator = np.random.default_rng(0)
+    draws = generator.standard_exponential((4000, 20))
+    inside = [row[-1] <= conformal_quantile(row[:-1], 0.9) for row in draws]
+    assert np.mean(inside) == pytest.approx(0.9, abs=3 * math.sqrt(0.09 / 4000))
+
+
+def test_too_few_errors_promise_nothing():
+    assert conformal_quantile([0.1] * 8, 0.9) == math.inf
+    assert conformal_quantile([0.1] * 9, 0.9) == 0.1
+
+
+def test_an_interval_is_symmetric_in_log_kept_and_stays_a_sparsity():
+    ranges = {name: (value - 1, value + 1) for name, value in FACTS.values().items()}
+    made = Calibration(("log paper",), (0.1, 1.0), 0.3, ranges)
+    found = made.predict(FACTS)
+    kept = 0.2 * math.exp(0.1)
+    assert 1 - found.sparsity == pytest.approx(kept)
+    assert (1 - found.lower, 1 - found.upper) == pytest.approx(
+        (kept * math.exp(0.3), kept * math.exp(-0.3))
+    )
+    assert not found.extrapolated
+    wide = dataclasses.replace(made, coefficients=(5.0, 1.0)).predict(FACTS)
+    assert wide.lower == wide.sparsity == 0.0 <= wide.upper
+
+
+def test_what_lies_outside_is_named():
+    ranges = {name: (value - 1, value + 1) for name, value in FACTS.values().items()}
+    made = Calibration((), (math.log(0.1),), 0.3, ranges)
+    found = made.predict(dataclasses.replace(FACTS, dim=10**6))
+    assert found.extrapolated
+    assert found.why == ("D is 1e+06, calibrated on 368 … 2.72e+03",)
+
+
+def test_a_calibration_survives_its_file():
+    made = Calibration(("log paper",), (0.1, 1.0), 0.3, {"log dim": (1.0, 2.0)})
+    assert Calibration.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+
+
+def test_the_shipped_calibration_is_small_and_finite():
+    text = (expected.resources.files("prunelimit") / expected.CALIBRATION).read_text("utf-8")
+    assert len(text) <= 100_000
+    assert "command" in json.loads(text)["provenance"]
+    made = expected.calibration()
+    assert 0 < made.half_width < 2
+    assert made.predict(FACTS).lower < made.predict(FACTS).upper
+
+
+@pytest.fixture(scope="module")
+def report() -> PruningLimit:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 3))
+    data = [(torch.randn(64, 8), torch.randint(3, (64,))) for _ in range(4)]
+    return pl.predict_limit(model, nn.functional.cross_entropy, data, progress=False)
+
+
+def test_a_report_says_what_to_expect_and_keeps_it(report):
+    found = report.expected
+    assert found.sparsity.lower == found.lower <= found.sparsity <= found.upper
+    again = PruningLimit.from_json(report.to_json())
+    assert again.expected == found
+    assert again.expected.lower == found.lower
+    assert "real existence" in report.summary() and "90 % prediction interval" in report.summary()
+    assert "90 % prediction interval" in report._repr_html_()
+
+
+def test_a_stored_expectation_is_not_made_anew(report):
+    data = report.to_dict()
+    data["expected"] |= {"sparsity": 0.5, "lower": 0.4, "upper": 0.6}
+    assert PruningLimit.from_dict(data).expected.upper == 0.6
+    del data["expected"]
+    assert PruningLimit.from_dict(data).expected == report.expected
+
+
+def test_a_small_network_is_extrapolated_and_another_policy_too(report):
+    other = dataclasses.replace(report, policy="abs", expected=None)
+    assert other.expected.why[0] == "the policy is 'abs', calibrated on 'ggn'"
+    assert any(reason.startswith("D is 132") for reason in report.expected.why)
+    assert "extrapolated" in report.summary()
