@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.losses import Loader, Loss, check_first_batch, loss_statistics
 from prunelimit.network.parameters import Choice, prunable_parameters
+from prunelimit.network.weights import digest
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
 from prunelimit.pruning.criterion import Criterion, LossRise, Metric, metric_drop
@@ -111,6 +110,7 @@ def find_limit(
 
     Examples
     --------
+    >>> import torch
     >>> layer = nn.Linear(20, 1, bias=False)
     >>> _ = layer.weight.data.copy_(torch.arange(1, 21) / 20)
     >>> data = [(torch.eye(20), layer.weight.data.T.clone())]
@@ -236,13 +236,8 @@ def _key(
     finetune: FineTuning | OwnLoop,
 ) -> dict[str, Any]:
     """What a kept try depends on. The code of the user's own loop is known by its name alone."""
-    weights = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        weights.update(name.encode())
-        data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        weights.update(data.numpy().tobytes())
     return {
-        "weights": weights.hexdigest(),
+        "weights": digest(model.state_dict()),
         "parameters": list(parameters),
         "dense_loss": criterion.dense.loss,
         "finetune": finetuning_key(finetune),
