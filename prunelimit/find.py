@@ -13,12 +13,14 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
-from prunelimit.network.losses import Loader, Loss, check_first_batch, loss_statistics
+from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.losses import Loader, Loss, check_first_batch
 from prunelimit.network.parameters import Choice, prunable_parameters
+from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.weights import digest
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
-from prunelimit.pruning.criterion import Criterion, LossRise, Metric, metric_drop
+from prunelimit.pruning.criterion import Criterion, LossRise, Metric, mean_loss, metric_drop
 from prunelimit.pruning.doubts import doubts, excess_slope
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
@@ -44,6 +46,7 @@ def find_limit(
     metric_tolerance: float = 0.005,
     start: float | None = None,
     parameters: Choice | None = None,
+    forward: Forward | None = None,
     max_tries: int = 12,
     device: str = "auto",
     progress: bool | None = None,
@@ -91,6 +94,8 @@ def find_limit(
         Sparsity of the first try, instead of a report.
     parameters
         Which weights count, as in `predict_limit`.
+    forward
+        ``forward(model, batch)``, as in `predict_limit`.
     max_tries
         Stop after so many, and say so.
     device
@@ -119,23 +124,31 @@ def find_limit(
     >>> found.lower, found.upper, int((found.model.weight == 0).sum())
     (0.5, 0.55, 10)
     """
+    model = unwrapped(model)
     chosen = prunable_parameters(model, parameters)
-    _check(model, loss_fn, loader, finetune, tolerance, max_tries)
+    check_first_batch(*adapt(model, loss_fn, loader, forward))
+    _check(finetune, tolerance, max_tries)
     if report is None and start is None:
         say("no report given: predicting first", progress)
-        choice: dict[str, Any] = {} if parameters is None else {"parameters": parameters}
         report = predict_limit(
-            model, loss_fn, loader, epsilon, device=device, progress=progress, **choice
+            model,
+            loss_fn,
+            loader,
+            epsilon,
+            device=device,
+            progress=progress,
+            parameters=parameters,
+            forward=forward,
         )
     dim = sum(weight.numel() for weight in chosen.values())
-    dense = loss_statistics(model, loss_fn, loader).mean
+    dense = mean_loss(model, loss_fn, loader, forward)
     if report is not None:
         _require_own_report(report, dim, dense, epsilon)
     criterion: Criterion
     if metric is None and validation is None:
-        criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon))
+        criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon), forward)
     else:
-        criterion = _metric(model, loss_fn, loader, metric, validation, metric_tolerance)
+        criterion = _metric(model, loss_fn, loader, metric, validation, metric_tolerance, forward)
     if finetune is None:
         finetune = default_finetuning(loader, None if report is None else report.spectrum)
     rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)
@@ -143,21 +156,15 @@ def find_limit(
     if directory is not None:
         key = _key(model, list(chosen), criterion, finetune)
         keeper = Folder(Path(directory), key, model)
-    retraining = Retraining(model, list(chosen), loss_fn, loader, finetune, device, progress)
+    retraining = Retraining(
+        model, list(chosen), loss_fn, loader, finetune, device, progress, forward
+    )
     search = _Search(rule, criterion, retraining, keeper, progress)
     search.run(max_tries)
     return search.result(report)
 
 
-def _check(
-    model: nn.Module,
-    loss_fn: Loss,
-    loader: Loader,
-    finetune: object,
-    tolerance: float,
-    max_tries: int,
-) -> None:
-    check_first_batch(model, loss_fn, loader)
+def _check(finetune: object, tolerance: float, max_tries: int) -> None:
     SearchRule(1, 1.0, 1.0, tolerance)
     if max_tries < 1:
         raise PruneLimitError(f"max_tries must be at least 1, got {max_tries!r}")
@@ -186,13 +193,14 @@ def _metric(
     metric: str | Metric | None,
     validation: Loader | None,
     tolerance: float,
+    forward: Forward | None,
 ) -> Criterion:
     if metric is None or validation is None:
         raise PruneLimitError(
             "metric= and validation= belong together: the metric is measured on the validation "
             "loader. For the loss there: metric=lambda outputs, targets: -loss_fn(outputs, targets)"
         )
-    return metric_drop(model, loss_fn, loader, metric, validation, tolerance)
+    return metric_drop(model, loss_fn, loader, metric, validation, tolerance, forward)
 
 
 def _require_own_report(report: PruningLimit, dim: int, loss: float, epsilon: float | None) -> None:
