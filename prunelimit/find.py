@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
-from prunelimit.network.adapter import Forward, adapt, read_alike
-from prunelimit.network.losses import Loader, Loss, check_first_batch, loss_statistics
+from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.losses import Loader, Loss, check_first_batch
 from prunelimit.network.parameters import Choice, prunable_parameters
-from prunelimit.network.view import original
+from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.weights import digest
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
-from prunelimit.pruning.criterion import Criterion, LossRise, Metric, metric_drop
+from prunelimit.pruning.criterion import Criterion, LossRise, Metric, mean_loss, metric_drop
 from prunelimit.pruning.doubts import doubts, excess_slope
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
@@ -96,8 +95,7 @@ def find_limit(
     parameters
         Which weights count, as in `predict_limit`.
     forward
-        ``forward(model, batch)`` gives the outputs where ``model(inputs)`` does not; loss_fn then
-        takes ``(outputs, batch)``. See `prunelimit.network.adapter.adapt`.
+        ``forward(model, batch)``, as in `predict_limit`.
     max_tries
         Stop after so many, and say so.
     device
@@ -117,6 +115,7 @@ def find_limit(
 
     Examples
     --------
+    >>> import torch
     >>> layer = nn.Linear(20, 1, bias=False)
     >>> _ = layer.weight.data.copy_(torch.arange(1, 21) / 20)
     >>> data = [(torch.eye(20), layer.weight.data.T.clone())]
@@ -125,26 +124,31 @@ def find_limit(
     >>> found.lower, found.upper, int((found.model.weight == 0).sum())
     (0.5, 0.55, 10)
     """
+    model = unwrapped(model)
     chosen = prunable_parameters(model, parameters)
-    adapted = adapt(model, loss_fn, loader, forward)
-    model, loss_fn, loader = adapted
-    validation = None if validation is None else read_alike(adapted, validation)
-    _check(model, loss_fn, loader, finetune, tolerance, max_tries)
+    check_first_batch(*adapt(model, loss_fn, loader, forward))
+    _check(finetune, tolerance, max_tries)
     if report is None and start is None:
         say("no report given: predicting first", progress)
-        choice: dict[str, Any] = {} if parameters is None else {"parameters": parameters}
         report = predict_limit(
-            model, loss_fn, loader, epsilon, device=device, progress=progress, **choice
+            model,
+            loss_fn,
+            loader,
+            epsilon,
+            device=device,
+            progress=progress,
+            parameters=parameters,
+            forward=forward,
         )
     dim = sum(weight.numel() for weight in chosen.values())
-    dense = loss_statistics(model, loss_fn, loader).mean
+    dense = mean_loss(model, loss_fn, loader, forward)
     if report is not None:
         _require_own_report(report, dim, dense, epsilon)
     criterion: Criterion
     if metric is None and validation is None:
-        criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon))
+        criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon), forward)
     else:
-        criterion = _metric(model, loss_fn, loader, metric, validation, metric_tolerance)
+        criterion = _metric(model, loss_fn, loader, metric, validation, metric_tolerance, forward)
     if finetune is None:
         finetune = default_finetuning(loader, None if report is None else report.spectrum)
     rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)
@@ -152,21 +156,15 @@ def find_limit(
     if directory is not None:
         key = _key(model, list(chosen), criterion, finetune)
         keeper = Folder(Path(directory), key, model)
-    retraining = Retraining(model, list(chosen), loss_fn, loader, finetune, device, progress)
+    retraining = Retraining(
+        model, list(chosen), loss_fn, loader, finetune, device, progress, forward
+    )
     search = _Search(rule, criterion, retraining, keeper, progress)
     search.run(max_tries)
     return search.result(report)
 
 
-def _check(
-    model: nn.Module,
-    loss_fn: Loss,
-    loader: Loader,
-    finetune: object,
-    tolerance: float,
-    max_tries: int,
-) -> None:
-    check_first_batch(model, loss_fn, loader)
+def _check(finetune: object, tolerance: float, max_tries: int) -> None:
     SearchRule(1, 1.0, 1.0, tolerance)
     if max_tries < 1:
         raise PruneLimitError(f"max_tries must be at least 1, got {max_tries!r}")
@@ -195,13 +193,14 @@ def _metric(
     metric: str | Metric | None,
     validation: Loader | None,
     tolerance: float,
+    forward: Forward | None,
 ) -> Criterion:
     if metric is None or validation is None:
         raise PruneLimitError(
             "metric= and validation= belong together: the metric is measured on the validation "
             "loader. For the loss there: metric=lambda outputs, targets: -loss_fn(outputs, targets)"
         )
-    return metric_drop(model, loss_fn, loader, metric, validation, tolerance)
+    return metric_drop(model, loss_fn, loader, metric, validation, tolerance, forward)
 
 
 def _require_own_report(report: PruningLimit, dim: int, loss: float, epsilon: float | None) -> None:
@@ -245,13 +244,8 @@ def _key(
     finetune: FineTuning | OwnLoop,
 ) -> dict[str, Any]:
     """What a kept try depends on. The code of the user's own loop is known by its name alone."""
-    weights = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        weights.update(name.encode())
-        data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        weights.update(data.numpy().tobytes())
     return {
-        "weights": weights.hexdigest(),
+        "weights": digest(model.state_dict()),
         "parameters": list(parameters),
         "dense_loss": criterion.dense.loss,
         "finetune": finetuning_key(finetune),
@@ -297,7 +291,8 @@ class _Search:
         sparsity = (self.rule.dim - kept) / self.rule.dim
         best = self._sparsest_passing()
         say(f"try {len(self.points) + 1}: fine-tuning at {sparsity:.2%}", self.progress)
-        tuned = self.retraining.run(self._network(best), sparsity)
+        start = self.retraining.model if best is None else self.keeper.model(best)
+        tuned = self.retraining.run(start, sparsity)
         measured = self.criterion.measure(tuned)
         finished = Try(
             sparsity=sparsity,
@@ -315,9 +310,6 @@ class _Search:
     def _sparsest_passing(self) -> Try | None:
         passing = (one for one in self.keeper.tries() if one.passes)
         return min(passing, key=lambda one: one.kept, default=None)
-
-    def _network(self, best: Try | None) -> nn.Module:
-        return self.retraining.model if best is None else self.keeper.model(best)
 
     def _state(self) -> str:
         found, dim = bracket(self.points, self.rule.dim), self.rule.dim
@@ -341,7 +333,7 @@ class _Search:
             sparsity=sparsity,
             lower=(rule.dim - found.passing) / rule.dim,
             upper=(rule.dim - found.failing) / rule.dim,
-            model=original(copy.deepcopy(self._network(best))),
+            model=copy.deepcopy(self.retraining.model if best is None else self.keeper.model(best)),
             measurements=tuple(tries),
             criterion=self.criterion.describe(),
             finetuning=self.retraining.describe(),

@@ -340,3 +340,32 @@ def test_few_validation_examples_leave_doubt_that_is_said() -> None:
     )
     assert found.noise > 0.01 and math.isfinite(found.noise)
     assert any("validation examples" in note for note in found.notes)
+
+
+def test_batches_of_another_form_and_a_choice_of_weights() -> None:
+    """Dictionaries, and the first layer alone: what stays out of the count stays as it is."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.last = nn.Linear(20, 1, bias=False), nn.Linear(1, 1, bias=False)
+
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return self.last(self.linear(input))
+
+    model = Scaled()
+    model.linear.weight.data.copy_(torch.arange(1, 21) / 20)
+    model.last.weight.data.fill_(1.0)
+    data = [{"input": torch.eye(20), "labels": model.linear.weight.data.T.clone()}]
+    found = pl.find_limit(
+        model,
+        mse,
+        data,
+        epsilon=0.05,
+        start=0.4,
+        finetune=lambda masked: None,
+        parameters="linear.*",
+    )
+    # Orthogonal inputs: removing the n smallest costs the mean of their squares; 10 fit in 0.05.
+    assert (found.lower, found.upper, found.dim) == (0.5, 0.55, 20)
+    assert type(found.model) is Scaled and float(found.model.last.weight) == 1.0

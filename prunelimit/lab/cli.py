@@ -241,9 +241,8 @@ def find(
     device: DeviceOption = "auto",
 ) -> None:
     """Measure how sparse the network can go, by about three fine-tunings; save the pruned one."""
-    from prunelimit.files import prepare_output, write_bytes
     from prunelimit.find import find_limit
-    from prunelimit.pruning.tries import weights_file
+    from prunelimit.network.weights import weights_bytes
     from prunelimit.report import PruningLimit
 
     prepare_output(output)
@@ -270,7 +269,7 @@ def find(
         max_tries=max_tries,
         device=device,
     )
-    write_bytes(output, weights_file(found.model))
+    write_bytes(output, weights_bytes(found.model))
     found.to_json(output.with_suffix(".json"))
     typer.echo(found.summary())
     typer.echo(f"the network at {found.lower:.2%} is saved to {output}, the tries beside it")
@@ -305,8 +304,8 @@ def prune(
     parameters: ParametersOption = None,
 ) -> None:
     """Set the smallest weights of the whole network to zero, and save the result."""
-    from prunelimit.lab.store.checkpoints import weights_bytes
     from prunelimit.network.parameters import prunable_weights
+    from prunelimit.network.weights import weights_bytes
     from prunelimit.pruning import prune as prune_model
 
     prepare_output(output)

@@ -30,6 +30,7 @@ from prunelimit.lab.store.checkpoints import Checkpoint, load_checkpoint
 from prunelimit.lab.store.keys import Key, code_of, differences
 from prunelimit.lomp import Descent, TrainingConfig, penalised_parameters
 from prunelimit.network.evaluate import LossFunction, evaluate
+from prunelimit.network.weights import digest
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
 from prunelimit.results import FinalMeasurements
@@ -408,7 +409,7 @@ def training_key(
             name: f"{tensor.dtype} {tuple(tensor.shape)}".removeprefix("torch.")
             for name, tensor in model.state_dict().items()
         },
-        "initial_weights": checkpoints.digest(model.state_dict()),
+        "initial_weights": digest(model.state_dict()),
         "loss": _name_of(nn.CrossEntropyLoss() if loss_fn is None else loss_fn),
         "augmented": splits.train.augment,
     }
@@ -426,7 +427,7 @@ def _name_of(loss_fn: LossFunction) -> str:
     usual = _settings(nn.CrossEntropyLoss()) if type(loss_fn) is nn.CrossEntropyLoss else {}
     unusual = {k: v for k, v in _settings(loss_fn).items() if k not in usual or usual[k] != v}
     if loss_fn.state_dict():
-        unusual["tensors"] = checkpoints.digest(loss_fn.state_dict())
+        unusual["tensors"] = digest(loss_fn.state_dict())
     listed = ", ".join(f"{name}={value!r}" for name, value in unusual.items())
     return f"{type(loss_fn).__qualname__}({listed})"
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_reiterable, iterate_pairs
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.losses import loss_statistics
@@ -85,6 +86,8 @@ class LossRise:
         L(w*).
     epsilon
         Rise allowed.
+    forward
+        See `prunelimit.network.adapter.adapt`.
 
     Examples
     --------
@@ -100,6 +103,7 @@ class LossRise:
     loader: Loader
     dense_loss: float
     epsilon: float
+    forward: Forward | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.epsilon) and self.epsilon > 0):
@@ -122,7 +126,7 @@ class LossRise:
 
     def measure(self, model: nn.Module) -> Measured:
         """The loss of `model`, left as it is."""
-        loss = loss_statistics(model, self.loss_fn, self.loader).mean
+        loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
         return Measured(loss, self._excess(loss))
 
     def describe(self) -> str:
@@ -169,6 +173,8 @@ class MetricDrop:
         Drop allowed, in the metric's units.
     reference
         The dense network's loss and outputs; see `metric_drop`.
+    forward
+        See `prunelimit.network.adapter.adapt`.
 
     Examples
     --------
@@ -188,6 +194,7 @@ class MetricDrop:
     validation: Loader
     tolerance: float
     reference: Reference
+    forward: Forward | None = None
 
     @property
     def required(self) -> float:
@@ -207,8 +214,8 @@ class MetricDrop:
 
     def measure(self, model: nn.Module) -> Measured:
         """Loss and metric of `model`, left as it is."""
-        loss = loss_statistics(model, self.loss_fn, self.loader).mean
-        outputs, targets = _answers(model, self.validation)
+        loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
+        outputs, targets = _answers(model, self.loss_fn, self.validation, self.forward)
         value = _value(self.metric, outputs, targets)
         stderr = self._stderr(outputs, targets)
         return Measured(loss, self._excess(value), value, stderr / self._scale)
@@ -281,6 +288,7 @@ def metric_drop(
     metric: str | Metric,
     validation: Loader,
     tolerance: float,
+    forward: Forward | None = None,
 ) -> MetricDrop:
     """The criterion, with the dense network measured (see `MetricDrop`).
 
@@ -300,16 +308,35 @@ def metric_drop(
             f"metric_tolerance must be a positive drop in the metric's units, got {tolerance!r}; "
             "0.005 is half a point of accuracy"
         )
-    outputs, targets = _answers(model, validation)
+    outputs, targets = _answers(model, loss_fn, validation, forward)
     value = _value(metric, outputs, targets)
-    loss = loss_statistics(model, loss_fn, loader).mean
-    return MetricDrop(
-        loss_fn, loader, metric, validation, tolerance, Reference(loss, value, outputs, targets)
-    )
+    loss = mean_loss(model, loss_fn, loader, forward)
+    reference = Reference(loss, value, outputs, targets)
+    return MetricDrop(loss_fn, loader, metric, validation, tolerance, reference, forward)
 
 
-def _answers(model: nn.Module, data: Loader) -> tuple[Tensor, Tensor]:
+def mean_loss(
+    model: nn.Module, loss_fn: Loss, loader: Loader, forward: Forward | None = None
+) -> float:
+    """Mean loss over the loader, in eval mode, whatever form its batches have.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> _ = layer.weight.data.fill_(2.0)
+    >>> data = [{"input": torch.ones(2, 1), "labels": torch.zeros(2, 1)}]
+    >>> mean_loss(layer, nn.functional.mse_loss, data)
+    4.0
+    """
+    adapted = adapt(model, loss_fn, loader, forward)
+    return loss_statistics(*adapted).mean
+
+
+def _answers(
+    model: nn.Module, loss_fn: Loss, data: Loader, forward: Forward | None
+) -> tuple[Tensor, Tensor]:
     """All outputs and targets, on the CPU."""
+    model, _, data = adapt(model, loss_fn, data, forward)
     place = next(model.parameters()).device if any(True for _ in model.parameters()) else "cpu"
     outputs, targets = [], []
     with evaluation_mode(model), torch.no_grad():

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.adapter import Forward
 from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import original, seen_like
@@ -80,7 +81,7 @@ class Retraining:
         What a budget trains on.
     finetune
         A budget, or the user's loop.
-    device, progress
+    device, progress, forward
         Of a budget; see `prunelimit.pruning.finetune`.
     """
 
@@ -89,8 +90,9 @@ class Retraining:
     loss_fn: Loss
     loader: Loader
     finetune: FineTuning | OwnLoop
-    device: str
-    progress: bool | None
+    device: str = "auto"
+    progress: bool | None = None
+    forward: Forward | None = None
 
     def run(self, start: nn.Module, sparsity: float) -> nn.Module:
         """The network at `sparsity`, trained from the survivors of `start`, in eval mode.
@@ -111,6 +113,7 @@ class Retraining:
                 self.finetune,
                 device=self.device,
                 progress=self.progress,
+                forward=self.forward,
             )
             trained = tuned.model.to(next(self.model.parameters()).device)
             return seen_like(start, trained)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model, save
-from torch import Tensor, nn
+from safetensors.torch import load_model
+from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import clear_unfinished, prepare_folder, write_bytes, write_json
+from prunelimit.network.weights import weights_bytes
 
 _FORMAT = "prunelimit.find/1"
 _KEY = "find.json"
@@ -131,7 +132,7 @@ class Folder:
     def keep(self, finished: Try, model: nn.Module) -> None:
         """Write the try; it is there when this returns, or not at all."""
         record = json.dumps({"position": len(self._tries), **asdict(finished)})
-        content = weights_file(model, {"format": _FORMAT, "try": record})
+        content = weights_bytes(model, {"format": _FORMAT, "try": record})
         write_bytes(self._path(finished), content)
         self._tries.append(finished)
 
@@ -206,28 +207,6 @@ def _read_tries(directory: Path) -> list[Try]:
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error) from error
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
-
-
-def weights_file(model: nn.Module, metadata: Mapping[str, str] | None = None) -> bytes:
-    """The content of a safetensors file of the model's parameters and buffers.
-
-    Examples
-    --------
-    >>> from safetensors.torch import load
-    >>> sorted(load(weights_file(nn.Linear(2, 1))))
-    ['bias', 'weight']
-    """
-    return save(_distinct_tensors(model), None if metadata is None else dict(metadata))
-
-
-def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Each tensor once: safetensors stores no memory twice, so a tied weight goes by one name."""
-    found: dict[tuple[Any, ...], str] = {}
-    for name, tensor in model.state_dict().items():
-        memory = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else (name,)
-        found.setdefault(memory, name)
-    tensors = model.state_dict()
-    return {name: tensors[name].detach().cpu().contiguous() for name in found.values()}
 
 
 def _damaged(path: Path, error: Exception) -> PruneLimitError:

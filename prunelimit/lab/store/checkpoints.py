@@ -32,6 +32,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.files import clear_unfinished, flush
 from prunelimit.lab.store.keys import differences, leaves
 from prunelimit.lab.store.locks import owned
+from prunelimit.network.weights import shared_names, weights_bytes
 
 FORMAT = 2
 WEIGHTS, OPTIMIZER, RECORD = "weights.safetensors", "optimizer.pt", "checkpoint.json"
@@ -357,51 +358,10 @@ def _hint(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     return ""
 
 
-def _shared_names(model: nn.Module) -> dict[str, str]:
-    """Name of each tensor to the first name of the same memory (tied weights)."""
-    first: dict[tuple[int, torch.Size, tuple[int, ...]], str] = {}
-    shared = {}
-    for name, tensor in model.state_dict().items():
-        if tensor.numel():
-            key = (tensor.data_ptr(), tensor.shape, tensor.stride())
-            shared[name] = first.setdefault(key, name)
-    return shared
-
-
-def weights_bytes(model: nn.Module) -> bytes:
-    """The content of a safetensors file with the weights of `model`; `load_checkpoint` reads it.
-
-    Examples
-    --------
-    >>> len(weights_bytes(nn.Linear(2, 1, bias=False))) % 8
-    0
-    """
-    return safetensors.torch.save(_distinct_tensors(model))
-
-
-def _distinct_tensors(model: nn.Module) -> dict[str, Tensor]:
-    # safetensors stores no memory twice, so a tied weight goes by its first name.
-    first = _shared_names(model)
-    return {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in model.state_dict().items()
-        if first.get(name, name) == name
-    }
-
-
 def _fill_shared(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    for name, first in _shared_names(model).items():
+    for name, first in shared_names(model).items():
         if first in tensors:
             tensors.setdefault(name, tensors[first])
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """A SHA-256 of a state dict, to tell whether two models are the same bits."""
-    total = hashlib.sha256()
-    for name, tensor in tensors.items():
-        total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()
 
 
 def _found(run_dir: Path) -> list[tuple[int, Path]]:

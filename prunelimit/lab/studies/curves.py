@@ -182,7 +182,7 @@ def limits(measure: SpectralMeasure, profile: DistanceProfile, epsilon: float) -
     """Both formulas' limits, as `prunelimit.predict_limit` computes them."""
     found = {}
     for formula in ("paper", "sharp"):
-        solution = solve_limit(measure.dimension, profile, epsilon, profile.dim, formula)  # type: ignore[arg-type]
+        solution = solve_limit(measure.dimension, profile, epsilon, profile.dim, formula)
         found[formula] = {
             "sparsity": solution.sparsity,
             "distance": solution.distance,
