@@ -147,12 +147,10 @@ def robust_fit(
     weights = np.ones(len(target))
     for _ in range(100):
         weighted = design * weights[:, None]
-        found: NDArray[np.float64] = np.linalg.solve(
-            weighted.T @ design + ridge, weighted.T @ target
-        )
+        found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target)
         errors = np.abs(target - design @ found)
         weights = scale / np.maximum(errors, scale)
-    return found
+    return found.astype(np.float64)
 
 
 def fit(rows: Sequence[Row], names: tuple[str, ...]) -> NDArray[np.float64]:
