@@ -23,15 +23,45 @@ from prunelimit.spectrum.memory import available_bytes
 LOSS = nn.CrossEntropyLoss()
 
 
+VOCABULARY = 50
+
+
+class BERT(nn.Module):
+    """Two layers of hidden size 16, small enough that only the number of operations counts."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        from transformers import BertConfig, BertForSequenceClassification
+
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            num_labels=classes,
+            attn_implementation="eager",  # the others are not twice differentiable for the peers
+        )
+        self.network = BertForSequenceClassification(config)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits ``(n, classes)`` of ``(n, length)`` tokens."""
+        logits: Tensor = self.network(input_ids=tokens).logits
+        return logits
+
+
 def setup(
     name: str, shape: tuple[int, ...], classes: int, examples: int, batch: int
 ) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
     """A freshly initialised network in eval mode and random data; only time matters here."""
-    model = build(name, shape, classes, seed=0).eval()
+    model = (BERT(classes) if name == "bert" else build(name, shape, classes, seed=0)).eval()
     for parameter_name, parameter in model.named_parameters():
         parameter.requires_grad_(parameter_name in prunable_parameters(model))
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(examples, *shape, generator=generator)
+    if name == "bert":
+        inputs = torch.randint(VOCABULARY, (examples, *shape), generator=generator)
     targets = torch.randint(classes, (examples,), generator=generator)
     return model, list(zip(inputs.split(batch), targets.split(batch), strict=True))
 
@@ -128,7 +158,7 @@ def one_row(
         "ours ggn": lambda: kept["ggn"] @ vector,
     }
     tasks |= {label: (lambda product=product: product(vector)) for label, product in others.items()}
-    if all(not isinstance(m, nn.Conv2d) for m in model.modules()):
+    if name != "bert" and all(not isinstance(m, nn.Conv2d) for m in model.modules()):
         tasks["floor (primal kept)"] = floor(model, examples, batch)
     found = interleaved(tasks, rounds, reference="curvlinops")
     print(table(found, ["seconds", "ratio", "cpu_seconds", "cpu_ratio"]))
@@ -150,9 +180,12 @@ def block_row(rounds: int, block: int = 16) -> dict[str, Any]:
 
 
 def run(quick: bool = False, resnet_examples: int = 512) -> dict[str, Any]:
-    """MLP 784-300-100-10, FC5 and ResNet18 (fewer examples than 512 on a slow machine)."""
+    """MLP 784-300-100-10, BERT, FC5 and ResNet18 (fewer examples on a slow machine)."""
     rounds = 3 if quick else 7
-    rows = {"MLP 784-300-100-10": ("mlp-300-100", (1, 28, 28), 10, 10_000, 1000, rounds)}
+    rows = {
+        "MLP 784-300-100-10": ("mlp-300-100", (1, 28, 28), 10, 10_000, 1000, rounds),
+        "BERT, 2 layers of 16": ("bert", (16,), 3, 400, 400, rounds),
+    }
     if not quick:
         rows["FC5"] = ("fc5", (1, 28, 28), 10, 10_000, 1000, 3)
         batch = min(128, resnet_examples)

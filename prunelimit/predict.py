@@ -6,9 +6,10 @@ import math
 import os
 import time
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
@@ -16,34 +17,30 @@ from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import iterate_pairs
+from prunelimit.network.checks import check_model, iterate_pairs
 from prunelimit.network.losses import (
     Loader,
     Loss,
     LossStatistics,
     check_first_batch,
-    loss_gradient,
     loss_statistics,
 )
 from prunelimit.network.numbers import is_number
+from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import (
     Choice,
     counted,
     prunable_parameters,
     prunable_weights,
 )
+from prunelimit.network.undisturbed import undisturbed
+from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
-from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
+from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve
 from prunelimit.report import LimitEstimate, PruningLimit
-from prunelimit.spectrum import (
-    POLICIES,
-    CurvatureOperator,
-    CurvatureWarning,
-    Spectrum,
-    hessian_spectrum,
-)
-from prunelimit.spectrum.engine import DENSE_DIM
+from prunelimit.spectrum import POLICIES, CurvatureOperator, CurvatureWarning, Spectrum
+from prunelimit.spectrum.engine import Effort, operator_for, spectrum_of_operator
 
 Policy = Literal["ggn", "abs", "clip"]
 
@@ -131,53 +128,61 @@ def predict_limit(
     >>> 0 <= report.paper.lower <= report.paper.sparsity <= report.paper.upper <= 1
     True
     """
-    began = time.perf_counter()
     _check_settings(epsilon, policy, tolerance)
-    tolerance = float(tolerance)
-    device = str(world.place(device))
-    model, loss_fn, loader = adapt(model, loss_fn, loader, forward)
-    chosen = prunable_parameters(model, parameters)
-    order = magnitude_order(model, chosen)
-    check_first_batch(model, loss_fn, loader)
-    _require_alike(model, loader, world)
-    weights = prunable_weights(model, chosen)
-    profile = distance_profile(weights.double().cpu().numpy())
-    own = world.shard(loader)
-    operator = curvature_operator(model, loss_fn, own, policy, device, world, chosen)
-    loss = loss_statistics(model, loss_fn, loader, device, world)
-    allowed, source = _resolve_epsilon(epsilon, loss)
-    curve = world.lead(
-        operator,
-        lambda led: one_shot_curve(
-            led,
-            weights.to(operator.device, operator.dtype),
-            order.to(operator.device),
-            allowed,
-            progress=progress,
-        ),
+    check_model(model)
+    model = unwrapped(model)
+    loader, order_note = in_fixed_order(loader)
+    effort = Effort(
+        float(tolerance),
+        max_products=max_products,
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
     )
-    operator.release()
+    with undisturbed(model, loader):
+        view, loss_fn, loader = adapt(model, loss_fn, loader, forward)
+        chosen = prunable_parameters(view, parameters)
+        task = _Task(view, loss_fn, loader, policy, chosen, str(world.place(device)), world)
+        return _predict(task, effort, epsilon, order_note)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is asked about."""
+
+    model: nn.Module
+    loss_fn: Loss
+    loader: Loader
+    policy: Policy
+    chosen: Mapping[str, nn.Parameter]
+    device: str
+    world: World
+
+
+def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str) -> PruningLimit:
+    began = time.perf_counter()
+    model, world, policy = task.model, task.world, task.policy
+    order = magnitude_order(model, task.chosen)
+    check_first_batch(model, task.loss_fn, task.loader)
+    _require_alike(model, task.loader, world)
+    weights = prunable_weights(model, task.chosen)
+    profile = distance_profile(weights.double().cpu().numpy())
+    own = world.shard(task.loader)
+    operator = operator_for(
+        model, task.loss_fn, own, policy, effort, task.chosen, device=task.device, world=world
+    )
+    loss = _measured_loss(task, operator)
+    allowed, source = _resolve_epsilon(epsilon, loss)
+    effort = replace(effort, target=lambda partial: _widest(partial, profile, allowed))
     with warnings.catch_warnings():
         # Said once, in the report's own warnings.
         warnings.simplefilter("ignore", CurvatureWarning)
-        spectrum = hessian_spectrum(
-            model,
-            loss_fn,
-            own,
-            policy=policy,
-            tolerance=tolerance,
-            max_products=max_products,
-            stop=lambda partial: _widest(partial, profile, allowed),
-            seed=seed,
-            device=device,
-            progress=progress,
-            checkpoint=checkpoint,
-            parameters=chosen,
-            world=world,
-        )
+        spectrum = spectrum_of_operator(operator, policy, effort)
+    curve = _one_shot(operator, weights, order, allowed, effort)
+    operator.release()
     paper = _limit(spectrum, profile, allowed, "paper")
-    gradient = loss_gradient(model, loss_fn, own, device, world, chosen)
-    linear = _linear_rise(gradient, weights, order[: round(profile.dim - paper.kept)])
+    linear = _linear_rise(operator.gradient(), weights, order[: round(profile.dim - paper.kept)])
+    notes = _warnings(spectrum, paper, linear, allowed, effort.tolerance)
     return PruningLimit(
         paper=paper,
         sharp=_limit(spectrum, profile, allowed, "sharp"),
@@ -192,11 +197,52 @@ def predict_limit(
         policy=policy,
         dim=operator.dim,
         linear_rise=linear,
-        warnings=_warnings(spectrum, paper, linear, allowed, tolerance),
+        warnings=tuple(note for note in (order_note, *notes, _curve_note(curve)) if note),
         products=curve.products + spectrum.products,
         seconds=time.perf_counter() - began,
         one_shot_curve=(curve.sparsities, curve.rises),
-        counted=counted(model, chosen),
+        counted=counted(model, task.chosen),
+    )
+
+
+def _measured_loss(task: _Task, operator: CurvatureOperator) -> LossStatistics:
+    """The loss batch by batch, refused unless it is the one that the operator differentiates."""
+    model, loss_fn = (
+        (operator.model, operator.raw_loss) if operator.half else (task.model, task.loss_fn)
+    )
+    loss = loss_statistics(model, loss_fn, task.loader, task.device, task.world)
+    precision = 1e-3 if operator.half else 1e-4
+    if abs(loss.mean - operator.loss) > precision * max(abs(loss.mean), abs(operator.loss)) + 1e-9:
+        raise PruneLimitError(
+            f"one pass over the loader gives a mean loss of {operator.loss:.6g}, another "
+            f"{loss.mean:.6g}: data or model change from pass to pass. Give a loader without "
+            "random transforms (list(loader) keeps the batches of one pass), and a model without "
+            "random layers"
+        )
+    return loss
+
+
+def _one_shot(
+    operator: CurvatureOperator, weights: Tensor, order: Tensor, epsilon: float, effort: Effort
+) -> OneShotCurve:
+    """Exact where the matrix was built, else on a grid."""
+    moved, order = weights.to(operator.device, operator.dtype), order.to(operator.device)
+    if effort.dense(operator.dim):
+        return operator.world.lead(
+            operator, lambda led: exact_one_shot_curve(led.dense(), moved, order, epsilon)
+        )
+    return operator.world.lead(
+        operator,
+        lambda led: one_shot_curve(led, moved, order, epsilon, progress=effort.progress),
+    )
+
+
+def _curve_note(curve: OneShotCurve) -> str:
+    if curve.every:
+        return ""
+    return (
+        "the one-shot sparsity is the first crossing on a grid, an estimate: a curve that is not "
+        "monotone may have crossed before, between two of its points"
     )
 
 
@@ -219,17 +265,8 @@ def curvature_operator(
     >>> curvature_operator(nn.Linear(2, 1), nn.functional.mse_loss, data, "clip").kind
     'hessian'
     """
-    chosen = prunable_parameters(model, parameters)
-    dim = sum(p.numel() for p in chosen.values())
-    return CurvatureOperator(
-        model,
-        loss_fn,
-        loader,
-        kind=POLICIES[policy],
-        parameters=chosen,
-        device=device,
-        dtype=torch.float64 if dim <= DENSE_DIM else None,
-        world=world,
+    return operator_for(
+        model, loss_fn, loader, policy, Effort(), parameters, device=device, world=world
     )
 
 

@@ -1,5 +1,6 @@
 """predict_limit against a dense matrix computed apart, and every bad input with its message."""
 
+import copy
 import dataclasses
 import json
 import math
@@ -128,7 +129,6 @@ def test_the_iterated_path_agrees_with_the_dense_one(monkeypatch: pytest.MonkeyP
     model, batches = trained(nn.Tanh, 1e-3, 5, widths=(6, 40, 30, 3))
     exact = pl.predict_limit(model, cross_entropy, batches)
     assert exact.spectrum.exact
-    monkeypatch.setattr("prunelimit.predict.DENSE_DIM", 10)
     monkeypatch.setattr("prunelimit.spectrum.engine.DENSE_DIM", 10)
     iterated = pl.predict_limit(model, cross_entropy, batches, tolerance=0.03)
     assert not iterated.spectrum.exact
@@ -140,7 +140,6 @@ def test_the_iterated_path_agrees_with_the_dense_one(monkeypatch: pytest.MonkeyP
 
 def test_an_interrupted_prediction_goes_on(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, batches = trained(nn.Tanh, 1e-3, 5, widths=(6, 40, 30, 3))
-    monkeypatch.setattr("prunelimit.predict.DENSE_DIM", 10)
     monkeypatch.setattr("prunelimit.spectrum.engine.DENSE_DIM", 10)
     path = tmp_path / "iteration"
     options = {"policy": "clip", "tolerance": 0.05}
@@ -300,7 +299,7 @@ def test_what_the_users_own_code_raises_is_explained(case) -> None:
         pl.predict_limit(lambda x: x, cross_entropy, case[1])
     with pytest.raises(pl.PruneLimitError, match="loss_fn is a NoneType"):
         pl.predict_limit(case[0], None, case[1])
-    with pytest.raises(pl.PruneLimitError, match="pair"):
+    with pytest.raises(pl.PruneLimitError, match="must be tensors"):
         pl.predict_limit(case[0], cross_entropy, [{"inputs": 1}])
 
 
@@ -341,3 +340,68 @@ def test_other_json_is_refused(tmp_path) -> None:
         pl.PruningLimit.from_json('{"format": "something else"}')
     with pytest.raises(pl.PruneLimitError, match="cannot read"):
         pl.PruningLimit.from_json(tmp_path / "missing.json")
+
+
+def _weights_read_by_the_loss(model: nn.Module):
+    return lambda outputs, targets: (
+        cross_entropy(outputs, targets)
+        + sum(weight.square().sum() for weight in model.parameters())
+    )
+
+
+class _Restless(nn.Module):
+    """Counts its calls, keeps what it computed and draws random numbers, all in eval mode."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.calls, self.last = inner, 0, None
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls, self.last = self.calls + 1, self.inner(x)
+        self.seen += 1
+        torch.rand(1)
+        return self.last
+
+
+def _state(model: nn.Module, random_states: bool = True) -> list:
+    tensors = [*model.state_dict().values(), *(p.grad for p in model.parameters())]
+    found = [tensor.clone() for tensor in tensors]
+    found += [torch.tensor([m.training for m in model.modules()])]
+    found += [torch.tensor([p.requires_grad for p in model.parameters()])]
+    found += [torch.tensor(model.calls), torch.get_rng_state()]
+    return found
+
+
+@pytest.mark.parametrize("call", ["predict", "spectrum", "prune", "sweep"])
+def test_no_public_call_leaves_a_trace(case, call: str) -> None:
+    model, data = _Restless(copy.deepcopy(case[0])), case[1]
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(*(torch.cat(part) for part in zip(*data, strict=True))),
+        50,
+        shuffle=True,
+    )
+    model.train()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before, last = _state(model), model.last
+    calls = {
+        "predict": lambda: pl.predict_limit(model, cross_entropy, loader, epsilon=0.1),
+        "spectrum": lambda: pl.hessian_spectrum(model, cross_entropy, loader, "abs"),
+        "prune": lambda: pl.prune(model, 0.5),
+        "sweep": lambda: pl.sweep(model, cross_entropy, loader, [0.5]),
+    }
+    calls[call]()
+    assert model.last is last
+    for one, other in zip(before, _state(model), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_loss_that_reads_the_weights_gets_one_answer_on_both_sides() -> None:
+    model, batches = trained(nn.Tanh, 1e-3, 5)
+    plain = pl.hessian_spectrum(model, cross_entropy, batches, "abs")
+    with_penalty = pl.hessian_spectrum(model, _weights_read_by_the_loss(model), batches, "abs")
+    shifted = np.sort(np.array(plain.eigenvalues)) + 2.0  # of w^2 summed
+    np.testing.assert_allclose(with_penalty.eigenvalues, shifted, atol=1e-4)
+    with pytest.raises(pl.PruneLimitError, match=r"functools\.partial"):
+        pl.sweep(model, _weights_read_by_the_loss(model), batches, [0.5])

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.device import resolve_device
@@ -38,6 +39,65 @@ def check_modes(model: nn.Module) -> None:
             )
 
 
+def check_model(model: nn.Module) -> None:
+    """Refuse models that have no numbers to differentiate, each with its remedy.
+
+    Raises
+    ------
+    PruneLimitError
+        For TorchScript, lazy, meta, quantised and inference-mode models, or inside
+        `torch.inference_mode`.
+
+    Examples
+    --------
+    >>> check_model(nn.Linear(2, 2))
+    """
+    if not isinstance(model, nn.Module):
+        raise PruneLimitError(
+            f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
+        )
+    if torch.is_inference_mode_enabled():
+        raise PruneLimitError(
+            "inside torch.inference_mode nothing can be differentiated; call this outside of it"
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise PruneLimitError(
+            "the model is TorchScript, whose layers are not modules any more; give the torch "
+            "module that it was made from, with its weights loaded"
+        )
+    for name, module in model.named_modules():
+        if "quantized" in type(module).__module__.split("."):
+            raise PruneLimitError(
+                f"layer {name!r} ({type(module).__name__}) is quantised: its weights are integers, "
+                "which have no curvature; give the model from before quantisation"
+            )
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        _check_tensor(name, tensor)
+
+
+def _check_tensor(name: str, tensor: Tensor) -> None:
+    if isinstance(tensor, (UninitializedBuffer, UninitializedParameter)):
+        raise PruneLimitError(
+            f"{name} belongs to a lazy layer and has no values yet; run the model on one batch "
+            "before"
+        )
+    if tensor.is_meta:
+        raise PruneLimitError(
+            f"{name} is on the meta device and has no values; call model.to_empty(device='cpu') "
+            "and load the weights"
+        )
+    if tensor.is_quantized:
+        raise PruneLimitError(
+            f"{name} is quantised; give the model from before quantisation (integers have no "
+            "curvature)"
+        )
+    if tensor.is_inference():
+        raise PruneLimitError(
+            f"{name} was made in torch.inference_mode and cannot be differentiated; build the "
+            "model outside of it, and load its state_dict"
+        )
+
+
 def curvature_device(device: str | torch.device, model: nn.Module) -> torch.device:
     """Where to compute: "auto" leaves a model on an accelerator where it is, and moves others.
 
@@ -59,26 +119,30 @@ def curvature_device(device: str | torch.device, model: nn.Module) -> torch.devi
     return torch.device("cpu") if str(device) == "auto" and resolved.type == "mps" else resolved
 
 
-def iterate_pairs(loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The (inputs, targets) batches of a loader, each checked for its form.
+Batch = tuple[Tensor, Tensor, Tensor | None]
+"""Inputs, targets, and where the loader says so the batch's weight, 0-d or one an example."""
+
+
+def iterate_batches(loader: Iterable[Any]) -> Iterator[Batch]:
+    """The batches of a loader, each checked for its form.
 
     Raises
     ------
     PruneLimitError
-        If a batch is not a pair of tensors of the same length.
+        If a batch is not a pair of tensors of the same length, or such a pair with a weight.
 
     Examples
     --------
-    >>> [x.shape[0] for x, _ in iterate_pairs([(torch.ones(3, 2), torch.ones(3))])]
+    >>> [x.shape[0] for x, _, weight in iterate_batches([(torch.ones(3, 2), torch.ones(3))])]
     [3]
     """
     for position, batch in enumerate(loader):
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             raise PruneLimitError(
                 f"batch {position} of the loader is a {type(batch).__name__}, not a pair "
                 "(inputs, targets); wrap the loader so that it yields such pairs"
             )
-        inputs, targets = batch
+        inputs, targets = batch[:2]
         if not isinstance(inputs, Tensor) or not isinstance(targets, Tensor):
             raise PruneLimitError(
                 f"batch {position} holds ({type(inputs).__name__}, {type(targets).__name__}); "
@@ -89,8 +153,35 @@ def iterate_pairs(loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
                 f"batch {position} has inputs of shape {tuple(inputs.shape)} and targets of shape "
                 f"{tuple(targets.shape)}; their first dimensions (examples) must agree"
             )
+        weight = _weight(batch[2], len(inputs), position) if len(batch) == 3 else None
         if inputs.shape[0]:
-            yield inputs, targets
+            yield inputs, targets, weight
+
+
+def _weight(given: Any, examples: int, position: int) -> Tensor:
+    try:
+        weight = torch.as_tensor(given, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError):
+        weight = torch.full((), torch.nan)
+    fits = weight.numel() == 1 or weight.shape == (examples,)
+    if not fits or not bool((torch.isfinite(weight) & (weight >= 0)).all()):
+        raise PruneLimitError(
+            f"batch {position} has a third entry that is no weight of its {examples} examples; "
+            "give what the batch's mean divides by: a number of at least 0, or one an example"
+        )
+    return weight if weight.shape == (examples,) and examples > 1 else weight.reshape(())
+
+
+def iterate_pairs(loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The (inputs, targets) of `iterate_batches`, without the weights.
+
+    Examples
+    --------
+    >>> [x.shape[0] for x, _ in iterate_pairs([(torch.ones(3, 2), torch.ones(3))])]
+    [3]
+    """
+    for inputs, targets, _ in iterate_batches(loader):
+        yield inputs, targets
 
 
 def check_reiterable(loader: Iterable[Any]) -> None:
@@ -142,6 +233,28 @@ def in_double_precision(loss_fn: LossFunction, device: torch.device) -> LossFunc
     return wide
 
 
+def one_number(loss: Any) -> Tensor:
+    """The loss of a batch, refused unless it is a tensor of one entry.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is not.
+
+    Examples
+    --------
+    >>> one_number(torch.ones(1))
+    tensor([1.])
+    """
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise PruneLimitError(
+            f"the loss of a batch has shape {shape}; it must be one number, the mean over the "
+            "examples (reduction='mean')"
+        )
+    return loss
+
+
 def scalar_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> Tensor:
     """The loss of a batch, refused unless it is one finite number.
 
@@ -155,13 +268,7 @@ def scalar_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> Tens
     >>> float(scalar_loss(nn.functional.mse_loss, torch.ones(2, 1), torch.zeros(2, 1)))
     1.0
     """
-    loss = loss_fn(outputs, targets)
-    if not isinstance(loss, Tensor) or loss.numel() != 1:
-        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-        raise PruneLimitError(
-            f"the loss of a batch has shape {shape}; it must be one number, the mean over the "
-            "examples (reduction='mean')"
-        )
+    loss = one_number(loss_fn(outputs, targets))
     if not bool(torch.isfinite(loss).all()):
         raise PruneLimitError(
             f"the loss of a batch is {float(loss.detach())}; curvature there means nothing. Look "
@@ -170,13 +277,36 @@ def scalar_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> Tens
     return loss.reshape(())
 
 
-def check_mean_loss(
-    evaluate: Callable[[Tensor, Tensor], float], inputs: Tensor, targets: Tensor, rtol: float
-) -> None:
-    """Refuse a loss that is no mean over examples, by comparing a batch with its two parts.
+def check_repeats(first: float, second: float) -> None:
+    """Refuse a model that gives two losses for the same batch.
 
-    For a mean, n L = n_1 L_1 + n_2 L_2 for every split; a sum, a mean weighted
-    by class, or a model whose outputs mix the examples of a batch breaks it.
+    Raises
+    ------
+    PruneLimitError
+        If they differ by more than rounding.
+
+    Examples
+    --------
+    >>> check_repeats(1.0, 1.0)
+    """
+    if abs(first - second) > 1e-5 * max(abs(first), abs(second)) + 1e-12:
+        raise PruneLimitError(
+            f"the same batch has loss {first:.6g} and, a moment later, {second:.6g}: dropout, "
+            "noise or a state stays on in eval mode. Switch it off there (functional dropout: "
+            "training=self.training), so that the loss is a fixed function of the weights"
+        )
+
+
+def mean_gap(
+    evaluate: Callable[[Tensor, Tensor], float],
+    inputs: Tensor,
+    targets: Tensor,
+    weigh: Callable[[Tensor, Tensor], float] | None = None,
+) -> tuple[float, float]:
+    """The loss of a batch, and the mean of the losses of its two parts.
+
+    For a mean, W L = W_1 L_1 + W_2 L_2 for every split, W being the number of examples or what
+    `weigh` says. A sum, or a model whose outputs mix the examples of a batch, breaks it.
 
     Parameters
     ----------
@@ -184,31 +314,38 @@ def check_mean_loss(
         Batch to loss.
     inputs, targets
         One batch ``(n, ...)``; with a single example it is doubled instead.
-    rtol
-        Relative difference that rounding explains.
-
-    Raises
-    ------
-    PruneLimitError
-        If the two sides differ.
+    weigh
+        Batch to weight.
 
     Examples
     --------
     >>> x = torch.arange(3.0)
-    >>> check_mean_loss(lambda a, b: float((a - b).square().mean()), x, x + 1, 1e-6)
+    >>> mean_gap(lambda a, b: float((a - b).square().mean()), x, x + 1)
+    (1.0, 1.0)
     """
     n = inputs.shape[0]
     if n == 1:
         inputs, targets = inputs.repeat_interleave(2, 0), targets.repeat_interleave(2, 0)
         n = 2
     cut = max(1, n // 3)
-    whole = evaluate(inputs, targets)
-    first, second = evaluate(inputs[:cut], targets[:cut]), evaluate(inputs[cut:], targets[cut:])
-    parts = (cut * first + (n - cut) * second) / n
-    scale = max(abs(whole), abs(first), abs(second))
-    if abs(whole - parts) > rtol * scale + 1e-12:
-        raise PruneLimitError(
-            f"the loss is no plain mean over examples: a batch of {n} has loss {whole:.6g}, the "
-            f"mean over its parts is {parts:.6g}. Use reduction='mean' without class weights, and "
-            "a model that treats examples one by one (batch normalisation with running statistics)"
-        )
+    parts = [(inputs[:cut], targets[:cut]), (inputs[cut:], targets[cut:])]
+    weights = [float(len(part[0])) if weigh is None else weigh(*part) for part in parts]
+    counted = [(w, evaluate(*part)) for w, part in zip(weights, parts, strict=True) if w]
+    total = sum(weights) or 1.0
+    return evaluate(inputs, targets), sum(w * loss for w, loss in counted) / total
+
+
+def refuse_no_mean(examples: int, whole: float, parts: float) -> None:
+    """Raise what a loss that is no mean over its terms deserves.
+
+    Raises
+    ------
+    PruneLimitError
+        Always.
+    """
+    raise PruneLimitError(
+        f"the loss is no plain mean over examples: a batch of {examples} has loss {whole:.6g}, the "
+        f"mean over its parts is {parts:.6g}. Use reduction='mean', and a model that treats "
+        "examples one by one (batch normalisation with running statistics); where the loss divides "
+        "by something else, let the loader yield it as (inputs, targets, weight)"
+    )

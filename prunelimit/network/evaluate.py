@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ def evaluate(
     loader: Any,
     device: str | torch.device = "auto",
     world: World = ALONE,
+    weights: Sequence[float] | None = None,
 ) -> tuple[float, float]:
     """Mean loss and accuracy over `loader`, in evaluation mode.
 
@@ -39,6 +40,9 @@ def evaluate(
         Where to compute; see `prunelimit.network.device.resolve_device`.
     world
         Processes that share the batches, each of which has the whole loader.
+    weights
+        How much each batch counts in the mean loss (see
+        `prunelimit.network.losses.batch_weights`); default: its size.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def evaluate(
     model, loss_fn = at_device(model, loss_fn, where)
     losses, right, sizes = [], [], []
     with evaluation_mode(model), torch.inference_mode(), deterministic_kernels():
-        for inputs, targets in world.every(loader):
+        for inputs, targets, *_ in world.every(loader):
             inputs, targets = inputs.to(where), targets.to(where)
             outputs = model(inputs)
             loss = loss_fn(outputs, targets)
@@ -75,8 +79,9 @@ def evaluate(
             right.append(_count_right(outputs, targets))
             sizes.append(len(targets))
     # One transfer at the end: asking for each number would make an accelerator wait.
-    own = zip(_numbers(losses), _numbers(right), sizes, strict=True)
-    rows = np.array(world.in_order(list(own)), dtype=np.float64).reshape(-1, 3)
+    counts = sizes if weights is None else list(world.every(weights))
+    own = zip(_numbers(losses), _numbers(right), sizes, counts, strict=True)
+    rows = np.array(world.in_order(list(own)), dtype=np.float64).reshape(-1, 4)
     if rows[:, 2].sum() == 0:
         raise PruneLimitError("the loader is empty: there is nothing to measure the loss on")
     return world.from_main(lambda: _means(rows))  # so that all decide by the same bits
@@ -95,8 +100,9 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def _means(rows: np.ndarray) -> tuple[float, float]:
-    losses, right, sizes = np.ascontiguousarray(rows.T)
-    return float(losses @ sizes / sizes.sum()), float(right.sum()) / float(sizes.sum())
+    losses, right, sizes, counts = np.ascontiguousarray(rows.T)
+    loss = np.where(counts > 0, losses, 0.0) @ counts / counts.sum()
+    return float(loss), float(right.sum()) / float(sizes.sum())
 
 
 def _numbers(scalars: list[Tensor]) -> list[float]:

@@ -11,10 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.checks import check_reiterable, iterate_pairs, scalar_loss
+from prunelimit.network.checks import (
+    Batch,
+    check_reiterable,
+    in_double_precision,
+    iterate_batches,
+    iterate_pairs,
+    scalar_loss,
+)
+from prunelimit.network.copies import HALVES, reads
 from prunelimit.network.device import at_device
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import Choice, flatten, prunable_parameters
+from prunelimit.network.shares import PLAIN, BatchWeights
 from prunelimit.network.world import ALONE, World
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -28,7 +37,7 @@ class LossStatistics:
     Attributes
     ----------
     mean
-        Over all examples.
+        Over all examples, or over what the batches' means divide by.
     batch_std
         Standard deviation over the batches of full size (NaN below two).
     batch_size
@@ -85,17 +94,18 @@ def batch_losses(
     loader: Loader,
     device: str | torch.device = "auto",
     world: World = ALONE,
-) -> list[tuple[int, float]]:
-    """Size and mean loss of each batch, in eval mode.
+) -> list[tuple[int, float, float]]:
+    """Size, weight in the mean and mean loss of each batch, in eval mode.
 
     Parameters
     ----------
     model
         Left where it is; computed as a copy if that is not `device`.
     loss_fn
-        A mean over the batch.
+        A mean over the batch. What it divides by is the batch's weight: its size
+        for a plain mean (see `prunelimit.network.shares`).
     loader
-        Re-iterable of ``(inputs, targets)``.
+        Re-iterable of ``(inputs, targets)`` or ``(inputs, targets, weight)``.
     device
         Where to compute; see `prunelimit.network.device.resolve_device`.
     world
@@ -111,23 +121,84 @@ def batch_losses(
     --------
     >>> layer = nn.Linear(1, 1, bias=False)
     >>> batch_losses(layer, nn.functional.mse_loss, [(torch.zeros(3, 1), torch.ones(3, 1))])
-    [(3, 1.0)]
+    [(3, 3.0, 1.0)]
     """
     check_reiterable(loader)
-    place = world.device(device)
-    model, loss_fn = at_device(model, loss_fn, place)
+    model, loss_fn = at_device(model, loss_fn, world.device(device))
+    first = next(iter(prunable_parameters(model).values()))
+    weights = BatchWeights(in_double_precision(loss_fn, first.device))
+
+    def row(batch: Batch) -> tuple[int, float, float]:
+        inputs, targets, given = batch
+        outputs, targets = model(_moved(inputs, first)), _moved(targets, first)
+        weight = weights.measure(outputs, targets) if given is None else float(given.sum())
+        loss = float(scalar_loss(loss_fn, outputs, targets)) if weight else 0.0
+        return inputs.shape[0], weight, loss
+
     with evaluation_mode(model), torch.no_grad():
-        rows = [
-            (
-                inputs.shape[0],
-                float(scalar_loss(loss_fn, model(inputs.to(place)), targets.to(place))),
-            )
-            for inputs, targets in world.every(iterate_pairs(loader))
-        ]
+        for batch in iterate_batches(loader):  # all processes weigh by the same reference
+            row(batch)
+            break
+        rows = [row(batch) for batch in world.every(iterate_batches(loader))]
     rows = world.in_order(rows)
     if not rows:
         raise PruneLimitError("the loader is empty: it yields no batch; give it at least one")
+    if all(abs(weight / size - 1.0) < PLAIN for size, weight, _ in rows):
+        return [(size, float(size), loss) for size, _, loss in rows]
     return rows
+
+
+def _moved(tensor: Tensor, like: Tensor) -> Tensor:
+    """On the device of `like`, and no half precision where that has none."""
+    half = tensor.dtype in HALVES and like.dtype not in HALVES
+    return tensor.to(like.device, like.dtype if half else None)
+
+
+def batch_weights(
+    model: nn.Module, loss_fn: Loss, loader: Loader, device: str | torch.device = "auto"
+) -> list[float] | None:
+    """How much each batch counts in the mean loss; None where that is its size.
+
+    Examples
+    --------
+    >>> data = [(torch.zeros(3, 1), torch.ones(3, 1))]
+    >>> batch_weights(nn.Linear(1, 1), nn.functional.mse_loss, data) is None
+    True
+    """
+    rows = batch_losses(model, loss_fn, loader, device)
+    return None if all(size == weight for size, weight, _ in rows) else [row[1] for row in rows]
+
+
+def refuse_foreign_reading(
+    model: nn.Module, copied: nn.Module, loss_fn: Loss, loader: Loader
+) -> None:
+    """Refuse a copy, or a loss, that goes on reading the weights of the original.
+
+    Pruning the copy would then leave part of its loss as it was.
+
+    Raises
+    ------
+    PruneLimitError
+        Saying how model and loss can be copied together.
+
+    Examples
+    --------
+    >>> layer, data = nn.Linear(1, 1), [(torch.zeros(3, 1), torch.ones(3, 1))]
+    >>> refuse_foreign_reading(layer, nn.Linear(1, 1), nn.functional.mse_loss, data)
+    """
+    first = next(iter(copied.parameters()))
+    own = {id(parameter) for parameter in copied.parameters()}
+    foreign = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    for inputs, targets in iterate_pairs(loader):
+        with evaluation_mode(copied), torch.enable_grad():
+            loss = loss_fn(copied(_moved(inputs[:4], first)), _moved(targets[:4], first))
+        if reads(loss, foreign):
+            raise PruneLimitError(
+                "model or loss_fn read the weights of the model that was given, also where a copy "
+                "of it is pruned. Give loss_fn as functools.partial(loss_fn, model), or as a "
+                "torch.nn.Module that holds the model: they are then copied together"
+            )
+        return
 
 
 def loss_statistics(
@@ -159,11 +230,10 @@ def loss_statistics(
     (0.5, 0.707, 2)
     """
     rows = batch_losses(model, loss_fn, loader, device, world)
-    sizes = np.array([size for size, _ in rows])
-    losses = np.array([loss for _, loss in rows])
+    sizes, weights, losses = np.array(rows).T
     full = losses[sizes == sizes.max()]
     return LossStatistics(
-        mean=float((sizes * losses).sum() / sizes.sum()),
+        mean=float((weights * losses).sum() / weights.sum()),
         batch_std=float(full.std(ddof=1)) if full.size > 1 else math.nan,
         batch_size=int(sizes.max()),
         batches=int(sizes.size),

@@ -7,7 +7,6 @@ of the public functions chooses others.
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.copies import copy_model
 from prunelimit.network.view import original
 
 PRUNABLE_LAYERS = (
@@ -349,7 +349,7 @@ def with_weights(model: nn.Module, vector: Tensor, parameters: Choice | None = N
     >>> with_weights(nn.Linear(2, 1), torch.tensor([3.0, 4.0])).weight.tolist()
     [[3.0, 4.0]]
     """
-    copied = copy.deepcopy(model)
+    copied = copy_model(model)
     held = prunable_parameters(copied, parameters)
     for name, values in unflatten(vector, held).items():
         held[name].data.copy_(values)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.adapter import Forward, adapt, read_alike
+from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.view import original
 from prunelimit.network.world import ALONE, World
@@ -136,7 +137,7 @@ def finetune(
     adapted = adapt(model, loss_fn, reference, forward)
     model, loss_fn, reference = adapted
     loader = read_alike(adapted, loader)
-    working = copy.deepcopy(model).to(place)
+    working = copy_model(model).to(place)
     apply_masks(working, masks)
     descent = Descent(working, loss_fn, momentum=budget.momentum, world=world)
     rates = _cosine(budget, batches_in(loader))

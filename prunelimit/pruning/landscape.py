@@ -17,6 +17,7 @@ from torch.func import functional_call, grad, hessian, jacrev, vmap
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import LossFunction, check_modes, check_reiterable, iterate_pairs
+from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.layers import is_known, layer_jacobian
 
@@ -75,7 +76,7 @@ class Landscape:
     ) -> None:
         check_reiterable(loader)
         check_modes(model)
-        self.model = copy.deepcopy(model).double().eval()
+        self.model = copy_model(model).double().eval()
         self.loss_fn = loss_fn
         pairs = list(iterate_pairs(loader))
         if not pairs:

@@ -27,6 +27,10 @@ class OneShotCurve:
     sparsity
         Largest sparsity up to which every measured rise is at most ε, with the
         bracket (lower: that sparsity; upper: the next one measured).
+    every
+        Whether the rise was measured at every number of weights kept. If not, the
+        curve may have crossed ε between two measured points and come back: the
+        bracket is an estimate (heuristic), not a bound.
     kept, rises
         ``(points,)``: weights kept and 1/2 x^T H x, sorted from dense to sparse.
     dim
@@ -40,6 +44,7 @@ class OneShotCurve:
     rises: np.ndarray
     dim: int
     products: int
+    every: bool = False
 
     @property
     def sparsities(self) -> np.ndarray:
@@ -86,6 +91,78 @@ def quadratic_rises(
         image = operator.matmul(moved).to(moved)
         rises += (0.5 * (moved.double() * image.double()).sum(0)).tolist()
     return rises
+
+
+_SHOWN = 256
+_ROWS = 512
+
+
+def every_rise(matrix: Tensor, weights: Tensor, order: Tensor) -> Tensor:
+    """1/2 x^T H x at every number of weights removed, ``(dim + 1,)``, from the matrix itself.
+
+    Removing one weight more adds its row of the permuted matrix (**exact**, D² operations).
+
+    Parameters
+    ----------
+    matrix
+        H ``(dim, dim)``, symmetric.
+    weights, order
+        As in `quadratic_rises`.
+
+    Examples
+    --------
+    >>> every_rise(torch.eye(2), torch.tensor([1.0, 2.0]), torch.arange(2)).tolist()
+    [0.0, 0.5, 2.5]
+    """
+    order = order.to(matrix.device)
+    moved = weights.to(matrix)[order]
+    steps = torch.zeros(len(order) + 1, dtype=torch.float64, device=matrix.device)
+    for start in range(0, len(order), _ROWS):
+        rows = matrix[order[start : start + _ROWS]][:, order]
+        before = (
+            rows.tril(start - 1) @ moved
+            + rows.diagonal(start) * moved[start : start + len(rows)] / 2
+        )
+        steps[start + 1 : start + 1 + len(rows)] = moved[start : start + len(rows)] * before
+    return steps.cumsum(0)
+
+
+def exact_one_shot_curve(
+    matrix: Tensor, weights: Tensor, order: Tensor, epsilon: float
+) -> OneShotCurve:
+    """The same as `one_shot_curve` from the matrix itself, judged at every number of weights.
+
+    Its bracket holds for curves that are not monotone as well (**exact** in the quadratic
+    model); the points returned are a selection.
+
+    Raises
+    ------
+    PruneLimitError
+        If `epsilon` is not positive.
+
+    Examples
+    --------
+    >>> curve = exact_one_shot_curve(torch.eye(4), torch.ones(4), torch.arange(4), epsilon=1.1)
+    >>> float(curve.sparsity), curve.every
+    (0.5, True)
+    """
+    if not epsilon > 0:
+        raise PruneLimitError(f"epsilon must be positive, got {epsilon!r}")
+    rises = every_rise(matrix, weights, order).cpu().numpy()
+    dim = len(rises) - 1
+    above = np.flatnonzero(rises > epsilon)
+    failing = int(above[0]) if above.size else dim + 1
+    shown = np.unique(np.linspace(0, dim, min(dim, _SHOWN) + 1).round().astype(int))
+    shown = np.union1d(shown, [failing - 1, min(failing, dim)])
+    passing = (failing - 1) / dim
+    return OneShotCurve(
+        sparsity=BracketedFloat(passing, passing, min(failing, dim) / dim),
+        kept=dim - shown,
+        rises=rises[shown],
+        dim=dim,
+        products=0,
+        every=True,
+    )
 
 
 def one_shot_curve(

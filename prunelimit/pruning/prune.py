@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-
 from torch import nn
 
+from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import Choice
 from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.view import original
@@ -54,5 +53,5 @@ def prune(
     """
     plain = unwrapped(original(model))
     masks = magnitude_mask(plain, sparsity, parameters)
-    copied = apply_masks(copy.deepcopy(plain), masks)
+    copied = apply_masks(copy_model(plain), masks)
     return make_permanent(copied) if permanent else copied

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.adapter import Forward
+from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import original, seen_like
@@ -117,7 +117,7 @@ class Retraining:
             )
             trained = tuned.model.to(next(self.model.parameters()).device)
             return seen_like(start, trained)
-        masked = apply_masks(copy.deepcopy(start), masks)
+        masked = apply_masks(copy_model(start), masks)
         handed = original(masked)
         returned = self.finetune(handed)
         if isinstance(returned, nn.Module) and returned is not handed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,10 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.adapter import Adapted, Forward, adapt
+from prunelimit.network.copies import copy_together
 from prunelimit.network.evaluate import evaluate
+from prunelimit.network.losses import batch_weights, refuse_foreign_reading
+from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import Choice, flatten, prunable_parameters, unflatten
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.unwrap import unwrapped
@@ -174,6 +176,7 @@ def sweep(
     chosen = prunable_parameters(plain, parameters)
     order = magnitude_order(plain, chosen) if order is None else order
     counts = [removed_count(s, order.numel()) for s in requested]
+    loader, _ = in_fixed_order(loader)
     with undisturbed(plain, loader):
         adapted = adapt(plain, loss_fn, loader, forward)
         measured = _measured(adapted, chosen, order, counts, device, progress, world)
@@ -199,8 +202,12 @@ def _measured(
     world: World,
 ) -> dict[int, tuple[float, float]]:
     """Loss and accuracy of one working copy, by how many weights are removed; 0 among them."""
-    working = copy.deepcopy(adapted.model).to(world.device(device))
-    dense = evaluate(working, adapted.loss_fn, adapted.loader, device=device)
+    model, loss_fn, loader = adapted
+    working, loss_fn = copy_together(model, loss_fn)
+    refuse_foreign_reading(model, working, loss_fn, loader)
+    working = working.to(world.device(device))
+    weights = batch_weights(working, loss_fn, loader, device)
+    dense = evaluate(working, loss_fn, loader, device, weights=weights)
     flat = _flat_view(working, chosen)
     order = _checked_order(order, flat)
     measured = {0: dense}
@@ -209,7 +216,7 @@ def _measured(
     for count in track(own, "sweep", enabled=progress if world.is_main else False):
         flat[order[previous:count]] = 0.0
         previous = count
-        measured[count] = evaluate(working, adapted.loss_fn, adapted.loader, device=device)
+        measured[count] = evaluate(working, loss_fn, loader, device, weights=weights)
     for part in world.gather(dict(measured)):
         measured |= part
     return measured

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import clear_unfinished, prepare_folder, write_bytes, write_json
+from prunelimit.network.copies import copy_model
 from prunelimit.network.weights import weights_bytes
 
 _FORMAT = "prunelimit.find/1"
@@ -138,7 +138,7 @@ class Folder:
 
     def model(self, finished: Try) -> nn.Module:
         """The network of a try, read from its file."""
-        model = copy.deepcopy(self._dense)
+        model = copy_model(self._dense)
         path = self._path(finished)
         try:
             load_model(model, str(path))

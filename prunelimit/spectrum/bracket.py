@@ -185,7 +185,8 @@ def radau_rule(coefficients: Array, vectors: Vectors, rounding: float) -> Rule:
     noise = rounding * float(np.abs(values).max(initial=0.0))
     node = min(0.0, float(values[0])) - noise
     across = coupling @ basis
-    corner = node * np.eye(len(coupling)) + (across / (values - node)) @ across.T
+    gaps = values - node  # 0 in the zero matrix only, which couples to nothing
+    corner = node * np.eye(len(coupling)) + (across / np.where(gaps > 0, gaps, 1.0)) @ across.T
     inner = basis @ (values[:, None] * basis.T)
     extended = np.block([[inner, coupling.T], [coupling, corner]])
     nodes, frame = np.linalg.eigh((extended + extended.T) / 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,24 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import LossFunction
+from prunelimit.network.checks import LossFunction, check_model, curvature_device
+from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import Choice, prunable_parameters
+from prunelimit.network.undisturbed import undisturbed
+from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
 from prunelimit.spectrum.checkpoint import Checkpoint
+from prunelimit.spectrum.dense import require_room
+from prunelimit.spectrum.gate import check_consistency
 from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.krylov import KrylovSpace
+from prunelimit.spectrum.krylov import KrylovSpace, ritz_pairs
 from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
 from prunelimit.spectrum.operator import CurvatureOperator
+from prunelimit.spectrum.quadrature import Array
 from prunelimit.spectrum.result import POLICIES, Spectrum
 from prunelimit.spectrum.search import Search, Target
 
@@ -138,52 +144,112 @@ def hessian_spectrum(
     ((1.0, 9.0), 1.4)
     """
     _check_options(policy, tolerance, ridges, method, max_products)
-    model, loss_fn, loader = adapt(model, loss_fn, loader, forward)
+    effort = Effort(
+        tolerance=tolerance,
+        target=stop if stop is not None else ridge_target(ridges),
+        max_products=max_products,
+        method=method,
+        seed=int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed),
+        progress=progress,
+        checkpoint=checkpoint,
+        memory=memory,
+    )
+    check_model(model)
+    model = unwrapped(model)
+    loader, order = in_fixed_order(loader)
+    with undisturbed(model, loader):
+        model, loss_fn, loader = adapt(model, loss_fn, loader, forward)
+        operator = operator_for(
+            model, loss_fn, loader, policy, effort, parameters, device=device, world=world
+        )
+        operator.notes = tuple(note for note in (order, *operator.notes) if note)
+        return spectrum_of_operator(operator, policy, effort)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How well a spectrum is wanted, and what it may cost; see `hessian_spectrum`."""
+
+    tolerance: float = 0.005
+    target: Target = field(default_factory=lambda: ridge_target(None))
+    max_products: int = 1000
+    method: str = "auto"
+    seed: int = 0
+    progress: bool | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    memory: int | None = None
+
+    def dense(self, dim: int) -> bool:
+        """Whether the matrix itself is built."""
+        return self.method == "dense" or (self.method == "auto" and dim <= DENSE_DIM)
+
+
+def operator_for(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    loader: Iterable[Any],
+    policy: str,
+    effort: Effort,
+    parameters: Choice | None = None,
+    *,
+    device: str | torch.device = "auto",
+    world: World = ALONE,
+) -> CurvatureOperator:
+    """The operator that `spectrum_of_operator` asks for: in float64 where the matrix is built."""
     chosen = prunable_parameters(model, parameters)
     dim = sum(p.numel() for p in chosen.values())
-    dense = method == "dense" or (method == "auto" and dim <= DENSE_DIM)
-    path = None if dense else checkpoint
-    operator = CurvatureOperator(
+    dense = effort.dense(dim)
+    path = None if dense else effort.checkpoint
+    place = curvature_device(device, model)
+    if dense:
+        free = memory_module.available_bytes(place, world.local_size)
+        require_room(dim, free if effort.memory is None else effort.memory)
+    return CurvatureOperator(
         model,
         loss_fn,
         loader,
         POLICIES[policy],
         chosen,
         device=device,
-        memory=None if memory is None else memory // 2,
+        memory=None if effort.memory is None else effort.memory // 2,
         dtype=torch.float64 if dense else None,
         chunk=world.from_main(lambda: _stored_chunk(path)),
         world=world,
     )
-    notes = _data_notes(operator, policy)
-    if dense:
-        return world.lead(
+
+
+def spectrum_of_operator(operator: CurvatureOperator, policy: str, effort: Effort) -> Spectrum:
+    """The spectrum of an operator made by `operator_for`, after its checks."""
+    progress, path = effort.progress, effort.checkpoint
+    notes = (*operator.notes, *_data_notes(operator, policy))
+    if effort.dense(operator.dim):
+        check_consistency(operator, None, progress)
+        return operator.world.lead(
             operator, lambda led: dense_spectrum(led, operator, policy, notes, 0, progress)
         )
-    matrix = _choose_matrix(operator, policy, method, memory)
-    drawn = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed)
-    target = stop if stop is not None else ridge_target(ridges)
+    matrix = _choose_matrix(operator, policy, effort.method, effort.memory)
+    check_consistency(operator, matrix if isinstance(matrix, GramOperator) else None, progress)
 
     def work(led: BuildableMatrix) -> Spectrum:
-        space = KrylovSpace(_basis(led, operator, memory), operator.dtype)
+        space = KrylovSpace(_basis(led, operator, effort.memory), operator.dtype)
         search = Search(
             led,
             space,
             lambda found: _with_facts(
                 spectrum_of_space(found, policy, operator.dim), operator, notes
             ),
-            seed=drawn,
-            max_products=max_products,
+            seed=effort.seed,
+            max_products=effort.max_products,
             checkpoint=None if path is None else Checkpoint(path),
-            identity=_identity(operator, matrix, policy, drawn, space.basis.dtype),
+            identity=_identity(operator, matrix, policy, effort.seed, space.basis.dtype),
         )
-        with progress_bar("curvature", total=max_products, enabled=progress) as bar:
-            spectrum = search.run(target, tolerance, bar)
+        with progress_bar("curvature", total=effort.max_products, enabled=progress) as bar:
+            spectrum = search.run(effort.target, effort.tolerance, bar)
         if spectrum is None:
             return dense_spectrum(led, operator, policy, notes, space.products, progress)
         return spectrum
 
-    return world.lead(matrix, work)
+    return operator.world.lead(matrix, work)
 
 
 def _stored_chunk(checkpoint: str | os.PathLike[str] | None) -> int | None:
@@ -269,9 +335,18 @@ def _choose_matrix(
     """The Gram form where it is asked for, or smaller and its C by C blocks fit."""
     sharing = operator.world.local_size
     free = memory_module.available_bytes(operator.device, sharing) if memory is None else memory
-    blocks = operator.own_examples * operator.outputs**2 * operator.dtype.itemsize
-    fits = all(operator.world.gather(blocks <= free // 4))
-    smaller = operator.examples * operator.outputs < operator.dim and fits
+    smaller = operator.data.outputs < operator.dim
+    if policy == "ggn" and (smaller or method == "gram"):
+        width = operator.output_width()
+        blocks = operator.own_outputs * width * operator.dtype.itemsize
+        fits = all(operator.world.gather(blocks <= free // 4))
+        if method == "gram" and not fits:
+            raise PruneLimitError(
+                f"the second derivatives of the loss in the outputs take {blocks / 2**30:.3g} GiB "
+                f"({operator.own_outputs:,} outputs in blocks of {width}), and {free / 2**30:.3g} "
+                "GiB are free; use method='lanczos'"
+            )
+        smaller = smaller and fits
     if method == "gram" or (method == "auto" and policy == "ggn" and smaller):
         return GramOperator(operator)
     return operator
@@ -333,7 +408,7 @@ def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
     Parameters
     ----------
     space
-        Its start vectors are Rademacher probes.
+        Its start vectors are probes of length √(its dimension); see `sphere`.
     policy
         See `hessian_spectrum`.
     dim
@@ -341,6 +416,8 @@ def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
     """
     coefficients, starts = space.coefficients(), space.start_coordinates()
     inner = space.basis.dim
+    if space.products == inner:  # the space is all there is, and the matrix is known
+        return _known_spectrum(ritz_pairs(coefficients)[0], policy, dim, space)
     vectors = deflate(coefficients, starts, inner)
     rounding = float(torch.finfo(space.dtype).eps)
     gauss = gauss_rule(coefficients, vectors)
@@ -360,6 +437,19 @@ def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
         probes=starts.shape[1],
         products=space.products,
         rounding=rounding,
+    )
+
+
+def _known_spectrum(values: Array, policy: str, dim: int, space: KrylovSpace) -> Spectrum:
+    if policy == "ggn":
+        _check_semi_definite(Rule(tuple(values), (), ()))
+        values = np.concatenate([np.zeros(dim - len(values)), np.maximum(values, 0.0)])
+    return Spectrum(
+        dim=dim,
+        policy=policy,
+        eigenvalues=tuple(float(value) for value in np.sort(values)),
+        products=space.products,
+        rounding=float(torch.finfo(space.dtype).eps),
     )
 
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.spectrum.dense import dense_matrix
 from prunelimit.spectrum.linearise import GaussNewtonChunk
-from prunelimit.spectrum.operator import CurvatureOperator, add_pieces, dense_matrix
+from prunelimit.spectrum.operator import CurvatureOperator, add_pieces
 
 
 class GramOperator:
@@ -31,7 +32,7 @@ class GramOperator:
     Attributes
     ----------
     dim
-        Number of examples times outputs, N C.
+        Number of outputs of all examples together, N C.
 
     Raises
     ------
@@ -54,22 +55,22 @@ class GramOperator:
                 f"the {operator.kind} has no Gram form; use CurvatureOperator(..., kind='ggn')"
             )
         self.operator = operator
-        self.dim = operator.examples * operator.outputs
         self.device, self.dtype = operator.device, operator.dtype
         self.products = 0.0
-        before = sum(operator.world.gather(operator.own_examples)[: operator.world.rank])
-        self._first = before * operator.outputs
         self._roots: list[Tensor] = []
         with operator.context():
             for chunk, share in operator.linearised():
                 assert isinstance(chunk, GaussNewtonChunk)
                 self._roots.append(chunk.root() * share**0.5)
+        rows = operator.world.gather(sum(root.shape[0] * root.shape[1] for root in self._roots))
+        self.dim = sum(rows)
+        self._first = sum(rows[: operator.world.rank])
 
     def matmul(self, vectors: Tensor) -> Tensor:
         """A A^T times a vector ``(dim,)`` or the columns of a block ``(dim, block)``."""
         columns = vectors.detach().reshape(self.dim, -1).to(self.device, self.dtype)
         total = self._pull(columns)
-        images = self._push(total.to(self.dtype))
+        images = self.push(total.to(self.dtype))
         self.products += columns.shape[1]
         if not bool(torch.isfinite(images).all()):
             raise PruneLimitError(
@@ -93,11 +94,11 @@ class GramOperator:
                 stop = start + root.shape[0] * root.shape[1]
                 for column, target in zip(columns[start:stop].T, sums, strict=True):
                     bent = torch.einsum("nck,nk->nc", root, column.reshape(root.shape[:2]))
-                    add_pieces(target, chunk.pull(bent.view_as(chunk.outputs)), 1.0)
+                    add_pieces(target, chunk.pull(chunk.layout.join(bent)), 1.0)
                 start = stop
         return self.operator.world.sum(total)
 
-    def _push(self, rows: Tensor) -> Tensor:
+    def push(self, rows: Tensor) -> Tensor:
         """A times the rows, as columns ``(dim, block)``."""
         vectors = [self.operator.pieces(row) for row in rows]
         images = torch.zeros(self.dim, len(rows), dtype=self.dtype, device=self.device)
@@ -105,7 +106,7 @@ class GramOperator:
         with self.operator.context():
             for (chunk, _), root in zip(self.operator.linearised(), self._roots, strict=True):
                 assert isinstance(chunk, GaussNewtonChunk)
-                pushed = [chunk.push(vector).reshape(root.shape[:2]) for vector in vectors]
+                pushed = [chunk.layout.split(chunk.push(vector)) for vector in vectors]
                 stacked = torch.stack(pushed, dim=-1)
                 part = torch.einsum("nck,ncb->nkb", root, stacked).flatten(0, 1)
                 images[start : start + len(part)] = part

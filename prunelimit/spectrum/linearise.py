@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol, cast
 
 import torch
@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import LossFunction, scalar_loss
+from prunelimit.spectrum.layout import OutputLayout, find_layout
 
 Pieces = Sequence[Tensor]
 
@@ -74,6 +75,37 @@ def curvature_context(model: nn.Module, allow_tf32: bool = False) -> Iterator[No
         matmul.allow_tf32, cudnn.allow_tf32 = before
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What autograd raises on a model that cannot be differentiated twice, in the user's terms.
+
+    Raises
+    ------
+    PruneLimitError
+        In place of a RuntimeError, unless memory ran out.
+
+    Examples
+    --------
+    >>> with explained():
+    ...     pass
+    """
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as error:
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            raise
+        remedy = (
+            "give the model with use_reentrant=False"
+            if "reentrant" in str(error)
+            else "a torch.autograd.Function needs a backward that autograd can follow, and no "
+            "once_differentiable"
+        )
+        raise PruneLimitError(
+            f"the model cannot be differentiated twice: {str(error).strip()[:300]}. Look for "
+            f"gradient checkpointing and custom backwards: {remedy}"
+        ) from error
 
 
 def _normalisations(model: nn.Module) -> list[BatchNorm]:
@@ -190,18 +222,22 @@ class GaussNewtonChunk:
         """J^T H_out J v, see `Linearisation.apply`."""
         return self.pull(self.bend(self.push(vector)))
 
+    @cached_property
+    def layout(self) -> OutputLayout:
+        """How H_out falls into blocks."""
+        return find_layout(self.bend, self.outputs)
+
     def output_curvature(self) -> Tensor:
-        """H_out ``(n, C, C)``: the second derivative of the mean loss in each example's outputs."""
-        n, outputs = self.outputs.shape[0], self.outputs[0].numel()
-        rows = []
-        for index in range(outputs):
-            unit = torch.zeros(n, outputs, dtype=self.outputs.dtype, device=self.outputs.device)
+        """H_out as blocks ``(positions, width, width)`` of `layout`, of the chunk's mean loss."""
+        layout, columns = self.layout, []
+        for index in range(layout.width):
+            unit = torch.zeros_like(layout.split(self.outputs.detach()))
             unit[:, index] = 1.0
-            rows.append(self.bend(unit.view_as(self.outputs)).reshape(n, outputs))
-        return torch.stack(rows, dim=1)
+            columns.append(layout.split(self.bend(layout.join(unit))))
+        return torch.stack(columns, dim=1)
 
     def root(self) -> Tensor:
-        """S ``(n, C, C)`` with S S^T the second derivative in each example's C outputs.
+        """S ``(positions, width, width)`` with S S^T the second derivative in each block's outputs.
 
         Raises
         ------

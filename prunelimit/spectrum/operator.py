@@ -8,9 +8,8 @@ its graph) is kept between products as far as memory allows.
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -20,32 +19,47 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import (
     LossFunction,
-    check_mean_loss,
+    check_model,
     check_modes,
     check_reiterable,
     curvature_device,
     in_double_precision,
-    iterate_pairs,
+    iterate_batches,
     scalar_loss,
 )
+from prunelimit.network.copies import place
+from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
-from prunelimit.progress import track
 from prunelimit.spectrum import memory as memory_module
-from prunelimit.spectrum.jacobian import example_jacobians, examples_at_once
+from prunelimit.spectrum.arrival import check_arrival
+from prunelimit.spectrum.dense import dense_matrix, matrix_from_jacobians
+from prunelimit.spectrum.examples import Examples
 from prunelimit.spectrum.linearise import (
     LINEARISATIONS,
     GaussNewtonChunk,
     Linearisation,
     curvature_context,
+    explained,
+)
+from prunelimit.spectrum.outputs import (
+    LOGITS_NOTE,
+    at_logits,
+    log_probability_dim,
+    refuse_flat_loss,
 )
 
 DEFAULT_CHUNK = 1000
 """Examples a product handles at once where memory allows: fastest by measurement on CPUs."""
 
+TRIAL = 32
+"""Examples on which a copy, the loss and its derivatives are tried."""
 
-DENSE_BLOCK = 64
-"""Columns computed at once when the matrix itself is built."""
+WEIGHTS_NOTE = (
+    "the loss is a weighted mean (ignored targets, class weights, or tokens): batches count by "
+    "what their means divide by, not by their examples"
+)
 
 
 class CurvatureOperator:
@@ -59,8 +73,10 @@ class CurvatureOperator:
     loss_fn
         ``loss_fn(outputs, targets)``, a mean over examples.
     loader
-        Re-iterable of ``(inputs, targets)``; batches may be ragged, every
-        example counts the same.
+        Re-iterable of ``(inputs, targets)``; batches may be ragged. Each counts by
+        what its mean loss divides by, as far as the loss shows it: its examples,
+        the targets that are not ignored, or their class weights. A third entry
+        ``weight`` says it outright (a number, or one for each example).
     world
         Processes that share the examples; each gives its own part as `loader`,
         of any size, even empty (see `World.shard`). Products, like the
@@ -90,7 +106,7 @@ class CurvatureOperator:
     dim
         Number of parameters D.
     examples, outputs
-        Number of examples N, and of model outputs per example.
+        Number of examples N, and of model outputs per example (on average, rounded up).
     own_examples
         Of the N, those that this process has.
     loss
@@ -99,6 +115,14 @@ class CurvatureOperator:
         Matrix-vector products with the full data done so far.
     reserved
         Bytes that the kept graphs will come to.
+    chunk
+        Examples handled at once.
+    data
+        The examples themselves.
+    half
+        Whether the caller's model is in half precision, and computed in float32.
+    notes
+        What was done otherwise than asked for, in words.
 
     Raises
     ------
@@ -136,70 +160,46 @@ class CurvatureOperator:
         if chunk is not None and chunk < 1:
             raise PruneLimitError(f"chunk={chunk} examples at once; it must be at least 1")
         check_reiterable(loader)
+        check_model(model)
+        model = unwrapped(model)
         check_modes(model)
         names = list(prunable_parameters(model) if parameters is None else parameters)
-        self.kind = kind
-        self.device = curvature_device(device, model)
-        self.allow_tf32 = allow_tf32
-        self.model, loss_fn = _placed(model, loss_fn, names, self.device, dtype)
-        self.loss_fn = in_double_precision(loss_fn, self.device)
+        _pick(model, names)
+        self.kind, self.world, self.allow_tf32 = kind, world, allow_tf32
+        self._loader, order = in_fixed_order(loader)
+        placed = place(model, loss_fn, self._attempt, curvature_device(device, model), dtype)
+        self.notes = tuple(note for note in (order, placed.note) if note)
+        self.model, self.half = placed.model, placed.half
         self.parameters = _pick(self.model, names)
         first = next(iter(self.parameters.values()))
-        self.dtype = first.dtype
+        self.device, self.dtype = first.device, first.dtype
         self.dim = sum(p.numel() for p in self.parameters.values())
         self.products = 0.0
-        self._loader = loader
-        self.world = world
         free = memory_module.available_bytes(self.device, self.world.local_size)
         self._memory = free // 2 if memory is None else int(memory)
-        self._chunk = chunk
-        self._read_data()
-        self._plan()
+        self._settle_loss(placed.loss_fn)
+        self.data = Examples(
+            self._loader,
+            self._forward,
+            self.loss_fn,
+            self.device,
+            self.dtype,
+            self._memory // 2,
+            world,
+        )
+        self.examples, self.own_examples = self.data.count, self.data.own
+        self.loss = self.data.loss
+        self.own_outputs = self.data.own_outputs
+        self.outputs = -(-self.data.outputs // self.examples)
+        if not self.data.plain:
+            self.notes = (*self.notes, WEIGHTS_NOTE)
+        self._check_derivatives()
+        self._plan(chunk)
 
     # ------------------------------------------------------------------ data
-    def _move(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(  # type: ignore[return-value]
-            t.to(self.device, self.dtype if t.is_floating_point() else None)
-            for t in (inputs, targets)
-        )
-
-    def _read_data(self) -> None:
-        """One pass: count, evaluate, check, and cache the examples where they fit."""
-        budget = self._memory // 2
-        cached: list[tuple[Tensor, Tensor]] | None = []
-        examples, total, size, outputs = 0, 0.0, 0, 0
-        for inputs, targets in map(lambda pair: self._move(*pair), iterate_pairs(self._loader)):
-            if examples == 0:
-                outputs = self._check_first_batch(inputs, targets)
-            n = inputs.shape[0]
-            total += n * self._evaluate(inputs, targets)
-            examples += n
-            size += (
-                inputs.numel() * inputs.element_size() + targets.numel() * targets.element_size()
-            )
-            cached = None if cached is None or size > budget else [*cached, (inputs, targets)]
-        self._agree(examples, total, outputs)
-        if examples and next(iterate_pairs(self._loader), None) is None:
-            raise PruneLimitError(
-                "the loader is empty on its second pass; give one that can be iterated again and "
-                "again, such as a DataLoader or a list"
-            )
-        self._data = None if cached is None else _merged(cached)
-        self._data_bytes = 0 if cached is None else size
-
-    def _agree(self, examples: int, total: float, outputs: int) -> None:
-        """What the processes found in their parts of the data, put together."""
-        parts = self.world.gather((examples, total, outputs))
-        self.own_examples = examples
-        self.examples = sum(part[0] for part in parts)
-        if self.examples == 0:
-            raise PruneLimitError("the loader is empty: it yields no example; give at least one")
-        self.loss = sum(part[1] for part in parts) / self.examples
-        self.outputs = max(part[2] for part in parts)
-
-    def _evaluate(self, inputs: Tensor, targets: Tensor) -> float:
-        with curvature_context(self.model, self.allow_tf32), torch.no_grad():
-            return float(scalar_loss(self.loss_fn, self._outputs(inputs), targets))
+    def _forward(self, inputs: Tensor) -> Tensor:
+        with self.context(), torch.no_grad():
+            return self._outputs(inputs)
 
     def _outputs(self, inputs: Tensor) -> Tensor:
         outputs = self.model(inputs)
@@ -210,90 +210,101 @@ class CurvatureOperator:
             )
         return outputs
 
-    def _check_first_batch(self, inputs: Tensor, targets: Tensor) -> int:
-        """Refuse what has no curvature; the number of outputs."""
-        rtol = 1e-3 if torch.finfo(self.dtype).eps > 1e-5 else 2e-5
-        check_mean_loss(self._evaluate, inputs, targets, rtol)
-        with curvature_context(self.model, self.allow_tf32), torch.enable_grad():
-            outputs = self._outputs(inputs[:2])
-            loss = self.loss_fn(outputs, targets[:2])
-            if not loss.requires_grad:
-                raise PruneLimitError(
-                    "the loss does not depend on the parameters through autograd; look for "
-                    "detach(), no_grad() or integer outputs in the model and loss_fn"
-                )
-            grads = torch.autograd.grad(loss, list(self.parameters.values()), allow_unused=True)
-        if all(grad is None for grad in grads):
-            raise PruneLimitError(
-                "the loss does not depend on the parameters given: "
-                f"{', '.join(list(self.parameters)[:5])}; their layers are not used by the model"
-            )
-        return outputs[0].numel()
+    def _attempt(self, model: nn.Module, loss_fn: LossFunction) -> Tensor:
+        """The loss of the first examples where `model` is; see `place`."""
+        inputs, targets, weight = next(iterate_batches(self._loader))
+        if weight is None or weight.ndim:
+            inputs, targets = inputs[:TRIAL], targets[:TRIAL]
+        first = next(p for p in model.parameters() if p.is_floating_point())
+        moved = [
+            t.to(first.device, first.dtype if t.is_floating_point() else None)
+            for t in (inputs, targets)
+        ]
+        with curvature_context(model, self.allow_tf32), torch.enable_grad():
+            loss = loss_fn(model(moved[0]), moved[1])
+        return loss.sum()
+
+    def _settle_loss(self, loss_fn: LossFunction) -> None:
+        """The loss in double precision, at logits where the outputs are log-probabilities."""
+        self.raw_loss = loss_fn
+        self.loss_fn = in_double_precision(loss_fn, self.device)
+        inputs, targets, _ = next(iterate_batches(self._loader), (None, None, None))
+        dims: list[int | None] = []
+        if inputs is not None and self.kind == "ggn":
+            outputs = self._forward(self._moved(inputs))
+            dims = [log_probability_dim(outputs)]
+        found = {dim for part in self.world.gather(dims) for dim in part}
+        self.logits_dim = found.pop() if len(found) == 1 else None
+        if self.logits_dim is not None:
+            self.loss_fn = at_logits(self.loss_fn, self.logits_dim)
+            self.notes = (*self.notes, LOGITS_NOTE)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
+
+    def _check_derivatives(self) -> None:
+        """Refuse what has no curvature, or none that the weights would show."""
+        if self.own_examples:
+            inputs, targets = self.data.some(TRIAL)
+            refuse_flat_loss(self.loss_fn, self._forward(inputs), targets, self.kind)
+            batches = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
+            with self.context(), explained():
+                check_arrival(self.model, self.loss_fn, self.parameters, batches)
 
     # ------------------------------------------------------------------ plan
-    def _plan(self) -> None:
+    def _plan(self, chunk: int | None) -> None:
         """Choose the chunk length, and how many chunks keep their graph."""
         per_example = self._example_bytes() if self.own_examples else 1
-        budget = max(0, self._memory - self._data_bytes)
-        if self._chunk is None:
-            chunk = int(min(DEFAULT_CHUNK, max(1, budget // (4 * per_example))))
-            self._chunk = min(self.world.gather(chunk))
-        chunk_bytes = per_example * max(1, min(self._chunk, self.own_examples))
-        self._room = int(0.75 * budget // chunk_bytes) if self._data is not None else 0
-        chunks = -(-self.own_examples // self._chunk)
+        budget = max(0, self._memory - self.data.nbytes)
+        if chunk is None:
+            fitting = int(min(DEFAULT_CHUNK, max(1, budget // (4 * per_example))))
+            chunk = min(self.world.gather(fitting))
+        self.chunk = chunk
+        chunk_bytes = per_example * max(1, min(chunk, self.own_examples))
+        self._room = int(0.75 * budget // chunk_bytes) if self.data.kept else 0
+        chunks = -(-self.own_examples // chunk)
         self.reserved = chunk_bytes * max(1, min(self._room, chunks))
         self._kept: dict[int, Linearisation] = {}
-
-    @property
-    def chunk(self) -> int:
-        """Examples handled at once."""
-        assert self._chunk is not None
-        return self._chunk
+        self._matrix: Tensor | None = None
 
     def _example_bytes(self) -> int:
         """What the kept graph of one example takes."""
-        inputs, targets = (part[:8] for part in next(self._batches()))
+        inputs, targets = self.data.some(8)
         known = [*self.parameters.values(), inputs, targets]
         with memory_module.count_saved_bytes(known) as counter:
             self._linearise(inputs, targets)
         return max(1, counter.bytes // inputs.shape[0])
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self._data is not None:
-            yield from self._data
-        else:
-            yield from (self._move(*pair) for pair in iterate_pairs(self._loader))
-
-    def _chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for inputs, targets in self._batches():
-            yield from zip(inputs.split(self.chunk), targets.split(self.chunk), strict=True)
-
     def _linearise(self, inputs: Tensor, targets: Tensor) -> Linearisation:
-        with curvature_context(self.model, self.allow_tf32), torch.enable_grad():
+        with self.context(), torch.enable_grad(), explained():
             return LINEARISATIONS[self.kind](
                 self.model, self.loss_fn, list(self.parameters.values()), inputs, targets
             )
 
     def linearised(self) -> Iterator[tuple[Linearisation, float]]:
-        """Every chunk's linearisation with its share of the examples; the first ones are kept."""
-        seen = 0
-        for position, (inputs, targets) in enumerate(self._chunks()):
-            seen += inputs.shape[0]
+        """Every chunk's linearisation with its share of the mean loss; the first ones are kept."""
+        for position, (inputs, targets, share) in enumerate(self.data.chunks(self.chunk)):
             kept = self._kept.get(position)
             if kept is None:
                 kept = self._linearise(inputs, targets)
                 if position < self._room:
                     self._kept[position] = kept
-            yield kept, inputs.shape[0] / self.examples
-        if seen != self.own_examples:
-            raise PruneLimitError(
-                f"the loader gave {seen} examples in this pass and {self.own_examples} in the "
-                "first; curvature needs the same data in every pass"
-            )
+            yield kept, share
+
+    def output_width(self) -> int:
+        """Outputs that the loss couples, at most: the width of the blocks of H_out."""
+        found = 1
+        if self.own_examples and self.kind == "ggn":
+            chunk = self._linearise(*self.data.some(2))
+            assert isinstance(chunk, GaussNewtonChunk)
+            with self.context():
+                found = chunk.layout.width
+        return max(self.world.gather(found))
 
     def release(self) -> None:
-        """Drop the kept graphs; the next product builds them again."""
+        """Drop the kept graphs and the matrix; the next product builds them again."""
         self._kept.clear()
+        self._matrix = None
 
     # -------------------------------------------------------------- products
     def matmul(self, vectors: Tensor) -> Tensor:
@@ -340,6 +351,26 @@ class CurvatureOperator:
                     add_pieces(target, linearisation.apply(vector), share)
         return self.world.sum(total)
 
+    def gradient(self) -> Tensor:
+        """The mean loss's gradient ``(dim,)``, in the operator's dtype, summed in float64.
+
+        Examples
+        --------
+        >>> layer = nn.Linear(1, 1, bias=False)
+        >>> _ = layer.weight.data.fill_(1.0)
+        >>> data = [(torch.ones(2, 1), torch.zeros(2, 1))]
+        >>> CurvatureOperator(layer, nn.functional.mse_loss, data).gradient()
+        tensor([2.])
+        """
+        total = self.zeros(1)
+        parameters, pieces = list(self.parameters.values()), self.pieces(total[0])
+        with self.context(), torch.enable_grad():
+            for inputs, targets, share in self.data.chunks(self.chunk):
+                loss = scalar_loss(self.loss_fn, self.model(inputs), targets)
+                found = torch.autograd.grad(loss, parameters, allow_unused=True)
+                add_pieces(pieces, found, share)
+        return self.world.sum(total)[0].to(self.dtype)
+
     def zeros(self, rows: int) -> Tensor:
         """Where sums over batches are kept: ``(rows, dim)`` in float64 if the device has it."""
         wide = torch.float32 if self.device.type == "mps" else torch.float64
@@ -370,66 +401,12 @@ class CurvatureOperator:
         tensor([[1., 0.],
                 [0., 1.]])
         """
-        # Where every weight is used once per example, the products are as quick by measurement.
-        shared = any(parameter.ndim > 2 for parameter in self.parameters.values())
-        matrix = self._from_jacobians() if self.kind == "ggn" and shared else None
-        if matrix is not None:
-            return matrix
-        return dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
-
-    def _from_jacobians(self) -> Tensor | None:
-        """J^T H_out J from its factors; None if the model cannot be differentiated that way."""
-        try:
-            with self.context():
-                matrix: Tensor | None = self._sum_of_factors().detach()
-        except Exception:  # torch.func has a kind of its own for every layer that it does not know
-            matrix = None
-        failed = any(self.world.gather(matrix is None))
-        if failed or matrix is None:
-            return None
-        matrix = self.world.sum(matrix)
-        direction = torch.linspace(-1.0, 1.0, self.dim, dtype=self.dtype, device=self.device)
-        expected = self.matmul(direction)
-        # One product checks the whole: a model may behave otherwise on one example at a time.
-        tolerance = 1e3 * torch.finfo(self.dtype).eps * float(matrix.norm() * direction.norm())
-        agrees = float((matrix @ direction - expected).norm()) <= tolerance
-        return (matrix + matrix.T) / 2 if all(self.world.gather(agrees)) else None
-
-    def _sum_of_factors(self) -> Tensor:
-        matrix = torch.zeros(self.dim, self.dim, dtype=self.dtype, device=self.device)
-        size = examples_at_once(self.outputs, self.dim, self.dtype.itemsize)
-        chunks = zip(self._chunks(), self.linearised(), strict=True)
-        for (inputs, _), (chunk, share) in chunks:
-            assert isinstance(chunk, GaussNewtonChunk)
-            curvature = chunk.output_curvature().detach() * share
-            for part, bend in zip(inputs.split(size), curvature.split(size), strict=True):
-                jacobian = example_jacobians(self.model, self.parameters, part)
-                bent = torch.bmm(bend, jacobian)
-                matrix.addmm_(jacobian.flatten(0, 1).T, bent.flatten(0, 1))
-        return matrix
-
-
-def dense_matrix(
-    matmul: Callable[[Tensor], Tensor],
-    dim: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    progress: bool | None = False,
-) -> Tensor:
-    """The symmetric matrix ``(dim, dim)`` behind a product, from its columns.
-
-    Examples
-    --------
-    >>> dense_matrix(lambda x: 2 * x, 1, torch.float32, torch.device("cpu"))
-    tensor([[2.]])
-    """
-    matrix = torch.empty(dim, dim, dtype=dtype, device=device)
-    for start in track(range(0, dim, DENSE_BLOCK), "curvature, all columns", enabled=progress):
-        width = min(DENSE_BLOCK, dim - start)
-        units = torch.zeros(dim, width, dtype=dtype, device=device)
-        units[start : start + width].fill_diagonal_(1.0)
-        matrix[:, start : start + width] = matmul(units)
-    return (matrix + matrix.T) / 2
+        if self._matrix is None:
+            found = matrix_from_jacobians(self) if self.kind == "ggn" else None
+            if found is None:
+                found = dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
+            self._matrix = found
+        return self._matrix
 
 
 def add_pieces(target: list[Tensor], pieces: Sequence[Tensor | None], share: float) -> None:
@@ -437,24 +414,6 @@ def add_pieces(target: list[Tensor], pieces: Sequence[Tensor | None], share: flo
     for part, piece in zip(target, pieces, strict=True):
         if piece is not None:
             part.add_(piece, alpha=share)
-
-
-def _placed(
-    model: nn.Module,
-    loss_fn: LossFunction,
-    names: list[str],
-    device: torch.device,
-    dtype: torch.dtype | None,
-) -> tuple[nn.Module, LossFunction]:
-    """The model and loss themselves, or copies where device or dtype differ."""
-    parameters = _pick(model, names).values()
-    fits = all(p.device == device and (dtype is None or p.dtype == dtype) for p in parameters)
-    if fits:
-        return model, loss_fn
-    model = copy.deepcopy(model).to(device=device, dtype=dtype)
-    if isinstance(loss_fn, nn.Module):
-        loss_fn = copy.deepcopy(loss_fn).to(device=device, dtype=dtype)
-    return model, loss_fn
 
 
 def _pick(model: nn.Module, names: list[str]) -> dict[str, nn.Parameter]:
@@ -474,12 +433,3 @@ def _pick(model: nn.Module, names: list[str]) -> dict[str, nn.Parameter]:
             "it, or leave it out"
         )
     return {name: known[name] for name in names}
-
-
-def _merged(batches: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
-    """One pair of long tensors where the batches' shapes agree, else the batches themselves."""
-    if not batches:
-        return []
-    inputs, targets = zip(*batches, strict=True)
-    alike = len({t.shape[1:] for t in inputs}) == 1 and len({t.shape[1:] for t in targets}) == 1
-    return [(torch.cat(inputs), torch.cat(targets))] if alike else batches

@@ -25,7 +25,7 @@ class Spectrum:
     """The spectrum of a curvature matrix as far as it is known.
 
     Either all eigenvalues (`eigenvalues` is set), or the quadrature rules of a
-    Krylov space grown from random Rademacher probes.
+    Krylov space grown from random probes on the sphere.
 
     Attributes
     ----------
@@ -98,11 +98,12 @@ class Spectrum:
     def effective_dimension(self, ridge: float) -> Interval:
         """N_eff(ridge) = Tr A (A + ridge I)^-1 for the policy's matrix A, with its bracket.
 
-        The ends bound the quadratic forms of the probes by theorem (see
-        `prunelimit.spectrum.bracket`; exact), widened by the probes' error: a
-        Rademacher probe's variance is at most 2 |f(A) - c I|_F^2 for every c,
-        that is 2 D Var f(lambda) over the spectrum, estimated by the quadrature
-        itself (asymptotic in D: normal quantiles).
+        The ends bound quadratic forms by theorem (see `quadrature_bracket`;
+        exact), widened by the probes' error. A probe on the sphere finds the mean of
+        f(lambda) over the spectrum with variance 2 Var f(lambda) / (D + 2) (exact),
+        whatever the eigenvectors. Var f is estimated by the quadrature itself, and
+        normal quantiles are taken (asymptotic in D); for few dimensions a term
+        q² / (D p) is added, as in Wilson's interval (heuristic; the tests count).
 
         Parameters
         ----------
@@ -140,7 +141,12 @@ class Spectrum:
         )
 
     def quadrature_bracket(self, ridge: float) -> Interval:
-        """The certified bracket of the probes' own quadratic forms, without their random error.
+        """The certified bracket of the quadratic forms that stand for the trace.
+
+        These are q^T f(A) q of each Ritz vector q that was set apart as found, once
+        each, and the mean of z^T f(A) z over what is left of the probes z, scaled to
+        the other dimensions (see `prunelimit.spectrum.bracket.deflate`; exact).
+        Their own random error is not in it: it does not bound the trace.
 
         Examples
         --------
@@ -209,9 +215,11 @@ class Spectrum:
         kept = float(random @ terms) / drawn
         variance = float(random @ (terms - kept) ** 2) / drawn + (upper - lower) / (2 * drawn)
         quantile = float(ndtri(0.5 + self.confidence / 2))
-        margin = quantile * math.sqrt(2.0 * variance / (drawn * self.probes))
-        above = _score_end(kept, margin) - kept
-        below = _score_end(1.0 - kept, margin) - (1.0 - kept)
+        size = self.probes * (drawn + 2.0) / 2.0
+        margin = quantile * math.sqrt(variance / size)
+        few = quantile**2 / (2.0 * size)
+        above = _score_end(kept, margin) - kept + few
+        below = _score_end(1.0 - kept, margin) - (1.0 - kept) + few
         return drawn * below, drawn * above
 
     @staticmethod

@@ -51,6 +51,23 @@ def rademacher(dim: int, seed: int, index: int) -> Tensor:
     return signs.float().mul_(2).sub_(1)
 
 
+def sphere(dim: int, seed: int, index: int) -> Tensor:
+    """Probe number `index`: ``(dim,)``, uniform on the sphere of radius √dim, on every device.
+
+    What it says of a matrix depends on the eigenvalues alone, not on where the eigenvectors
+    point. A sign vector can be orthogonal to an eigenvector with few entries, or be one itself.
+
+    Examples
+    --------
+    >>> round(float(sphere(4, seed=0, index=0).square().sum()), 4)
+    4.0
+    """
+    state = np.random.SeedSequence([seed, index, 1]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    drawn = torch.randn(dim, generator=generator)
+    return drawn.mul_(dim**0.5 / torch.linalg.vector_norm(drawn))
+
+
 def half_width(interval: Interval) -> float:
     """The larger distance of an end from the value.
 
@@ -136,7 +153,7 @@ class Search:
     def _add_probes(self, count: int) -> None:
         for _ in range(count):
             index = len(self.space.starts)
-            self.space.add_start(rademacher(self.matrix.dim, self.seed, index))
+            self.space.add_start(sphere(self.matrix.dim, self.seed, index))
 
     def _plan(self, spectrum: Spectrum, target: Target, tolerance: float, wanted: Interval) -> str:
         """Add probes, or set the next look deeper ("grow"), or give up.

@@ -250,3 +250,11 @@ def test_points_are_not_changed():
     for cone in (Subspace(3, 1), Orthant(3), CircularCone(3, 0.3), MonotoneCone(3)):
         cone.project(x)
         np.testing.assert_array_equal(x, [[1.0, -1.0, 0.5]])
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1.0, 1e160, 1e300])
+def test_circular_projection_has_no_scale(size: float) -> None:
+    rng = np.random.default_rng(4)
+    cone, points = CircularCone(5, 0.6), rng.normal(size=(40, 5))
+    np.testing.assert_allclose(cone.project(points * size) / size, cone.project(points), rtol=1e-9)
+    assert not cone.project(np.zeros(5)).any()

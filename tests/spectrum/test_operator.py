@@ -305,8 +305,6 @@ def test_refuses_data_that_is_no_fixed_set_of_examples() -> None:
 def test_refuses_losses_that_are_no_finite_mean() -> None:
     refuse("plain mean", loss_fn=nn.CrossEntropyLoss(reduction="sum"))
     refuse("one number", loss_fn=nn.CrossEntropyLoss(reduction="none"))
-    weights = torch.tensor([1.0, 5.0, 0.2], dtype=torch.float64)
-    refuse("plain mean", loss_fn=nn.CrossEntropyLoss(weight=weights))
     refuse(
         "plain mean",
         loss_fn=nn.CrossEntropyLoss(reduction="sum"),
@@ -368,11 +366,11 @@ def test_notices_a_loader_that_changes() -> None:
 
         def __iter__(self):
             self.passes += 1
-            return iter(ragged_data()[: 4 if self.passes < 3 else 2])
+            return iter(ragged_data()[: 4 if self.passes < 9 else 2])
 
     operator = CurvatureOperator(mlp(nn.ReLU), nn.functional.cross_entropy, Shrinking(), memory=0)
     with pytest.raises(PruneLimitError, match="same data"):
-        for _ in range(3):
+        for _ in range(9):
             operator @ torch.ones(operator.dim)
 
 

@@ -68,6 +68,12 @@ class CircularCone(Cone):
         return logs - np.log(2)
 
     def _project(self, points: FloatArray) -> FloatArray:
+        # Squares of entries below 1e-154 or above 1e154 leave the floating-point numbers.
+        size = np.abs(points).max(axis=1, keepdims=True)
+        size[size == 0] = 1.0
+        return size * self._project_scaled(points / size)
+
+    def _project_scaled(self, points: FloatArray) -> FloatArray:
         height, radius = points[:, 0], np.linalg.norm(points[:, 1:], axis=1)
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         # Length of the shadow on the nearest edge of the cone, in the plane of point and axis.

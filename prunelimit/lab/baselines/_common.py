@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.data import Splits
 from prunelimit.lomp import TrainingConfig
+from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import flatten, unflatten
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.masks import kept_count
@@ -110,7 +110,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
     """A copy with zeros where the masks remove a weight."""
-    return make_permanent(apply_masks(copy.deepcopy(model), masks))
+    return make_permanent(apply_masks(copy_model(model), masks))
 
 
 def phases(config: TrainingConfig, second: int) -> tuple[TrainingConfig | None, TrainingConfig]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from prunelimit.lab.baselines._common import (
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, TrainingConfig, batches_in, penalised_parameters
+from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.progress import track
@@ -123,7 +123,7 @@ class Work(Generic[Config]):
         DivergenceError
             If the loss leaves the finite numbers.
         """
-        working = copy.deepcopy(model).to(resolve_device(self.device))
+        working = copy_model(model).to(resolve_device(self.device))
         if masks is not None:
             apply_masks(working, masks)
         batches = training_batches(self.data, training, self.seed)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import PRUNABLE_LAYERS, prunable_parameters
 from prunelimit.pruning.attach import Masks, make_permanent
 
@@ -146,7 +146,7 @@ def used_weights(
     >>> used_weights(layer)
     {'weight': tensor([[False,  True]])}
     """
-    plain = make_permanent(copy.deepcopy(model))
+    plain = make_permanent(copy_model(model))
     parameters = prunable_parameters(plain)
     kept = {n: p.detach() != 0 for n, p in parameters.items()} if masks is None else masks
     place = next(iter(parameters.values())).device

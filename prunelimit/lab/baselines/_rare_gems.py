@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, TrainingConfig, batches_in
+from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.progress import track
@@ -96,7 +96,7 @@ def signed_constants(model: nn.Module) -> nn.Module:
     >>> signed_constants(layer).weight.tolist()
     [[1.0, -1.0]]
     """
-    copied = copy.deepcopy(model)
+    copied = copy_model(model)
     for parameter in prunable_parameters(copied).values():
         constant = (2.0 / parameter[0].numel()) ** 0.5
         parameter.data = torch.where(parameter.detach() >= 0, constant, -constant).to(parameter)
@@ -129,7 +129,7 @@ class _Search(nn.Module):
     def __init__(self, model: nn.Module, config: RareGemsConfig, seed: int) -> None:
         super().__init__()
         self.weights = {n: p.detach() for n, p in prunable_parameters(model).items()}
-        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.model = copy_model(model).requires_grad_(False)
         generator = torch.Generator().manual_seed(seed)
         drawn = {
             name: torch.rand(w.shape, generator=generator).to(w) for name, w in self.weights.items()
@@ -183,7 +183,7 @@ def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:
     4
     """
     config = work.config
-    placed = copy.deepcopy(work.model).to(resolve_device(work.device))
+    placed = copy_model(work.model).to(resolve_device(work.device))
     search = _Search(placed, config, work.seed)
     counts = rare_gems_counts(work.dim, work.sparsity, config.searched, config.period)
     schedule = TrainingConfig(

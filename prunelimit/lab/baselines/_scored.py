@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines._common import Data, Loss, seeded, start_epoch, training_batches
 from prunelimit.lomp import TrainingConfig
+from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters
 
@@ -56,7 +55,7 @@ def balanced_examples(
 
 def scoring_copy(model: nn.Module, device: str | torch.device) -> nn.Module:
     """A copy in training mode on `device`: the network as its first step would see it."""
-    return copy.deepcopy(model).to(resolve_device(device)).train()
+    return copy_model(model).to(resolve_device(device)).train()
 
 
 def loss_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +11,7 @@ from prunelimit.lab.baselines import _common, _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
+from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.masks import Masks
@@ -62,7 +62,7 @@ def synflow_scores(model: nn.Module, inputs: Tensor) -> Tensor:
     >>> synflow_scores(layer, torch.zeros(1, 2))
     tensor([2., 1.], dtype=torch.float64)
     """
-    network = copy.deepcopy(model).double().eval()
+    network = copy_model(model).double().eval()
     with torch.no_grad():
         for tensor in network.state_dict().values():
             if tensor.is_floating_point():
@@ -82,7 +82,7 @@ def synflow_mask(model: nn.Module, inputs: Tensor, sparsity: float, rounds: int 
     >>> int(masks["weight"].sum())
     10
     """
-    working = copy.deepcopy(model)
+    working = copy_model(model)
     parameters = prunable_parameters(working)
     keep = torch.ones_like(_common.magnitudes(parameters), dtype=torch.bool)
     masks: Masks = unflatten(keep, parameters)
@@ -124,6 +124,6 @@ def synflow(work: Work[SynflowConfig]) -> Found:
     >>> synflow(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
     0.5
     """
-    placed = copy.deepcopy(work.model).to(resolve_device(work.device))
+    placed = copy_model(work.model).to(resolve_device(work.device))
     masks = synflow_mask(placed, _common.example(work.data), work.sparsity, work.config.rounds)
     return work.trained_under(masks, work.config.training)

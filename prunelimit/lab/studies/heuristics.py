@@ -14,7 +14,6 @@ and the limits of its other figures by::
 from __future__ import annotations
 
 import argparse
-import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +46,7 @@ from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import TrainingConfig, evaluate
+from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.predict import predict_limit
@@ -318,7 +318,7 @@ def scaled_weights(model: nn.Module, factor: float, balanced: bool = False) -> n
     >>> bool(torch.allclose(scaled_weights(net, 3.0, balanced=True)(x), net(x)))
     True
     """
-    copied = copy.deepcopy(model)
+    copied = copy_model(model)
     with torch.no_grad():
         if balanced:
             first, second = [m for m in copied.modules() if isinstance(m, nn.Linear)][:2]

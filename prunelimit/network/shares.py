@@ -1,0 +1,155 @@
+"""How much a batch counts in the mean over the data: examples, tokens, summed class weights.
+
+A mean loss of a batch is sum w_i l_i / sum w_i over its terms, with w_i = 1 for a plain mean over
+examples, the weight of the class, or 0 for a target that is ignored. The mean over all data then
+weighs each batch by W = sum w_i, which the loss does not tell. But its derivative does: at an
+example r that stands alone it is dl_r w_r / W_r, and dl_r w_r / (W_r + W) where a batch stands
+beside it, whence W / W_r is one less than the quotient of the two (exact, for every loss of that
+form; up to a common factor, which the first batch fixes as its number of examples).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.checks import one_number
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+WEIGHT_REMEDY = (
+    "let the loader yield (inputs, targets, weight), weight being what the batch's mean divides "
+    "by: a number, or one for each example"
+)
+
+PLAIN = 1e-6
+"""Relative difference from a weight of one an example that rounding explains."""
+
+
+class BatchWeights:
+    """Measures W of batches by a reference example; see the module's text.
+
+    Parameters
+    ----------
+    loss_fn
+        ``loss_fn(outputs, targets)``, a weighted mean over its terms.
+
+    Examples
+    --------
+    >>> loss = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0]))
+    >>> weights, outputs = BatchWeights(loss), torch.tensor([[0.0, 1.0]] * 4)
+    >>> weights.measure(outputs, torch.tensor([0, 0, 0, 0]))  # the unit: one an example
+    4.0
+    >>> round(weights.measure(outputs, torch.tensor([0, 1, 1, 1])), 6)
+    10.0
+    """
+
+    def __init__(self, loss_fn: Loss) -> None:
+        self.loss_fn = loss_fn
+        self.reference: tuple[Tensor, Tensor] | None = None
+        self._alone = torch.zeros(0)
+        self._unit = 1.0
+        self._each = 1.0
+        self._uniform = True
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> float:
+        """W of a batch, in examples of the first batch; 0 where every target is ignored."""
+        if outputs.ndim == 0:  # the model returns its own loss
+            return float(len(targets))
+        outputs = outputs.detach() if outputs.device.type == "mps" else outputs.detach().double()
+        if self.reference is None and not self._choose(outputs, targets):
+            # No slope at all: every target ignored (the mean of nothing), or a perfect fit.
+            loss = self.loss_fn(outputs, targets)
+            return float(len(targets)) if bool(torch.isfinite(loss).all()) else 0.0
+        assert self.reference is not None
+        alike = all(
+            ours.shape[1:] == theirs.shape[1:]
+            for ours, theirs in zip((outputs, targets), self.reference, strict=True)
+        )
+        return self._unit * (
+            self._beside(outputs, targets) if alike else self._terms(outputs, targets)
+        )
+
+    def state(self) -> tuple[Tensor, Tensor, Tensor, float, float, bool] | None:
+        """The reference and the unit, to be shared by processes; None before the first batch."""
+        if self.reference is None:
+            return None
+        held = (*self.reference, self._alone)
+        outputs, targets, alone = (tensor.detach().cpu() for tensor in held)
+        return outputs, targets, alone, self._unit, self._each, self._uniform
+
+    def adopt(self, states: Iterable[Any], device: torch.device) -> None:
+        """Measure in the unit of the first of several processes that has a reference."""
+        for found in states:
+            if found is not None:
+                outputs, targets, alone, self._unit, self._each, self._uniform = found
+                self.reference = outputs.to(device), targets.to(device)
+                self._alone = alone.to(device)
+                return
+
+    def _slopes(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        leaf = outputs.detach().requires_grad_()
+        with torch.enable_grad():
+            loss = one_number(self.loss_fn(leaf, targets))
+            if not loss.requires_grad:
+                return torch.zeros_like(leaf)
+            (slope,) = torch.autograd.grad(loss.sum(), leaf, allow_unused=True)
+        return torch.zeros_like(leaf) if slope is None else slope.nan_to_num()
+
+    def _choose(self, outputs: Tensor, targets: Tensor) -> bool:
+        """Take the example that moves the loss most as the reference; False if none does."""
+        slopes = self._slopes(outputs, targets)
+        sizes = slopes.reshape(len(slopes), -1).norm(dim=1)
+        index = int(sizes.argmax())
+        if not float(sizes[index]) > 0:
+            return False
+        # Outputs that are not one row an example (flattened tokens) stay together.
+        chosen = slice(index, index + 1) if len(outputs) == len(targets) else slice(None)
+        self.reference = outputs[chosen], targets[chosen]
+        self._alone = self._slopes(*self.reference)
+        found = self._beside(outputs, targets)
+        if not (math.isfinite(found) and found > 1e-9):
+            raise PruneLimitError(
+                "the loss is no plain mean over examples: its slope at one of them does not change "
+                "where others stand beside it, as that of a sum; use reduction='mean'"
+            )
+        self._unit = len(targets) / found
+        self._each = found / max(1, _terms(slopes, targets))
+        alone = self._beside(*self.reference) / max(1, _terms(self._alone, self.reference[1]))
+        self._uniform = math.isclose(alone, self._each, rel_tol=1e-6)
+        return True
+
+    def _beside(self, outputs: Tensor, targets: Tensor) -> float:
+        """W in units of the reference's own."""
+        assert self.reference is not None
+        other, truth = self.reference
+        together = self._slopes(torch.cat([other, outputs]), torch.cat([truth, targets]))
+        share = (together[: len(other)] * self._alone).sum() / self._alone.square().sum()
+        return 1.0 / float(share) - 1.0 if float(share) > 0 else math.nan
+
+    def _terms(self, outputs: Tensor, targets: Tensor) -> float:
+        """The same by counting the terms of the loss, where shapes do not let batches join."""
+        if not self._uniform:
+            raise PruneLimitError(
+                "batches of several shapes whose terms count differently (class weights?) cannot "
+                f"be weighed against each other; {WEIGHT_REMEDY}"
+            )
+        return self._each * _terms(self._slopes(outputs, targets), targets)
+
+
+def _terms(slopes: Tensor, targets: Tensor) -> int:
+    """How many terms a loss has: the targets at whose outputs it has a slope."""
+    moved = slopes != 0
+    if slopes.shape == targets.shape or slopes.ndim == 1:
+        return int(moved.sum())
+    classes = [
+        dim
+        for dim in (1, slopes.ndim - 1)
+        if slopes.shape[:dim] + slopes.shape[dim + 1 :] == targets.shape
+    ]
+    return int(moved.any(dim=classes[0] if classes else -1).sum())

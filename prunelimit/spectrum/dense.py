@@ -1,0 +1,153 @@
+"""A curvature as the matrix itself: from its columns, or from the Jacobian of every example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.progress import track
+from prunelimit.spectrum.jacobian import ROW_BYTES, example_jacobians, examples_at_once
+from prunelimit.spectrum.linearise import GaussNewtonChunk
+
+DENSE_BLOCK = 64
+"""Columns computed at once when the matrix itself is built."""
+
+COPIES = 3
+"""Of the matrix, held at once while its eigenvalues are computed."""
+
+
+def dense_bytes(dim: int, itemsize: int = 8) -> int:
+    """What building and diagonalising a matrix takes at its peak.
+
+    Examples
+    --------
+    >>> dense_bytes(6000) < 2**30
+    True
+    """
+    return COPIES * itemsize * dim**2
+
+
+def require_room(dim: int, free: int, itemsize: int = 8) -> None:
+    """Refuse a matrix that would not fit, before it is allocated.
+
+    Raises
+    ------
+    PruneLimitError
+        Naming what it takes and what there is.
+
+    Examples
+    --------
+    >>> require_room(10, free=10_000)
+    """
+    needed = dense_bytes(dim, itemsize)
+    if needed > free:
+        raise PruneLimitError(
+            f"the matrix of dimension {dim:,} takes {needed / 2**30:.3g} GiB with its eigenvalues, "
+            f"and {free / 2**30:.3g} GiB are free; use method='lanczos', which multiplies it only"
+        )
+
+
+def dense_matrix(
+    matmul: Callable[[Tensor], Tensor],
+    dim: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    progress: bool | None = False,
+) -> Tensor:
+    """The symmetric matrix ``(dim, dim)`` behind a product, from its columns.
+
+    Examples
+    --------
+    >>> dense_matrix(lambda x: 2 * x, 1, torch.float32, torch.device("cpu"))
+    tensor([[2.]])
+    """
+    matrix = torch.empty(dim, dim, dtype=dtype, device=device)
+    for start in track(range(0, dim, DENSE_BLOCK), "curvature, all columns", enabled=progress):
+        width = min(DENSE_BLOCK, dim - start)
+        units = torch.zeros(dim, width, dtype=dtype, device=device)
+        units[start : start + width].fill_diagonal_(1.0)
+        matrix[:, start : start + width] = matmul(units)
+    return (matrix + matrix.T) / 2
+
+
+def matrix_from_jacobians(operator: Any) -> Tensor | None:
+    """J^T H_out J from its factors; None if the model cannot be differentiated that way."""
+    entries = operator.outputs * operator.dim * operator.dtype.itemsize
+    if entries > 8 * ROW_BYTES or not _positions_shared(operator):
+        return None
+    world = operator.world
+    try:
+        with operator.context():
+            matrix: Tensor | None = _sum_of_factors(operator).detach()
+    except Exception:  # torch.func has a kind of its own for every layer that it does not know
+        matrix = None
+    failed = any(world.gather(matrix is None))
+    if failed or matrix is None:
+        return None
+    matrix = world.sum(matrix)
+    direction = torch.linspace(
+        -1.0, 1.0, operator.dim, dtype=operator.dtype, device=operator.device
+    )
+    expected = operator.matmul(direction)
+    # One product checks the whole: a model may behave otherwise on one example at a time.
+    tolerance = 1e3 * torch.finfo(operator.dtype).eps * float(matrix.norm() * direction.norm())
+    agrees = float((matrix @ direction - expected).norm()) <= tolerance
+    return (matrix + matrix.T) / 2 if all(world.gather(agrees)) else None
+
+
+def _positions_shared(operator: Any) -> bool:
+    """Whether some weight is used at several positions of an example: pixels or tokens.
+
+    Elsewhere the products are as quick by measurement.
+    """
+    wanted = {id(parameter) for parameter in operator.parameters.values()}
+    if any(parameter.ndim > 2 for parameter in operator.parameters.values()):
+        return True
+    shapes: list[int] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs and isinstance(inputs[0], Tensor):
+            shapes.append(inputs[0].ndim)
+
+    hooks = [
+        module.register_forward_pre_hook(note)
+        for module in operator.model.modules()
+        if any(id(p) in wanted for p in module._parameters.values())
+    ]
+    try:
+        if operator.own_examples:
+            inputs, _ = operator.data.some(2)
+            with operator.context(), torch.no_grad():
+                operator.model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return any(operator.world.gather(any(ndim > 2 for ndim in shapes)))
+
+
+def _sum_of_factors(operator: Any) -> Tensor:
+    dim, dtype = operator.dim, operator.dtype
+    matrix = torch.zeros(dim, dim, dtype=dtype, device=operator.device)
+    size = examples_at_once(operator.outputs, dim, dtype.itemsize)
+    chunks = zip(operator.data.chunks(operator.chunk), operator.linearised(), strict=True)
+    for (inputs, _, _), (chunk, share) in chunks:
+        assert isinstance(chunk, GaussNewtonChunk)
+        curvature = chunk.output_curvature().detach() * share
+        start = 0
+        for part in inputs.split(size):
+            jacobian = example_jacobians(operator.model, operator.parameters, part)
+            shape = (-1, *chunk.layout.shape[1:])
+            if chunk.layout.dim is None:
+                rows = jacobian.reshape(-1, chunk.layout.width, dim)
+            else:
+                unfolded = jacobian.reshape(*shape, dim)
+                rows = unfolded.movedim(chunk.layout.dim, -2).reshape(-1, chunk.layout.width, dim)
+            bend = curvature[start : start + len(rows)]
+            start += len(rows)
+            bent = rows * bend if chunk.layout.width == 1 else torch.bmm(bend, rows)
+            matrix.addmm_(rows.flatten(0, 1).T, bent.flatten(0, 1))
+    return matrix

@@ -1,0 +1,272 @@
+"""The data behind a curvature: checked as they are read, then served in the same chunks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.checks import (
+    Batch,
+    LossFunction,
+    check_repeats,
+    iterate_batches,
+    mean_gap,
+    refuse_no_mean,
+    scalar_loss,
+)
+from prunelimit.network.shares import PLAIN, BatchWeights
+from prunelimit.network.world import World
+
+Forward = Callable[[Tensor], Tensor]
+
+MOVING = (
+    "Curvature needs the same data in every pass: give shuffle=False and no random transforms, or "
+    "list(loader), which keeps the batches of one pass"
+)
+
+
+class Examples:
+    """Batches of a re-iterable loader, as chunks with their share of the mean loss.
+
+    Parameters
+    ----------
+    loader
+        Yields ``(inputs, targets)`` or ``(inputs, targets, weight)``.
+    forward, loss_fn
+        The model's outputs of inputs, without a graph; and the loss of outputs and targets.
+    device, dtype
+        Where the batches go; their real numbers get the dtype.
+    budget
+        Bytes that the examples may take to be kept.
+    world
+        Processes of which each has its own part of the examples.
+
+    Attributes
+    ----------
+    count, own
+        Number of examples, and of those that this process has.
+    loss
+        The mean loss: over examples, or over the terms that the batches' means divide by.
+    plain
+        Whether every example has weight 1 in the mean.
+    outputs, own_outputs
+        Entries of the outputs of all processes' examples together, and of this one's.
+    nbytes
+        Bytes of the examples that are kept.
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[Any],
+        forward: Forward,
+        loss_fn: LossFunction,
+        device: torch.device,
+        dtype: torch.dtype,
+        budget: int,
+        world: World,
+    ) -> None:
+        self._loader = loader
+        self._forward, self._loss_fn = forward, loss_fn
+        self.device, self.dtype = device, dtype
+        self._world = world
+        self._weights = BatchWeights(loss_fn)
+        self._shares: list[float] | None = None
+        self._read(budget)
+
+    # ------------------------------------------------------------ the first pass
+    def _move(self, batch: Batch) -> Batch:
+        inputs, targets, weight = batch
+        moved = (
+            t.to(self.device, self.dtype if t.is_floating_point() else None) for t in batch[:2]
+        )
+        inputs, targets = moved
+        return inputs, targets, weight
+
+    def _fresh(self) -> Iterator[Batch]:
+        return map(self._move, iterate_batches(self._loader))
+
+    def _read(self, budget: int) -> None:
+        """Count, evaluate, weigh and check every batch, and keep them where they fit."""
+        first = next(self._fresh(), None)
+        self._agree_on_unit(first)
+        cached: list[Batch] | None = []
+        rows: list[tuple[int, float, float]] = []
+        outputs, size = 0, 0
+        for batch in self._fresh():
+            if not rows and first is not None:
+                self._compare(first, batch)
+            weight, loss, entries = self._row(batch)
+            rows.append((len(batch[0]), weight, loss))
+            outputs += entries
+            size += sum(t.numel() * t.element_size() for t in batch[:2])
+            cached = None if cached is None or size > budget else [*cached, batch]
+        if first is not None and not rows:
+            raise PruneLimitError(
+                "the loader is empty on its second pass; give one that can be iterated again and "
+                "again, such as a DataLoader or a list"
+            )
+        self.own = sum(row[0] for row in rows)
+        self._agree(rows, outputs)
+        self.nbytes = 0 if cached is None else size
+        self._kept = cached if cached is None or not self.plain else _merged(cached)
+
+    def _agree_on_unit(self, first: Batch | None) -> None:
+        """The first batch is checked, and gives the unit in which all processes weigh."""
+        plain = True
+        if first is not None:
+            plain = self._check_first(*first)
+        states = self._world.gather((plain, self._weights.state()))
+        self._plain_split = all(state[0] for state in states)
+        if self._world.size > 1:
+            self._weights.adopt((state[1] for state in states), self.device)
+
+    def _check_first(self, inputs: Tensor, targets: Tensor, weight: Tensor | None) -> bool:
+        """Whether the first batch's loss is a plain mean; refuse it if it is no mean at all."""
+
+        def evaluate(inputs: Tensor, targets: Tensor) -> float:
+            return self._loss(self._forward(inputs), targets)
+
+        if weight is None and self._weigh(inputs, targets) == 0:
+            return False
+        check_repeats(evaluate(inputs, targets), evaluate(inputs, targets))
+        if weight is not None:
+            return False
+        whole, parts = mean_gap(_tolerant(evaluate), inputs, targets)
+        if self._close(whole, parts):
+            return True
+        whole, parts = mean_gap(evaluate, inputs, targets, self._weigh)
+        if not self._close(whole, parts):
+            refuse_no_mean(len(inputs), whole, parts)
+        return False
+
+    def _close(self, one: float, other: float) -> bool:
+        rtol = 1e-3 if torch.finfo(self.dtype).eps > 1e-5 else 2e-5
+        return abs(one - other) <= rtol * max(abs(one), abs(other)) + 1e-12
+
+    def _weigh(self, inputs: Tensor, targets: Tensor) -> float:
+        return self._weights.measure(self._forward(inputs), targets)
+
+    def _row(self, batch: Batch) -> tuple[float, float, int]:
+        """Weight, loss and entries of the outputs of a batch."""
+        inputs, targets, given = batch
+        outputs = self._forward(inputs)
+        measured = self._weights.measure(outputs, targets) if given is None else float(given.sum())
+        if measured == 0:  # every target is ignored: the mean of nothing
+            return 0.0, 0.0, outputs.numel()
+        return measured, self._loss(outputs, targets), outputs.numel()
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> float:
+        with torch.no_grad():  # the loss may read the model's weights
+            return float(scalar_loss(self._loss_fn, outputs, targets))
+
+    def _compare(self, first: Batch, again: Batch) -> None:
+        alike = all(
+            one.shape == other.shape and torch.equal(one, other)
+            for one, other in zip(first[:2], again[:2], strict=True)
+        )
+        nan = first[0].is_floating_point() and bool(first[0].isnan().any())
+        if not (alike or nan):
+            raise PruneLimitError(
+                "the loader's first batch is another one in its second pass: it shuffles or "
+                f"augments. {MOVING}"
+            )
+
+    def _agree(self, rows: list[tuple[int, float, float]], outputs: int) -> None:
+        """What the processes found in their parts of the data, put together."""
+        plain = self._plain_split and all(abs(w / n - 1.0) < PLAIN for n, w, _ in rows)
+        self.plain = all(self._world.gather(plain))
+        weights = [float(n) if self.plain else w for n, w, _ in rows]
+        total = math.fsum(w * loss for w, (_, _, loss) in zip(weights, rows, strict=True))
+        parts = self._world.gather((self.own, math.fsum(weights), total, outputs))
+        self.count = sum(part[0] for part in parts)
+        self.weight = math.fsum(part[1] for part in parts)
+        if self.count == 0:
+            raise PruneLimitError("the loader is empty: it yields no example; give at least one")
+        if not self.weight > 0:
+            raise PruneLimitError(
+                "the loss of a batch is nan for every batch: all targets are ignored, or the "
+                "weights given are 0. Look for labels of -100, or NaN in data and weights"
+            )
+        self.loss = math.fsum(part[2] for part in parts) / self.weight
+        self.own_outputs = outputs
+        self.outputs = sum(part[3] for part in parts)
+
+    # ------------------------------------------------------------- later passes
+    def batches(self) -> Iterator[Batch]:
+        """The batches, kept or read again."""
+        return self._fresh() if self._kept is None else iter(self._kept)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the examples stay in memory."""
+        return self._kept is not None
+
+    def pieces(self, size: int) -> Iterator[Batch]:
+        """The batches in pieces of at most `size` examples; a batch with one weight stays whole."""
+        for inputs, targets, weight in self.batches():
+            if weight is not None and weight.ndim == 0:
+                yield inputs, targets, weight
+                continue
+            weights = [None] * len(inputs) if weight is None else weight.split(size)
+            yield from zip(inputs.split(size), targets.split(size), weights, strict=False)
+
+    def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor, float]]:
+        """Inputs, targets and share of the mean loss, in the same order every time."""
+        if not self.plain and self._shares is None:
+            self._shares = [self._share(piece) for piece in self.pieces(size)]
+        seen = 0
+        for position, (inputs, targets, _) in enumerate(self.pieces(size)):
+            seen += len(inputs)
+            if seen > self.own:
+                break
+            share = len(inputs) / self.count if self._shares is None else self._shares[position]
+            if share > 0:
+                yield inputs, targets, share
+        if seen != self.own:
+            raise PruneLimitError(
+                f"the loader gave {seen} examples in this pass and {self.own} in the first. "
+                f"{MOVING}"
+            )
+
+    def _share(self, piece: Batch) -> float:
+        inputs, targets, weight = piece
+        found = self._weigh(inputs, targets) if weight is None else float(weight.sum())
+        return found / self.weight
+
+    def some(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first examples of the first batch that has a weight, `count` of them at most."""
+        for inputs, targets, weight in self.batches():
+            few = inputs[:count], targets[:count]
+            if weight is not None:
+                return (inputs, targets) if weight.ndim == 0 else few
+            for start in range(0, len(inputs), count):
+                few = inputs[start : start + count], targets[start : start + count]
+                if self.plain or self._weigh(*few) > 0:
+                    return few
+        return few
+
+
+def _tolerant(evaluate: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Tensor], float]:
+    """NaN in place of a refusal, for a part of a batch of which every target is ignored."""
+
+    def tolerant(inputs: Tensor, targets: Tensor) -> float:
+        try:
+            return evaluate(inputs, targets)
+        except PruneLimitError:
+            return math.nan
+
+    return tolerant
+
+
+def _merged(batches: list[Batch]) -> list[Batch]:
+    """One pair of long tensors where the batches' shapes agree, else the batches themselves."""
+    if not batches:
+        return []
+    inputs, targets, _ = zip(*batches, strict=True)
+    alike = len({t.shape[1:] for t in inputs}) == 1 and len({t.shape[1:] for t in targets}) == 1
+    return [(torch.cat(inputs), torch.cat(targets), None)] if alike else batches

@@ -1,0 +1,277 @@
+"""One gate before any long work: is the product that of this loss of this model?
+
+A curvature product can be wrong in silence: a backward that leaves the graph, a copy that is
+another function, data that move. Each check here compares it with something that does not share
+its way: first derivatives only, and differences of them.
+
+- u^T H v = v^T H u (of the operator with all its data), and for the Gram form |A v|^2 = v^T H v;
+- the gradient against a difference of losses;
+- the Hessian's product against a difference of gradients; for Gauss-Newton, J v as a difference
+  of outputs, H_out (J v) as a difference of the loss's slope there, and J^T of that by one
+  backward pass, so that no second derivative is taken.
+
+The differences are taken in float64 on a few examples, on a copy of the model where it can be
+widened. A copy in lower precision is held to a coarser tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.checks import LossFunction, in_double_precision
+from prunelimit.network.copies import place
+from prunelimit.progress import progress_bar
+from prunelimit.spectrum.gram import GramOperator
+from prunelimit.spectrum.linearise import LINEARISATIONS, curvature_context, explained
+from prunelimit.spectrum.operator import TRIAL, CurvatureOperator
+from prunelimit.spectrum.outputs import at_logits
+
+PRODUCTS = 2
+"""With the full data that the gate takes; its other passes are over a few examples."""
+
+Pieces = list[Tensor]
+
+
+def check_consistency(
+    operator: CurvatureOperator, gram: GramOperator | None = None, progress: bool | None = False
+) -> None:
+    """Refuse an operator whose products are not those of its loss; see the module's text.
+
+    Parameters
+    ----------
+    operator
+        All processes of its world call this together.
+    gram
+        Its Gram form, if that is what will be multiplied.
+    progress
+        See `prunelimit.progress.progress_bar`.
+
+    Raises
+    ------
+    PruneLimitError
+        Naming what disagrees, and where to look.
+
+    Examples
+    --------
+    >>> data = [(torch.eye(2), torch.ones(2, 1))]
+    >>> check_consistency(CurvatureOperator(nn.Linear(2, 1), nn.functional.mse_loss, data))
+    """
+    with progress_bar("checks before the work", total=3, enabled=progress) as bar:
+        said = ""
+        bar.update(0, remark=f"symmetry, {PRODUCTS} products")
+        _check_symmetry(operator, gram)
+        bar.update(1, remark="derivatives against differences, on a few examples")
+        if operator.own_examples:
+            try:
+                _check_derivatives(operator)
+            except PruneLimitError as error:
+                said = str(error)
+        first = next((text for text in operator.world.gather(said) if text), "")
+        if first:
+            raise PruneLimitError(first)
+        bar.update(2, remark="loss, symmetry and derivatives agree")
+
+
+# ------------------------------------------------------------------------ symmetry
+def _check_symmetry(operator: CurvatureOperator, gram: GramOperator | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    u, v = (torch.randn(operator.dim, generator=generator) for _ in range(2))
+    u, v = (vector.to(operator.device, operator.dtype) for vector in (u, v))
+    before = operator.products
+    image_u, image_v = operator.matmul(u).double(), operator.matmul(v).double()
+    operator.products = before  # the gate's own are not the search's
+    scale = float(image_u.norm() * v.double().norm() + image_v.norm() * u.double().norm())
+    gap = abs(float(u.double() @ image_v - v.double() @ image_u))
+    if gap > (1e-9 if operator.dtype == torch.float64 else 1e-4) * scale + 1e-300:
+        raise PruneLimitError(
+            f"the curvature is not symmetric: u·Hv and v·Hu differ by {gap:.3g} at scale "
+            f"{scale:.3g}. Data or model change between products, or a custom backward is wrong: "
+            "use fixed data, a model without random layers, and test torch.autograd.Function "
+            "classes with torch.autograd.gradgradcheck"
+        )
+    if gram is not None:
+        form, expected = (
+            float(gram.push(v[None]).double().square().sum()),
+            float(v.double() @ image_v),
+        )
+        if abs(form - expected) > 1e-3 * abs(expected) + 1e-300:
+            raise PruneLimitError(
+                f"the Gram form of the Gauss-Newton matrix does not fit it: |A v|^2 = {form:.6g}, "
+                f"v·Gv = {expected:.6g}. The model's outputs do not belong to single examples; use "
+                "method='lanczos'"
+            )
+
+
+# --------------------------------------------------------------------- derivatives
+@dataclass
+class _Trial:
+    """A model on a few examples, with some of its weights and a direction in them."""
+
+    model: nn.Module
+    loss_fn: LossFunction
+    parameters: list[nn.Parameter]
+    direction: Pieces
+    inputs: Tensor
+    targets: Tensor
+    wide: bool
+
+    def outputs(self) -> Tensor:
+        return self.model(self.inputs)
+
+    def loss(self) -> Tensor:
+        return self.loss_fn(self.outputs(), self.targets)
+
+    @contextmanager
+    def moved(self, step: float) -> Iterator[None]:
+        """The weights moved along the direction inside, and put back to the bit."""
+        before = [parameter.detach().clone() for parameter in self.parameters]
+        try:
+            for parameter, piece in zip(self.parameters, self.direction, strict=True):
+                parameter.data.add_(piece, alpha=step)
+            yield
+        finally:
+            for parameter, value in zip(self.parameters, before, strict=True):
+                parameter.data.copy_(value)
+
+    def gradient(self) -> Pieces:
+        with torch.enable_grad():
+            return self._filled(
+                torch.autograd.grad(self.loss(), self.parameters, allow_unused=True)
+            )
+
+    def _filled(self, pieces: tuple[Tensor | None, ...]) -> Pieces:
+        return [
+            torch.zeros_like(parameter) if piece is None else piece.detach()
+            for parameter, piece in zip(self.parameters, pieces, strict=True)
+        ]
+
+    def product(self, kind: str) -> Pieces:
+        with torch.enable_grad(), explained():
+            chunk = LINEARISATIONS[kind](
+                self.model, self.loss_fn, self.parameters, self.inputs, self.targets
+            )
+            return self._filled(tuple(chunk.apply(self.direction)))
+
+    def hessian_difference(self, step: float) -> Pieces:
+        ends = []
+        for sign in (1.0, -1.0):
+            with self.moved(sign * step):
+                ends.append(self.gradient())
+        return [(after - before) / (2 * step) for after, before in zip(*ends, strict=True)]
+
+    def gauss_newton_difference(self, step: float) -> Pieces:
+        ends = []
+        for sign in (1.0, -1.0):
+            with self.moved(sign * step), torch.no_grad():
+                ends.append(self.outputs())
+        pushed = (ends[0] - ends[1]) / (2 * step)
+        with torch.enable_grad():
+            outputs = self.outputs()
+        length = step * float(outputs.detach().abs().max()) / max(float(pushed.abs().max()), 1e-300)
+        slopes = [self._slope(outputs.detach() + s * length * pushed) for s in (1.0, -1.0)]
+        bent = (slopes[0] - slopes[1]) / (2 * length)
+        return self._filled(torch.autograd.grad(outputs, self.parameters, bent, allow_unused=True))
+
+    def _slope(self, outputs: Tensor) -> Tensor:
+        leaf = outputs.detach().requires_grad_()
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(self.loss_fn(leaf, self.targets), leaf)
+        return slope
+
+
+def _check_derivatives(operator: CurvatureOperator) -> None:
+    trial = _trial(operator)
+    with curvature_context(trial.model, operator.allow_tf32):
+        _check_gradient(trial)
+        _check_product(trial, operator.kind)
+
+
+def _trial(operator: CurvatureOperator) -> _Trial:
+    """The operator's model in float64 where that is the same function, else the model itself."""
+    inputs, targets = operator.data.some(TRIAL // 2)
+    dtype = None if operator.device.type == "mps" else torch.float64
+
+    def attempt(model: nn.Module, loss_fn: LossFunction) -> Tensor:
+        kind = next(p.dtype for p in model.parameters() if p.is_floating_point())
+        own = [t.to(kind) if t.is_floating_point() else t for t in (inputs, targets)]
+        with curvature_context(model, operator.allow_tf32), torch.enable_grad():
+            return loss_fn(model(own[0]), own[1]).sum()
+
+    placed = place(operator.model, operator.raw_loss, attempt, operator.device, dtype)
+    loss_fn = in_double_precision(placed.loss_fn, operator.device)
+    if operator.logits_dim is not None:
+        loss_fn = at_logits(loss_fn, operator.logits_dim)
+    known = dict(placed.model.named_parameters(remove_duplicate=False))
+    parameters = [known[name] for name in operator.parameters]
+    generator = torch.Generator().manual_seed(1)
+    direction = []
+    for parameter in parameters:
+        size = parameter.detach().square().mean().sqrt().clamp_min(1e-6)
+        noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
+        direction.append(noise.to(parameter) * size)
+    kind = parameters[0].dtype
+    inputs, targets = (t.to(kind) if t.is_floating_point() else t for t in (inputs, targets))
+    wide = kind == torch.float64
+    return _Trial(placed.model, loss_fn, parameters, direction, inputs, targets, wide)
+
+
+def _dot(left: Pieces, right: Pieces) -> float:
+    return sum(float((a.double() * b.double()).sum()) for a, b in zip(left, right, strict=True))
+
+
+def _gap(one: Pieces, other: Pieces) -> float:
+    """Length of the difference, relative to the longer one."""
+    difference = [a.double() - b.double() for a, b in zip(one, other, strict=True)]
+    longest = max(_dot(one, one), _dot(other, other)) ** 0.5
+    return _dot(difference, difference) ** 0.5 / longest if longest > 0 else 0.0
+
+
+def _check_gradient(trial: _Trial) -> None:
+    """The gradient along the direction against a difference of losses."""
+    gradient = trial.gradient()
+    slope = _dot(gradient, trial.direction)
+    scale = sum(
+        float((g.double() * d.double()).square().sum())
+        for g, d in zip(gradient, trial.direction, strict=True)
+    )
+    gaps = []
+    for step in (1e-4, 1e-5, 1e-6) if trial.wide else (1e-2, 3e-3):
+        losses = []
+        for sign in (1.0, -1.0):
+            with trial.moved(sign * step), torch.no_grad():
+                losses.append(float(trial.loss()))
+        difference = (losses[0] - losses[1]) / (2 * step)
+        noise = 1e-15 if trial.wide else 1e-6
+        floor = noise * max(map(abs, losses)) / step
+        gaps.append(max(0.0, abs(difference - slope) - floor) / max(abs(slope), scale**0.5, 1e-300))
+    if min(gaps) > (0.02 if trial.wide else 0.3):
+        raise PruneLimitError(
+            f"the gradient is not the derivative of the loss (along a direction they differ by "
+            f"{min(gaps):.0%}): look for detach(), no_grad(), gradient checkpointing with "
+            "use_reentrant=True, straight-through estimators, or a torch.autograd.Function whose "
+            "backward is another function's"
+        )
+
+
+def _check_product(trial: _Trial, kind: str) -> None:
+    """A product on the trial's examples against differences of first derivatives."""
+    product = trial.product(kind)
+    difference = trial.hessian_difference if kind == "hessian" else trial.gauss_newton_difference
+    steps = (1e-5, 1e-6, 1e-7) if trial.wide else (1e-2, 3e-3, 1e-3)
+    # Steps that cross kinks of ReLU give other differences: the best of several counts.
+    gap = min(_gap(product, difference(step)) for step in steps)
+    tolerance = 0.02 if trial.wide else (0.5 if kind == "hessian" else 0.1)
+    if gap > tolerance:
+        name = "Hessian" if kind == "hessian" else "Gauss-Newton matrix"
+        raise PruneLimitError(
+            f"a product with the {name} differs by {gap:.0%} from a difference of gradients: "
+            "second derivatives get lost on their way. Look for a torch.autograd.Function whose "
+            "backward leaves the graph (.data, NumPy, saved plain tensors), for detach(), and for "
+            "kinks"
+        )

@@ -1,0 +1,130 @@
+"""What the loss does with the model's outputs: where it is curved, and where it cannot be.
+
+The Gauss-Newton matrix J^T H_out J needs a loss that is curved in the outputs. A model that
+ends in log_softmax, with the linear nll_loss or kl_div behind it, hides the curvature of the
+cross-entropy in J. Log-probabilities z are logits as well, since log_softmax leaves them as they
+are: with the loss l(log_softmax(z)) in place of l(z), the matrix is that of the network without
+its last layer (exact: l(log_softmax(z + c 1)) does not depend on c, hence H_out 1 = 0 and the
+part -1 p^T J of the derivative of log_softmax drops out).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.checks import LossFunction
+
+LOGITS_NOTE = (
+    "the model returns log-probabilities: the Gauss-Newton matrix is taken at them as logits, "
+    "which is that of the cross-entropy"
+)
+
+
+def log_probability_dim(outputs: Tensor) -> int | None:
+    """The dimension along which outputs are log-probabilities, exp(z) adding up to 1, or None.
+
+    Examples
+    --------
+    >>> log_probability_dim(torch.tensor([[1.0, 2.0]]).log_softmax(1))
+    1
+    >>> log_probability_dim(torch.tensor([[1.0, 2.0]])) is None
+    True
+    """
+    for dim in dict.fromkeys((1, outputs.ndim - 1)):
+        if not 1 <= dim < outputs.ndim or outputs.shape[dim] < 2:
+            continue
+        totals = outputs.detach().double().logsumexp(dim)
+        if float(totals.abs().max()) <= 1e-4:
+            return dim
+    return None
+
+
+def at_logits(loss_fn: LossFunction, dim: int) -> LossFunction:
+    """The same loss of log-probabilities, as a function of logits.
+
+    Examples
+    --------
+    >>> loss = at_logits(torch.nn.functional.nll_loss, 1)
+    >>> round(float(loss(torch.zeros(1, 2), torch.tensor([0]))), 4)
+    0.6931
+    """
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return loss_fn(outputs.log_softmax(dim), targets)
+
+    return loss
+
+
+def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, kind: str) -> None:
+    """Refuse a loss whose second derivative in the outputs is 0 by construction.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is piecewise linear, with its curvature in kinks, or linear and the Gauss-Newton
+        matrix asked for.
+
+    Examples
+    --------
+    >>> loss = torch.nn.functional.mse_loss
+    >>> refuse_flat_loss(loss, torch.zeros(2, 1), torch.ones(2, 1), "ggn")
+    """
+    direction = _zigzag(outputs)
+    try:
+        if _bends(loss_fn, outputs, targets, direction):
+            return
+    except RuntimeError:  # torch has no second derivative of some losses with kinks
+        pass
+    if _has_kinks(loss_fn, outputs, targets, direction):
+        raise PruneLimitError(
+            "the loss is piecewise linear in the model's outputs: its second derivative is 0 "
+            "wherever there is one, and its curvature sits in kinks, which no Hessian sees. Take a "
+            "smooth loss in place of l1_loss or a hinge: smooth_l1_loss, huber_loss, mse_loss"
+        )
+    if kind == "ggn":
+        raise PruneLimitError(
+            "the loss is linear in the model's outputs, so that the Gauss-Newton matrix "
+            "J^T H_out J is 0 by construction and says nothing. If the model returns its own loss, "
+            "let it return its outputs and give the loss as loss_fn, or use policy='abs' or 'clip' "
+            "(the full Hessian)"
+        )
+
+
+def _zigzag(outputs: Tensor) -> Tensor:
+    """Some direction without symmetry, of the outputs' size."""
+    steps = torch.arange(outputs.numel(), dtype=outputs.dtype, device=outputs.device)
+    size = outputs.detach().abs().max().clamp_min(1.0)
+    return ((steps * 0.618 + 0.1) % 1.0 - 0.5).view(outputs.shape) * size
+
+
+def _bends(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, direction: Tensor) -> bool:
+    """Whether H_out times the direction is anything but 0."""
+    leaf = outputs.detach().requires_grad_()
+    with torch.enable_grad():
+        loss = loss_fn(leaf, targets)
+        if not loss.requires_grad:
+            return False
+        (slope,) = torch.autograd.grad(loss.sum(), leaf, create_graph=True, allow_unused=True)
+        if slope is None or not slope.requires_grad:
+            return False
+        (bent,) = torch.autograd.grad(slope, leaf, direction, allow_unused=True)
+    return bent is not None and bool((bent != 0).any())
+
+
+def _has_kinks(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, direction: Tensor) -> bool:
+    """Whether the loss bends over long steps, though nowhere on its own."""
+    base = outputs.detach().double()
+    for step in (0.1, 1.0, 10.0, 100.0):
+        try:
+            ends = [
+                float(loss_fn((base + sign * step * direction).to(outputs.dtype), targets))
+                for sign in (-1.0, 0.0, 1.0)
+            ]
+        except (RuntimeError, ValueError):  # outside of what the loss takes, such as [0, 1]
+            continue
+        second = ends[0] - 2.0 * ends[1] + ends[2]
+        if abs(second) > 1e-4 * max(map(abs, ends)):
+            return True
+    return False

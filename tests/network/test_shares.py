@@ -1,0 +1,85 @@
+"""Weights of batches against one batch that holds all the data."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.losses import loss_statistics
+from prunelimit.network.shares import BatchWeights
+
+CLASS_WEIGHTS = torch.tensor([0.2, 3.0, 1.0, 7.0], dtype=torch.float64)
+
+
+def draw(n: int, *shape: int, ignored: int = 0, seed: int = 0):
+    generator = torch.Generator().manual_seed(seed + n)
+    targets = torch.randint(4, (n, *shape), generator=generator)
+    if ignored:
+        targets[..., -ignored:] = -100
+    return torch.randn(n, 4, *shape, generator=generator), targets
+
+
+def shifted(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """A language model's loss: each position foretells the next."""
+    return F.cross_entropy(outputs[..., :-1], targets[:, 1:])
+
+
+CASES = {
+    "plain": (F.cross_entropy, [draw(5), draw(2)], [5, 2]),
+    "class weights": (
+        nn.CrossEntropyLoss(weight=CLASS_WEIGHTS),
+        [draw(5), draw(3)],
+        [float(CLASS_WEIGHTS[draw(n)[1]].sum()) for n in (5, 3)],
+    ),
+    "ignored": (F.cross_entropy, [draw(2, 9, ignored=4), draw(3, 9)], [10, 27]),
+    "lengths": (F.cross_entropy, [draw(2, 9), draw(2, 4), draw(3, 6, ignored=1)], [18, 8, 15]),
+    "shifted": (shifted, [draw(2, 9, ignored=4), draw(2, 5)], [8, 8]),
+    "none left": (F.cross_entropy, [draw(2, 3), draw(2, 3, ignored=3)], [6, 0]),
+    "squares": (F.mse_loss, [(torch.ones(2, 3), torch.zeros(2, 3))] * 2, [2, 2]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_are_what_the_means_divide_by(name: str) -> None:
+    loss_fn, batches, right = CASES[name]
+    weights = BatchWeights(loss_fn)
+    found = [weights.measure(*batch) for batch in batches]
+    assert found[0] == pytest.approx(len(batches[0][0]))  # the unit
+    for weight, expected in zip(found, right, strict=True):
+        assert weight / found[0] == pytest.approx(expected / right[0], rel=1e-9, abs=1e-12)
+
+
+def test_the_mean_over_batches_is_that_of_all_tokens() -> None:
+    torch.manual_seed(0)
+    model = nn.Conv1d(4, 4, 1)
+    batches = [draw(3, 8, ignored=5), draw(4, 8), draw(2, 8, ignored=8)]
+    inputs = [torch.randn(len(targets), 4, 8) for _, targets in batches]
+    data = [(x, targets) for x, (_, targets) in zip(inputs, batches, strict=True)]
+    together = F.cross_entropy(model(torch.cat(inputs)), torch.cat([t for _, t in batches]))
+    assert loss_statistics(model, F.cross_entropy, data).mean == pytest.approx(
+        float(together.detach())
+    )
+
+
+def test_given_weights_count() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    layer.weight.data.fill_(0.0)
+    data = [(torch.ones(2, 1), torch.ones(2, 1), 3.0), (torch.ones(2, 1), torch.zeros(2, 1), 1)]
+    assert loss_statistics(layer, F.mse_loss, data).mean == pytest.approx(0.75)
+
+
+def test_refusals() -> None:
+    with pytest.raises(PruneLimitError, match="mean"):
+        BatchWeights(nn.CrossEntropyLoss(reduction="sum")).measure(*draw(4))
+    weights = BatchWeights(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS))
+    weights.measure(*draw(4, 9))
+    with pytest.raises(PruneLimitError, match="yield .inputs, targets, weight"):
+        weights.measure(*draw(4, 5))
+    for bad in ("many", -1.0, torch.ones(3)):
+        with pytest.raises(PruneLimitError, match="third entry"):
+            loss_statistics(
+                nn.Linear(1, 1), F.mse_loss, [(torch.ones(2, 1), torch.ones(2, 1), bad)]
+            )

@@ -1,0 +1,389 @@
+"""Models and losses as people have them: the right matrix, or a refusal with its remedy."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from dense_support import dense_ggn, dense_hessian
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.network.checks import check_model
+from prunelimit.spectrum import CurvatureOperator, GramOperator, hessian_spectrum
+from prunelimit.spectrum.gate import check_consistency
+
+CLASS_WEIGHTS = torch.tensor([0.2, 3.0, 1.0], dtype=torch.float64)
+
+
+class Network(nn.Module):
+    """Two layers, applied to the last dimension."""
+
+    def __init__(self, last: nn.Module | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.second = nn.Linear(4, 5).double(), nn.Linear(5, 3).double()
+        self.last = nn.Identity() if last is None else last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.second(torch.tanh(self.first(x))))
+
+
+class Tagger(Network):
+    """``(n, tokens, 4)`` to ``(n, 3, tokens)``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).mT
+
+
+class Flat(Network):
+    """``(n, tokens, 4)`` to ``(n tokens, 3)``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).flatten(0, 1)
+
+
+def draw(sizes, *shape: int, ignored: tuple[int, ...] = ()):
+    generator = torch.Generator().manual_seed(0)
+    data = []
+    for position, n in enumerate(sizes):
+        x = torch.randn(n, *shape, 4, generator=generator, dtype=torch.float64)
+        t = torch.randint(3, (n, *shape), generator=generator)
+        if ignored:
+            t[:, shape[0] - ignored[position] :] = -100
+        data.append((x, t))
+    return data
+
+
+def together(model: nn.Module, data):
+    return model(torch.cat([x for x, _ in data])), torch.cat([t for _, t in data])
+
+
+def close(found: torch.Tensor, right: torch.Tensor) -> None:
+    assert float(right.norm()) > 1e-3
+    torch.testing.assert_close(found, right, rtol=1e-8, atol=1e-11)
+
+
+# -------------------------------------------------------------- log-probabilities
+def kl(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    soft = 0.8 * F.one_hot(targets, 3).double() + 0.2 / 3
+    return F.kl_div(outputs, soft, reduction="batchmean")
+
+
+@pytest.mark.parametrize(
+    "loss_fn", [F.nll_loss, nn.NLLLoss(weight=CLASS_WEIGHTS), kl], ids=["nll", "weighted", "kl"]
+)
+def test_log_probabilities_are_taken_as_logits(loss_fn) -> None:
+    data = draw((6, 3, 5))
+    operator = CurvatureOperator(Network(nn.LogSoftmax(1)), loss_fn, data)
+    plain = Network()
+    logits, targets = together(plain, data)
+    right = dense_ggn(plain, logits, lambda z: loss_fn(z.log_softmax(1), targets))
+    close(operator.dense(), right)
+    check_consistency(operator)
+    assert any("log-probabilities" in note for note in operator.notes)
+    direct = Network(nn.LogSoftmax(1))
+    hessian = CurvatureOperator(direct, loss_fn, data, "hessian").dense()
+    close(hessian, dense_hessian(direct, lambda: loss_fn(*together(direct, data))))
+
+
+def test_log_probabilities_of_tokens() -> None:
+    data = draw((4, 2), 6)
+    operator = CurvatureOperator(Tagger(nn.LogSoftmax(-1)), F.nll_loss, data)
+    plain = Tagger()
+    logits, targets = together(plain, data)
+    close(operator.dense(), dense_ggn(plain, logits, lambda z: F.cross_entropy(z, targets)))
+
+
+def test_losses_without_curvature_are_refused() -> None:
+    data = [(x, F.one_hot(t, 3).double()) for x, t in draw((6, 3))]
+    for kind in ("ggn", "hessian"):
+        with pytest.raises(PruneLimitError, match="smooth_l1_loss"):
+            CurvatureOperator(Network(), F.l1_loss, data, kind)
+    labels = draw((6, 3))
+    with pytest.raises(PruneLimitError, match="kinks"):
+        CurvatureOperator(Network(), F.multi_margin_loss, labels)
+    CurvatureOperator(Network(), F.smooth_l1_loss, data)
+
+
+class OwnLoss(Network):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).square().sum(-1).sqrt().mean()
+
+
+def test_a_model_that_returns_its_own_loss() -> None:
+    data, model = draw((6, 3)), OwnLoss()
+    with pytest.raises(PruneLimitError, match=r"linear.*policy='abs'"):
+        CurvatureOperator(model, lambda loss, _: loss, data)
+    operator = CurvatureOperator(model, lambda loss, _: loss, data, "hessian")
+    close(operator.dense(), dense_hessian(model, lambda: together(model, data)[0]))
+
+
+# ------------------------------------------------------------ weights of batches
+def lm(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(outputs[..., :-1], targets[:, 1:])
+
+
+WEIGHED = {
+    "class weights": (Network, nn.CrossEntropyLoss(weight=CLASS_WEIGHTS), draw((6, 3, 5))),
+    "ignored": (Tagger, F.cross_entropy, draw((3, 4, 2), 6, ignored=(4, 0, 6))),
+    "language model": (Tagger, lm, draw((3, 4), 6, ignored=(4, 1))),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHED)
+@pytest.mark.parametrize("chunk", [None, 2])
+@pytest.mark.parametrize("kind", ["ggn", "hessian"])
+def test_the_matrix_is_that_of_the_mean_over_all_terms(name: str, chunk, kind: str) -> None:
+    build, loss_fn, data = WEIGHED[name]
+    model = build()
+    outputs, targets = together(model, data)
+    operator = CurvatureOperator(model, loss_fn, data, kind, chunk=chunk)
+    assert operator.loss == pytest.approx(float(loss_fn(outputs, targets).detach()), rel=1e-9)
+    if kind == "ggn":
+        right = dense_ggn(model, outputs, lambda z: loss_fn(z, targets))
+    else:
+        right = dense_hessian(model, lambda: loss_fn(*together(model, data)))
+    close(operator.dense(), right)
+    gradient = torch.autograd.grad(loss_fn(outputs, targets), list(operator.parameters.values()))
+    close(operator.gradient(), torch.cat([g.reshape(-1) for g in gradient]))
+
+
+def test_given_weights_define_the_mean() -> None:
+    data = draw((6, 3))
+    weights = [torch.rand(len(x), dtype=torch.float64) + 0.5 for x, _ in data]
+    model, loss_fn = Network(), F.cross_entropy
+    per_batch = [(x, t, float(w.sum())) for (x, t), w in zip(data, weights, strict=True)]
+    operator = CurvatureOperator(model, loss_fn, per_batch, "hessian", chunk=2)
+    shares = torch.stack([w.sum() for w in weights])
+    shares = shares / shares.sum()
+    right = sum(
+        share * dense_hessian(model, lambda x=x, t=t: loss_fn(model(x), t))
+        for share, (x, t) in zip(shares, data, strict=True)
+    )
+    close(operator.dense(), right)
+
+
+# -------------------------------------------------------------------- Gram form
+@pytest.mark.parametrize("build", [Tagger, Flat])
+def test_gram_form_of_ragged_and_flattened_outputs(build) -> None:
+    short, long = draw((3,), 4), draw((2,), 7)
+    data = short + long
+
+    def loss_fn(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(outputs, targets if build is Tagger else targets.flatten())
+
+    operator = CurvatureOperator(build(), loss_fn, data)
+    gram = GramOperator(operator)
+    assert gram.dim == 3 * (3 * 4 + 2 * 7)
+    check_consistency(operator, gram)
+    model = Network()
+    logits = model(torch.cat([x.flatten(0, 1) for x, _ in data]))
+    targets = torch.cat([t.flatten() for _, t in data])
+    right = dense_ggn(model, logits, lambda z: F.cross_entropy(z, targets))
+    close(operator.dense(), right)
+    values = torch.linalg.eigvalsh(gram.dense())[-operator.dim :].numpy()
+    np.testing.assert_allclose(values, torch.linalg.eigvalsh(right)[-len(values) :], atol=1e-12)
+
+
+def test_blocks_of_the_loss_stay_small_for_images_of_labels() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 3, 1)).double()
+    x, t = torch.randn(3, 1, 8, 8).double(), torch.randint(3, (3, 8, 8))
+    operator = CurvatureOperator(model, F.cross_entropy, [(x, t)])
+    assert operator.output_width() == 3  # of 192 outputs
+    close(operator.dense(), _by_examples(model, x, t))
+    squares = CurvatureOperator(model, F.mse_loss, [(x, torch.zeros(3, 3, 8, 8).double())])
+    assert squares.output_width() == 1
+
+
+def _by_examples(model: nn.Module, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return sum(
+        dense_ggn(model, model(x[i : i + 1]), lambda z, i=i: F.cross_entropy(z, t[i : i + 1]))
+        for i in range(len(x))
+    ) / len(x)
+
+
+def test_matrices_that_do_not_fit_are_refused_before_they_are_made() -> None:
+    with pytest.raises(PruneLimitError, match="GiB"):
+        hessian_spectrum(Network(), F.cross_entropy, draw((6, 3)), method="dense", memory=1000)
+    with pytest.raises(PruneLimitError, match="GiB"):
+        hessian_spectrum(Network(), F.cross_entropy, draw((6, 3)), method="gram", memory=100)
+
+
+# ------------------------------------------------------ gradients and the gate
+class Spare(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Linear(9, 9).double()
+
+
+class Reentrant(Network):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = checkpoint(lambda z: torch.tanh(self.first(z)), x, use_reentrant=True)
+        return self.second(hidden)
+
+
+class DeepReentrant(Network):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return checkpoint(self.second, torch.tanh(self.first(x)), use_reentrant=True)
+
+
+class Detached(Network):
+    """Half of the path is cut."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.tanh(self.first(x))
+        return self.second(0.5 * hidden + 0.5 * hidden.detach())
+
+
+class Leaving(torch.autograd.Function):
+    """tanh whose backward is right and leaves the graph."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        ctx.kept = x.detach()
+        return x.tanh()
+
+    @staticmethod
+    def backward(ctx, slope: torch.Tensor) -> torch.Tensor:
+        return (slope * (1 - ctx.kept.tanh() ** 2)).detach()
+
+
+class Once(Leaving):
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, slope: torch.Tensor) -> torch.Tensor:
+        return slope * (1 - ctx.kept.tanh() ** 2)
+
+
+def through(function: type[torch.autograd.Function]) -> nn.Module:
+    class Through(Network):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(function.apply(self.first(x)))
+
+    return Through()
+
+
+@pytest.mark.filterwarnings("ignore:.*requires_grad=True.*")
+@pytest.mark.parametrize("policy", ["ggn", "abs"])
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        (Spare(), r"spare.weight \(81 of 116 weights\).*not used"),
+        (Reentrant(), r"no gradient reaches first.weight.*use_reentrant=False"),
+        (DeepReentrant(), "reentrant"),
+        (Detached(), "gradient is not the derivative"),
+        (through(Leaving), "differ"),
+        (through(Once), "differentiated twice|differ"),
+    ],
+    ids=["spare", "reentrant", "deep reentrant", "detached", "leaving", "once"],
+)
+def test_lost_gradients_are_named(model: nn.Module, match: str, policy: str) -> None:
+    with pytest.raises(PruneLimitError, match=match):
+        hessian_spectrum(model, F.cross_entropy, draw((6, 3)), policy)
+
+
+@pytest.mark.parametrize("method", ["dense", "lanczos"])
+@pytest.mark.parametrize("kind", ["relu", "float32 relu", "pool"])
+@pytest.mark.parametrize("policy", ["ggn", "abs"])
+def test_the_gate_lets_good_models_pass(kind: str, method: str, policy: str) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(4, 30), nn.ReLU(), nn.Linear(30, 20), nn.ReLU(), nn.Linear(20, 3)]
+    if kind == "pool":
+        layers[1] = nn.Sequential(nn.Unflatten(1, (3, 10)), nn.MaxPool1d(2), nn.Flatten())
+        layers[2] = nn.Linear(15, 20)
+    model = nn.Sequential(*layers)
+    data = draw((40, 30))
+    if kind == "float32 relu":
+        data = [(x.float(), t) for x, t in data]
+    else:
+        model = model.double()
+    hessian_spectrum(model, F.cross_entropy, data, policy, method=method, max_products=3)
+
+
+# ------------------------------------------------------------------ moving data
+class Noisy(Dataset):
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, index: int):
+        return torch.randn(4, dtype=torch.float64), index % 3
+
+
+def test_data_that_move() -> None:
+    x, t = (torch.cat(part) for part in zip(*draw((6, 6)), strict=True))
+    shuffled = DataLoader(TensorDataset(x, t), 4, shuffle=True)
+    operators = [CurvatureOperator(Network(), F.cross_entropy, shuffled) for _ in range(2)]
+    assert operators[0].loss == operators[1].loss
+    assert any("shuffles" in note for note in operators[0].notes)
+    close(operators[0].dense(), operators[1].dense())
+    with pytest.raises(PruneLimitError, match="list"):
+        CurvatureOperator(Network(), F.cross_entropy, DataLoader(Noisy(), 4))
+
+
+class Restless(Network):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(F.dropout(x, 0.5, training=True))
+
+
+def test_noise_that_stays_on() -> None:
+    with pytest.raises(PruneLimitError, match=r"stays on in eval mode"):
+        CurvatureOperator(Restless(), F.cross_entropy, draw((6, 3)))
+
+
+# ---------------------------------------------------------------- one sentence
+def test_models_without_numbers_get_one_sentence_each() -> None:
+    with torch.inference_mode():
+        born = nn.Linear(2, 2)
+        with pytest.raises(PruneLimitError, match="outside of it"):
+            check_model(nn.Linear(2, 2))
+    meta = nn.Linear(2, 2, device="meta")
+    for model, match in [
+        (born, "inference_mode"),
+        (meta, "to_empty"),
+        (nn.LazyLinear(2), "one batch before"),
+        (torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)), "TorchScript"),
+        (torch.ao.nn.quantized.Linear(2, 2), "quantis"),
+        ("network", "torch.nn.Module"),
+    ]:
+        with pytest.raises(PruneLimitError, match=match):
+            check_model(model)
+
+
+def test_half_precision_is_computed_in_single_and_said() -> None:
+    half = copy.deepcopy(Network()).bfloat16()
+    data = [(x.bfloat16(), t) for x, t in draw((6, 3))]
+    spectrum = hessian_spectrum(half, F.cross_entropy, data, method="lanczos")
+    assert any("bfloat16" in note for note in spectrum.notes)
+    assert half.first.weight.dtype == torch.bfloat16
+
+
+def test_a_transformer_s_matrix_comes_from_its_jacobians() -> None:
+    """Token by token a weight is used many times: columns would cost a pass of the data each."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 8, dropout=0.0, batch_first=True)
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = layer, nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.layer(x).mean(1))
+
+    model = Encoder().double().eval()
+    x, t = torch.randn(7, 5, 8).double(), torch.randint(3, (7,))
+    operator = CurvatureOperator(model, F.cross_entropy, [(x, t)])
+    found = operator.dense()
+    assert operator.products < 2  # of 216
+    close(found, dense_ggn(model, _twice_differentiable(model, x), lambda z: F.cross_entropy(z, t)))
+
+
+def _twice_differentiable(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        return model(x)
