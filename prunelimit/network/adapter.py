@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_reiterable
@@ -83,6 +84,8 @@ def adapt(
     model = unwrapped(model)
     if isinstance(model, ModelView) or not (isinstance(model, nn.Module) and callable(loss_fn)):
         return Adapted(model, loss_fn, loader)  # done already, or refused where it is used
+    if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
+        return Adapted(model, loss_fn, loader)  # refused later: a trial would give it values
     check_reiterable(loader)
     reader = _Reader(model, forward)
     with _trial(model, loader):

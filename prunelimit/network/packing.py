@@ -172,7 +172,8 @@ def _check(found: Mapping[Path, Any], tensors: Mapping[Path, Tensor], what: str)
     sizes = {_named(path): len(tensor) for path, tensor in tensors.items()}
     if not sizes:
         raise PruneLimitError(
-            f"{what} holds no tensor; inputs and targets must be tensors, or hold some"
+            f"{what} holds no tensor; give a pair (inputs, targets), which must be tensors or hold "
+            "some, or a dictionary of tensors"
         )
     if len(set(sizes.values())) > 1:
         raise PruneLimitError(

@@ -175,7 +175,8 @@ def sweep(
     plain = unwrapped(model)
     chosen = prunable_parameters(plain, parameters)
     order = magnitude_order(plain, chosen) if order is None else order
-    counts = [removed_count(s, order.numel()) for s in requested]
+    dim = order.numel()
+    counts = [removed_count(s, dim) for s in requested]
     loader, _ = in_fixed_order(loader)
     with undisturbed(plain, loader):
         adapted = adapt(plain, loss_fn, loader, forward)
@@ -183,10 +184,10 @@ def sweep(
     loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
     return Sweep(
         sparsities=np.array(requested),
-        kept=order.numel() - np.array(counts, dtype=np.int64),
+        kept=dim - np.array(counts, dtype=np.int64),
         loss=loss,
         accuracy=accuracy,
-        dim=order.numel(),
+        dim=dim,
         dense_loss=measured[0][0],
         dense_accuracy=measured[0][1],
     )

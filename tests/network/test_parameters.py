@@ -103,6 +103,11 @@ def test_a_network_without_linear_layers_is_told_how_to_choose() -> None:
 def test_lazy_layers_are_refused_before_their_values_are_there() -> None:
     with pytest.raises(PruneLimitError, match="lazy"):
         magnitude_mask(nn.Sequential(nn.LazyLinear(3)), 0.5)
+    model, data = nn.LazyLinear(3), [(images(6), torch.arange(6) % 3)]
+    for call in (pl.predict_limit, pl.hessian_spectrum):
+        with pytest.raises(PruneLimitError, match="lazy"):
+            call(model, nn.functional.cross_entropy, data)
+    assert model.has_uninitialized_params()
 
 
 TOKENS = torch.randint(17, (6, 5), generator=torch.Generator().manual_seed(2))
