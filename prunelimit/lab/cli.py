@@ -7,12 +7,10 @@ user can mend are printed in one line, with exit status 2.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -27,9 +25,10 @@ from prunelimit import __version__
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained, prepare_folder, prepare_output, write_bytes
 from prunelimit.lab.batch.cli import batch
+from prunelimit.lab.named import attribute, loader_of, loss_of, model_of
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from prunelimit.lab.experiment import ExperimentConfig
     from prunelimit.lab.tasks import Task
@@ -164,9 +163,9 @@ def predict(
         prepare_output(output)
     with joined() as world:
         report = predict_limit(
-            _model(model, checkpoint),
-            _loss(loss),
-            _loader(data, data_root, batch_size, examples, seed),
+            model_of(model, checkpoint),
+            loss_of(loss),
+            loader_of(data, data_root, batch_size, examples, seed),
             epsilon,
             policy=policy,  # type: ignore[arg-type]
             tolerance=tolerance,
@@ -174,7 +173,7 @@ def predict(
             device=device,
             checkpoint=resume,
             parameters=parameters,
-            forward=None if forward is None else _attribute(forward, "the forward function"),
+            forward=None if forward is None else attribute(forward, "the forward function"),
             world=world,
         )
     if not world.is_main:
@@ -248,22 +247,24 @@ def find(
     prepare_output(output)
     if finetune is not None and (epochs is not None or learning_rate is not None):
         raise PruneLimitError("--finetune is a loop of your own: it has its own epochs and rate")
-    network = _model(model, checkpoint)
-    loader = _loader(data, data_root, batch_size, examples, seed)
+    network = model_of(model, checkpoint)
+    loader = loader_of(data, data_root, batch_size, examples, seed)
     predicted = None if report is None else PruningLimit.from_json(report)
     found = find_limit(
         network,
-        _loss(loss),
+        loss_of(loss),
         loader,
         predicted,
-        _attribute(finetune, "the fine-tuning loop")
+        attribute(finetune, "the fine-tuning loop")
         if finetune is not None
         else _budget(loader, predicted, epochs, learning_rate),
         tolerance,
         directory,
         epsilon=epsilon,
-        metric=_attribute(metric, "the metric") if metric and ":" in metric else metric,
-        validation=None if validation is None else _loader(validation, data_root, 128, None, seed),
+        metric=attribute(metric, "the metric") if metric and ":" in metric else metric,
+        validation=None
+        if validation is None
+        else loader_of(validation, data_root, 128, None, seed),
         metric_tolerance=metric_tolerance,
         start=start,
         max_tries=max_tries,
@@ -309,7 +310,7 @@ def prune(
     from prunelimit.pruning import prune as prune_model
 
     prepare_output(output)
-    pruned = prune_model(_model(model, checkpoint), sparsity, parameters=parameters)
+    pruned = prune_model(model_of(model, checkpoint), sparsity, parameters=parameters)
     write_bytes(output, weights_bytes(pruned))
     weights = prunable_weights(pruned, parameters)
     zeros = int((weights == 0).sum())
@@ -464,72 +465,6 @@ def comparison_text(result: Result) -> str:
     budget = result.finetuning
     lines.append(f"fine-tuning: {budget.epochs} epochs, learning rate {budget.learning_rate}")
     return "\n".join(lines)
-
-
-def _attribute(reference: str, what: str) -> Any:
-    """What ``module:name`` refers to; modules of the working directory are found too."""
-    module_name, _, name = reference.partition(":")
-    if not module_name or not name:
-        raise PruneLimitError(f"{what} must be given as module:name, got {reference!r}")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise PruneLimitError(
-            f"cannot import {module_name!r} for {what} ({error}); "
-            "run from the directory that holds it, or set PYTHONPATH"
-        ) from error
-    try:
-        return getattr(module, name)
-    except AttributeError:
-        raise PruneLimitError(f"module {module_name!r} has no {name!r} ({what})") from None
-
-
-def _model(reference: str, checkpoint: Path | None) -> nn.Module:
-    from torch import nn
-
-    from prunelimit.lab.store.checkpoints import CheckpointWarning, load_checkpoint
-
-    factory = _attribute(reference, "the model")
-    model = factory if isinstance(factory, nn.Module) else factory()
-    if not isinstance(model, nn.Module):
-        raise PruneLimitError(
-            f"{reference} returned a {type(model).__name__}, not a torch.nn.Module"
-        )
-    if checkpoint is not None:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", CheckpointWarning)
-            load_checkpoint(model, checkpoint)
-        for note in said:
-            typer.echo(f"note: {note.message}", err=True)
-    return model.eval()
-
-
-def _loss(reference: str) -> Callable[[Tensor, Tensor], Tensor]:
-    from torch.nn import functional
-
-    if ":" in reference:
-        return _attribute(reference, "the loss")
-    if not callable(getattr(functional, reference, None)):
-        raise PruneLimitError(
-            f"torch.nn.functional has no loss {reference!r}; try cross_entropy or mse_loss, "
-            "or give module:function"
-        )
-    return getattr(functional, reference)
-
-
-def _loader(
-    reference: str, root: Path | None, batch_size: int, examples: int | None, seed: int
-) -> Iterable[tuple[Tensor, Tensor]]:
-    """A named data set's un-augmented training examples, or what ``module:factory`` returns."""
-    from prunelimit.lab import data
-
-    if ":" in reference:
-        source = _attribute(reference, "the data")
-        return source() if callable(source) else source
-    batches = data.load(reference, root, seed).train_eval.with_batch_size(batch_size)
-    return batches if examples is None else batches.subset(examples, seed)
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ class SearchRule:
         if not points:
             aim = estimate
         elif passed and gap < 0.9 * self._wide:
-            aim = found.passing - self._wide
+            aim = math.ceil(found.passing - self._wide)  # a weight fewer would not close it
         elif failed:
             aim = estimate + 0.5 * self.tolerance * self.dim
         else:
