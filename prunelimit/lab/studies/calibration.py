@@ -3,7 +3,8 @@
 Both files are made by::
 
     python -m prunelimit.lab.studies.calibration --study book/results/existence.json \\
-        --table book/results/calibration.json --output prunelimit/calibration.json
+        --table book/results/calibration.json --output prunelimit/calibration.json \\
+        --others book/results/fashion-fc5*.json book/results/depth/*.json
 
 What was fixed before the first calibration ran (three networks of 216 had been looked at, to see
 that the code works): the target, log(kept / D) of converged real existence at L(w*) + ε; the four
@@ -31,9 +32,11 @@ from prunelimit.expected import (
     Calibration,
     Facts,
     conformal_quantile,
+    facts_of,
 )
 from prunelimit.files import write_json
 from prunelimit.lab.store.provenance import code_version, module_command
+from prunelimit.report import PruningLimit
 
 TABLE_FORMAT = "prunelimit.calibration-table/1"
 
@@ -290,6 +293,33 @@ def _overall(families: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def outside(paths: Sequence[Path], made: Calibration) -> list[dict[str, Any]]:
+    """The prediction beside what other stored results measured: networks that took no part.
+
+    Their real existence is that of SGD with a stated budget, a lower bound on the converged one.
+    """
+    table = []
+    for path in paths:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        measured = stored.get("thresholds", {}).get("real_existence")
+        if measured is None or "prediction" not in stored:
+            continue
+        report = PruningLimit.from_dict(stored["prediction"])
+        found = made.predict(facts_of(report))
+        table.append(
+            {
+                "file": "/".join(path.parts[-2:]),
+                "policy": report.policy,
+                "measured": measured["value"],
+                **found.to_dict(),
+                "inside": found.lower <= measured["value"] <= found.upper,
+                "paper": float(report.paper.sparsity),
+                "sharp": float(report.sharp.sparsity),
+            }
+        )
+    return table
+
+
 def yardstick(study: dict[str, Any]) -> dict[str, Any]:
     """How far doubling the budget moved the thresholds, and what the baselines make of them."""
     rows = [(n, row) for n in study["networks"] for row in n["rows"]]
@@ -321,6 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--study", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--others", type=Path, nargs="*", default=[], metavar="RESULT")
     given = parser.parse_args(arguments)
     study = json.loads(given.study.read_text(encoding="utf-8"))
     rows = rows_of(study)
@@ -340,6 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "half_width_log_kept": found.half_width,
         "yardstick": yardstick(study),
         "left_out": judge(rows),
+        "took_no_part": outside(given.others, found),
         "provenance": source,
     }
     write_json(given.table, table)
