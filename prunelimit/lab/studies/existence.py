@@ -37,6 +37,9 @@ from prunelimit.records import to_plain
 
 FORMAT = "prunelimit.existence/1"
 
+MOVED = 0.003
+"""A threshold that the doubled budget moved by more, in sparsity, is called a lower bound."""
+
 ALL_BASELINES = frozenset(list(NETWORKS)[:12])
 """Networks, one a family, with all three baselines and the |H| policy; those after them in the
 plan have L(w*) + ε, and |H| where its products are cheap."""
@@ -223,12 +226,22 @@ def collect(runs: Path, output: Path, command: str) -> int:
     study = {
         "format": FORMAT,
         "planned": len(NETWORKS),
-        "networks": [_rounded(row) for row in found],
+        "networks": [_rounded(_marked(row)) for row in found],
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
         "provenance": to_plain(describe_run(torch.device("cpu"), command)),
     }
     write_text(output, json.dumps(study, separators=(",", ":")) + "\n")
     return len(found)
+
+
+def _marked(network: dict[str, Any]) -> dict[str, Any]:
+    """Say of each converged threshold whether the doubled budget moved it: then it is a bound."""
+    rows = []
+    for row in network["rows"]:
+        found = row["real_existence"]
+        moved = found["once"] is not None and found["value"] - found["once"] > MOVED
+        rows.append(row | {"real_existence": found | {"lower_bound": moved}})
+    return network | {"rows": rows}
 
 
 def _rounded(value: Any) -> Any:

@@ -58,6 +58,8 @@ def test_the_curves_are_in_their_order(measured):
     (record,) = json.loads((measured[0] / "study.json").read_text())["networks"]
     rows = record["rows"]
     assert rows[1]["real_existence"]["value"] >= rows[0]["real_existence"]["value"]
+    for found in (row["real_existence"] for row in rows):
+        assert found["lower_bound"] == (found["value"] - found["once"] > existence.MOVED)
     for row in rows:
         assert row["quadratic_existence"] >= row["quadratic_existence_fixed_biases"]
         assert row["quadratic_existence"] >= row["one_shot_quadratic"]
