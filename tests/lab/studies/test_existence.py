@@ -92,6 +92,17 @@ def test_a_finished_network_is_only_read_again(measured, monkeypatch):
     assert (folder / f"{TINY.name}.json").read_text() == before
 
 
+def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
+    folder, _ = measured
+    monkeypatch.setattr(existence, "measure", lambda network: pytest.fail("measured again"))
+    output = tmp_path / "study.json"
+    output.write_bytes((folder / "study.json").read_bytes())
+    arguments = ["--runs", str(tmp_path / "runs"), "--networks", TINY.name]
+    assert existence.main([*arguments, "--output", str(output)]) == 0
+    found, before = (json.loads(f.read_text()) for f in (output, folder / "study.json"))
+    assert found["networks"] == before["networks"]
+
+
 def test_every_kind_of_the_plan_can_be_built_and_is_differentiated_by_layers():
     for network in list(NETWORKS.values())[:72]:
         shape = {"digits": (1, 8, 8), "digits-4x4": (1, 4, 4), "fashion-7x7": (1, 7, 7)}
