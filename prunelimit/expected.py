@@ -4,7 +4,8 @@ The two formulas answer questions about a quadratic model. What a network reache
 magnitude mask, all survivors trained to convergence on the data loss, lies elsewhere, and no
 closed formula has come within a point of it. So this module makes no theory: it fits the share
 of weights kept, in logarithm, to what a report knows, on a study of small networks
-(`prunelimit.lab.studies.existence`), and puts a conformal interval around it.
+(`prunelimit.lab.studies.existence`), and puts a conformal interval around it, symmetric in the
+square root of that share: errors grow with it, but do not vanish where hardly a weight is kept.
 
 **Heuristic**, with a measured error: the interval's half width is the quantile of the errors on
 the family of networks that was worst when it was left out of the fit whole. It holds for networks
@@ -131,7 +132,7 @@ class Calibration:
     names, coefficients
         Features read, and their weights; the first coefficient is the constant.
     half_width
-        Of the interval, in log kept.
+        Of the interval, in √(kept / D).
     ranges
         Smallest and largest value of each feature among the networks calibrated on.
     """
@@ -152,11 +153,11 @@ class Calibration:
 
     def predict(self, facts: Facts) -> Expected:
         """Sparsity and interval, with what lies outside of the calibration's ranges."""
-        centre = self.log_kept(facts)
+        root = math.exp(0.5 * self.log_kept(facts))
         sparsity = BracketedFloat(
-            -math.expm1(centre),
-            lower=max(0.0, -math.expm1(min(0.0, centre + self.half_width))),
-            upper=-math.expm1(centre - self.half_width),
+            1 - root**2,
+            lower=1 - min(1.0, root + self.half_width) ** 2,
+            upper=1 - max(0.0, root - self.half_width) ** 2,
         )
         return Expected(sparsity, why=self._outside(facts))
 

@@ -39,18 +39,20 @@ def test_too_few_errors_promise_nothing():
     assert conformal_quantile([0.1] * 9, 0.9) == 0.1
 
 
-def test_an_interval_is_symmetric_in_log_kept_and_stays_a_sparsity():
+def test_an_interval_is_symmetric_in_the_root_and_stays_a_sparsity():
     ranges = {name: (value - 1, value + 1) for name, value in FACTS.values().items()}
-    made = Calibration(("log paper",), (0.1, 1.0), 0.3, ranges)
+    made = Calibration(("log paper",), (0.1, 1.0), 0.2, ranges)
     found = made.predict(FACTS)
-    kept = 0.2 * math.exp(0.1)
-    assert 1 - found.sparsity == pytest.approx(kept)
+    root = math.sqrt(0.2 * math.exp(0.1))
+    assert 1 - found.sparsity == pytest.approx(root**2)
     assert (1 - found.lower, 1 - found.upper) == pytest.approx(
-        (kept * math.exp(0.3), kept * math.exp(-0.3))
+        ((root + 0.2) ** 2, (root - 0.2) ** 2)
     )
     assert not found.extrapolated
     wide = dataclasses.replace(made, coefficients=(5.0, 1.0)).predict(FACTS)
     assert wide.lower == wide.sparsity == 0.0 <= wide.upper
+    few = dataclasses.replace(made, coefficients=(-9.0, 1.0)).predict(FACTS)
+    assert few.lower < few.sparsity < few.upper == 1.0
 
 
 def test_what_lies_outside_is_named():

@@ -5,8 +5,9 @@ The calibration behind `prunelimit.expected` and chapter 10's tables are made by
     python -m prunelimit.lab.studies.existence --output book/results/existence.json
 
 Networks are measured one after another, each in a file of its own: killed at any time, the
-same command goes on. ``--share 1/3`` measures every third of them, so that several processes
-can stand side by side; ``--collect`` writes what is there and measures nothing.
+same command goes on, on another machine from the networks in the committed file. ``--share 1/3``
+measures every third of them, so that several processes can stand side by side; ``--collect``
+writes what is there and measures nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from prunelimit.pruning.landscape import Landscape
 from prunelimit.records import to_plain
 
 FORMAT = "prunelimit.existence/1"
+
+MOVED = 0.003
+"""A threshold that the doubled budget moved by more, in sparsity, is called a lower bound."""
 
 ALL_BASELINES = frozenset(list(NETWORKS)[:12])
 """Networks, one a family, with all three baselines and the |H| policy; those after them in the
@@ -217,18 +221,39 @@ def run_study(names: Sequence[str], runs: Path, progress: bool | None = None) ->
             bar.update(1, name)
 
 
+def restore(output: Path, runs: Path) -> None:
+    """Take the finished networks of a collected file as measured, so that only the rest is."""
+    if not output.is_file():
+        return
+    runs.mkdir(parents=True, exist_ok=True)
+    for record in json.loads(output.read_text(encoding="utf-8"))["networks"]:
+        path = runs / f"{record['name']}.json"
+        if not path.exists():
+            write_json(path, record)
+
+
 def collect(runs: Path, output: Path, command: str) -> int:
     """Write the finished networks, in the order of the plan, with where they come from."""
     found = [row for name in NETWORKS if (row := measured(name, runs)) is not None]
     study = {
         "format": FORMAT,
         "planned": len(NETWORKS),
-        "networks": [_rounded(row) for row in found],
+        "networks": [_rounded(_marked(row)) for row in found],
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
         "provenance": to_plain(describe_run(torch.device("cpu"), command)),
     }
     write_text(output, json.dumps(study, separators=(",", ":")) + "\n")
     return len(found)
+
+
+def _marked(network: dict[str, Any]) -> dict[str, Any]:
+    """Say of each converged threshold whether the doubled budget moved it: then it is a bound."""
+    rows = []
+    for row in network["rows"]:
+        found = row["real_existence"]
+        moved = found["once"] is not None and found["value"] - found["once"] > MOVED
+        rows.append(row | {"real_existence": found | {"lower_bound": moved}})
+    return network | {"rows": rows}
 
 
 def _rounded(value: Any) -> Any:
@@ -249,6 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--collect", action="store_true", help="measure nothing more")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args(arguments)
+    if given.output is not None:
+        restore(given.output, given.runs)
     part, parts = map(int, given.share.split("/"))
     if not given.collect:
         run_study(given.networks[part - 1 :: parts], given.runs)

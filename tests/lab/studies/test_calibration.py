@@ -32,7 +32,8 @@ def test_the_law_is_found_and_the_width_is_the_worst_family_s():
     assert set(errors) == set(calibration.CANDIDATES)
     answer = found.predict(rows[0].facts)
     assert 1 - answer.sparsity == pytest.approx(0.7 * rows[0].facts.paper, rel=0.1)
-    assert found.half_width > 0.15  # "c", left out, is a fifth away
+    # "c", left out, keeps a fifth more: a tenth more in the root, which is 0.2 to 0.46.
+    assert 0.02 < found.half_width < 0.06
 
 
 def test_a_family_that_is_unlike_the_others_is_not_covered_and_that_is_said():

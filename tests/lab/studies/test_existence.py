@@ -58,6 +58,8 @@ def test_the_curves_are_in_their_order(measured):
     (record,) = json.loads((measured[0] / "study.json").read_text())["networks"]
     rows = record["rows"]
     assert rows[1]["real_existence"]["value"] >= rows[0]["real_existence"]["value"]
+    for found in (row["real_existence"] for row in rows):
+        assert found["lower_bound"] == (found["value"] - found["once"] > existence.MOVED)
     for row in rows:
         assert row["quadratic_existence"] >= row["quadratic_existence_fixed_biases"]
         assert row["quadratic_existence"] >= row["one_shot_quadratic"]
@@ -88,6 +90,17 @@ def test_a_finished_network_is_only_read_again(measured, monkeypatch):
     monkeypatch.setattr(existence, "measure", lambda network: pytest.fail("measured again"))
     assert existence.main(arguments) == 0
     assert (folder / f"{TINY.name}.json").read_text() == before
+
+
+def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
+    folder, _ = measured
+    monkeypatch.setattr(existence, "measure", lambda network: pytest.fail("measured again"))
+    output = tmp_path / "study.json"
+    output.write_bytes((folder / "study.json").read_bytes())
+    arguments = ["--runs", str(tmp_path / "runs"), "--networks", TINY.name]
+    assert existence.main([*arguments, "--output", str(output)]) == 0
+    found, before = (json.loads(f.read_text()) for f in (output, folder / "study.json"))
+    assert found["networks"] == before["networks"]
 
 
 def test_every_kind_of_the_plan_can_be_built_and_is_differentiated_by_layers():
