@@ -36,14 +36,9 @@ from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
 from prunelimit.report import LimitEstimate, PruningLimit
-from prunelimit.spectrum import (
-    POLICIES,
-    CurvatureOperator,
-    CurvatureWarning,
-    Spectrum,
-    hessian_spectrum,
-)
-from prunelimit.spectrum.engine import DENSE_DIM
+from prunelimit.spectrum.engine import DENSE_DIM, CurvatureWarning, hessian_spectrum
+from prunelimit.spectrum.operator import CurvatureOperator
+from prunelimit.spectrum.result import POLICIES, Spectrum
 
 Policy = Literal["ggn", "abs", "clip"]
 
