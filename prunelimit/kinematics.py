@@ -1,8 +1,8 @@
 """Chapter 3: the public names of :mod:`prunelimit.geometry.kinematics`."""
 
+from prunelimit.geometry.deviation import deviation
 from prunelimit.geometry.kinematics import (
     approximate_bounds,
-    deviation,
     intersection_probabilities,
     intersection_probability,
     intersection_probability_of_cones,

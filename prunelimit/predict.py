@@ -39,8 +39,9 @@ from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve
 from prunelimit.report import LimitEstimate, PruningLimit
-from prunelimit.spectrum import POLICIES, CurvatureOperator, CurvatureWarning, Spectrum
-from prunelimit.spectrum.engine import Effort, operator_for, spectrum_of_operator
+from prunelimit.spectrum.engine import CurvatureWarning, Effort, operator_for, spectrum_of_operator
+from prunelimit.spectrum.operator import CurvatureOperator
+from prunelimit.spectrum.result import POLICIES, Spectrum
 
 Policy = Literal["ggn", "abs", "clip"]
 

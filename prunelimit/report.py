@@ -17,10 +17,10 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
 from prunelimit.expected import Expected, expect
 from prunelimit.files import write_text
-from prunelimit.network.losses import LossStatistics
 from prunelimit.network.parameters import Counted
+from prunelimit.network.statistics import LossStatistics
 from prunelimit.records import absent, from_plain, to_plain
-from prunelimit.spectrum import POLICIES, Spectrum
+from prunelimit.spectrum.result import POLICIES, Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -106,34 +106,6 @@ def intersection_probability_of_cones(a: Cone, b: Cone) -> float:
     return intersection_probability(Product(a, b), a.dim)
 
 
-def deviation(eta: float, dim: int) -> float:
-    """``a_η √D`` with ``a_η = √(8 log(4/η))``: how far from the transition P ≤ η or ≥ 1-η holds.
-
-    Source: Amelunxen et al. 2014, Theorem 7.1 (exact as a bound).
-
-    Parameters
-    ----------
-    eta
-        η, strictly between 0 and 1.
-    dim
-        D.
-
-    Raises
-    ------
-    PruneLimitError
-        If η is not inside (0, 1) or dim < 1.
-
-    Examples
-    --------
-    >>> round(deviation(0.05, 100), 2)
-    59.21
-    """
-    check_integer(dim, "dim", 1)
-    if not 0 < eta < 1:
-        raise PruneLimitError(f"eta must lie inside (0, 1), got {eta!r}")
-    return float(np.sqrt(8 * np.log(4 / eta) * dim))
-
-
 def approximate_bounds(
     statistical_dimension: float, subspace_dim: ArrayLike, dim: int
 ) -> tuple[float, float] | tuple[FloatArray, FloatArray]:

@@ -38,7 +38,7 @@ from scipy.optimize import brentq
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
-from prunelimit.geometry.kinematics import deviation
+from prunelimit.geometry.deviation import deviation
 from prunelimit.limit.distance import (
     Distance,
     DistanceProfile,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,33 +23,11 @@ from prunelimit.network.device import at_device
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import Choice, flatten, prunable_parameters
 from prunelimit.network.shares import PLAIN, BatchWeights
+from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.world import ALONE, World
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class LossStatistics:
-    """The loss at w*, batch by batch.
-
-    Attributes
-    ----------
-    mean
-        Over all examples, or over what the batches' means divide by.
-    batch_std
-        Standard deviation over the batches of full size (NaN below two).
-    batch_size
-        Size of those batches.
-    batches, examples
-        How many there are.
-    """
-
-    mean: float
-    batch_std: float
-    batch_size: int
-    batches: int
-    examples: int
 
 
 def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:

@@ -1,4 +1,10 @@
-"""Pruning: masks, the measured curves, and what survivors can make good (chapters 7 and 8)."""
+"""Pruning: masks, the measured curves, and what survivors can make good (chapters 7 and 8).
+
+What the re-fit and the search for a threshold need is loaded on their first use.
+"""
+
+import importlib
+from typing import Any
 
 from prunelimit.pruning.attach import (
     apply_masks,
@@ -21,9 +27,14 @@ from prunelimit.pruning.masks import (
 )
 from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
 from prunelimit.pruning.prune import prune
-from prunelimit.pruning.refit import Refit, refit_survivors
 from prunelimit.pruning.sweep import Sweep, sweep
-from prunelimit.pruning.threshold import Crossing, find_crossing
+
+_PUBLIC = {
+    "Crossing": "threshold",
+    "Refit": "refit",
+    "find_crossing": "threshold",
+    "refit_survivors": "refit",
+}
 
 __all__ = [
     "Crossing",
@@ -53,3 +64,9 @@ __all__ = [
     "stored_weights",
     "sweep",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(f"prunelimit.pruning.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module 'prunelimit.pruning' has no attribute {name!r}")

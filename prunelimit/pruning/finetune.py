@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from prunelimit.errors import DivergenceError, PruneLimitError
+from prunelimit.budgets import FineTuning
+from prunelimit.errors import DivergenceError
 from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.adapter import Forward, adapt, read_alike
 from prunelimit.network.copies import copy_model
@@ -22,32 +23,6 @@ from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class FineTuning:
-    """The stated budget of a fine-tuning.
-
-    Attributes
-    ----------
-    epochs
-        Passes over the training data.
-    learning_rate
-        Of SGD at the start; it falls to 0 along a cosine, step by step.
-    momentum
-        Of SGD.
-    """
-
-    epochs: int = 12
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or not self.learning_rate > 0:
-            raise PruneLimitError(
-                f"fine-tuning needs epochs >= 1 and learning_rate > 0, got {self.epochs} and "
-                f"{self.learning_rate}"
-            )
 
 
 @dataclass(frozen=True)

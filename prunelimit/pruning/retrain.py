@@ -19,7 +19,7 @@ from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.finetune import finetune as run_budget
 from prunelimit.pruning.masks import magnitude_mask
-from prunelimit.spectrum import Spectrum
+from prunelimit.spectrum.result import Spectrum
 
 OwnLoop = Callable[[nn.Module], object]
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from prunelimit.budgets import FineTuning, TrainingConfig
 from prunelimit.errors import PruneLimitError
-from prunelimit.lomp import TrainingConfig
-from prunelimit.pruning.finetune import FineTuning
 from prunelimit.records import absent
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import (

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from prunelimit.budgets import FineTuning
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.limit.solve import Formula
-from prunelimit.pruning.finetune import FineTuning
 from prunelimit.records import absent
 from prunelimit.results.parts import FinalMeasurements, Making, Provenance
 from prunelimit.results.saved import Saved

@@ -1,40 +1,42 @@
-"""Chapter 5: the spectrum of the curvature, and the effective dimension with its bracket."""
+"""Chapter 5: the spectrum of the curvature, and the effective dimension with its bracket.
 
-from prunelimit.spectrum.budget import DataBudget, data_budget, subsample
-from prunelimit.spectrum.engine import (
-    CurvatureWarning,
-    hessian_spectrum,
-    matrix_spectrum,
-    spectrum_of_space,
-)
-from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.krylov import KrylovSpace
-from prunelimit.spectrum.operator import CurvatureOperator
-from prunelimit.spectrum.result import POLICIES, Spectrum
-from prunelimit.spectrum.search import Target
-from prunelimit.spectrum.stochastic import (
-    estimate_diagonal,
-    estimate_trace,
-    row_l1_norms,
-    top_eigenpairs,
-)
+Names are loaded on first use, so that a stored spectrum is read without the machinery that
+computes one.
+"""
 
-__all__ = [
-    "POLICIES",
-    "CurvatureOperator",
-    "CurvatureWarning",
-    "DataBudget",
-    "GramOperator",
-    "KrylovSpace",
-    "Spectrum",
-    "Target",
-    "data_budget",
-    "estimate_diagonal",
-    "estimate_trace",
-    "hessian_spectrum",
-    "matrix_spectrum",
-    "row_l1_norms",
-    "spectrum_of_space",
-    "subsample",
-    "top_eigenpairs",
-]
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "DataBudget": "budget",
+    "data_budget": "budget",
+    "subsample": "budget",
+    "CurvatureWarning": "engine",
+    "hessian_spectrum": "engine",
+    "matrix_spectrum": "engine",
+    "spectrum_of_space": "engine",
+    "GramOperator": "gram",
+    "KrylovSpace": "krylov",
+    "CurvatureOperator": "operator",
+    "POLICIES": "result",
+    "Spectrum": "result",
+    "Target": "search",
+    "estimate_diagonal": "stochastic",
+    "estimate_trace": "stochastic",
+    "row_l1_norms": "stochastic",
+    "top_eigenpairs": "stochastic",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(f"prunelimit.spectrum.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module 'prunelimit.spectrum' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.geometry import cones, kinematics
+from prunelimit.geometry.deviation import deviation
 from prunelimit.widgets import base
 
 LARGEST_SIMULATED = {"circular": 100_000, "orthant": 100}
@@ -71,7 +72,7 @@ class Kinematics(base.BookWidget):
             "lower": float(lower),
             "upper": float(upper),
             "delta": delta,
-            "margin": kinematics.deviation(self.eta, self.dim),
+            "margin": deviation(self.eta, self.dim),
         }
 
     def describe(self) -> str:

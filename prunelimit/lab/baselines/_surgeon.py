@@ -11,7 +11,7 @@ from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_weights, with_weights
 from prunelimit.pruning.masks import magnitude_mask
 from prunelimit.pruning.refit import refit_survivors
-from prunelimit.spectrum import CurvatureOperator
+from prunelimit.spectrum.operator import CurvatureOperator
 
 
 @dataclass(frozen=True)

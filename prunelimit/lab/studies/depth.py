@@ -77,8 +77,10 @@ from prunelimit.results.choices import (
     WeightDistance,
 )
 from prunelimit.results.saved import Saved
-from prunelimit.spectrum import CurvatureOperator, Spectrum, hessian_spectrum
 from prunelimit.spectrum.budget import subsample
+from prunelimit.spectrum.engine import hessian_spectrum
+from prunelimit.spectrum.operator import CurvatureOperator
+from prunelimit.spectrum.result import Spectrum
 
 RUNS = Path("runs/depth")
 EPSILON = 0.05

@@ -1,0 +1,36 @@
+"""How far from the phase transition its probabilities are settled (chapters 3 and 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prunelimit.errors import PruneLimitError
+
+
+def deviation(eta: float, dim: int) -> float:
+    """``a_η √D`` with ``a_η = √(8 log(4/η))``: how far from the transition P ≤ η or ≥ 1-η holds.
+
+    Source: Amelunxen et al. 2014, Theorem 7.1 (exact as a bound).
+
+    Parameters
+    ----------
+    eta
+        η, strictly between 0 and 1.
+    dim
+        D.
+
+    Raises
+    ------
+    PruneLimitError
+        If η is not inside (0, 1) or dim < 1.
+
+    Examples
+    --------
+    >>> round(deviation(0.05, 100), 2)
+    59.21
+    """
+    if dim != int(dim) or dim < 1:
+        raise PruneLimitError(f"dim must be a whole number of at least 1, got {dim!r}")
+    if not 0 < eta < 1:
+        raise PruneLimitError(f"eta must lie inside (0, 1), got {eta!r}")
+    return float(np.sqrt(8 * np.log(4 / eta) * dim))
