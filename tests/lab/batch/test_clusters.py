@@ -88,7 +88,7 @@ def listeners(folder: Path) -> set[tuple[str, int]]:
 
 
 def answer_to_a_stranger(address: str, port: int) -> str:
-    """What comes back to whoever has no certificate of the batch's: "nothing", "HTTP", "Dask"."""
+    """What speaks to whoever has no certificate: "nothing", "HTTP", "Dask", "a kernel"."""
     stranger = ssl.create_default_context()
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
     for wrap in (lambda plain: plain, stranger.wrap_socket):
@@ -100,12 +100,16 @@ def answer_to_a_stranger(address: str, port: int) -> str:
                 said = talk.recv(100)
             if said.startswith(b"HTTP"):
                 return "HTTP"
+            if said and said[0] == ZEROMQ:
+                return "a kernel"
             if said and said[0] != TLS_ALERT:
                 return "Dask"
     return "nothing"
 
 
 TLS_ALERT = 21
+ZEROMQ = 255
+"""A Jupyter kernel's pipe for what its children print: it wants a secret with every message."""
 
 
 def is_loopback(address: str) -> bool:
