@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -205,12 +206,25 @@ def test_sbatch_that_is_missing_or_refuses_is_one_sentence(
 def test_a_local_worker_that_dies_while_it_starts_is_one_sentence(
     tmp_path, notebook, monkeypatch
 ) -> None:
-    broken = [{"DASK_DISTRIBUTED__WORKER__PRELOAD": "no_such_module"}]
-    monkeypatch.setattr(clusters, "local_environments", lambda *_: broken)
+    def dies(*_: object) -> None:
+        try:
+            raise RuntimeError("No module named 'torch'\nin two lines")
+        except RuntimeError as reason:
+            raise RuntimeError("Nanny failed to start.") from reason
+
+    monkeypatch.setattr(clusters, "_local_cluster", dies)
     jobs = batch.plan(tmp_path / "runs", [{}], notebook)
-    with pytest.raises(PruneLimitError, match="a worker died while it started") as death:
+    with pytest.raises(PruneLimitError, match="a worker died while it started .No module") as death:
         batch.run_batch(jobs, batch.Workers(1), progress=False)
     assert "\n" not in str(death.value)
+
+
+def test_ctrl_c_stays_what_it_is_under_slurm() -> None:
+    code = (
+        "import signal; from prunelimit.lab import batch; batch.slurm_arguments([]); "
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
