@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import importlib
 import inspect
 import os
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +62,7 @@ def slurm_arguments(options: Sequence[str]) -> dict[str, Any]:
     >>> slurm_arguments(["queue=gpu", "job_extra_directives=--gres=gpu:1"])["queue"]
     'gpu'
     """
+    _import_jobqueue()
     known = _option_names()
     arguments: dict[str, Any] = dict(_DEFAULTS)
     for option in options:
@@ -102,6 +106,7 @@ def slurm_pool(
         raise PruneLimitError(
             "there is no sbatch here; run this on a machine from which jobs are submitted to Slurm"
         )
+    _import_jobqueue()
     from distributed import Client
 
     logs = root / "workers"
@@ -266,6 +271,10 @@ def _job_class(logs: Path, certificates: Path) -> Any:
                 self.refused = _last_line(str(error))
                 self.status = Status.running
 
+        async def close(self) -> None:
+            await super().close()
+            self.status = Status.closed
+
         def has_ended(self) -> bool:
             return any(line.startswith(_ENDED) for line in self._lines())
 
@@ -302,6 +311,14 @@ def _certificates(root: Path, tls: Path | None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _import_jobqueue() -> None:
+    """Import dask-jobqueue without what its import does: an end with status 0 on Ctrl-C."""
+    before = signal.getsignal(signal.SIGINT)
+    importlib.import_module("dask_jobqueue")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, before)
 
 
 def _last_line(text: str) -> str:

@@ -222,6 +222,11 @@ def _command(job: Job) -> str:
     if "task" not in job.parameters:
         return job.notebook.name
     typed = command(job.parameters)
-    if job.notebook != default_notebook():
-        typed += f" --notebook {shlex.quote(str(job.notebook))}"
-    return typed
+    return typed if _is_default(job) else f"{typed} --notebook {shlex.quote(str(job.notebook))}"
+
+
+def _is_default(job: Job) -> bool:
+    try:
+        return job.notebook == default_notebook()
+    except PruneLimitError:  # there is none beside a package that was only copied
+        return False

@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +89,7 @@ def listeners(folder: Path) -> set[tuple[str, int]]:
 
 
 def answer_to_a_stranger(address: str, port: int) -> str:
-    """What comes back to whoever has no certificate of the batch's: "nothing", "HTTP", "Dask"."""
+    """What speaks to whoever has no certificate: "nothing", "HTTP", "Dask", "a kernel"."""
     stranger = ssl.create_default_context()
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
     for wrap in (lambda plain: plain, stranger.wrap_socket):
@@ -100,12 +101,16 @@ def answer_to_a_stranger(address: str, port: int) -> str:
                 said = talk.recv(100)
             if said.startswith(b"HTTP"):
                 return "HTTP"
+            if said and said[0] == ZEROMQ:
+                return "a kernel"
             if said and said[0] != TLS_ALERT:
                 return "Dask"
     return "nothing"
 
 
 TLS_ALERT = 21
+ZEROMQ = 255
+"""A Jupyter kernel's pipe for what its children print: it wants a secret with every message."""
 
 
 def is_loopback(address: str) -> bool:
@@ -201,12 +206,25 @@ def test_sbatch_that_is_missing_or_refuses_is_one_sentence(
 def test_a_local_worker_that_dies_while_it_starts_is_one_sentence(
     tmp_path, notebook, monkeypatch
 ) -> None:
-    broken = [{"DASK_DISTRIBUTED__WORKER__PRELOAD": "no_such_module"}]
-    monkeypatch.setattr(clusters, "local_environments", lambda *_: broken)
+    def dies(*_: object) -> None:
+        try:
+            raise RuntimeError("No module named 'torch'\nin two lines")
+        except RuntimeError as reason:
+            raise RuntimeError("Nanny failed to start.") from reason
+
+    monkeypatch.setattr(clusters, "_local_cluster", dies)
     jobs = batch.plan(tmp_path / "runs", [{}], notebook)
-    with pytest.raises(PruneLimitError, match="a worker died while it started") as death:
+    with pytest.raises(PruneLimitError, match="a worker died while it started .No module") as death:
         batch.run_batch(jobs, batch.Workers(1), progress=False)
     assert "\n" not in str(death.value)
+
+
+def test_ctrl_c_stays_what_it_is_under_slurm() -> None:
+    code = (
+        "import signal; from prunelimit.lab import batch; batch.slurm_arguments([]); "
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
