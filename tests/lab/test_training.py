@@ -326,7 +326,7 @@ def test_the_report_is_valid_json_with_the_whole_history(tmp_path, splits):
     report = json.loads((tmp_path / "training.json").read_text(), parse_constant=refuse)
     assert report["final"] == dataclasses.asdict(result.final)
     assert [entry["epoch"] for entry in report["history"]] == [0, 1, 2, 3]
-    assert report["run"]["config"]["l1"] == QUICK.l1
+    assert report["run"]["parameters"]["config"]["l1"] == QUICK.l1
     assert {p.name for p in tmp_path.iterdir()} == {".lock", "epoch-0003", "training.json"}
 
 
