@@ -171,7 +171,7 @@ class Batches:
         return self._labels
 
     def fingerprint(self) -> str:
-        """A digest of the examples as they are seen: pixels, labels and normalisation.
+        """Number and digest of the examples as they are seen: pixels, labels, normalisation.
 
         Examples
         --------
@@ -182,7 +182,7 @@ class Batches:
         total = hashlib.sha256(repr((self.input_shape, self._mean, self._std)).encode())
         for tensor in (self._images, self._labels):
             total.update(tensor.detach().cpu().contiguous().numpy().data)
-        return total.hexdigest()[:16]
+        return f"{self.examples} examples, {total.hexdigest()[:16]}"
 
     @property
     def input_shape(self) -> tuple[int, ...]:

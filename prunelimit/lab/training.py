@@ -411,12 +411,12 @@ def training_key(
         },
         "initial_weights": digest(model.state_dict()),
         "loss": _name_of(nn.CrossEntropyLoss() if loss_fn is None else loss_fn),
-        "augmented": splits.train.augment,
+        "data": {"name": splits.name, "seed": splits.seed, "augmented": splits.train.augment},
     }
     return Key(
         code=code_of(__name__, "prunelimit.lab.models", *own),
         parameters=parameters,
-        data={"name": splits.name, "seed": str(splits.seed), **splits.fingerprints()},
+        data=splits.fingerprints(),
     )
 
 

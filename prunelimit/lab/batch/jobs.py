@@ -19,7 +19,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import check_device, configure
 from prunelimit.lab.store.keys import Key, code_of
-from prunelimit.names import unknown_name
+from prunelimit.names import path_part, unknown_name
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
@@ -175,7 +175,9 @@ def template_path(path: Path) -> str:
 
 def run_name(notebook: Path, parameters: Mapping[str, Any]) -> str:
     """Task, and what the run's numbers depend on; see `job_key`."""
-    return f"{parameters.get('task', notebook.stem)}-{job_key(notebook, parameters).digest}"
+    # A notebook's own name is a file's already; a task's may come from anywhere.
+    title = path_part("task", parameters["task"]) if "task" in parameters else notebook.stem
+    return f"{title}-{job_key(notebook, parameters).digest}"
 
 
 def job_key(notebook: Path, parameters: Mapping[str, Any]) -> Key:

@@ -14,7 +14,6 @@ from prunelimit.files import write_text
 from prunelimit.lab.batch.jobs import REPORT, RESULT, Job, default_notebook
 from prunelimit.lab.batch.parameters import command
 from prunelimit.lab.batch.worker import UNFINISHED, Outcome
-from prunelimit.results import Overview, Result
 
 TABLE, PAGE = "summary.csv", "summary.html"
 
@@ -101,6 +100,8 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
     row = {"name": job.name, **given, "status": outcome.status, "message": outcome.message}
     if outcome.status == "failed":
         return row
+    from prunelimit.results import Overview, Result
+
     try:
         found = Overview.of(Result.load(job.directory / RESULT))
         numbers = {n: v for n, v in found.columns().items() if n not in _NOT_SHOWN}

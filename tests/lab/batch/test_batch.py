@@ -389,7 +389,7 @@ def test_any_path_works(tmp_path) -> None:
 
 def test_workers_with_other_code_refuse(tmp_path, notebook) -> None:
     job = batch.plan(tmp_path, [{}], notebook)[0]
-    write_notebook(notebook, TRIVIAL[0], TRIVIAL[1] + "# edited meanwhile\n")
+    write_notebook(notebook, TRIVIAL[0], TRIVIAL[1] + "edited = 1\n")
     outcome = batch.execute(job)
     assert outcome.status == "failed" and "not what the driver planned" in outcome.message
 

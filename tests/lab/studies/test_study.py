@@ -13,6 +13,7 @@ from prunelimit.lab.studies.study import Network
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.pruning import magnitude_order
 from prunelimit.results.study import CURVES, FORMULAS, Study, choose, predictions
+from prunelimit.spectrum.matrix import DenseMatrix
 
 TINY = Network("digits-4x4", (4,), 1e-3, 3, 0.4, held_out=True, doubled=True)
 
@@ -72,7 +73,7 @@ def test_quadratic_existence_is_the_schur_complements(measured, quick):
     splits = study.load_source(study.SOURCES["digits-4x4"])
     bench = study.Bench(study.build(TINY, splits), splits, 0.05, steps=11)
     shifted = bench.matrix + 1e-6 * torch.eye(bench.dim).double()
-    bench.operator = study._Dense(shifted)
+    bench.operator = DenseMatrix(shifted)
     rise = bench.refit(0.6)
     removed = magnitude_order(bench.model)[: round(0.6 * bench.dim)]
     moved = bench.weights[removed]
