@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.common import table
 from prunelimit import widgets
-from tests import widget_support as support
+from tests.support import widget_support as support
 
 ROUNDS = 3
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from prunelimit.estimates import crossing_between
 from prunelimit.lab.studies.depth import crossing_on_grid
 from prunelimit.pruning import find_crossing
+from prunelimit.results import Choices
 from prunelimit.widgets.network import first_crossing
 
 CHOICES = Path(__file__).parents[1] / "book/results/depth/choices.json"
@@ -29,9 +30,9 @@ def test_all_rules_give_the_same_number(a: float, b: float, low: float, level: f
     assert a <= expected <= b
     ends = {a: low, b: high}
     found = find_crossing(ends.__getitem__, level, a, b, max_measurements=2)
-    rows = [{"sparsity": s, "rise": rise} for s, rise in ends.items()]
+    rows = [SimpleNamespace(sparsity=s, rise=rise) for s, rise in ends.items()]
     assert found.value == expected
-    assert crossing_on_grid(rows, "rise", level)["value"] == expected
+    assert crossing_on_grid(rows, "rise", level).value == expected
     assert first_crossing([a, b], [low, high], level) == expected
 
 
@@ -45,7 +46,8 @@ def test_a_height_that_is_not_finite_leaves_the_passing_end(high: float) -> None
 
 
 def test_the_committed_crossings_follow_the_rule() -> None:
-    study = json.loads(CHOICES.read_text("utf-8"))["epsilon"]
-    for row in study["rows"]:
+    study = Choices.load(CHOICES).epsilon
+    assert study.rows
+    for row in study.rows:
         for name in ("quadratic", "real"):
-            assert row[name] == crossing_on_grid(study["points"], name, row["epsilon"])
+            assert getattr(row, name) == crossing_on_grid(study.points, name, row.epsilon)

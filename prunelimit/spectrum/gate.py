@@ -88,7 +88,8 @@ def _check_symmetry(operator: CurvatureOperator, gram: GramOperator | None) -> N
     operator.products = before  # the gate's own are not the search's
     scale = float(image_u.norm() * v.double().norm() + image_v.norm() * u.double().norm())
     gap = abs(float(u.double() @ image_v - v.double() @ image_u))
-    if gap > (1e-9 if operator.dtype == torch.float64 else 1e-4) * scale + 1e-300:
+    # Layers that round to float32 inside a float64 model (Llama's norms) are symmetric to 1e-7.
+    if gap > (1e-6 if operator.dtype == torch.float64 else 1e-4) * scale + 1e-300:
         raise PruneLimitError(
             f"the curvature is not symmetric: u·Hv and v·Hu differ by {gap:.3g} at scale "
             f"{scale:.3g}. Data or model change between products, or a custom backward is wrong: "
@@ -240,6 +241,8 @@ def _check_gradient(trial: _Trial) -> None:
         float((g.double() * d.double()).square().sum())
         for g, d in zip(gradient, trial.direction, strict=True)
     )
+    with torch.no_grad():
+        here = float(trial.loss())
     gaps = []
     for step in (1e-4, 1e-5, 1e-6) if trial.wide else (1e-2, 3e-3):
         losses = []
@@ -249,7 +252,10 @@ def _check_gradient(trial: _Trial) -> None:
         difference = (losses[0] - losses[1]) / (2 * step)
         noise = 1e-15 if trial.wide else 1e-6
         floor = noise * max(map(abs, losses)) / step
-        gaps.append(max(0.0, abs(difference - slope) - floor) / max(abs(slope), scale**0.5, 1e-300))
+        # At a minimum there is no slope to compare with: a millionth of the curvature is none.
+        bent = 1e-6 * abs(losses[0] + losses[1] - 2 * here) / step**2
+        gap = max(0.0, abs(difference - slope) - floor)
+        gaps.append(gap / max(abs(slope), scale**0.5, bent, 1e-300))
     if min(gaps) > (0.02 if trial.wide else 0.3):
         raise PruneLimitError(
             f"the gradient is not the derivative of the loss (along a direction they differ by "

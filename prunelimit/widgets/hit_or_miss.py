@@ -63,19 +63,12 @@ class HitOrMiss(base.BookWidget):
         """The subspace's dimension m, at least 1."""
         return rounded(self.dim, self.share)
 
-    def probability(self, subspace_dim: int) -> float:
-        """Exact probability of a hit: the axis' squared projection is a Beta number."""
-        if subspace_dim >= self.dim:
-            return 1.0
-        least = math.cos(math.radians(self.angle)) ** 2
-        return float(stats.beta.sf(least, subspace_dim / 2, (self.dim - subspace_dim) / 2))
-
     def numbers(self) -> dict[str, float]:
         """The subspace's dimension, the exact probability, and where it turns."""
         delta = cones.CircularCone(self.dim, math.radians(self.angle)).statistical_dimension()
         return {
             "m": float(self.subspace_dim),
-            "probability": self.probability(self.subspace_dim),
+            "probability": probability(self.dim, self.angle, self.subspace_dim),
             "turn": 1 - delta / self.dim,
         }
 
@@ -90,9 +83,24 @@ class HitOrMiss(base.BookWidget):
     def _draw(self, figure: Figure) -> None:
         axes = figure.subplots()
         for dim, dash in zip((2, 10, 100, 10_000), (":", "-.", "--", "-"), strict=True):
-            twin = type(self)(dim=dim, angle=self.angle)
             number = np.unique(np.linspace(1, dim, min(dim, 400)).round().astype(int))
-            hit = [twin.probability(int(m)) for m in number]
+            hit = [probability(dim, self.angle, int(m)) for m in number]
             axes.plot(number / dim, hit, dash, label=f"D = {dim:,}", marker="o" if dim < 20 else "")
         axes.set(xlabel="subspace dimension m / D", ylabel="probability of a hit")
         axes.legend()
+
+
+def probability(dim: int, angle: float, subspace_dim: int) -> float:
+    """Exact probability that a random subspace hits a cone of `angle` degrees.
+
+    The squared length of the axis' projection on it is a Beta number.
+
+    Examples
+    --------
+    >>> probability(2, 45.0, 1)
+    0.5
+    """
+    if subspace_dim >= dim:
+        return 1.0
+    least = math.cos(math.radians(angle)) ** 2
+    return round(float(stats.beta.sf(least, subspace_dim / 2, (dim - subspace_dim) / 2)), 15)

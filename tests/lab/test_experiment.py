@@ -148,7 +148,7 @@ def test_words_make_nothing_again(run, copied, edit) -> None:
 def test_a_stage_is_made_again_where_its_code_changed_and_signed_by_who_made_it(
     run, copied, edit
 ) -> None:
-    edit("pruning/finetune.py", "momentum: float = 0.9", "momentum: float = 0.8")
+    edit("pruning/finetune.py", "0.5 * budget.", "0.4 * budget.")
     found = again(copied)
     assert made_again(run[1], found) == {"finetune"}
     signed = {name: found.stages[name].made_by[-1].prunelimit for name in STAGES}

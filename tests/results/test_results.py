@@ -19,7 +19,8 @@ KINDS = {
     "depth/rounds": results.LimitsOverRounds,
     "depth/gems": results.LimitsOfGems,
 }
-FILES = sorted(FOLDER.rglob("*.json"))
+# The study of existence and its calibration have readers of their own (`lab.studies`).
+FILES = sorted(p for p in FOLDER.rglob("*.json") if p.stem not in {"existence", "calibration"})
 NEW_IN_THE_SECOND_FORMAT = {"format", "stages", "costs", "epsilon", "examples", "note"}
 
 
@@ -40,8 +41,11 @@ def digits():
 def test_a_committed_file_loads_and_keeps_its_numbers(path):
     found = KINDS.get(name_of(path), results.Result).load(path)
     written, stored = json.loads(json.dumps(found.to_dict(), allow_nan=False)), read(path)
+    if "prediction" in stored:  # made from the rest when a report from before it is read
+        assert written["prediction"].pop("expected")["sparsity"] > 0
     for name in set(stored) - NEW_IN_THE_SECOND_FORMAT - {"provenance", "measurement"}:
         assert written[name] == stored[name], name
+    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     for name in {"provenance", "measurement"} & set(stored):
         assert written[name].items() >= stored[name].items()
     assert results.provenance_of(path).command == stored["provenance"]["command"]
@@ -100,7 +104,9 @@ def test_a_report_is_read_from_its_dictionary(digits):
     from prunelimit import PruningLimit
 
     report = PruningLimit.from_dict(digits["prediction"])
-    assert report.to_dict() == digits["prediction"]
+    written = report.to_dict()
+    assert written.pop("expected")["lower"] <= written["sharp"]["sparsity"]
+    assert written == digits["prediction"]
     grid = digits["prediction"]["distance"]
     assert report.distance(grid["kept"][700]) == grid["distance"][700]
 

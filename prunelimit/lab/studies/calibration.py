@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prunelimit.errors import PruneLimitError
 from prunelimit.expected import (
     COVERAGE,
     FORMAT,
@@ -41,7 +42,7 @@ from prunelimit.expected import (
 )
 from prunelimit.files import write_json
 from prunelimit.lab.store.provenance import code_version, module_command
-from prunelimit.report import PruningLimit
+from prunelimit.results import Result
 
 TABLE_FORMAT = "prunelimit.calibration-table/1"
 
@@ -311,19 +312,21 @@ def outside(paths: Sequence[Path], made: Calibration) -> list[dict[str, Any]]:
     """
     table = []
     for path in paths:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        measured = stored.get("thresholds", {}).get("real_existence")
-        if measured is None or "prediction" not in stored:
+        try:
+            stored = Result.load(path)
+        except PruneLimitError:  # another study's file
             continue
-        report = PruningLimit.from_dict(stored["prediction"])
+        measured, report = stored.thresholds.real_existence, stored.prediction
+        if measured is None:
+            continue
         found = made.predict(facts_of(report))
         table.append(
             {
                 "file": "/".join(path.parts[-2:]),
                 "policy": report.policy,
-                "measured": measured["value"],
+                "measured": measured.value,
                 **found.to_dict(),
-                "inside": found.lower <= measured["value"] <= found.upper,
+                "inside": found.lower <= measured.value <= found.upper,
                 "paper": float(report.paper.sparsity),
                 "sharp": float(report.sharp.sparsity),
             }

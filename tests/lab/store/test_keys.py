@@ -157,7 +157,7 @@ def stage_codes(package: Path) -> dict[str, str]:
         ("plots/limits.py", "floor = epsilon / 30", "floor = epsilon / 40", set()),
         ("lab/store/provenance.py", "if info.exists()", "if not info.exists()", set()),
         ("pruning/refit.py", '"""', '"""Otherwise said: ', set()),
-        ("pruning/finetune.py", "momentum: float = 0.9", "momentum: float = 0.8", {"finetune"}),
+        ("pruning/finetune.py", "0.5 * budget.", "0.4 * budget.", {"finetune"}),
         ("lab/training.py", "EXPLOSION = 1e3", "EXPLOSION = 1e4", {"training"}),
         ("lab/models.py", "nn.ReLU()", "nn.GELU()", {"training"}),
         ("pruning/sweep.py", "removed_count(s, dim)", "removed_count(s, dim) + 0", {"sweeps"}),
