@@ -122,7 +122,9 @@ export function sampleSoon(view) {
     view.memory.samples = [];
   }
   cancelAnimationFrame(view.sampleFrame);
-  if (key === null || view.memory.samples.length >= plan.most) return;
+  const falling = key !== null && view.memory.samples.length < plan.most;
+  view.root.dataset.samples = falling ? "falling" : "lie";
+  if (!falling) return;
   view.sampleFrame = requestAnimationFrame(() => {
     const until = performance.now() + SLICE_MS;
     const { samples } = view.memory;

@@ -115,9 +115,12 @@ def test_presets_reset_actions_and_the_address(opened, module):
     wait_until(opened, f"return {widget.root}.dataset.address === 'written'")
     assert f"w={widget.key}:" in opened.execute_script("return location.hash")
     left = widget.state()
+    all_lie = f"return {widget.root}.dataset.samples !== 'falling'"
+    wait_until(opened, all_lie)
     shown = widget.numbers()
     opened.refresh()
     wait_until(opened, "return document.body.dataset.ready === 'yes'")
+    wait_until(opened, all_lie)
     assert widget.state() == left
     assert widget.numbers() == shown
     for action in widget.script(
@@ -314,7 +317,7 @@ def test_controls_are_named_large_enough_and_the_sentence_is_announced(opened):
         wait_until(
             opened,
             f"const root = document.querySelector('[data-widget={widget.key}]');"
-            "return root.querySelector('[aria-live]').textContent === "
+            "return root.querySelector('[role=status]').textContent === "
             "root.querySelector('.pl-sentence').textContent",
         )
 

@@ -123,7 +123,7 @@ class _Watch:
             self.elsewhere.append((time.monotonic() + _ASK_AGAIN_SECONDS, job))
         elif outcome.status == "lost" and self.deaths.setdefault(job.name, Deaths()).another(job):
             self.board.remark(f"{job.name}: its worker died; it goes on with another")
-            self.waiting.append(job)
+            self.waiting.appendleft(job)  # it has begun: before those that only wait
         else:
             if outcome.status == "lost":
                 outcome = Outcome("failed", outcome.message)
