@@ -122,6 +122,7 @@ def predict_limit(
 
     Examples
     --------
+    >>> import torch
     >>> _ = torch.manual_seed(0)
     >>> model = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3))
     >>> data = [(torch.randn(64, 8), torch.randint(3, (64,))) for _ in range(4)]
@@ -262,6 +263,7 @@ def curvature_operator(
 
     Examples
     --------
+    >>> import torch
     >>> data = [(torch.eye(2), torch.zeros(2, 1))]
     >>> curvature_operator(nn.Linear(2, 1), nn.functional.mse_loss, data, "clip").kind
     'hessian'

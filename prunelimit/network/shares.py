@@ -41,8 +41,8 @@ class BatchWeights:
 
     Examples
     --------
-    >>> loss = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0]))
-    >>> weights, outputs = BatchWeights(loss), torch.tensor([[0.0, 1.0]] * 4)
+    >>> loss = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0]).double())
+    >>> weights, outputs = BatchWeights(loss), torch.tensor([[0.0, 1.0]] * 4).double()
     >>> weights.measure(outputs, torch.tensor([0, 0, 0, 0]))  # the unit: one an example
     4.0
     >>> round(weights.measure(outputs, torch.tensor([0, 1, 1, 1])), 6)

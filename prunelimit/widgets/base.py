@@ -40,7 +40,7 @@ def source(name: str) -> str:
 
     Examples
     --------
-    >>> "export function createWidget" in source("common.mjs")
+    >>> "export function createWidget" in source("view.mjs")
     True
     """
     return (resources.files("prunelimit.widgets") / name).read_text(encoding="utf-8")

@@ -149,8 +149,8 @@ def robust_fit(
     Examples
     --------
     >>> line = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
-    >>> robust_fit(line, np.array([0.0, 1.0, 2.0, 90.0])).round(1).tolist()
-    [-0.1, 1.1]
+    >>> robust_fit(line, np.array([0.0, 1.0, 90.0, 3.0])).round(1).tolist()
+    [0.0, 1.0]
     """
     ridge = 1e-6 * len(target) * np.eye(design.shape[1])
     weights = np.ones(len(target))
