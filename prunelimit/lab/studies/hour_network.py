@@ -8,7 +8,6 @@ a minute or two.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -136,11 +135,6 @@ def _rounded(numbers: Tensor) -> list[float]:
 def _rows(sparsities: tuple[float, ...], loss: Any, accuracy: Any) -> list[list[float]]:
     together = zip(sparsities, loss, accuracy, strict=True)
     return [[s, round(float(x), 5), round(float(a), 4)] for s, x, a in together]
-
-
-def load() -> dict[str, Any]:
-    """The file as it is committed."""
-    return json.loads(TARGET.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
