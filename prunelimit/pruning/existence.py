@@ -99,6 +99,7 @@ class ExistenceSearch:
         self.resolution = resolution
         self.minima: dict[int, Minimum] = {}
         self.iterations = 0
+        self._tried: set[tuple[int, float | None, float, Descent]] = set()
 
     def threshold(self, level: float, guess: float, *, double: bool = False) -> Existence:
         """The sparsity at which `level` is last reached.
@@ -115,6 +116,7 @@ class ExistenceSearch:
         """
         passing, failing = self._enclose(level, guess)
         passing, failing = self._bisect(level, passing, failing, self.descent)
+        passing, failing = self._push(level, passing, failing, self.descent)
         found = self._existence(passing, failing)
         if not double or found.status != "bracketed":
             return found
@@ -123,40 +125,47 @@ class ExistenceSearch:
             iterations=2 * self.descent.iterations,
             patience=2 * self.descent.patience,
         )
-        while failing <= self.dim and self._passes(failing, level, longer, passing):
-            passing = failing
-            higher = [count for count in self.minima if count > failing]
-            failing = min(higher, default=self.dim + 1)
-            passing, failing = self._bisect(level, passing, failing, longer)
+        passing, failing = self._push(level, passing, failing, longer)
         return replace(self._existence(passing, failing), once=found.value)
 
     # ---------------------------------------------------------------- probing
-    def _passes(
-        self, removed: int, level: float, descent: Descent, denser: int | None = None
-    ) -> bool:
-        """Whether the mask reaches the level, from where it was or from a denser solution."""
+    def _passes(self, removed: int, level: float, descent: Descent) -> bool:
+        """Whether the mask reaches the level: from its own lowest point, or the nearest solution.
+
+        The nearest denser mask that passes often is the better start: where the mask was first
+        tried, the next solution may have been far off.
+        """
         known = self.minima.get(removed)
         if known is not None and known.loss <= level:
             return True
-        below = [c for c, m in self.minima.items() if c < removed and m.loss <= level]
-        denser = max(below, default=None) if denser is None else denser
-        starts = [] if known is None else [known]
-        if denser in self.minima and (known is None or descent is not self.descent):
-            starts.append(self.minima[denser])
-        keep = self.landscape.keep(self.order[:removed])
-        chosen: list[Minimum | None] = [*starts] or [None]
-        for start in chosen:
-            point = self.landscape.start if start is None else start.point
-            damping = 1e-2 if start is None else min(start.damping, 1.0)
-            found = minimise(
-                self.landscape, keep, point, level=level, descent=descent, damping=damping
-            )
-            self.iterations += found.iterations
+        below = [count for count, m in self.minima.items() if count < removed and m.loss <= level]
+        nearest = self.minima[max(below)] if below else None
+        starts: list[Minimum | None] = [known, nearest] if known and nearest else [known or nearest]
+        for start in starts:
+            attempt = (removed, None if start is None else start.loss, level, descent)
+            if attempt in self._tried:
+                continue
+            found = self._descend(removed, start, level, descent)
+            self._tried |= {attempt, (removed, found.loss, level, descent)}
             if known is None or found.loss < known.loss:
                 known = self.minima[removed] = found
             if found.loss <= level:
                 return True
         return False
+
+    def _descend(
+        self, removed: int, start: Minimum | None, level: float, descent: Descent
+    ) -> Minimum:
+        found = minimise(
+            self.landscape,
+            self.landscape.keep(self.order[:removed]),
+            None if start is None else start.point,
+            level=level,
+            descent=descent,
+            damping=1e-2 if start is None else min(start.damping, 1.0),
+        )
+        self.iterations += found.iterations
+        return found
 
     def _enclose(self, level: float, guess: float) -> tuple[int, int]:
         """Counts removed: one that passes (-1 if none does) and a larger one that fails."""
@@ -181,10 +190,19 @@ class ExistenceSearch:
         while passing >= 0 and failing - passing > max(1, self.resolution * self.dim):
             kept = math.sqrt(max(1, self.dim - passing) * max(1, self.dim - failing))
             middle = min(max(self.dim - round(kept), passing + 1), failing - 1)
-            if self._passes(middle, level, descent, passing):
+            if self._passes(middle, level, descent):
                 passing = middle
             else:
                 failing = middle
+        return passing, failing
+
+    def _push(self, level: float, passing: int, failing: int, descent: Descent) -> tuple[int, int]:
+        """Try the upper end again, now that a solution stands next to it; on while it passes."""
+        while passing >= 0 and failing <= self.dim and self._passes(failing, level, descent):
+            passing = failing
+            higher = [count for count in self.minima if count > failing]
+            failing = min(higher, default=self.dim + 1)
+            passing, failing = self._bisect(level, passing, failing, descent)
         return passing, failing
 
     def _existence(self, passing: int, failing: int) -> Existence:

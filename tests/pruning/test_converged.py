@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
 from prunelimit.lab.studies import zoo
-from prunelimit.pruning import converged
+from prunelimit.pruning import converged, existence
 from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
@@ -225,6 +225,26 @@ def test_the_threshold_is_where_a_scan_finds_it(guess):
     assert (found.lower, found.upper) == (last / 20, (last + 1) / 20)
     assert found.lower <= found.value <= found.upper
     assert found.status == "bracketed" and found.moved == 0
+
+
+def test_the_upper_end_was_tried_from_the_solution_next_to_it(monkeypatch):
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 1))
+    inputs = torch.randn(60, 6)
+    targets = inputs[:, :1] * inputs[:, 1:2]
+    landscape = Landscape(model, mse_loss, [(inputs, targets)])
+    starts = {}
+
+    def watched(landscape, keep, start=None, **rest):
+        starts.setdefault(int((~keep).sum()), []).append(start)
+        return minimise(landscape, keep, start, **rest)
+
+    monkeypatch.setattr(existence, "minimise", watched)
+    search = ExistenceSearch(landscape, magnitude_order(model))
+    found = search.threshold(0.3, 0.6)
+    lower, upper = (round(end * search.dim) for end in (found.lower, found.upper))
+    beside = search.minima[lower].point
+    assert any(torch.equal(start, beside) for start in starts[upper] if start is not None)
 
 
 def test_levels_beyond_reach_and_beyond_need_are_named():

@@ -36,7 +36,7 @@ from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
 from prunelimit.records import to_plain
 
-FORMAT = "prunelimit.existence/1"
+FORMAT = "prunelimit.existence/2"
 
 MOVED = 0.003
 """A threshold that the doubled budget moved by more, in sparsity, is called a lower bound."""
@@ -77,6 +77,7 @@ def measure(network: Network) -> dict[str, Any]:
         for name, gain in gains.items():
             row[name] = limits(spectra["ggn"], bench.profile, row["epsilon"] + gain)
     return {
+        "format": FORMAT,
         "name": network.name,
         "network": dataclasses.asdict(network),
         **_facts(bench, spectra["ggn"]),
@@ -208,7 +209,8 @@ def measured(name: str, runs: Path) -> dict[str, Any] | None:
         return None
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     asked = json.loads(json.dumps(dataclasses.asdict(NETWORKS[name])))
-    return stored if stored["network"] == asked else None
+    made_alike = stored.get("format") == FORMAT and stored["network"] == asked
+    return stored if made_alike else None
 
 
 def run_study(names: Sequence[str], runs: Path, progress: bool | None = None) -> None:

@@ -92,6 +92,16 @@ def test_a_finished_network_is_only_read_again(measured, monkeypatch):
     assert (folder / f"{TINY.name}.json").read_text() == before
 
 
+def test_a_record_of_an_older_way_of_measuring_is_not_taken(measured, tmp_path):
+    folder, _ = measured
+    record = json.loads((folder / f"{TINY.name}.json").read_text())
+    path = tmp_path / f"{TINY.name}.json"
+    path.write_text(json.dumps(record))
+    assert existence.measured(TINY.name, tmp_path) == record
+    path.write_text(json.dumps(record | {"format": "prunelimit.existence/1"}))
+    assert existence.measured(TINY.name, tmp_path) is None
+
+
 def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
     folder, _ = measured
     monkeypatch.setattr(existence, "measure", lambda network: pytest.fail("measured again"))
