@@ -16,7 +16,7 @@ from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_reiterable, iterate_pairs
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.losses import loss_statistics
-from prunelimit.pruning.search import ELASTICITY
+from prunelimit.pruning.search import ELASTICITY, LEAST_SLOPE
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -122,7 +122,9 @@ class LossRise:
     @property
     def slope(self) -> float:
         """The elasticity of the loss rise, as a slope of the excess."""
-        return ELASTICITY * (self.epsilon / self.level if self._positive else 1.0)
+        if not self._positive:
+            return ELASTICITY
+        return max(LEAST_SLOPE, ELASTICITY * self.epsilon / self.level)
 
     def measure(self, model: nn.Module) -> Measured:
         """The loss of `model`, left as it is."""

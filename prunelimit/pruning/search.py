@@ -27,6 +27,12 @@ ELASTICITY = 5.6
 the 56 rows of the committed study (a tenth lie below 2.7, a tenth above 10.5). Heuristic; it only
 sets the length of the second step."""
 
+LEAST_SLOPE = 1.0
+"""Of the excess, where ε is a small part of the loss and the elasticity would make it smaller: a
+second step that is too short costs one try more, one that is too long two. Chosen between none, 1
+and 1.6 on the networks of `benchmarks.find` with other seeds (mean tries 3.3, 3.05, 3.1).
+Heuristic."""
+
 _SLOPE_RANGE = 3.0
 """By how much a slope measured from two tries on one side may differ from the prior one."""
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.pruning.criterion import LossRise, metric_drop
+from prunelimit.pruning.search import ELASTICITY, SearchRule
 
 loss_fn = nn.functional.cross_entropy
 
@@ -36,6 +37,15 @@ def test_a_loss_rise_is_the_logarithm_of_the_loss_over_the_level(network) -> Non
     assert measured.loss == pytest.approx(after, rel=1e-5)
     assert measured.excess == pytest.approx(math.log(after / (before + 0.05)), rel=1e-4)
     assert rise.dense.excess < 0 and measured.stderr == 0
+
+
+def test_the_second_step_is_short_where_epsilon_is_a_small_part_of_the_loss() -> None:
+    data = [(torch.ones(2, 1), torch.ones(2, 1))]
+    small, large = (LossRise(nn.functional.mse_loss, data, 1.0, epsilon=e) for e in (0.01, 1.0))
+    rule = SearchRule(dim=1000, guess=100.0, slope=small.slope, tolerance=0.01)
+    # A loss 1.3 times too large: by the elasticity of the rise alone the next try would keep all.
+    assert 100 < (rule.following({100: math.log(1.3)}) or 0) <= 135
+    assert large.slope == pytest.approx(0.5 * ELASTICITY)
 
 
 def test_a_loss_below_zero_has_a_linear_excess() -> None:
