@@ -4,7 +4,9 @@ The files under ``book/results`` are read by each class's `load`; nobody else kn
 them. `table` makes a table of rows.
 """
 
+from prunelimit.results.calibrated import CalibrationTable
 from prunelimit.results.choices import Choices, LimitsOverDistance, WeightDistances
+from prunelimit.results.existence import ExistenceStudy, Expansions
 from prunelimit.results.methods import (
     LimitsOfGems,
     LimitsOverRounds,
@@ -18,7 +20,10 @@ from prunelimit.results.saved import provenance_of, table
 from prunelimit.results.study import Study
 
 __all__ = [
+    "CalibrationTable",
     "Choices",
+    "ExistenceStudy",
+    "Expansions",
     "ExperimentConfig",
     "FinalMeasurements",
     "LimitStudy",

@@ -21,12 +21,10 @@ networks larger than the study's. That table's coverage by family was 71 to 100 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +34,26 @@ from prunelimit.expected import (
     COVERAGE,
     FORMAT,
     Calibration,
+    Expected,
     Facts,
     conformal_quantile,
     facts_of,
 )
 from prunelimit.files import write_json
 from prunelimit.lab.store.provenance import code_version, module_command
-from prunelimit.results import Result
-
-TABLE_FORMAT = "prunelimit.calibration-table/1"
+from prunelimit.records import to_plain
+from prunelimit.results import CalibrationTable, ExistenceStudy, Result
+from prunelimit.results.calibrated import (
+    BaselineShift,
+    CalibrationSource,
+    Candidate,
+    FamilyLeftOut,
+    LeftOut,
+    ModelError,
+    TookNoPart,
+    Yardstick,
+)
+from prunelimit.results.existence import AtEpsilon, MeasuredNetwork
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "paper": ("log paper",),
@@ -63,6 +72,15 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 """What a fit may read, from little to everything."""
 
 BOOTSTRAPS = 2000
+
+NULLS = (
+    "paper",
+    "sharp",
+    "mean of the formulas",
+    "paper at ε + gain",
+    "paper at ε + decrement",
+)
+"""Predictions without a fit that `expected` is held against."""
 
 TOGETHER = {"cnn-batch": "cnn", "cnn-group": "cnn"}
 """Families of the plan that are left out as one: they differ in the normalisation alone."""
@@ -96,34 +114,33 @@ class Row:
         return math.log(self.kept)
 
 
-def rows_of(study: dict[str, Any]) -> list[Row]:
+def rows_of(study: ExistenceStudy) -> list[Row]:
     """The study's rows that have a threshold."""
-    found = []
-    for network in study["networks"]:
-        for row in network["rows"]:
-            if row["real_existence"]["status"] == "none":
-                continue
-            paper, sharp = (1 - row["ggn"][f]["sparsity"] for f in ("paper", "sharp"))
-            facts = Facts(
-                paper=paper,
-                sharp=sharp,
-                one_shot=1 - row["one_shot_quadratic"],
-                epsilon=row["epsilon"],
-                loss=network["loss"],
-                dim=network["dim"],
-                examples=network["examples"],
-            )
-            kept = max(1 - row["real_existence"]["value"], 0.5 / network["dim"])
-            nulls = {
-                "paper": paper,
-                "sharp": sharp,
-                "mean of the formulas": (paper + sharp) / 2,
-                "paper at ε + gain": 1 - row["gain"]["paper"]["sparsity"],
-                "paper at ε + Newton decrement": 1 - row["decrement"]["paper"]["sparsity"],
-            }
-            family = network["network"]["family"]
-            found.append(Row(network["name"], TOGETHER.get(family, family), facts, kept, nulls))
-    return found
+    return [
+        _row(network, row)
+        for network in study.networks
+        for row in network.rows
+        if row.real_existence.status != "none"
+    ]
+
+
+def _row(network: MeasuredNetwork, row: AtEpsilon) -> Row:
+    predicted, family = row.predicted, network.network.family
+    return Row(
+        network=network.name,
+        family=TOGETHER.get(family, family),
+        facts=Facts(
+            paper=1 - row.paper,
+            sharp=1 - row.sharp,
+            one_shot=1 - row.one_shot_quadratic,
+            epsilon=row.epsilon,
+            loss=network.loss,
+            dim=network.dim,
+            examples=network.examples,
+        ),
+        kept=max(1 - row.real_existence.value, 0.5 / network.dim),
+        nulls={name: 1 - predicted[name] for name in NULLS},
+    )
 
 
 # ---------------------------------------------------------------------- fitting
@@ -195,7 +212,7 @@ def left_out(rows: Sequence[Row], names: tuple[str, ...]) -> NDArray[np.float64]
     return found
 
 
-def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, dict[str, float]]]:
+def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, Candidate]]:
     """Choose the candidate with the narrowest interval, and fit it to all rows.
 
     Returns
@@ -208,18 +225,18 @@ def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, dict[str, flo
     seen = {}
     for name, names in CANDIDATES.items():
         found = np.exp(left_out(rows, names))
-        seen[name] = {
-            "half_width": _worst_width(rows, np.abs(np.sqrt(found) - np.sqrt(kept))),
-            "mean_error": float(np.abs(found - kept).mean()),
-        }
-    best = min(seen, key=lambda name: seen[name]["half_width"])
+        seen[name] = Candidate(
+            half_width=_worst_width(rows, np.abs(np.sqrt(found) - np.sqrt(kept))),
+            mean_error=float(np.abs(found - kept).mean()),
+        )
+    best = min(seen, key=lambda name: seen[name].half_width)
     names = CANDIDATES[best]
     values = [row.facts.values() for row in rows]
     ranges = {
         name: (min(v[name] for v in values), max(v[name] for v in values)) for name in values[0]
     }
     coefficients = tuple(float(c) for c in fit(rows, names))
-    return Calibration(names, coefficients, seen[best]["half_width"], ranges), seen
+    return Calibration(names, coefficients, seen[best].half_width, ranges), seen
 
 
 def _worst_width(rows: Sequence[Row], residuals: NDArray[np.float64]) -> float:
@@ -231,7 +248,7 @@ def _worst_width(rows: Sequence[Row], residuals: NDArray[np.float64]) -> float:
 
 
 # --------------------------------------------------------------------- judgement
-def judge(rows: Sequence[Row]) -> dict[str, Any]:
+def judge(rows: Sequence[Row]) -> LeftOut:
     """Coverage, width and error on each family by a calibration that never saw it."""
     expected = np.empty(len(rows))
     constant = np.empty(len(rows))
@@ -245,35 +262,44 @@ def judge(rows: Sequence[Row]) -> dict[str, Any]:
         expected[inside] = [1 - float(answer.sparsity) for answer in answers]
         ratio = np.median([row.kept / max(row.facts.paper, 0.5 / row.facts.dim) for row in others])
         constant[inside] = [min(1.0, ratio * row.facts.paper) for row in held]
-        families.append({"family": family, **_family_row(held, answers), "fit": list(found.names)})
+        families.append(_family(family, held, answers, found.names))
     errors = {"expected": _errors(rows, expected), "constant × k_paper": _errors(rows, constant)}
     for name in rows[0].nulls:
         errors[name] = _errors(rows, np.array([row.nulls[name] for row in rows]))
-    return {"families": families, "errors": _compared(rows, errors), **_overall(families)}
+    return LeftOut(
+        families=tuple(families),
+        errors=_compared(rows, errors),
+        rows=len(rows),
+        coverage=sum(f.coverage * f.rows for f in families) / len(rows),
+        lowest_coverage=min(f.coverage for f in families),
+        median_half_width=float(np.median([f.median_half_width for f in families])),
+    )
 
 
-def _family_row(held: Sequence[Row], answers: Sequence[Any]) -> dict[str, Any]:
+def _family(
+    family: str, held: Sequence[Row], answers: Sequence[Expected], fitted: tuple[str, ...]
+) -> FamilyLeftOut:
     inside = [a.lower <= 1 - row.kept <= a.upper for row, a in zip(held, answers, strict=True)]
     widths = [(answer.upper - answer.lower) / 2 for answer in answers]
     errors = [abs(1 - row.kept - a.sparsity) for row, a in zip(held, answers, strict=True)]
-    return {
-        "rows": len(held),
-        "networks": len({row.network for row in held}),
-        "coverage": float(np.mean(inside)),
-        "median_half_width": float(np.median(widths)),
-        "mean_error": float(np.mean(errors)),
-        "largest_error": float(np.max(errors)),
-        "extrapolated": float(np.mean([answer.extrapolated for answer in answers])),
-    }
+    return FamilyLeftOut(
+        family=family,
+        rows=len(held),
+        networks=len({row.network for row in held}),
+        coverage=float(np.mean(inside)),
+        median_half_width=float(np.median(widths)),
+        mean_error=float(np.mean(errors)),
+        largest_error=float(np.max(errors)),
+        extrapolated=float(np.mean([answer.extrapolated for answer in answers])),
+        fit=fitted,
+    )
 
 
 def _errors(rows: Sequence[Row], kept: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.abs(kept - np.array([row.kept for row in rows]))
 
 
-def _compared(
-    rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]
-) -> dict[str, dict[str, Any]]:
+def _compared(rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]) -> dict[str, ModelError]:
     """Each model's errors, and by how much `expected` is better: networks drawn again."""
     networks = list(dict.fromkeys(row.network for row in rows))
     of_network = [[i for i, row in enumerate(rows) if row.network == name] for name in networks]
@@ -285,27 +311,18 @@ def _compared(
         gaps = found - errors["expected"]
         sums = np.array([gaps[index].sum() for index in of_network])
         means = sums[draws].sum(1) / count[draws].sum(1)
-        table[name] = {
-            "mean": float(found.mean()),
-            "median": float(np.median(found)),
-            "within_one_point": float((found <= 0.01).mean()),
-            "worse_than_expected_by": float(gaps.mean()),
-            "interval": np.quantile(means, [0.025, 0.975]).tolist(),
-        }
+        low, high = np.quantile(means, [0.025, 0.975])
+        table[name] = ModelError(
+            mean=float(found.mean()),
+            median=float(np.median(found)),
+            within_one_point=float((found <= 0.01).mean()),
+            worse_than_expected_by=float(gaps.mean()),
+            interval=(float(low), float(high)),
+        )
     return table
 
 
-def _overall(families: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    rows = sum(family["rows"] for family in families)
-    return {
-        "rows": rows,
-        "coverage": sum(f["coverage"] * f["rows"] for f in families) / rows,
-        "lowest_coverage": min(f["coverage"] for f in families),
-        "median_half_width": float(np.median([f["median_half_width"] for f in families])),
-    }
-
-
-def outside(paths: Sequence[Path], made: Calibration) -> list[dict[str, Any]]:
+def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
     """The prediction beside what other stored results measured: networks that took no part.
 
     Their real existence is that of SGD with a stated budget, a lower bound on the converged one.
@@ -321,42 +338,51 @@ def outside(paths: Sequence[Path], made: Calibration) -> list[dict[str, Any]]:
             continue
         found = made.predict(facts_of(report))
         table.append(
-            {
-                "file": "/".join(path.parts[-2:]),
-                "policy": report.policy,
-                "measured": measured.value,
-                **found.to_dict(),
-                "inside": found.lower <= measured.value <= found.upper,
-                "paper": float(report.paper.sparsity),
-                "sharp": float(report.sharp.sparsity),
-            }
+            TookNoPart(
+                file="/".join(path.parts[-2:]),
+                policy=report.policy,
+                measured=measured.value,
+                sparsity=float(found.sparsity),
+                lower=found.lower,
+                upper=found.upper,
+                coverage=found.coverage,
+                why=found.why,
+                inside=found.lower <= measured.value <= found.upper,
+                paper=float(report.paper.sparsity),
+                sharp=float(report.sharp.sparsity),
+            )
         )
-    return table
+    return tuple(table)
 
 
-def yardstick(study: dict[str, Any]) -> dict[str, Any]:
+def yardstick(study: ExistenceStudy) -> Yardstick:
     """How far doubling the budget moved the thresholds, and what the baselines make of them."""
-    rows = [(n, row) for n in study["networks"] for row in n["rows"]]
+    rows = study.rows
     moved = np.array(
         [
-            row["real_existence"]["value"] - row["real_existence"]["once"]
-            for _, row in rows
-            if row["real_existence"]["once"] is not None
+            row.real_existence.value - row.real_existence.once
+            for row in rows
+            if row.real_existence.once is not None
         ]
     )
-    baselines = {}
-    for name in ("real_existence_finetuned_baseline", "real_existence_l1"):
-        gaps = [r[name]["value"] - r["real_existence"]["value"] for _, r in rows if name in r]
-        baselines[name] = {"rows": len(gaps), "mean_shift": float(np.mean(gaps or [math.nan]))}
-    return {
-        "networks": len(study["networks"]),
-        "rows": len(rows),
-        "doubled": len(moved),
-        "moved_at_most_0.3_points": float((moved <= 0.003).mean()),
-        "mean_moved": float(moved.mean()),
-        "largest_moved": float(moved.max()),
-        "baselines": baselines,
+    others = {
+        "the dense network, trained alike": [r.real_existence_finetuned_baseline for r in rows],
+        "the l1-regularised loss": [r.real_existence_l1 for r in rows],
     }
+    baselines = {}
+    for name, found in others.items():
+        pairs = zip(found, rows, strict=True)
+        gaps = [other.value - r.real_existence.value for other, r in pairs if other is not None]
+        baselines[name] = BaselineShift(len(gaps), float(np.mean(gaps or [math.nan])))
+    return Yardstick(
+        networks=len(study.networks),
+        rows=len(rows),
+        doubled=len(moved),
+        moved_little=float((moved <= 0.003).mean()),
+        mean_moved=float(moved.mean()),
+        largest_moved=float(moved.max()),
+        baselines=baselines,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -367,28 +393,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--others", type=Path, nargs="*", default=[], metavar="RESULT")
     given = parser.parse_args(arguments)
-    study = json.loads(given.study.read_text(encoding="utf-8"))
+    study = ExistenceStudy.load(given.study)
     rows = rows_of(study)
     found, candidates = calibrate(rows)
-    source = {
-        "command": module_command("prunelimit.lab.studies.calibration", arguments),
-        "code": code_version(),
-        "networks": len(study["networks"]),
-        "rows": len(rows),
-    }
-    write_json(
-        given.output, {"format": FORMAT, "calibration": found.to_dict(), "provenance": source}
+    source = CalibrationSource(
+        command=module_command("prunelimit.lab.studies.calibration", arguments),
+        code=code_version(),
+        networks=len(study.networks),
+        rows=len(rows),
     )
-    table = {
-        "format": TABLE_FORMAT,
-        "candidates": candidates,
-        "half_width": found.half_width,
-        "yardstick": yardstick(study),
-        "left_out": judge(rows),
-        "took_no_part": outside(given.others, found),
-        "provenance": source,
-    }
-    write_json(given.table, table)
+    shipped = {"format": FORMAT, "calibration": found.to_dict(), "provenance": to_plain(source)}
+    write_json(given.output, shipped)
+    CalibrationTable(
+        candidates=candidates,
+        half_width=found.half_width,
+        yardstick=yardstick(study),
+        left_out=judge(rows),
+        took_no_part=outside(given.others, found),
+        provenance=source,
+    ).save(given.table)
     return 0
 
 

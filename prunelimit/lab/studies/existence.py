@@ -28,15 +28,17 @@ from prunelimit.files import write_json, write_text
 from prunelimit.lab.store.provenance import code_version, describe_run, module_command
 from prunelimit.lab.studies import zoo
 from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
-from prunelimit.lab.studies.plan import NETWORKS, Network
+from prunelimit.lab.studies.plan import NETWORKS
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
 from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
 from prunelimit.records import to_plain
+from prunelimit.results import ExistenceStudy
+from prunelimit.results.existence import Network
 
-FORMAT = "prunelimit.existence/2"
+FORMAT = ExistenceStudy.FORMAT
 
 MOVED = 0.003
 """A threshold that the doubled budget moved by more, in sparsity, is called a lower bound."""

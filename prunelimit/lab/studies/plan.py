@@ -2,52 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Network:
-    """One network of the study.
-
-    Attributes
-    ----------
-    family
-        What is left out together.
-    source, examples
-        Key of `zoo.IMAGES` or `zoo.TABLES`, and how many training examples.
-    kind, widths
-        See `zoo.build`.
-    optimizer, learning_rate, steps
-        "sgd" (momentum 0.9), "adam" or "adamw" (decay 0.01); batches of 32, cosine.
-    l1
-        λ on the prunable weights.
-    epsilon
-        A fixed loss rise, beside the deviation of the minibatch losses.
-    seed
-        Of initial weights and order.
-    """
-
-    family: str
-    source: str
-    examples: int
-    kind: str
-    widths: tuple[int, ...]
-    optimizer: str
-    learning_rate: float
-    steps: int
-    l1: float
-    epsilon: float
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """For files and tables."""
-        shape = "-".join(map(str, self.widths))
-        return (
-            f"{self.family}-{self.source}-{self.kind}-{shape}-{self.optimizer}"
-            f"-l{self.l1:g}-t{self.steps}-s{self.seed}"
-        )
-
+from prunelimit.results.existence import Network
 
 _RATES = {"sgd": 0.05, "adam": 0.005, "adamw": 0.005}
 

@@ -5,11 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from existence_support import measured, provenance
 from scipy.optimize import least_squares
 
 from prunelimit.expected import Facts
 from prunelimit.lab.studies import calibration
 from prunelimit.lab.studies.calibration import Row
+from prunelimit.results import CalibrationTable, ExistenceStudy
 
 
 def synthetic(shifts: dict[str, float], noise: float = 0.02, networks: int = 12) -> list[Row]:
@@ -38,17 +40,17 @@ def test_the_law_is_found_and_the_width_is_the_worst_family_s():
 
 def test_a_family_that_is_unlike_the_others_is_not_covered_and_that_is_said():
     table = calibration.judge(synthetic({"a": 0.0, "b": 0.01, "c": -0.01, "odd": 1.0}))
-    by_name = {row["family"]: row for row in table["families"]}
-    assert by_name["odd"]["coverage"] == 0 == table["lowest_coverage"]
-    assert all(by_name[name]["coverage"] == 1 for name in "abc")
-    assert table["errors"]["expected"]["worse_than_expected_by"] == 0
+    by_name = {row.family: row for row in table.families}
+    assert by_name["odd"].coverage == 0 == table.lowest_coverage
+    assert all(by_name[name].coverage == 1 for name in "abc")
+    assert table.errors["expected"].worse_than_expected_by == 0
 
 
 def test_a_null_model_that_is_worse_is_seen_to_be():
     table = calibration.judge(synthetic({"a": 0.0, "b": 0.01, "c": -0.01}))
-    gap = table["errors"]["paper"]
-    assert 0 < gap["interval"][0] < gap["worse_than_expected_by"] < gap["interval"][1]
-    assert abs(table["errors"]["constant × k_paper"]["worse_than_expected_by"]) < 0.01
+    gap = table.errors["paper"]
+    assert 0 < gap.interval[0] < gap.worse_than_expected_by < gap.interval[1]
+    assert abs(table.errors["constant × k_paper"].worse_than_expected_by) < 0.01
 
 
 def test_the_robust_fit_is_huber_s():
@@ -62,28 +64,12 @@ def test_the_robust_fit_is_huber_s():
     assert calibration.robust_fit(design, target) == pytest.approx(theirs, abs=1e-3)
 
 
-def limit(sparsity: float) -> dict[str, float]:
-    return {"sparsity": sparsity, "distance": 1.0, "status": "solved"}
-
-
 def test_files_come_from_a_study(tmp_path):
-    networks = []
-    for row in synthetic({"a": 0.0, "b": 0.01, "c": 0.02})[::2]:
-        paper = 1 - row.facts.paper
-        entry = {
-            "epsilon": 0.05,
-            "ggn": {"paper": limit(paper), "sharp": limit(1 - row.facts.sharp)},
-            "gain": {"paper": limit(paper)},
-            "decrement": {"paper": limit(paper)},
-            "one_shot_quadratic": 1 - row.facts.one_shot,
-            "real_existence": {"status": "bracketed", "value": 1 - row.kept, "once": 1 - row.kept},
-        }
-        facts = {"name": row.network, "network": {"family": row.family}, "loss": 0.1}
-        networks.append(facts | {"dim": 1000, "examples": 300, "rows": [entry]})
-    networks[0]["rows"][0]["real_existence"]["status"] = "none"
-    study, made, table = (tmp_path / name for name in ("s.json", "c.json", "t.json"))
-    study.write_text(json.dumps({"networks": networks}))
-    arguments = ["--study", str(study), "--output", str(made), "--table", str(table)]
-    assert calibration.main(arguments) == 0
-    assert json.loads(made.read_text())["provenance"]["rows"] == len(networks) - 1
-    assert json.loads(table.read_text())["yardstick"]["moved_at_most_0.3_points"] == 1
+    networks = [measured(row) for row in synthetic({"a": 0.0, "b": 0.01, "c": 0.02})[::2]]
+    unreached = measured(synthetic({"a": 0.0})[0], status="none")
+    paths = study, made, table = [tmp_path / name for name in ("s.json", "c.json", "t.json")]
+    ExistenceStudy(40, (*networks, unreached), 1.0, provenance()).save(study)
+    options = zip(("--study", "--output", "--table"), map(str, paths), strict=True)
+    assert calibration.main([word for pair in options for word in pair]) == 0
+    assert json.loads(made.read_text())["provenance"]["rows"] == len(networks)
+    assert CalibrationTable.load(table).yardstick.moved_little == 1

@@ -8,7 +8,9 @@ import torch
 
 import prunelimit as pl
 from prunelimit.lab.studies import curves, existence, zoo
-from prunelimit.lab.studies.plan import NETWORKS, Network
+from prunelimit.lab.studies.plan import NETWORKS
+from prunelimit.results import ExistenceStudy
+from prunelimit.results.existence import Network
 
 TINY = Network("mlp-tables", "iris", 96, "mlp-tanh", (6,), "adam", 0.01, 60, 1e-3, 0.2)
 
@@ -52,6 +54,16 @@ def test_a_record_agrees_with_the_package_s_prediction(measured):
         assert row["one_shot_quadratic"] == pytest.approx(report.one_shot.sparsity, abs=0.011)
         assert row["linear_rise"] == pytest.approx(report.linear_rise, abs=1e-3)
     assert record["loss"] == pytest.approx(report.loss.mean, rel=1e-4)
+
+
+def test_what_is_written_is_read_as_the_book_reads_it(measured):
+    study = ExistenceStudy.load(measured[0] / "study.json")
+    (network,) = study.networks
+    assert network.network == TINY and len(study.rows) == 2
+    assert {"paper", "sharp", "paper, |H|"} <= set(study.rows[0].predicted)
+    ratio = study.rows[1].epsilon / study.rows[0].epsilon
+    kept = [1 - row.predicted["paper"] for row in study.rows]
+    assert ratio ** -network.elasticities["k_paper"] == pytest.approx(kept[1] / kept[0])
 
 
 def test_the_curves_are_in_their_order(measured):

@@ -1,0 +1,150 @@
+"""How the calibration of `prunelimit.expected` was judged, and the yardstick behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prunelimit.results.saved import Saved
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Half width (in √kept) and mean |error| (in sparsity) of one fit on families left out."""
+
+    half_width: float
+    mean_error: float
+
+
+@dataclass(frozen=True)
+class BaselineShift:
+    """By how much another baseline moves real existence, in sparsity, over how many rows."""
+
+    rows: int
+    mean_shift: float
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """How firm the measured thresholds are.
+
+    Attributes
+    ----------
+    doubled
+        Rows whose budget was doubled at the upper end.
+    moved_little
+        Share of them that moved by at most 0.3 points.
+    mean_moved, largest_moved
+        In sparsity.
+    baselines
+        Other baselines against L(w*) + ε.
+    """
+
+    networks: int
+    rows: int
+    doubled: int
+    moved_little: float
+    mean_moved: float
+    largest_moved: float
+    baselines: Mapping[str, BaselineShift]
+
+
+@dataclass(frozen=True)
+class FamilyLeftOut:
+    """One family of networks, predicted by a calibration that never saw it.
+
+    Attributes
+    ----------
+    coverage
+        Share of rows whose threshold lies in the interval.
+    extrapolated
+        Share of rows that the calibration itself calls extrapolated.
+    fit
+        Features of the fit that was chosen without the family.
+    """
+
+    family: str
+    rows: int
+    networks: int
+    coverage: float
+    median_half_width: float
+    mean_error: float
+    largest_error: float
+    extrapolated: float
+    fit: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelError:
+    """Errors of one prediction, all families left out.
+
+    Attributes
+    ----------
+    worse_than_expected_by, interval
+        Mean |error| minus that of `expected`, and 95 % of it when networks are drawn again.
+    """
+
+    mean: float
+    median: float
+    within_one_point: float
+    worse_than_expected_by: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The judgement over all families."""
+
+    families: tuple[FamilyLeftOut, ...]
+    errors: Mapping[str, ModelError]
+    rows: int
+    coverage: float
+    lowest_coverage: float
+    median_half_width: float
+
+
+@dataclass(frozen=True)
+class TookNoPart:
+    """A network outside the study: the interval beside what SGD with a stated budget reached."""
+
+    file: str
+    policy: str
+    measured: float
+    sparsity: float
+    lower: float
+    upper: float
+    coverage: float
+    why: tuple[str, ...]
+    inside: bool
+    paper: float
+    sharp: float
+
+
+@dataclass(frozen=True)
+class CalibrationSource:
+    """What made the calibration."""
+
+    command: str
+    code: str | None
+    networks: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class CalibrationTable(Saved):
+    """Everything that is known about the calibration that ships.
+
+    Attributes
+    ----------
+    half_width
+        Of the interval that ships, in √kept.
+    """
+
+    candidates: Mapping[str, Candidate]
+    half_width: float
+    yardstick: Yardstick
+    left_out: LeftOut
+    took_no_part: tuple[TookNoPart, ...]
+    provenance: CalibrationSource
+
+    FORMAT = "prunelimit.calibration-table/2"

@@ -1,0 +1,359 @@
+"""What the study of chapter 10 measured: predictions and converged thresholds of many networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.records import absent
+from prunelimit.results.parts import Provenance
+from prunelimit.results.saved import Saved
+
+CURVES = ("one_shot", "quadratic_existence", "real_existence")
+"""What a prediction is held against."""
+
+PREDICTIONS = (
+    "paper",
+    "sharp",
+    "mean of the formulas",
+    "paper at ε + gain",
+    "sharp at ε + gain",
+    "paper at ε + decrement",
+    "sharp at ε + decrement",
+    "paper, |H|",
+    "sharp, |H|",
+)
+"""Sparsities that need no fit. Without "|H|" the matrix is Gauss-Newton; with it, the paper's."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of the study.
+
+    Attributes
+    ----------
+    family
+        What is left out together.
+    source, examples
+        Data set, and how many training examples.
+    kind, widths
+        Architecture.
+    optimizer, learning_rate, steps
+        "sgd" (momentum 0.9), "adam" or "adamw" (decay 0.01); batches of 32, cosine.
+    l1
+        λ on the prunable weights.
+    epsilon
+        A fixed loss rise, beside the deviation of the minibatch losses.
+    seed
+        Of initial weights and order.
+    """
+
+    family: str
+    source: str
+    examples: int
+    kind: str
+    widths: tuple[int, ...]
+    optimizer: str
+    learning_rate: float
+    steps: int
+    l1: float
+    epsilon: float
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """For files and tables."""
+        shape = "-".join(map(str, self.widths))
+        return (
+            f"{self.family}-{self.source}-{self.kind}-{shape}-{self.optimizer}"
+            f"-l{self.l1:g}-t{self.steps}-s{self.seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A formula's limit: its sparsity, R there, and how the equation ended."""
+
+    sparsity: float
+    distance: float
+    status: str
+
+
+Formulas = Mapping[str, Solved]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A converged threshold; see `prunelimit.pruning.existence.Existence`.
+
+    Attributes
+    ----------
+    once
+        `value` before the budget was doubled at the upper end; None where it was not.
+    lower_bound
+        Whether the doubled budget moved it by more than 0.3 points.
+    """
+
+    lower: float
+    value: float
+    upper: float
+    status: str
+    once: float | None
+    lower_bound: bool | None = absent()
+
+
+@dataclass(frozen=True)
+class AtEpsilon:
+    """Predictions and thresholds of one network at one ε.
+
+    Attributes
+    ----------
+    ggn, abs
+        Both formulas' limits by the Gauss-Newton matrix and by |H|.
+    at_twice_epsilon, gain, decrement
+        By the Gauss-Newton matrix at 2ε, at ε plus what converged training takes off the dense
+        network's loss, and at ε plus its Newton decrement.
+    linear_rise
+        −gᵀx at the paper's limit, which the quadratic picture leaves out.
+    one_shot_quadratic, one_shot
+        Curve 1, in the quadratic model and measured.
+    quadratic_existence, quadratic_existence_fixed_biases
+        Curve 3, with everything re-fitted that training moves, and with the weights alone.
+    real_existence
+        Curve 4 at L(w*) + ε, converged.
+    real_existence_finetuned_baseline, real_existence_l1
+        The same above the loss of the dense network trained alike, and of the regularised loss.
+    """
+
+    epsilon: float
+    epsilon_source: str
+    ggn: Formulas
+    at_twice_epsilon: Formulas
+    gain: Formulas
+    decrement: Formulas
+    linear_rise: float
+    one_shot_quadratic: float
+    one_shot: float
+    quadratic_existence: float
+    quadratic_existence_fixed_biases: float
+    real_existence: Threshold
+    abs: Formulas | None = absent()
+    real_existence_finetuned_baseline: Threshold | None = absent()
+    real_existence_l1: Threshold | None = absent()
+
+    @property
+    def paper(self) -> float:
+        """The paper's formula, by the Gauss-Newton matrix."""
+        return self.ggn["paper"].sparsity
+
+    @property
+    def sharp(self) -> float:
+        """The sharp formula, by the Gauss-Newton matrix."""
+        return self.ggn["sharp"].sparsity
+
+    @property
+    def predicted(self) -> dict[str, float]:
+        """Each of `PREDICTIONS` that was computed."""
+        found = {"paper": self.paper, "sharp": self.sharp}
+        found["mean of the formulas"] = (found["paper"] + found["sharp"]) / 2
+        by_level = {"gain": self.gain, "decrement": self.decrement}
+        for level, formulas in by_level.items():
+            found |= {f"{f} at ε + {level}": formulas[f].sparsity for f in ("paper", "sharp")}
+        if self.abs is not None:
+            found |= {f"{f}, |H|": self.abs[f].sparsity for f in ("paper", "sharp")}
+        return found
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """Each of `CURVES`."""
+        return {
+            "one_shot": self.one_shot,
+            "quadratic_existence": self.quadratic_existence,
+            "real_existence": self.real_existence.value,
+        }
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """One network with everything that was measured on it.
+
+    Attributes
+    ----------
+    dim, free
+        Prunable weights, and parameters that training moves.
+    loss, batch_std
+        L(w*), and the deviation of the minibatch losses.
+    newton_decrement
+        ½ gᵀ(G + δI)⁻¹g.
+    eigenvalue_quantiles, distance_quantiles
+        At 0, 5, …, 100 %: of the spectrum, and R(k) by share kept.
+    finetuned_loss
+        Of the dense network, converged.
+    iterations
+        Gauss-Newton matrices of all its searches.
+    minima
+        Weights removed, lowest loss found, and how the descent ended, mask by mask.
+    cpu_seconds_before_existence
+        Of training and predicting.
+    code
+        Commit that measured it.
+    """
+
+    format: str
+    name: str
+    network: Network
+    dim: int
+    free: int
+    examples: int
+    classes: int
+    loss: float
+    train_accuracy: float | None
+    test_accuracy: float | None
+    norm: float
+    gradient_norm: float
+    trace: float
+    eigenvalue_quantiles: tuple[float, ...]
+    rank: float
+    distance_quantiles: tuple[float, ...]
+    batch_std: float
+    newton_decrement: float
+    finetuned_loss: float
+    finetuned_status: str
+    iterations: int
+    minima: tuple[tuple[int, float, str], ...]
+    rows: tuple[AtEpsilon, ...]
+    seconds: float
+    cpu_seconds: float
+    cpu_seconds_before_existence: float
+    code: str | None
+
+    @property
+    def elasticities(self) -> dict[str, float]:
+        """−d log(kept) / d log ε between the network's two ε, of both formulas and two curves."""
+        first, second = self.rows
+        run = math.log(second.epsilon / first.epsilon)
+        least = 0.5 / self.dim
+
+        def elasticity(before: float, after: float) -> float:
+            kept = [max(1 - sparsity, least) for sparsity in (before, after)]
+            return math.log(kept[0] / kept[1]) / run
+
+        return {
+            **{
+                f"k_{f}": elasticity(first.ggn[f].sparsity, second.ggn[f].sparsity)
+                for f in ("paper", "sharp")
+            },
+            **{
+                curve: elasticity(first.measured[curve], second.measured[curve])
+                for curve in ("quadratic_existence", "real_existence")
+            },
+        }
+
+
+@dataclass(frozen=True)
+class ExistenceStudy(Saved):
+    """All networks of the study, as far as it got.
+
+    Attributes
+    ----------
+    planned
+        Number of networks in the plan.
+    """
+
+    planned: int
+    networks: tuple[MeasuredNetwork, ...]
+    cpu_seconds: float
+    provenance: Provenance
+
+    FORMAT = "prunelimit.existence/2"
+
+    @property
+    def rows(self) -> list[AtEpsilon]:
+        """Of all networks, two each."""
+        return [row for network in self.networks for row in network.rows]
+
+    def errors(self, prediction: str, curve: str = "real_existence") -> np.ndarray:
+        """Prediction minus measurement, in sparsity, over the rows that have both.
+
+        Raises
+        ------
+        PruneLimitError
+            If no row has that prediction.
+        """
+        found = [
+            row.predicted[prediction] - row.measured[curve]
+            for row in self.rows
+            if prediction in row.predicted
+        ]
+        if not found:
+            raise PruneLimitError(f"no row has the prediction {prediction!r}")
+        return np.array(found)
+
+
+@dataclass(frozen=True)
+class ExpandedNetwork:
+    """Thresholds of one network after some quadratic pictures, at each ε.
+
+    Attributes
+    ----------
+    thresholds
+        One row an ε: after each of the study's numbers of pictures, the sparsest mask whose
+        real loss is at most L(w*) + ε.
+    """
+
+    name: str
+    family: str
+    epsilons: tuple[float, ...]
+    quadratic_existence: tuple[float, ...]
+    real_existence: tuple[float, ...]
+    thresholds: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Expansions(Saved):
+    """One quadratic picture after another, damped, under the same mask.
+
+    Attributes
+    ----------
+    counts
+        Numbers of pictures.
+    """
+
+    counts: tuple[int, ...]
+    networks: tuple[ExpandedNetwork, ...]
+    provenance: Provenance
+
+    FORMAT = "prunelimit.expansions/1"
+
+    def errors(self) -> np.ndarray:
+        """Threshold minus converged threshold, ``(rows, counts)``, in sparsity."""
+        return np.array(
+            [
+                np.array(found) - real
+                for network in self.networks
+                for found, real in zip(network.thresholds, network.real_existence, strict=True)
+            ]
+        )
+
+
+def summary(errors: Sequence[float] | np.ndarray) -> dict[str, Any]:
+    """Median, mean and largest |error| in points, and the percentage within one point.
+
+    Examples
+    --------
+    >>> summary([0.005, -0.02])
+    {'rows': 2, 'median': 1.25, 'mean': 1.25, 'largest': 2.0, 'within a point': 50.0}
+    """
+    found = 100 * np.abs(np.asarray(errors, dtype=float))
+    return {
+        "rows": int(found.size),
+        "median": round(float(np.median(found)), 10),
+        "mean": round(float(found.mean()), 10),
+        "largest": float(found.max()),
+        "within a point": 100 * float((found <= 1.0).mean()),
+    }
