@@ -39,8 +39,8 @@ FORMAT = "prunelimit.reexpanded/1"
 EXPANSIONS = (1, 2, 4, 8, 16)
 SPARSITIES = (0.6, 0.64, 0.68, 0.72, 0.76, 0.8, 0.84, 0.88, 0.92)
 DAMPINGS = (1e-3, 1e-2)
-POINTS = 4
-"""How often the real loss is looked at along each step, its end included."""
+POINTS = 16
+"""How often the real loss is looked at along a path, at least, and four times in each step."""
 TARGET = Path(__file__).parents[2] / "widgets" / "reexpanded.json"
 
 Picture = tuple[Tensor, Tensor]
@@ -58,7 +58,7 @@ class Stage:
     slope, curvature
         g·d and dᵀGd of the step d.
     losses
-        The real loss at t = 1/`POINTS`, …, 1.
+        The real loss at equal steps of t, up to t = 1.
     """
 
     removed: int
@@ -174,14 +174,15 @@ def walk(
     order = magnitude_order(model)
     last = removed_count(sparsity, order.numel())
     weights, stages = prunable_weights(model).double(), []
+    places = torch.linspace(0, 1, 1 + max(4, POINTS // expansions), dtype=weights.dtype)[1:]
     for number in range(1, expansions + 1):
         removed = round(last * number / expansions)
         gradient, matrix = picture = draw(with_weights(model, weights), batches)
         step = step_to(weights, order[:removed], picture, damping)
         slope, curvature = float(gradient @ step), float(step @ matrix @ step)
         losses = tuple(
-            float(loss_of(with_weights(model, weights + step * j / POINTS), batches).detach())
-            for j in range(1, POINTS + 1)
+            float(loss_of(with_weights(model, weights + t * step), batches).detach())
+            for t in places
         )
         stages.append(Stage(removed, slope, curvature, losses))
         weights = weights + step
