@@ -27,6 +27,7 @@ _PUBLIC = {
     "TheLimit": "the_limit",
     "CutTheHistogram": "cut_the_histogram",
     "Paths": "paths",
+    "OnePicture": "one_picture",
 }
 
 __all__ = list(_PUBLIC)

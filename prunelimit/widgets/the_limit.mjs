@@ -1,16 +1,5 @@
 // Chapter 6: a real network's distance profile against the boundaries of paper and sharp limit.
-import { boundaries, createWidget, distanceProfile, format, percent, Plot, solveLimit } from "./common.mjs";
-
-/** Largest place up to which `values` stay at or below `level`, linear in between. */
-export function firstCrossing(places, values, level) {
-  for (let j = 1; j < places.length; j += 1) {
-    if (values[j] > level) {
-      const share = (level - values[j - 1]) / (values[j] - values[j - 1]);
-      return places[j - 1] + Math.max(0, share) * (places[j] - places[j - 1]);
-    }
-  }
-  return places[places.length - 1];
-}
+import { boundaries, createWidget, distanceProfile, firstCrossing, format, percent, Plot, solveLimit } from "./common.mjs";
 
 export function evaluate(state, data) {
   const { dim, counts } = data;

@@ -174,6 +174,40 @@ def test_simulated_hits_follow_the_exact_probability():
         assert abs(count / 4000 - expected) < 4 * error
 
 
+# ---- 0, 1, 4: the one picture
+
+
+def picture_states(rng, count):
+    for _ in range(count):
+        yield {
+            "turn": float(rng.uniform(-90, 90)),
+            "epsilon": float(10 ** rng.uniform(-1.7, 0.3)),
+            "w1": float(rng.uniform(-1, 4)),
+            "w2": float(rng.uniform(-1, 3)),
+            "ratio": float(10 ** rng.uniform(0, 1.4)),
+            "tilt": float(rng.uniform(-90, 90)),
+            "simulate": False,
+        }
+
+
+def test_the_one_picture_agrees_with_python():
+    states = list(picture_states(np.random.default_rng(40), 300))
+    found = call_many([("one_picture", "evaluate", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        for name, value in widgets.OnePicture(**state).numbers().items():
+            assert result[name] == pytest.approx(value, rel=1e-9, abs=1e-9), (name, state)
+    assert len({result["meets"] for result in found}) == 2
+
+
+def test_the_cone_of_the_one_picture_holds_just_the_lines_that_meet_the_set():
+    rng = np.random.default_rng(41)
+    for state in picture_states(rng, 12):
+        angles = np.linspace(-90, 90, 100, endpoint=False).tolist()
+        least = [widgets.OnePicture(**state | {"turn": a}).numbers()["least"] for a in angles]
+        share = np.mean(np.array(least) <= state["epsilon"])
+        assert widgets.OnePicture(**state).numbers()["share"] == pytest.approx(share, abs=0.02)
+
+
 # ---- 4: the sublevel set
 
 
