@@ -27,6 +27,7 @@ _PUBLIC = {
     "TheLimit": "the_limit",
     "CutTheHistogram": "cut_the_histogram",
     "Paths": "paths",
+    "Reexpansion": "reexpansion",
     "OnePicture": "one_picture",
 }
 

@@ -122,6 +122,8 @@ export function keptGuess(storage, name) {
 
 export const spec = {
   name: "the-limit",
+  keeps: ["guess"],
+  play: { label: "Flatten the loss", states: () => [10, 3, 1, 0.3, 0.1, 0.03, 1].map((sharpness) => ({ sharpness })) },
   start(view) {
     if (view.state.guess !== 0) return;
     let storage = null;
@@ -157,7 +159,7 @@ export const spec = {
       drag: { touch: "pan-y", move: (grip, x) => ({ guess: Math.min(0.999, Math.max(0.001, x)) }) },
       legend: (state, result, data) => (state.reveal && data.accuracy ? [{ label: "one-shot test accuracy, measured", look: "blue" }] : []),
     },
-    { name: "spectrum", title: "The spectrum: directions steeper than σ count", draw: drawSpectrum, wide: true, tall: 220, ratio: 0.35 },
+    { name: "spectrum", title: "The spectrum: directions steeper than σ count", draw: drawSpectrum, wide: true, more: true, tall: 220, ratio: 0.35 },
   ],
 };
 

@@ -54,6 +54,7 @@ function keep(view) {
 
 export const spec = {
   name: "where-does-accuracy-break",
+  keeps: ["guess"],
   start(view) {
     if (view.state.guess !== view.defaults.guess) return;
     try {
