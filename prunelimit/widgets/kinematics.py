@@ -39,7 +39,10 @@ class Kinematics(base.BookWidget):
     _guided = (
         ("A hundred dimensions. It turns at D − δ, where the two dimensions add up to D.", {}),
         ("Ten: the probability of a hit grows gently with m.", {"dim": 10}),
-        ("A thousand: a cliff. The paper's bounds (blue) narrow more slowly.", {"dim": 1000}),
+        (
+            "A thousand: a cliff. The paper's bounds (blue) narrow more slowly.",
+            {"dim": 1000, "share": 0.5},
+        ),
         ("Just below the cliff nearly all miss.", {"dim": 1000, "share": 0.45}),
         (
             "Narrow the cone, and the cliff moves right; its shape stays.",

@@ -98,8 +98,7 @@ export function buildSteps(view) {
   };
   const go = (where) => {
     at = where > steps.length ? 0 : Math.max(0, where);
-    const kept = Object.fromEntries((view.spec.keeps || []).map((key) => [key, view.state[key]])); // the reader's guess
-    if (at < steps.length) glide(view, { ...view.defaults, ...steps[at].values, ...kept });
+    if (at < steps.length) glide(view, view.target(steps[at].values));
     show();
   };
   back.addEventListener("click", () => go(at - 1));

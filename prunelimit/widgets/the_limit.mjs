@@ -1,5 +1,6 @@
 // Chapter 6: a real network's distance profile against the boundaries of paper and sharp limit.
 import { boundaries, createWidget, distanceProfile, firstCrossing, format, percent, Plot, solveLimit } from "./common.mjs";
+import { recallGuess } from "./guesses.mjs";
 
 export function evaluate(state, data) {
   const { dim, counts } = data;
@@ -110,29 +111,13 @@ function sentence(state, result, data) {
   );
 }
 
-/** The guess that the introduction's widget keeps in this browser, if any. */
-export function keptGuess(storage, name) {
-  try {
-    const stored = Number(storage.getItem(`prunelimit.guess.${name}`));
-    return stored > 0 && stored < 1 ? stored : 0;
-  } catch {
-    return 0; // storage may be switched off
-  }
-}
-
 export const spec = {
   name: "the-limit",
   keeps: ["guess"],
   play: { label: "Flatten the loss", states: () => [10, 3, 1, 0.3, 0.1, 0.03, 1].map((sharpness) => ({ sharpness })) },
   start(view) {
     if (view.state.guess !== 0) return;
-    let storage = null;
-    try {
-      storage = window.localStorage;
-    } catch {
-      return;
-    }
-    view.state.guess = keptGuess(storage, view.data.name);
+    recallGuess(view);
     view.defaults.guess = view.state.guess;
   },
   shows: (key, state, data) => key !== "reveal" || Boolean(data.accuracy),

@@ -57,7 +57,7 @@ class TheLimit(base.BookWidget):
             "Halved weights and four times the curvature: back where it started.",
             {"scale": 0.5, "sharpness": 4.0},
         ),
-        ("Allow ten times less: everything moves to the left.", {"epsilon": 0.005}),
+        ("Allow less, ε = 0.005, and everything moves to the left.", {"epsilon": 0.005}),
     )
 
     epsilon = base.slider("loss budget ε", 0.05, 1e-4, 2.0, 0.005, log=True)

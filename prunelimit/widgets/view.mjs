@@ -51,8 +51,14 @@ class View {
     rememberAddressSoon(this);
   }
 
+  /** The defaults with `values` in place of some, the reader's own guess spared. */
+  target(values) {
+    const kept = Object.fromEntries((this.spec.keeps || []).map((key) => [key, this.state[key]]));
+    return { ...this.defaults, ...kept, ...values };
+  }
+
   replace(values) {
-    this.set({ ...this.defaults, ...values });
+    this.set(this.target(values));
   }
 
   saveSoon() {
@@ -98,7 +104,7 @@ class View {
 
   reset() {
     if (this.spec.remember) this.memory = this.spec.remember();
-    this.replace({});
+    this.set({ ...this.defaults });
     this.update();
   }
 

@@ -282,6 +282,19 @@ def test_play_goes_through_the_states_and_stops_at_the_last(opened, name):
     compare_with_python(widget, original)
 
 
+def test_a_guess_is_remembered_and_laid_beside_the_answers(opened):
+    Driven(opened, "cut-a-network").move("guess", 0.65 / 0.99)
+    opened.execute_script("history.replaceState(null, '', location.pathname)")
+    opened.refresh()
+    wait_until(opened, "return document.body.dataset.ready === 'yes'")
+    widget = Driven(opened, "four-answers")
+    assert widget.state()["guess"] == pytest.approx(0.65, abs=0.01)
+    assert "your guess" in widget.drawing()
+    widget.press("Untouched")
+    assert widget.state()["guess"] == pytest.approx(0.65, abs=0.01)
+    assert "than you guessed" in widget.sentence()
+
+
 def test_arrow_keys_move_a_slider(opened):
     widget = Driven(opened, "kinematics")
     slider = opened.find_element(By.CSS_SELECTOR, "[data-widget=kinematics] [data-control=angle]")

@@ -12,6 +12,7 @@ from widget_support import call_many, needs_node
 from prunelimit import cones, kinematics, limit, sublevel, widgets
 from prunelimit.errors import PruneLimitError
 from prunelimit.widgets import lanczos
+from prunelimit.widgets.cut_a_network import hour_network
 
 pytestmark = needs_node
 
@@ -478,6 +479,17 @@ def test_pictures_drawn_anew_agree_with_python_and_with_what_the_steps_say():
     assert 4.5 < ends[16, 0.8]["real"] / ends[16, 0.8]["promised"] < 5.5
     assert ends[2, 0.8]["real"] > 4 * ends[2, 0.8]["promised"]
     assert all(result["real"] > 4 * result["level"] for (_, s), result in ends.items() if s == 0.88)
+
+
+def test_the_four_answers_agree_with_python_and_lie_where_the_losses_cross():
+    compare_numbers(widgets.FourAnswers, [{"shown": n, "guess": 0.4} for n in range(6)])
+    network, found = hour_network(), widgets.FourAnswers().data["answers"]
+    level = network["loss"] + network["epsilon"]
+    losses = {s: loss for s, loss, _ in network["oneShot"]}
+    again = {entry["sparsity"]: entry["loss"] for entry in network["retrained"]}
+    for row, measured in ((found[0], losses), (found[-1], again)):
+        assert measured[row["low"]] <= level < measured[row["high"]]
+        assert not [s for s in measured if row["low"] < s < row["high"]]
 
 
 def test_layers_lose_as_many_weights_as_the_network():
