@@ -18,6 +18,7 @@ from typing import Any
 _PUBLIC = {
     "WhereDoesAccuracyBreak": "where_does_accuracy_break",
     "CutANetwork": "cut_a_network",
+    "FourAnswers": "four_answers",
     "HitOrMiss": "hit_or_miss",
     "ConeAndSubspace": "cone_and_subspace",
     "StatisticalDimension": "statistical_dimension",
@@ -27,6 +28,8 @@ _PUBLIC = {
     "TheLimit": "the_limit",
     "CutTheHistogram": "cut_the_histogram",
     "Paths": "paths",
+    "Reexpansion": "reexpansion",
+    "OnePicture": "one_picture",
 }
 
 __all__ = list(_PUBLIC)

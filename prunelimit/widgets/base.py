@@ -11,10 +11,9 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
-from threading import Event, Thread
 from typing import Any, ClassVar
 
 import anywidget
@@ -31,7 +30,6 @@ _IMPORT = re.compile(r'^(?:import\s[^;]*?|export \*\s+)from\s+"\./(\w+)\.mjs";\n
 LINE_COLOURS = cycler(color=["#0072B2", "#C24A00", "#007A59", "#B86E00"])
 
 Values = dict[str, Any]
-Progress = Callable[[float], None]
 
 
 @lru_cache
@@ -121,8 +119,7 @@ class BookWidget(anywidget.AnyWidget):
     Subclasses state `_module` (the file's name), their controls as class attributes made
     by `slider`, `choice` and `toggle`, `_ready_made` presets, `_guided` steps (a sentence
     and the values that it sets, each) and `_folded`, the controls that most readers leave alone;
-    they draw their static figure in `_draw`. Those that can do more with a kernel override
-    `_simulate`.
+    they draw their static figure in `_draw`.
 
     Parameters
     ----------
@@ -146,7 +143,6 @@ class BookWidget(anywidget.AnyWidget):
     _ready_made: ClassVar[Mapping[str, Values]] = {}
     _guided: ClassVar[Sequence[tuple[str, Values]]] = ()
     _folded: ClassVar[frozenset[str]] = frozenset()
-    _can_simulate: ClassVar[bool] = False
 
     title = traitlets.Unicode().tag(sync=True)
     key = traitlets.Unicode().tag(sync=True)
@@ -155,7 +151,6 @@ class BookWidget(anywidget.AnyWidget):
     _presets: Any = traitlets.List().tag(sync=True)
     _defaults = traitlets.Dict().tag(sync=True)
     _steps: Any = traitlets.List().tag(sync=True)
-    _simulates = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
         self,
@@ -193,10 +188,6 @@ class BookWidget(anywidget.AnyWidget):
         for _, wanted in self._guided:
             self._check_names(wanted)
         self._steps = [{"text": text, "values": dict(wanted)} for text, wanted in self._guided]
-        self._simulates = self._can_simulate
-        self._stop = Event()
-        self._thread: Thread | None = None
-        self.on_msg(self._answer)
 
     @classmethod
     def control_traits(cls) -> list[tuple[str, Any]]:
@@ -266,36 +257,6 @@ class BookWidget(anywidget.AnyWidget):
             "image/png": base64.b64encode(self.static_figure()).decode(),
             "text/plain": f"{self.title}: {self.describe()}",
         }
-
-    # ---- what a kernel adds
-
-    def _simulate(self, progress: Progress, stopped: Callable[[], bool]) -> Values:
-        """Long work for the present state; returns entries that are merged into `data`."""
-        raise NotImplementedError
-
-    def _answer(self, _: Any, content: Values, buffers: Any) -> None:
-        kind = content.get("type")
-        if kind == "hello" and self._can_simulate:
-            self.send({"type": "ready"})
-        elif kind == "stop":
-            self._stop.set()
-        elif kind == "simulate" and (self._thread is None or not self._thread.is_alive()):
-            self._stop.clear()
-            self._thread = Thread(target=self._run_simulation, daemon=True)
-            self._thread.start()
-
-    def _run_simulation(self) -> None:
-        def progress(fraction: float) -> None:
-            self.send({"type": "progress", "fraction": fraction})
-
-        progress(0.0)
-        try:
-            found = self._simulate(progress, self._stop.is_set)
-        except Exception as problem:  # shown to the reader, who can change the settings
-            self.send({"type": "failed", "text": str(problem)})
-            return
-        self.data = {**self.data, **found}
-        self.send({"type": "stopped" if self._stop.is_set() else "done"})
 
 
 def _python_control(widget: BookWidget, name: str, trait: Any) -> ipywidgets.Widget:

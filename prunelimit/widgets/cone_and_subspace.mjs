@@ -3,6 +3,7 @@ import { createWidget, format, generator, normal, percent, Plot, radians } from 
 import { hittingProbability, projectCircular } from "./cones.mjs";
 
 const HEIGHT = 1.6; // of the cone that is drawn
+const MOST = 200; // random lines or planes
 
 /** Moreau's split of (x1, x2) by the plane cone of half-angle α around the second axis. */
 export function split({ angle, x1, x2 }) {
@@ -25,25 +26,20 @@ export function meets(subspace, vector, degrees) {
   return subspace === "line" ? height >= Math.cos(radians(degrees)) : height <= Math.sin(radians(degrees));
 }
 
-/** Hits among `count` random subspaces from one seed. */
-export function countHits(subspace, degrees, count, seed) {
-  const uniform = generator(seed);
-  let hits = 0;
-  for (let j = 0; j < count; j += 1) if (meets(subspace, spin(uniform), degrees)) hits += 1;
-  return hits;
-}
-
 export function evaluate(state, data = {}, memory = {}) {
   const parts = split(state);
-  const trials = memory.trials || 0;
-  const share = trials ? memory.hits / trials : NaN;
-  const vector = memory.vector || [Math.sin(0.9), 0, Math.cos(0.9)];
+  const vectors = memory.samples || [];
+  const trials = vectors.length;
+  const hits = vectors.filter((vector) => meets(state.subspace, vector, state.angle)).length;
+  const share = trials ? hits / trials : NaN;
+  const vector = vectors[trials - 1] || [Math.sin(0.9), 0, Math.cos(0.9)];
   return {
     ...parts,
     coneLength: Math.hypot(...parts.cone),
     polarLength: Math.hypot(...parts.polar),
     probability: hittingProbability({ cone: "circular", dim: 3, angle: state.angle }, state.subspace === "line" ? 1 : 2),
     vector,
+    vectors,
     hit: meets(state.subspace, vector, state.angle),
     trials,
     share,
@@ -140,7 +136,14 @@ function drawSpace({ width, height, state, result }) {
     const [u, v] = across(result.vector);
     plot.area(circle([0, 0, 0], u, v, 1.6, state.turn), result.hit ? "green" : "red");
   }
-  plot.note(plot.left + 4, plot.bottom - 6, result.hit ? "hit" : "miss");
+  const tips = { hit: [], miss: [] };
+  for (const vector of result.vectors) {
+    const up = Math.sign(vector[2]) || 1;
+    tips[meets(state.subspace, vector, state.angle) ? "hit" : "miss"].push(look(vector.map((entry) => HEIGHT * up * entry), state.turn));
+  }
+  plot.marks(tips.miss, "cross", "red pl-thin", 2.5);
+  plot.marks(tips.hit, "circle", "green", 2.5);
+  plot.note(plot.left + 4, plot.bottom - 6, `the last one: a ${result.hit ? "hit" : "miss"}`);
   plot.handle(...look([radius, 0, top], state.turn));
   return plot;
 }
@@ -172,22 +175,6 @@ const dragSpace = {
   },
 };
 
-function spinMany(view, count) {
-  const { state, memory } = view;
-  memory.trials = memory.trials || 0;
-  memory.hits = (memory.hits || 0) + countHits(state.subspace, state.angle, count, 101 + memory.trials);
-  memory.trials += count;
-  memory.vector = spinLast(count, 101 + memory.trials - count);
-}
-
-// The last of the subspaces that `countHits` drew from this seed.
-function spinLast(count, seed) {
-  const uniform = generator(seed);
-  let vector = null;
-  for (let j = 0; j < count; j += 1) vector = spin(uniform);
-  return vector;
-}
-
 function sentence(state, result) {
   const counted = result.trials ? ` ${percent(result.share)} of ${result.trials} random ones did.` : "";
   return (
@@ -198,12 +185,13 @@ function sentence(state, result) {
 
 export const spec = {
   name: "cone-and-subspace",
-  remember: () => ({}),
-  forget(memory, state, changes) {
-    if ("angle" in changes || "subspace" in changes) {
-      memory.trials = 0;
-      memory.hits = 0;
-    }
+  play: { label: "Open the cone", states: () => [10, 25, 40, 55, 70, 85].map((angle) => ({ angle })) },
+  remember: () => ({ samples: [] }),
+  samples: {
+    most: MOST,
+    // Lines and planes do not depend on the cone: opening it leaves them where they fell.
+    key: (state) => (state.simulate ? "spun" : null),
+    draw: (state, seed) => spin(generator(7919 * seed)),
   },
   evaluate,
   sentence,
@@ -212,7 +200,7 @@ export const spec = {
     { name: "polarLength", label: "‖Π_C° x‖", value: result.polarLength, look: "orange" },
     { name: "inner", label: "their inner product", value: result.inner, text: Math.abs(result.inner) < 1e-12 ? "0" : undefined, look: "grey" },
     { name: "probability", label: `P{a ${state.subspace} hits}`, value: result.probability, look: "ink" },
-    { name: "share", label: `hits of ${result.trials}`, value: result.trials ? result.share : undefined, text: result.trials ? `${percent(result.share)} ± ${percent(result.error)}` : "–", look: "green" },
+    { name: "tally", label: `hits of ${result.trials}`, value: result.trials ? result.share : undefined, text: result.trials ? `${percent(result.share)} ± ${percent(result.error)}` : "–", look: "green" },
   ],
   panels: [
     {
@@ -223,12 +211,11 @@ export const spec = {
     },
     {
       name: "space", title: "In space: drag the edge, or turn the picture", draw: drawSpace, drag: dragSpace, ratio: 0.85, tall: 340,
-      legend: () => [{ label: "hit", look: "green" }, { label: "miss", look: "red pl-dash" }],
+      legend: (state) => [
+        { label: state.subspace === "line" ? "a line that hits" : "normal of a plane that hits", look: "green", shape: "circle" },
+        { label: "a miss", look: "red", shape: "cross" },
+      ],
     },
-  ],
-  actions: [
-    { name: "spin", label: "Spin once", run: (view) => spinMany(view, 1) },
-    { name: "spin100", label: "Spin 100 times", run: (view) => spinMany(view, 100) },
   ],
 };
 

@@ -13,10 +13,11 @@ from prunelimit.widgets import base
 
 
 class ConeAndSubspace(base.BookWidget):
-    """Drag a cone's edge and a vector; spin a random line or plane.
+    """Drag a cone's edge and a vector; random lines or planes hit the cone or miss it.
 
     Controls: `angle` (the cone's half-angle in degrees), `x1` and `x2` (the vector in the
-    plane; the cone opens upwards), `subspace` ("line" or "plane") and `turn` (degrees).
+    plane; the cone opens upwards), `subspace` ("line" or "plane"), `turn` (degrees) and
+    `simulate` (two hundred random subspaces, on by default).
 
     Examples
     --------
@@ -33,13 +34,30 @@ class ConeAndSubspace(base.BookWidget):
         "A thin cone and a plane": {"angle": 12.0, "subspace": "plane"},
     }
 
+    _folded = frozenset({"x1", "x2", "turn", "simulate"})
+    _guided = (
+        ("A cone C and, below it, its polar C°: all that makes no acute angle with C.", {}),
+        (
+            "The vector x splits into its part in C and its part in C°, at right angles.",
+            {"x1": 2.0, "x2": 0.6},
+        ),
+        ("Inside the polar nothing is left for the cone.", {"x1": 0.4, "x2": -2.0, "angle": 40.0}),
+        ("In space: two hundred random lines through 0. Few hit a thin cone.", {"angle": 15.0}),
+        ("A wide cone is hit by most of them.", {"angle": 65.0}),
+        (
+            "A plane hits more easily than a line: it has one dimension more.",
+            {"angle": 35.0, "subspace": "plane"},
+        ),
+    )
+
     angle = base.slider("cone's half-angle α", 35.0, 5.0, 85.0, 0.5, unit="°")
-    x1 = base.slider("x, to the right", 2.0, -3.0, 3.0, 0.05)
-    x2 = base.slider("x, upwards", 0.6, -3.0, 3.0, 0.05)
     subspace = base.choice(
         "random subspace", "line", {"line": "a line (m = 1)", "plane": "a plane (m = 2)"}
     )
+    x1 = base.slider("x, to the right", 2.0, -3.0, 3.0, 0.05)
+    x2 = base.slider("x, upwards", 0.6, -3.0, 3.0, 0.05)
     turn = base.slider("turn the picture", 20.0, -180.0, 180.0, 1.0, unit="°")
+    simulate = base.toggle("throw random subspaces", True)
 
     def split(self) -> tuple[np.ndarray, np.ndarray]:
         """Parts of x in the cone and in its polar, each ``(2,)``."""

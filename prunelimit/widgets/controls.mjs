@@ -83,9 +83,6 @@ export function showControls(view) {
       input.setAttribute("aria-valuetext", text);
     }
   }
-  for (const { action, button } of view.buttons) {
-    if (action.enabled) button.disabled = !action.enabled(view.state, view.memory, view.data);
-  }
 }
 
 /** Let a reader take hold of what the panel draws. */

@@ -1,5 +1,6 @@
 // Chapter 0: a small network that loses its connections while eight digits change their label.
 import { createWidget, interpolate, percent, Plot } from "./common.mjs";
+import { keepGuess, recallGuess } from "./guesses.mjs";
 
 const PIXELS = 8; // along each side of an image
 const GRID = { left: 4, bottom: 14, size: 4 };
@@ -127,6 +128,7 @@ function drawCurve({ width, height, state, result, data, memory }) {
     plot.line(data.retrained.map((entry) => [entry.sparsity, entry.accuracy]), "green pl-dash");
     plot.marks(data.retrained.map((entry) => [entry.sparsity, entry.accuracy]), "square", "green", 4);
   }
+  if (state.guess > 0) plot.vertical(state.guess, "orange", "your guess", 1);
   plot.vertical(result.sparsity, "grey pl-dot");
   plot.marks([[result.sparsity, result.accuracy]], state.retrained ? "square" : "circle", state.retrained ? "green" : "blue", 6);
   plot.handle(result.sparsity, Math.min(0.97, result.accuracy), "horizontal");
@@ -145,7 +147,10 @@ export const spec = {
     states: () => [0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99].map((sparsity) => ({ sparsity })),
   },
   remember: () => ({ seen: 0 }), // the curve appears as far as the reader has cut
-  changed(view) {
+  keeps: ["guess"],
+  start: recallGuess,
+  changed(view, changes) {
+    if ("guess" in changes) keepGuess(view);
     view.memory.seen = Math.max(view.memory.seen, view.state.sparsity);
   },
   evaluate,
@@ -153,6 +158,7 @@ export const spec = {
   readouts: (state, result) => [
     { name: "kept", label: "weights left", value: result.kept, text: `${result.kept} of ${result.dim}` },
     { name: "accuracy", label: "test accuracy", value: result.accuracy, text: percent(result.accuracy), look: state.retrained ? "green" : "blue" },
+    ...(state.guess > 0 ? [{ name: "guess", label: "you guessed", value: state.guess, text: percent(state.guess), look: "orange" }] : []),
     { name: "right", label: "digits right", value: result.right, text: `${result.right} of 8`, look: result.right === 8 ? "green" : "red" },
   ],
   panels: [

@@ -21,7 +21,8 @@ class CutANetwork(base.BookWidget):
     """Cut the smallest weights of a network and watch eight digits; then let the survivors train.
 
     Controls: `sparsity`, `retrained` (show the networks whose survivors were trained again: those
-    that were measured) and `digit` (whose pixels are drawn).
+    that were measured), `guess` (where it will break; 0 for none; kept in the reader's browser,
+    so that `TheLimit` and `FourAnswers` show it again) and `digit` (whose pixels are drawn).
 
     Examples
     --------
@@ -54,6 +55,7 @@ class CutANetwork(base.BookWidget):
 
     sparsity = base.slider("sparsity", 0.0, 0.0, 0.99, 0.01, percent=True)
     retrained = base.toggle("let the survivors train", False)
+    guess = base.slider("your guess: untouched, it breaks at", 0.0, 0.0, 0.99, 0.01, percent=True)
     digit = base.choice("digit drawn large", 3, {j: str(j) for j in range(8)})
 
     def __init__(self, **settings: Any) -> None:

@@ -97,6 +97,7 @@ function sentence(state, result, data) {
 
 export const spec = {
   name: "cut-the-histogram",
+  play: { label: "Cut deeper", states: () => [0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99].map((sparsity) => ({ sparsity })) },
   evaluate,
   sentence,
   readouts: (state, result) => [
@@ -115,7 +116,7 @@ export const spec = {
       name: "accuracy", title: "Measured accuracy, survivors untouched", draw: drawAccuracy,
       drag: { touch: "pan-y", move: (grip, x) => ({ sparsity: x }) },
     },
-    { name: "layers", title: "Layer by layer", draw: drawLayers, wide: true, tall: 230, ratio: 0.3 },
+    { name: "layers", title: "Layer by layer", draw: drawLayers, wide: true, more: true, tall: 230, ratio: 0.3 },
   ],
 };
 

@@ -41,6 +41,15 @@ class CutTheHistogram(base.BookWidget):
         "All but one in a hundred": {"sparsity": 0.99},
     }
 
+    _guided = (
+        (
+            "Each bar counts weights of one magnitude. Three in five, left of the line, become 0.",
+            {},
+        ),
+        ("Four in five: the cut has reached the weights that work.", {"sparsity": 0.8}),
+        ("Nine in ten. Look at the accuracy on the right.", {"sparsity": 0.9}),
+    )
+
     sparsity = base.slider("sparsity", 0.6, 0.0, 0.999, 0.001, percent=True)
 
     def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:

@@ -3,7 +3,7 @@ import { chiSquare, createWidget, format, generator, Plot } from "./common.mjs";
 import { hittingProbability, intrinsicVolume, rounded, statisticalDimension } from "./cones.mjs";
 
 const CURVE_POINTS = 160;
-const TRIALS = 200;
+const MOST = 400; // random subspaces at each point
 
 /** Upper bound 4 exp(−…) on the probability of being `gap` dimensions away from the transition. */
 export function tail(gap, dim, delta, form) {
@@ -54,16 +54,17 @@ export function evaluate(state, data = {}, memory = {}) {
     margin,
     dimensions,
     curve: dimensions.map((number) => hittingProbability(cone, number)),
-    simulated: matching(state, data, memory),
+    simulated: tally(simulationPoints(state.dim, delta), memory.samples || []),
   };
 }
 
-function matching(state, data, memory) {
-  if (memory.points) return memory.points;
-  const stored = data.simulated;
-  if (!stored || stored.cone !== state.cone || stored.dim !== state.dim) return null;
-  if (state.cone === "circular" && stored.angle !== state.angle) return null;
-  return stored.points;
+/** Share of hits and its standard error at each subspace dimension, out of draws of all of them. */
+export function tally(dimensions, draws) {
+  if (!draws.length) return null;
+  return dimensions.map((m, j) => {
+    const mean = draws.reduce((sum, hits) => sum + hits[j], 0) / draws.length;
+    return [m, mean, Math.sqrt((mean * (1 - mean)) / draws.length)];
+  });
 }
 
 /** Number of hits of a circular cone in `trials` random m-dimensional subspaces. */
@@ -86,18 +87,6 @@ export function simulationPoints(dim, delta) {
   const low = Math.max(1, Math.floor(dim - delta - spread));
   const high = Math.min(dim - 1, Math.ceil(dim - delta + spread));
   return wholeNumbers(low, high, 10);
-}
-
-function simulate(view) {
-  const { state, result, memory } = view;
-  memory.rounds = (memory.rounds || 0) + 1;
-  const before = new Map((memory.points || []).map((point) => [point[0], point]));
-  memory.points = simulationPoints(state.dim, result.delta).map((m) => {
-    const [, share = 0, , trials = 0] = before.get(m) || [];
-    const all = trials + TRIALS;
-    const mean = (share * trials + simulateHits(result.cone, m, TRIALS, 9973 * memory.rounds + m)) / all;
-    return [m, mean, Math.sqrt((mean * (1 - mean)) / all), all];
-  });
 }
 
 // ---------------------------------------------------------------- drawing
@@ -153,12 +142,13 @@ function sentence(state, result) {
 
 export const spec = {
   name: "kinematics",
-  remember: () => ({}),
-  forget(memory, state, changes) {
-    if (["cone", "dim", "angle"].some((key) => key in changes)) {
-      memory.points = null;
-      memory.rounds = 0;
-    }
+  play: { label: "Raise D", states: () => [3, 10, 30, 100, 300, 1000, 10000, 100000].map((dim) => ({ dim })) },
+  remember: () => ({ samples: [] }),
+  samples: {
+    most: MOST,
+    key: ({ simulate, cone, dim, angle }) => (simulate && cone === "circular" ? `${dim}:${angle}` : null),
+    draw: (state, seed) =>
+      simulationPoints(state.dim, statisticalDimension(state)).map((m) => simulateHits(state, m, 1, 9973 * seed + m)),
   },
   shows: (key, state) => key !== "angle" || state.cone === "circular",
   evaluate,
@@ -186,8 +176,6 @@ export const spec = {
       drag: { touch: "pan-y", move: (grip, x) => ({ share: 1 - x }) },
     },
   ],
-  actions: [{ name: "draw", label: `Simulate ${TRIALS} subspaces a point`, run: simulate, enabled: (state) => state.cone === "circular" }],
-  simulateLabel: "Simulate in Python (any cone)",
 };
 
 export default createWidget(spec);

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.geometry import cones, kinematics
 from prunelimit.geometry.deviation import deviation
 from prunelimit.widgets import base
-
-LARGEST_SIMULATED = {"circular": 100_000, "orthant": 100}
-TRIALS = {"circular": 2000, "orthant": 100}
 
 
 class Kinematics(base.BookWidget):
     """Exact probability, bounds and simulation against the subspace's dimension.
 
-    Controls: `cone` ("circular" or "orthant"), `angle` (degrees), `dim`, `share` (m / dim)
-    and `eta` (the confidence of the paper's margin).
+    Controls: `cone` ("circular" or "orthant"), `angle` (degrees), `dim`, `share` (m / dim),
+    `eta` (the confidence of the paper's margin) and `simulate` (four hundred subspaces at each
+    of eleven dimensions, on by default).
 
     Examples
     --------
@@ -31,7 +27,6 @@ class Kinematics(base.BookWidget):
 
     _module = "kinematics"
     _heading = "Kinematics: hit or miss?"
-    _can_simulate = True
     _ready_made = {
         "Ten dimensions": {"dim": 10, "angle": 45.0, "share": 0.5},
         "A thousand": {"dim": 1000, "angle": 45.0, "share": 0.5},
@@ -40,15 +35,32 @@ class Kinematics(base.BookWidget):
         "Orthant": {"cone": "orthant", "dim": 100, "share": 0.5},
     }
 
+    _folded = frozenset({"cone", "eta", "simulate"})
+    _guided = (
+        ("A hundred dimensions. It turns at D − δ, where the two dimensions add up to D.", {}),
+        ("Ten: the probability of a hit grows gently with m.", {"dim": 10}),
+        (
+            "A thousand: a cliff. The paper's bounds (blue) narrow more slowly.",
+            {"dim": 1000, "share": 0.5},
+        ),
+        ("Just below the cliff nearly all miss.", {"dim": 1000, "share": 0.45}),
+        (
+            "Narrow the cone, and the cliff moves right; its shape stays.",
+            {"dim": 1000, "angle": 20.0, "share": 0.88},
+        ),
+        ("On the right, why: the hits are the tail of the intrinsic volumes.", {"share": 0.55}),
+    )
+
+    share = base.slider("subspace dimension m / D", 0.45, 0.0, 1.0, 0.001)
+    dim = base.choice(
+        "dimension D", 100, [3, 10, 30, 100, 300, 1000, 10_000, 100_000], stepper=True
+    )
+    angle = base.slider("cone's half-angle α", 45.0, 2.0, 88.0, 0.5, unit="°")
     cone = base.choice(
         "cone", "circular", {"circular": "circular cone", "orthant": "non-negative orthant"}
     )
-    dim = base.choice(
-        "ambient dimension D", 100, [3, 10, 30, 100, 300, 1000, 10_000, 100_000], stepper=True
-    )
-    angle = base.slider("cone's half-angle α", 45.0, 2.0, 88.0, 0.5, unit="°")
-    share = base.slider("subspace dimension m / D", 0.45, 0.0, 1.0, 0.001)
     eta = base.slider("failure probability η", 0.05, 0.001, 0.5, 0.01, log=True)
+    simulate = base.toggle("throw subspaces at a circular cone", True)
 
     def geometry(self) -> cones.Cone:
         """The cone that is shown."""
@@ -97,29 +109,6 @@ class Kinematics(base.BookWidget):
         axes.plot(self.subspace_dim / self.dim, exact[self.subspace_dim], "o", color="#C24A00")
         axes.set(xlabel="subspace dimension m / D", ylabel="P{hit}")
         axes.legend()
-
-    def _simulate(
-        self, progress: Callable[[float], None], stopped: Callable[[], bool]
-    ) -> base.Values:
-        if self.dim > LARGEST_SIMULATED[self.cone]:
-            raise PruneLimitError(
-                f"D = {self.dim} is too large to simulate this cone; "
-                f"take at most {LARGEST_SIMULATED[self.cone]}"
-            )
-        cone, trials = self.geometry(), TRIALS[self.cone]
-        settings = {name: getattr(self, name) for name in ("cone", "angle", "dim")}
-        delta = cone.statistical_dimension()
-        spread = 2.2 * math.sqrt(max(1.0, min(delta, self.dim - delta)))
-        ends = (max(1, self.dim - delta - spread), min(self.dim - 1, self.dim - delta + spread))
-        chosen = np.unique(np.linspace(*ends, 11).round().astype(int)).tolist()
-        points = []
-        for number in chosen:
-            if stopped():
-                break
-            found = kinematics.simulate_intersection(cone, number, trials=trials, seed=number)
-            points.append([number, found.value, found.stderr, trials])
-            progress(len(points) / len(chosen))
-        return {"simulated": {**settings, "points": points}}
 
 
 def rounded(dim: int, share: float) -> int:

@@ -152,7 +152,6 @@ export function evaluate(state, data) {
   const steps = Math.min(state.steps, found.run.alphas.length);
   const brackets = found.run.alphas.map((_, j) => bracket(found.run, j + 1, state.ridge, dim));
   const [lower, upper] = brackets[steps - 1];
-  const simulated = data.simulated && data.simulated.spectrum === state.spectrum ? data.simulated : null;
   return {
     nodes,
     dim,
@@ -167,7 +166,6 @@ export function evaluate(state, data) {
     ghostCount: found.ghosts[steps - 1].filter(Boolean).length,
     run: found.run,
     counts,
-    simulated: simulated && simulated.alphas.map((_, j) => bracket(simulated, j + 1, state.ridge, dim)),
   };
 }
 
@@ -218,10 +216,6 @@ function drawBracket({ width, height, result }) {
   plot.area([...side(0, seen), ...side(1, seen).reverse()], "sky");
   plot.line(side(1, seen), "blue");
   plot.line(side(0, seen), "orange pl-dash");
-  if (result.simulated) {
-    plot.marks(side(1, result.simulated), "circle", "green", 2.5);
-    plot.marks(side(0, result.simulated), "square", "green", 2.2);
-  }
   plot.horizontal(exact / dim, "ink pl-dot", "exact");
   plot.vertical(steps, "grey pl-thin");
   plot.handle(steps, exact / dim, "horizontal");
@@ -255,6 +249,7 @@ function sentence(state, result) {
 
 export const spec = {
   name: "lanczos",
+  play: { label: "Take steps", states: () => [1, 3, 6, 10, 15, 20, 30, 40, 60].map((steps) => ({ steps })) },
   evaluate,
   sentence,
   readouts: (state, result) => [
@@ -274,21 +269,13 @@ export const spec = {
     {
       name: "bracket", title: "The bracket closes", draw: drawBracket, tall: 340,
       drag: { touch: "pan-y", move: (grip, x) => ({ steps: Math.round(x) }) },
-      legend: (state, result) => [
-        { label: "Gauss", look: "blue" }, { label: "Gauss–Radau, node at 0", look: "orange pl-dash" }, { label: "exact", look: "ink pl-dot" },
-        ...(result.simulated ? [{ label: "a Rademacher probe in all D dimensions", look: "green", shape: "circle" }] : []),
-      ],
+      legend: () => [{ label: "Gauss", look: "blue" }, { label: "Gauss–Radau, node at 0", look: "orange pl-dash" }, { label: "exact", look: "ink pl-dot" }],
     },
     {
-      name: "dimension", title: "The same steps serve every ridge", draw: drawDimension, wide: true, tall: 240, ratio: 0.4,
+      name: "dimension", title: "The same steps serve every ridge", draw: drawDimension, wide: true, more: true, tall: 240, ratio: 0.4,
       drag: { touch: "pan-y", move: (grip, x) => ({ ridge: x }) },
     },
   ],
-  actions: [
-    { name: "step", label: "One step", run: (view) => view.set({ steps: view.state.steps + 1 }), enabled: (state) => state.steps < MOST_STEPS },
-    { name: "back", label: "One back", run: (view) => view.set({ steps: view.state.steps - 1 }), enabled: (state) => state.steps > 1 },
-  ],
-  simulateLabel: "Run a random probe in Python",
 };
 
 export default createWidget(spec);

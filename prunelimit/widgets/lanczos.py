@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +24,6 @@ MOST_STEPS = 60
 NODES = 120
 DIM = 100_000
 PROBES = 3
-LARGEST_SIMULATED = 1_000_000  # 60 vectors of it are half a gigabyte
 FAMILIES = {
     "network": "a network: outliers and a bulk near 0",
     "power": "power law 1/i",
@@ -89,17 +87,30 @@ class Lanczos(base.BookWidget):
 
     _module = "lanczos"
     _heading = "Lanczos: Ritz values, ghosts, and a bracket"
-    _can_simulate = True
     _ready_made = {
         "A network, ten steps": {"spectrum": "network", "steps": 10},
         "Ghosts": {"spectrum": "network", "steps": 60, "reorthogonalise": False},
-        "Even: slow": {"spectrum": "even", "steps": 25, "ridge": 0.01},
+        "Evenly spread": {"spectrum": "even", "steps": 25, "ridge": 0.01},
         "Clusters: fast": {"spectrum": "clusters", "steps": 8, "ridge": 0.01},
         "A random probe": {"spectrum": "network", "steps": 40, "probe": 1},
     }
 
-    spectrum = base.choice("spectrum", "network", {**FAMILIES, "yours": "your own"})
+    _folded = frozenset({"ridge", "reorthogonalise", "probe"})
+    _guided = (
+        ("Twelve products with the matrix. The outliers on the right are found first.", {}),
+        ("Thirty: the bracket has closed, while most eigenvalues are still unseen.", {"steps": 30}),
+        (
+            "Without reorthogonalisation ghosts come up: second copies of what was found.",
+            {"steps": 60, "reorthogonalise": False},
+        ),
+        (
+            "A smaller ridge asks about flatter directions, and the bracket is wide again.",
+            {"steps": 30, "ridge": 1e-5},
+        ),
+    )
+
     steps = base.slider("steps", 12, 1, MOST_STEPS, 1)
+    spectrum = base.choice("spectrum", "network", {**FAMILIES, "yours": "your own"})
     ridge = base.slider("ridge σ", 1e-3, 1e-7, 100.0, 0.05, log=True)
     reorthogonalise = base.toggle("reorthogonalise", True)
     probe = base.choice("start vector", 0, {0: "even", 1: "probe 1", 2: "probe 2", 3: "probe 3"})
@@ -168,21 +179,6 @@ class Lanczos(base.BookWidget):
         axes.axhline(ends[-1]["exact"], color="black", ls=":", label="exact")
         axes.set(xlabel="step", ylabel="effective dimension")
         axes.legend()
-
-    def _simulate(
-        self, progress: Callable[[float], None], stopped: Callable[[], bool]
-    ) -> base.Values:
-        chosen = self.data["spectra"][self.spectrum]
-        # An estimated spectrum's counts are no whole numbers: rounded so that their sum stays.
-        counts = np.diff(np.round(np.cumsum(chosen["counts"])), prepend=0)
-        if counts.sum() > LARGEST_SIMULATED:
-            raise PruneLimitError(
-                f"D = {counts.sum():,.0f} is too large to run in full; take a spectrum of at most "
-                f"{LARGEST_SIMULATED:,} dimensions"
-            )
-        diagonal = np.repeat(chosen["nodes"], counts.astype(int))
-        alphas, betas = _probe_in_full(diagonal, progress, stopped)
-        return {"simulated": {"spectrum": self.spectrum, "alphas": alphas, "betas": betas}}
 
 
 def _prepared(nodes: ArrayLike | PruningLimit | None, counts: ArrayLike | None) -> base.Values:
@@ -269,26 +265,3 @@ def tridiagonalise(
             break
         previous, vector = vector, following / beta
     return np.array(alphas), np.array(betas)
-
-
-def _probe_in_full(
-    diagonal: Array, progress: Callable[[float], None], stopped: Callable[[], bool]
-) -> tuple[list[float], list[float]]:
-    """Reorthogonalised Lanczos from a Rademacher vector, in all D dimensions."""
-    rng = np.random.default_rng(1)
-    basis = np.zeros((MOST_STEPS, diagonal.size))
-    vector = rng.choice([-1.0, 1.0], diagonal.size) / math.sqrt(diagonal.size)
-    alphas: list[float] = []
-    betas: list[float] = []
-    for step in range(MOST_STEPS):
-        basis[step] = vector
-        following = diagonal * vector
-        alphas.append(float(vector @ following))
-        for _ in range(2):
-            following -= basis[: step + 1].T @ (basis[: step + 1] @ following)
-        betas.append(float(np.linalg.norm(following)))
-        progress((step + 1) / MOST_STEPS)
-        if stopped() or not betas[-1] > 1e-14 * diagonal.max():
-            break
-        vector = following / betas[-1]
-    return alphas, betas

@@ -145,6 +145,17 @@ export function interpolate(grid, values, x) {
   return values[i] + t * (values[i + 1] - values[i]);
 }
 
+/** Largest place up to which `values` stay at or below `level`, linear in between. */
+export function firstCrossing(places, values, level) {
+  for (let j = 1; j < places.length; j += 1) {
+    if (values[j] > level) {
+      const share = (level - values[j - 1]) / (values[j] - values[j - 1]);
+      return places[j - 1] + Math.max(0, share) * (places[j] - places[j - 1]);
+    }
+  }
+  return places[places.length - 1];
+}
+
 /** A small seeded generator of uniform numbers in (0, 1) (mulberry32). */
 export function generator(seed) {
   let state = seed >>> 0;

@@ -85,6 +85,8 @@ function sentence(state, result, data) {
 
 export const spec = {
   name: "paths",
+  keeps: ["guess"],
+  play: { label: "Prune", states: () => [0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99].map((sparsity) => ({ sparsity })) },
   evaluate,
   sentence,
   readouts: (state, result, data) =>

@@ -50,6 +50,16 @@ class Paths(base.BookWidget):
         "I bet on iterative": {"sparsity": 0.98, "guess": "iterative", "reveal": True},
     }
 
+    _guided = (
+        ("Four ways to a sparse network, and how far each has moved at nine in ten.", {}),
+        ("One cut pays its distance at once; rounds begin again from 0.", {"sparsity": 0.95}),
+        ("Which one has the best network here? Choose it below.", {"sparsity": 0.98}),
+        (
+            "And the answer, after the same number of epochs for each.",
+            {"sparsity": 0.98, "reveal": True},
+        ),
+    )
+
     sparsity = base.slider("sparsity", 0.9, 0.6, 0.99, 0.005, percent=True)
     guess = base.choice("my guess", "none", METHODS)
     reveal = base.toggle("reveal the accuracies", False)

@@ -98,7 +98,7 @@ export function buildSteps(view) {
   };
   const go = (where) => {
     at = where > steps.length ? 0 : Math.max(0, where);
-    if (at < steps.length) glide(view, { ...view.defaults, ...steps[at].values });
+    if (at < steps.length) glide(view, view.target(steps[at].values));
     show();
   };
   back.addEventListener("click", () => go(at - 1));
@@ -110,61 +110,34 @@ export function buildSteps(view) {
 /**
  * Draw samples a few at a time, between the reader's own moves.
  *
- * `spec.samples` has `most`, `key(state, data)`: what the samples are samples of, and
- * `draw(state, seed, data)`: one more of them. They lie in `memory.samples`.
+ * `spec.samples` has `most`, `key(state, data)`: what the samples are samples of (null for none),
+ * and `draw(state, seed, data)`: one more of them, or an iterator that returns it in the end, so
+ * that a slow one is drawn over several frames. They lie in `memory.samples`.
  */
 export function sampleSoon(view) {
   const plan = view.spec.samples;
   if (!plan) return;
+  const { memory } = view;
   const key = plan.key(view.state, view.data);
-  if (view.memory.sampled !== key) {
-    view.memory.sampled = key;
-    view.memory.samples = [];
-  }
+  if (memory.sampled !== key) Object.assign(memory, { sampled: key, samples: [], begun: null });
   cancelAnimationFrame(view.sampleFrame);
-  const falling = key !== null && view.memory.samples.length < plan.most;
+  const falling = key !== null && memory.samples.length < plan.most;
   view.root.dataset.samples = falling ? "falling" : "lie";
-  if (!falling) return;
-  view.sampleFrame = requestAnimationFrame(() => {
-    const until = performance.now() + SLICE_MS;
-    const { samples } = view.memory;
-    const few = samples.length + Math.ceil(plan.most / 40); // seen to fall, not all at once
-    while (samples.length < Math.min(few, plan.most) && performance.now() < until) {
-      samples.push(plan.draw(view.state, samples.length + 1, view.data));
-    }
-    view.update();
-  });
+  if (falling) view.sampleFrame = requestAnimationFrame(() => sampleSlice(view, plan));
 }
 
-// ---------------------------------------------------------------- what a kernel adds
-
-/** A button that stays hidden until a kernel answers. */
-export function buildSimulation(view) {
-  view.simulateButton = element("button", { type: "button", "data-action": "simulate", onclick: () => send(view, { type: "simulate" }) }, view.spec.simulateLabel || "Simulate in Python");
-  view.stopButton = element("button", { type: "button", "data-action": "stop", hidden: true, onclick: () => send(view, { type: "stop" }) }, "Stop");
-  view.progress = element("progress", { max: 1, value: 0, hidden: true, "aria-label": "progress of the simulation" });
-  view.simulation = element("span", { class: "pl-simulation", hidden: true }, view.simulateButton, view.progress, view.stopButton);
-  return view.simulation;
-}
-
-/** Say something to the kernel, where there is one. */
-export function send(view, message) {
-  try {
-    view.model.send(message);
-  } catch {
-    // no kernel: the button is hidden anyway
+function sampleSlice(view, plan) {
+  const { memory } = view;
+  const until = performance.now() + SLICE_MS;
+  const few = Math.min(plan.most, memory.samples.length + Math.ceil(plan.most / 40)); // seen to fall, not all at once
+  const before = memory.samples.length;
+  while (memory.samples.length < few && performance.now() < until) {
+    memory.begun ||= plan.draw(view.state, memory.samples.length + 1, view.data);
+    const { value, done } = memory.begun?.next?.() || { value: memory.begun, done: true };
+    if (!done) continue;
+    memory.samples.push(value);
+    memory.begun = null;
   }
-}
-
-/** Hear what the kernel says. */
-export function receive(view, message) {
-  if (message.type === "ready") view.simulation.hidden = false;
-  const running = message.type === "progress";
-  if (["progress", "done", "stopped", "failed"].includes(message.type)) {
-    view.progress.hidden = !running;
-    view.stopButton.hidden = !running;
-    view.simulateButton.disabled = running;
-  }
-  if (running) view.progress.value = message.fraction;
-  if (message.type === "failed") view.say(message.text);
+  if (memory.samples.length > before) view.update();
+  else sampleSoon(view);
 }

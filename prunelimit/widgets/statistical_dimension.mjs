@@ -2,7 +2,7 @@
 import { chiSquare, createWidget, format, generator, logGamma, normal, Plot } from "./common.mjs";
 import { circularStatisticalDimension, descentShare, intrinsicVolume, rounded, statisticalDimension } from "./cones.mjs";
 
-const BATCH = 400;
+const MOST = 400;
 const BINS = 48;
 const CURVE_POINTS = 90;
 
@@ -172,9 +172,12 @@ function sentence(state, result) {
 
 export const spec = {
   name: "statistical-dimension",
-  remember: () => ({}),
-  forget(memory) {
-    memory.samples = null;
+  play: { label: "Open the cone", states: () => [10, 25, 40, 55, 70, 85].map((angle) => ({ angle, cone: "circular" })) },
+  remember: () => ({ samples: [] }),
+  samples: {
+    most: MOST,
+    key: ({ simulate, cone, dim, angle, share }) => (simulate && (cone !== "descent" || dim <= 1000) ? [cone, dim, angle, share].join() : null),
+    draw: (state, seed) => sampleSquare(state, generator(7919 * seed)),
   },
   shows: (key, state) => !(key === "angle" && state.cone !== "circular") && !(key === "share" && !["subspace", "descent"].includes(state.cone)),
   evaluate,
@@ -200,16 +203,6 @@ export const spec = {
         ...(result.terms ? [{ label: "theory: χ² mixed by intrinsic volumes", look: "ink" }] : []),
         ...(result.count ? [{ label: "drawn", look: "green", shape: "area" }] : []),
       ],
-    },
-  ],
-  actions: [
-    {
-      name: "draw", label: `Project ${BATCH} normal vectors`,
-      run(view) {
-        const before = view.memory.samples || [];
-        view.memory.samples = before.concat(samples(view.state, BATCH, 31 + before.length));
-      },
-      enabled: (state) => state.cone !== "descent" || state.dim <= 1000,
     },
   ],
 };

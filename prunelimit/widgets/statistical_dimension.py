@@ -16,7 +16,8 @@ class StatisticalDimension(base.BookWidget):
     """A cone's shape against its size, and projected normal vectors.
 
     Controls: `cone` ("circular", "orthant", "subspace" or "descent"), `dim`, `angle`
-    (degrees) and `share` (the subspace's dimension, or the non-zeros, over `dim`).
+    (degrees), `share` (the subspace's dimension, or the non-zeros, over `dim`) and `simulate`
+    (four hundred vectors, on by default).
 
     Examples
     --------
@@ -34,6 +35,23 @@ class StatisticalDimension(base.BookWidget):
         "ℓ1 descent cone": {"cone": "descent", "share": 0.1, "dim": 1000},
     }
 
+    _folded = frozenset({"simulate"})
+    _guided = (
+        ("Project normal vectors on a cone and square the lengths: their mean is δ.", {}),
+        ("A wider cone has more dimensions.", {"angle": 60.0}),
+        ("A second-order cone, 45°: half of all dimensions.", {"angle": 45.0}),
+        (
+            "The orthant has the same δ, and yet it spreads its lengths otherwise.",
+            {"cone": "orthant"},
+        ),
+        (
+            "A thousand dimensions: the lengths crowd together around δ.",
+            {"angle": 45.0, "dim": 1000},
+        ),
+    )
+
+    angle = base.slider("half-angle α", 30.0, 2.0, 88.0, 0.5, unit="°")
+    share = base.slider("share of dimensions or non-zeros", 0.3, 0.0, 1.0, 0.001)
     cone = base.choice(
         "cone",
         "circular",
@@ -45,10 +63,9 @@ class StatisticalDimension(base.BookWidget):
         },
     )
     dim = base.choice(
-        "ambient dimension D", 100, [3, 10, 30, 100, 300, 1000, 10_000, 100_000], stepper=True
+        "dimension D", 100, [3, 10, 30, 100, 300, 1000, 10_000, 100_000], stepper=True
     )
-    angle = base.slider("half-angle α", 30.0, 2.0, 88.0, 0.5, unit="°")
-    share = base.slider("share of dimensions or non-zeros", 0.3, 0.0, 1.0, 0.001)
+    simulate = base.toggle("project normal vectors", True)
 
     def geometry(self, dim: int | None = None) -> cones.Cone:
         """The cone that is shown, in `dim` dimensions if given."""

@@ -1,8 +1,10 @@
-// Chapter 4: the sublevel set as an ellipse, its shares of dimension, and the two thresholds.
+// Chapter 4: how many weights must stay: the loss that k of them can reach, and the two thresholds.
 import { createWidget, curvatureAt, effectiveDimension, format, generator, normal, percent, Plot, solveLimit, total, trace } from "./common.mjs";
 
 const MOST_NODES = 256;
 const EXACT_NODES = 64;
+const MOST = 24; // random flags of subspaces
+const LARGEST_DRAWN = 200; // dimensions
 
 /** Eigenvalue number i (from 1; real i allowed) of a family. */
 export function eigenvalue(state, i) {
@@ -52,44 +54,22 @@ export function lossCurves(nodes, counts, distance, points = 120) {
   return curves;
 }
 
-/** The two directions that are drawn: the first, and one a tenth of the way down the spectrum. */
-export function slice(state) {
-  const second = Math.max(2, Math.floor(state.dim / 10 + 0.5));
-  const values = [eigenvalue(state, 1), eigenvalue(state, second)];
-  const angle = (state.tilt * Math.PI) / 180;
-  const [c, s] = [Math.cos(angle), Math.sin(angle)];
-  // H in weight space, the first eigenvector tilted by `angle` from the kept axis
-  const hessian = [
-    [values[0] * c * c + values[1] * s * s, (values[0] - values[1]) * c * s],
-    [(values[0] - values[1]) * c * s, values[0] * s * s + values[1] * c * c],
-  ];
-  const inverse22 = (s * s) / values[0] + (c * c) / values[1];
-  return {
-    second,
-    values,
-    angle,
-    radii: values.map((value) => Math.sqrt((2 * state.epsilon) / value)),
-    oneShot: 0.5 * state.distance ** 2 * hessian[1][1],
-    refit: (0.5 * state.distance ** 2) / inverse22,
-    // the best point of the kept axis, measured from w^k
-    shift: (hessian[0][1] / hessian[0][0]) * state.distance,
-  };
-}
-
 /**
  * One random flag of subspaces in R^D: the least loss on each, at R = 1.
  *
  * With an orthonormal basis q_1 = x, q_2, … and M = QᵀH⁻¹Q, the subspace that leaves out
  * the first n vectors has least loss ½[M_n⁻¹]_11, which one Cholesky factor gives for every n.
+ * It stops after every row, so that it can be drawn over several frames.
  */
-export function drawLosses(eigenvalues, uniform) {
+export function* drawLosses(eigenvalues, uniform) {
   const dim = eigenvalues.length;
-  const basis = orthonormalBasis(dim, uniform);
+  const basis = [];
   const factor = [];
   const solved = new Float64Array(dim);
   const losses = new Float64Array(dim);
   let norm = 0;
   for (let row = 0; row < dim; row += 1) {
+    basis.push(nextOrthonormal(basis, dim, uniform));
     const scaled = basis[row].map((entry, i) => entry / eigenvalues[i]);
     const line = new Float64Array(row + 1);
     for (let column = 0; column <= row; column += 1) {
@@ -105,31 +85,34 @@ export function drawLosses(eigenvalues, uniform) {
     solved[row] = rest / line[row];
     norm += solved[row] ** 2;
     losses[dim - row - 1] = 0.5 * norm;
+    yield row;
   }
   return losses;
 }
 
-/** Losses of `count` flags; the first draw's number sets the seeds. */
-export function drawMany(eigenvalues, count, first = 0) {
-  return Array.from({ length: count }, (_, j) => drawLosses(eigenvalues, generator(7919 * (first + j) + 1)));
+/** Losses of `count` flags. */
+export function drawMany(eigenvalues, count) {
+  return Array.from({ length: count }, (_, j) => {
+    const drawing = drawLosses(eigenvalues, generator(7919 * j + 1));
+    for (;;) {
+      const { value, done } = drawing.next();
+      if (done) return value;
+    }
+  });
 }
 
-// Gram and Schmidt, twice, on normal vectors: a uniformly random orthonormal basis.
-function orthonormalBasis(dim, uniform) {
-  const basis = [];
-  for (let j = 0; j < dim; j += 1) {
-    const vector = Float64Array.from({ length: dim }, () => normal(uniform));
-    for (let pass = 0; pass < 2; pass += 1) {
-      for (const other of basis) {
-        let along = 0;
-        for (let i = 0; i < dim; i += 1) along += vector[i] * other[i];
-        for (let i = 0; i < dim; i += 1) vector[i] -= along * other[i];
-      }
+// Gram and Schmidt, twice, on a normal vector: one more of a uniformly random orthonormal basis.
+function nextOrthonormal(basis, dim, uniform) {
+  const vector = Float64Array.from({ length: dim }, () => normal(uniform));
+  for (let pass = 0; pass < 2; pass += 1) {
+    for (const other of basis) {
+      let along = 0;
+      for (let i = 0; i < dim; i += 1) along += vector[i] * other[i];
+      for (let i = 0; i < dim; i += 1) vector[i] -= along * other[i];
     }
-    const length = Math.hypot(...vector);
-    basis.push(vector.map((entry) => entry / length));
   }
-  return basis;
+  const length = Math.hypot(...vector);
+  return vector.map((entry) => entry / length);
 }
 
 function quantile(sorted, share) {
@@ -157,13 +140,15 @@ export function simulatedThreshold(summary, distance, epsilon) {
   return found < 0 ? summary.median.length : found;
 }
 
-function matchingSimulation(state, data, memory) {
-  if (memory && memory.summary) return memory.summary;
-  const stored = data.simulated;
-  if (!stored) return null;
-  const same = ["family", "dim"].every((key) => stored[key] === state[key]);
-  const shape = state.family === "power" ? "power" : "rate";
-  return same && stored[shape] === state[shape] ? stored : null;
+// The draws' summary does not depend on ε or R: made anew when there is one more of them.
+const summaries = new WeakMap();
+
+function summarised(draws) {
+  if (!draws.length) return null;
+  const kept = summaries.get(draws);
+  if (kept?.count === draws.length) return kept;
+  summaries.set(draws, summarise(draws));
+  return summaries.get(draws);
 }
 
 export function evaluate(state, data = {}, memory = {}) {
@@ -173,7 +158,7 @@ export function evaluate(state, data = {}, memory = {}) {
   const sharp = solve("sharp");
   const sum = trace(nodes, counts);
   const square = state.distance ** 2;
-  const simulated = matchingSimulation(state, data, memory);
+  const simulated = summarised(memory.samples || []);
   return {
     nodes,
     counts,
@@ -185,61 +170,12 @@ export function evaluate(state, data = {}, memory = {}) {
     oneShot: (square * sum) / (2 * state.dim),
     bound: (square * sum) / (square * sum + 2 * state.epsilon * state.dim),
     curves: lossCurves(nodes, counts, state.distance),
-    slice: slice(state),
     simulated,
     threshold: simulated ? simulatedThreshold(simulated, state.distance, state.epsilon) : null,
   };
 }
 
 // ---------------------------------------------------------------- drawing
-
-function ellipse([cx, cy], radii, angle) {
-  return Array.from({ length: 121 }, (_, j) => {
-    const t = (2 * Math.PI * j) / 120;
-    const [u, v] = [radii[0] * Math.cos(t), radii[1] * Math.sin(t)];
-    return [cx + u * Math.cos(angle) - v * Math.sin(angle), cy + u * Math.sin(angle) + v * Math.cos(angle)];
-  });
-}
-
-function drawWeightSpace({ width, height, state, result }) {
-  const { slice: cut } = result;
-  const plot = new Plot({ width, height, x: [-6, 6], y: [-2, 7], square: true, xLabel: "kept weight", yLabel: "pruned weight" });
-  plot.area(ellipse([0, state.distance], cut.radii, cut.angle), "sky");
-  plot.segment(-40, 0, 40, 0, "ink pl-dash");
-  plot.segment(0, 0, 0, state.distance, "grey pl-thin");
-  plot.note(plot.px(0), plot.py(state.distance / 2), "R");
-  plot.marks([[0, 0]], "square", "red", 5.5);
-  plot.marks([[cut.shift, 0]], "diamond", "green", 5);
-  plot.marks([[0, state.distance]], "circle", "blue", 5);
-  const top = state.distance + edgeHeight(cut);
-  plot.handle(0, Math.min(top, plot.y[1]), "vertical");
-  plot.handle(0, state.distance, "vertical");
-  return plot;
-}
-
-// How far the ellipse reaches straight up from its centre.
-function edgeHeight({ radii, angle }) {
-  return 1 / Math.hypot(Math.sin(angle) / radii[0], Math.cos(angle) / radii[1]);
-}
-
-function drawEigenSpace({ width, height, state, result }) {
-  const { slice: cut } = result;
-  const plot = new Plot({ width, height, x: [-6, 6], y: [-4.5, 4.5], square: true, xLabel: "direction 1", yLabel: `direction ${cut.second}` });
-  const turn = ([x, y]) => {
-    const [c, s] = [Math.cos(-cut.angle), Math.sin(-cut.angle)];
-    return [c * x - s * y, s * x + c * y];
-  };
-  plot.area(ellipse([0, 0], cut.radii, 0), "sky");
-  plot.line([turn([-60, -state.distance]), turn([60, -state.distance])], "ink pl-dash");
-  plot.line([[0, 0], turn([0, -state.distance])], "grey pl-thin");
-  plot.segment(0, 0, cut.radii[0], 0, "blue");
-  plot.segment(0, 0, 0, cut.radii[1], "blue pl-dot");
-  plot.marks([turn([0, -state.distance])], "square", "red", 5.5);
-  plot.marks([turn([cut.shift, -state.distance])], "diamond", "green", 5);
-  plot.marks([[0, 0]], "circle", "blue", 5);
-  plot.handle(0, Math.min(cut.radii[1], plot.y[1]), "vertical");
-  return plot;
-}
 
 function drawShares({ width, height, state, result }) {
   const plot = new Plot({ width, height, x: [0, 1], y: [0, 1], xLabel: "direction i / D (from steep to flat)", yLabel: "r² / (R² + r²)" });
@@ -275,35 +211,6 @@ function drawSimulated(plot, state, simulated) {
   plot.marks(chosen.map((k) => [k / state.dim, square * simulated.median[k]]), "circle", "green", 3.5);
 }
 
-// ---------------------------------------------------------------- dragging
-
-function epsilonThrough(cut, height) {
-  const unit = edgeHeight(cut) ** 2; // grows in proportion to ε
-  return (height ** 2 / unit) || 0;
-}
-
-const dragWeightSpace = {
-  start(px, py, plot, state, result) {
-    const near = (y) => Math.abs(py - plot.py(y));
-    const top = Math.min(state.distance + edgeHeight(result.slice), plot.y[1]);
-    if (Math.abs(px - plot.px(0)) > 40) return null;
-    return near(top) < near(state.distance) ? "epsilon" : "distance";
-  },
-  move(grip, x, y, state, result) {
-    if (grip === "distance") return { distance: y };
-    return { epsilon: state.epsilon * epsilonThrough(result.slice, Math.max(0.02, y - state.distance)) };
-  },
-};
-
-const dragEigenSpace = {
-  start(px, py, plot) {
-    return Math.abs(px - plot.px(0)) < 40 ? "epsilon" : null;
-  },
-  move(grip, x, y, state, result) {
-    return { epsilon: 0.5 * result.slice.values[1] * Math.max(0.02, Math.abs(y)) ** 2 };
-  },
-};
-
 const dragLoss = {
   start(px, py, plot, state) {
     return Math.abs(py - plot.py(state.epsilon)) < 30 ? "epsilon" : null;
@@ -315,32 +222,23 @@ const dragLoss = {
 
 // ---------------------------------------------------------------- the widget
 
-function simulate(view) {
-  const { state, memory } = view;
-  const eigenvalues = Array.from({ length: state.dim }, (_, i) => eigenvalue(state, i + 1));
-  const before = memory.draws || [];
-  memory.draws = before.concat(drawMany(eigenvalues, 6, before.length));
-  memory.summary = summarise(memory.draws);
-}
-
 function sentence(state, result) {
-  const { slice: cut } = result;
-  const meets = cut.refit <= state.epsilon ? "crosses" : "misses";
   const drawn = result.simulated ? ` Half of ${result.simulated.count} random subspaces reach the set from k = ${result.threshold} on.` : "";
   return (
     `With ε = ${format(state.epsilon, 3)} and R = ${format(state.distance, 3)}, the paper's formula keeps k = ${format(result.paper)} of ` +
-    `${state.dim} weights and the sharp one ${format(result.sharp)}; in the slice drawn, the kept axis ${meets} the ellipse.${drawn}`
+    `${state.dim} weights and the sharp one ${format(result.sharp)}.${drawn}`
   );
 }
 
 export const spec = {
   name: "sublevel-set",
-  remember: () => ({}),
-  forget(memory, state, changes) {
-    if (["family", "power", "rate", "dim"].some((key) => key in changes)) {
-      memory.draws = null;
-      memory.summary = null;
-    }
+  play: { label: "Spend more", states: () => [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1].map((epsilon) => ({ epsilon })) },
+  remember: () => ({ samples: [] }),
+  samples: {
+    most: MOST,
+    key: ({ simulate, family, power, rate, dim }) =>
+      simulate && dim <= LARGEST_DRAWN ? [family, family === "power" ? power : rate, dim].join() : null,
+    draw: (state, seed) => drawLosses(Array.from({ length: state.dim }, (_, i) => eigenvalue(state, i + 1)), generator(7919 * seed)),
   },
   shows: (key, state) => !(key === "power" && state.family !== "power") && !(key === "rate" && state.family === "power"),
   evaluate,
@@ -354,26 +252,14 @@ export const spec = {
   ],
   panels: [
     {
-      name: "weights", title: "Weight space: a slice", draw: drawWeightSpace, drag: dragWeightSpace,
-      legend: () => [
-        { label: "S(ε)", look: "sky", shape: "area" }, { label: "kept axis L", look: "ink pl-dash" },
-        { label: "w*", look: "blue", shape: "circle" }, { label: "wᵏ, one-shot", look: "red", shape: "square" },
-        { label: "best point of L", look: "green", shape: "diamond" },
-      ],
-    },
-    { name: "eigen", title: "The same slice in eigen-space", draw: drawEigenSpace, drag: dragEigenSpace,
-      legend: () => [{ label: "r₁ (steep)", look: "blue" }, { label: "r of the flatter direction", look: "blue pl-dot" }] },
-    { name: "shares", title: "Each direction's share of dimension", draw: drawShares },
-    {
       name: "losses", title: "Loss that k kept weights can reach", draw: drawLossPanel, drag: dragLoss,
       legend: (state, result) => [
         { label: "paper", look: "purple pl-dash" }, { label: "sharp", look: "ink pl-dashdot" },
         ...(result.simulated ? [{ label: "simulated: median, quartiles", look: "green", shape: "circle" }] : []),
       ],
     },
+    { name: "shares", title: "Each direction's share of dimension", draw: drawShares },
   ],
-  actions: [{ name: "draw", label: "Simulate six random subspaces", run: simulate, enabled: (state) => state.dim <= 200 }],
-  simulateLabel: "Simulate 24 in Python",
 };
 
 export default createWidget(spec);

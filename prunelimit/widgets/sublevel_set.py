@@ -1,29 +1,23 @@
-"""Chapter 4: the loss sublevel set as an ellipse, and the two thresholds it leads to."""
+"""Chapter 4: the loss that k weights can reach, and the two thresholds it leads to."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from prunelimit import limit
-from prunelimit.errors import PruneLimitError
-from prunelimit.limit import sublevel
 from prunelimit.widgets import base
 
 MOST_NODES = 256
 EXACT_NODES = 64
-LARGEST_SIMULATED = 1000
-DRAWS = 24
 
 
 class SublevelSet(base.BookWidget):
     """Drag the loss budget, the distance and the spectrum; see the two thresholds move.
 
     Controls: `family` ("power": i^-power, or "exponential"), `power`, `rate`, `dim`,
-    `epsilon`, `distance`, and `tilt` (degrees, of the slice that is drawn).
+    `epsilon`, `distance`, and `simulate` (random subspaces up to D = 200, on by default).
 
     Examples
     --------
@@ -33,7 +27,6 @@ class SublevelSet(base.BookWidget):
 
     _module = "sublevel_set"
     _heading = "Sublevel set: how many weights must stay?"
-    _can_simulate = True
     _ready_made = {
         "Power law 1/i": {"family": "power", "power": 1.0, "dim": 200, "epsilon": 0.1},
         "Steep 1/i²": {"family": "power", "power": 2.0, "dim": 200, "epsilon": 0.01},
@@ -42,15 +35,25 @@ class SublevelSet(base.BookWidget):
         "100,000 weights": {"family": "power", "power": 1.0, "dim": 100_000, "epsilon": 0.001},
     }
 
+    _folded = frozenset({"family", "power", "rate", "simulate"})
+    _guided = (
+        ("How small a loss can k of 200 weights reach, R = 3 away from w*? Read it off.", {}),
+        ("And what random subspaces reach, their median and quartiles.", {"simulate": True}),
+        ("A larger budget ε needs fewer weights, by either formula.", {"epsilon": 0.3}),
+        ("Twice the distance costs four times the loss.", {"distance": 6.0}),
+        ("A steep spectrum: few directions matter, and few weights must stay.", {"power": 2.0}),
+        ("A sphere: all cost the same, and no curve can bend.", {"power": 0.0, "epsilon": 4.0}),
+    )
+
+    epsilon = base.slider("loss budget ε", 0.1, 1e-4, 5.0, 0.01, log=True)
+    distance = base.slider("distance R", 3.0, 0.5, 6.0, 0.05)
+    dim = base.choice("weights D", 200, [20, 64, 200, 1000, 10_000, 100_000], stepper=True)
     family = base.choice(
         "spectrum", "power", {"power": "power law, i to the −a", "exponential": "exponential"}
     )
     power = base.slider("decay a", 1.0, 0.0, 3.0, 0.05)
     rate = base.slider("decay over the whole spectrum (powers of e)", 12.0, 0.0, 15.0, 0.25)
-    dim = base.choice("weights D", 200, [20, 64, 200, 1000, 10_000, 100_000], stepper=True)
-    epsilon = base.slider("loss budget ε", 0.1, 1e-4, 5.0, 0.01, log=True)
-    distance = base.slider("distance R", 3.0, 0.5, 6.0, 0.05)
-    tilt = base.slider("tilt of the slice", 35.0, 0.0, 90.0, 1.0, unit="°")
+    simulate = base.toggle("draw random subspaces (D up to 200)", True)
 
     def eigenvalues(self, index: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Eigenvalues in falling order: all ``(dim,)``, or those at (real) places from 1 on."""
@@ -114,19 +117,3 @@ class SublevelSet(base.BookWidget):
         losses.axhline(self.epsilon, color="#0072B2", lw=1)
         losses.set(xlabel="kept k / D", ylabel="loss rise", ylim=(1e-5, 10))
         losses.legend()
-
-    def _simulate(
-        self, progress: Callable[[float], None], stopped: Callable[[], bool]
-    ) -> base.Values:
-        if self.dim > LARGEST_SIMULATED:
-            raise PruneLimitError(f"D = {self.dim} is too large; at most {LARGEST_SIMULATED}")
-        settings = {name: getattr(self, name) for name in ("family", "power", "rate", "dim")}
-        spectrum = self.eigenvalues()
-        rng = np.random.default_rng(0)
-        draws: list[NDArray[np.float64]] = []
-        while len(draws) < DRAWS and not (stopped() and draws):
-            draws.extend(sublevel.simulate_loss_curves(spectrum, 2, rng).unit[:, :-1])
-            progress(len(draws) / DRAWS)
-        low, median, high = np.quantile(draws, [0.25, 0.5, 0.75], axis=0).tolist()
-        summary = {"count": len(draws), "low": low, "median": median, "high": high}
-        return {"simulated": {**settings, **summary}}

@@ -1,16 +1,6 @@
 // Chapter 6: a real network's distance profile against the boundaries of paper and sharp limit.
-import { boundaries, createWidget, distanceProfile, format, percent, Plot, solveLimit } from "./common.mjs";
-
-/** Largest place up to which `values` stay at or below `level`, linear in between. */
-export function firstCrossing(places, values, level) {
-  for (let j = 1; j < places.length; j += 1) {
-    if (values[j] > level) {
-      const share = (level - values[j - 1]) / (values[j] - values[j - 1]);
-      return places[j - 1] + Math.max(0, share) * (places[j] - places[j - 1]);
-    }
-  }
-  return places[places.length - 1];
-}
+import { boundaries, createWidget, distanceProfile, firstCrossing, format, percent, Plot, solveLimit } from "./common.mjs";
+import { recallGuess } from "./guesses.mjs";
 
 export function evaluate(state, data) {
   const { dim, counts } = data;
@@ -121,27 +111,13 @@ function sentence(state, result, data) {
   );
 }
 
-/** The guess that the introduction's widget keeps in this browser, if any. */
-export function keptGuess(storage, name) {
-  try {
-    const stored = Number(storage.getItem(`prunelimit.guess.${name}`));
-    return stored > 0 && stored < 1 ? stored : 0;
-  } catch {
-    return 0; // storage may be switched off
-  }
-}
-
 export const spec = {
   name: "the-limit",
+  keeps: ["guess"],
+  play: { label: "Flatten the loss", states: () => [10, 3, 1, 0.3, 0.1, 0.03, 1].map((sharpness) => ({ sharpness })) },
   start(view) {
     if (view.state.guess !== 0) return;
-    let storage = null;
-    try {
-      storage = window.localStorage;
-    } catch {
-      return;
-    }
-    view.state.guess = keptGuess(storage, view.data.name);
+    recallGuess(view);
     view.defaults.guess = view.state.guess;
   },
   shows: (key, state, data) => key !== "reveal" || Boolean(data.accuracy),
@@ -168,7 +144,7 @@ export const spec = {
       drag: { touch: "pan-y", move: (grip, x) => ({ guess: Math.min(0.999, Math.max(0.001, x)) }) },
       legend: (state, result, data) => (state.reveal && data.accuracy ? [{ label: "one-shot test accuracy, measured", look: "blue" }] : []),
     },
-    { name: "spectrum", title: "The spectrum: directions steeper than σ count", draw: drawSpectrum, wide: true, tall: 220, ratio: 0.35 },
+    { name: "spectrum", title: "The spectrum: directions steeper than σ count", draw: drawSpectrum, wide: true, more: true, tall: 220, ratio: 0.35 },
   ],
 };
 

@@ -48,6 +48,18 @@ class TheLimit(base.BookWidget):
         "Halved, and four times sharper": {"scale": 0.5, "sharpness": 4.0},
     }
 
+    _folded = frozenset({"guess"})
+    _guided = (
+        ("R(k) grows as weights are cut. A boundary says how far is too far: they meet.", {}),
+        ("Halve the weights: R halves, and the meeting point moves to the right.", {"scale": 0.5}),
+        ("A flatter loss lifts the boundary, with the same effect.", {"sharpness": 0.1}),
+        (
+            "Halved weights and four times the curvature: back where it started.",
+            {"scale": 0.5, "sharpness": 4.0},
+        ),
+        ("Allow less, ε = 0.005, and everything moves to the left.", {"epsilon": 0.005}),
+    )
+
     epsilon = base.slider("loss budget ε", 0.05, 1e-4, 2.0, 0.005, log=True)
     scale = base.slider("weights ×", 1.0, 0.25, 4.0, 0.005, log=True)
     sharpness = base.slider("curvature ×", 1.0, 0.01, 100.0, 0.01, log=True)

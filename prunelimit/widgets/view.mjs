@@ -1,7 +1,7 @@
 // The view: one widget on the page, its state, address, panels, readouts and sentence.
 import { adoptAddress, bringIntoView, rememberAddressSoon } from "./address.mjs";
 import { buildControls, element, makeDraggable, showControls } from "./controls.mjs";
-import { buildPlayer, buildSimulation, buildSteps, receive, sampleSoon, send } from "./player.mjs";
+import { buildPlayer, buildSteps, sampleSoon } from "./player.mjs";
 import { MARKS, escapeText } from "./plot.mjs";
 import { admit, format } from "./words.mjs";
 
@@ -51,8 +51,14 @@ class View {
     rememberAddressSoon(this);
   }
 
+  /** The defaults with `values` in place of some, the reader's own guess spared. */
+  target(values) {
+    const kept = Object.fromEntries((this.spec.keeps || []).map((key) => [key, this.state[key]]));
+    return { ...this.defaults, ...kept, ...values };
+  }
+
   replace(values) {
-    this.set({ ...this.defaults, ...values });
+    this.set(this.target(values));
   }
 
   saveSoon() {
@@ -75,9 +81,9 @@ class View {
       element("p", { class: "pl-title" }, this.model.get("title")),
       buildSteps(this),
       element("div", { class: "pl-stage" }, this.buildPanels(), buildPlayer(this), buildControls(this)),
+      this.morePanels,
       this.buildReadouts(),
       this.buildPresets(),
-      this.buildActions(),
     );
     this.sentence = element("p", { class: "pl-sentence" });
     this.live = element("p", { class: "pl-hidden", "aria-live": "polite", role: "status" });
@@ -98,12 +104,13 @@ class View {
 
   reset() {
     if (this.spec.remember) this.memory = this.spec.remember();
-    this.replace({});
+    this.set({ ...this.defaults });
     this.update();
   }
 
   buildPanels() {
     const holder = element("div", { class: "pl-panels" });
+    const more = element("div", { class: "pl-panels" });
     this.panels = this.spec.panels.map((panel, index) => {
       const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
       svg.setAttribute("role", "img");
@@ -112,32 +119,18 @@ class View {
       const legend = element("ul", { class: "pl-legend" });
       const caption = element("figcaption", { id: `${this.id}-panel-${index}` }, panel.title);
       const figure = element("figure", { class: `pl-panel ${panel.wide ? "pl-wide" : ""}` }, caption, svg, legend);
-      holder.append(figure);
+      (panel.more ? more : holder).append(figure);
       const entry = { panel, svg, legend, caption, plot: null };
       if (panel.drag) makeDraggable(this, entry);
       return entry;
     });
+    this.morePanels = more.childElementCount ? element("details", { class: "pl-more" }, element("summary", {}, "more pictures"), more) : "";
     return holder;
   }
 
   buildReadouts() {
     this.readouts = element("dl", { class: "pl-readouts" });
     return this.readouts;
-  }
-
-  buildActions() {
-    const holder = element("div", { class: "pl-actions" });
-    this.buttons = (this.spec.actions || []).map((action) => {
-      const button = element("button", { type: "button", "data-action": action.name }, action.label);
-      button.addEventListener("click", () => {
-        action.run(this);
-        this.update();
-      });
-      holder.append(button);
-      return { action, button };
-    });
-    holder.append(buildSimulation(this));
-    return holder;
   }
 
   // ---- events
@@ -152,10 +145,8 @@ class View {
       this.data = this.model.get("data") || {};
       this.update();
     };
-    const message = (content) => receive(this, content);
     this.model.on("change:data", dataChanged);
-    this.model.on("msg:custom", message);
-    this.controlListeners.push(["change:data", dataChanged], ["msg:custom", message]);
+    this.controlListeners.push(["change:data", dataChanged]);
     this.hashListener = () => {
       if (adoptAddress(this)) this.update();
       else rememberAddressSoon(this); // a link within the page has dropped the state from the address
@@ -167,12 +158,6 @@ class View {
       this.frame = requestAnimationFrame(() => this.fit());
     });
     this.observer.observe(this.root);
-    if (this.model.get("_simulates")) send(this, { type: "hello" });
-  }
-
-  say(text) {
-    this.sentence.textContent = text;
-    this.live.textContent = text;
   }
 
   destroy() {

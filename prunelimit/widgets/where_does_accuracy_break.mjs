@@ -1,5 +1,6 @@
 // Introduction: guess where magnitude pruning breaks a network, then look.
 import { createWidget, interpolate, percent, Plot } from "./common.mjs";
+import { keepGuess, recallGuess } from "./guesses.mjs";
 
 /** Largest sparsity at which the accuracy still reaches `level`. */
 export function lastPassing(places, values, level) {
@@ -43,28 +44,12 @@ function sentence(state, result, data) {
   return `${start} It breaks at ${percent(result.breaks)}. ${verdict}: at your guess the accuracy is ${percent(result.atGuess)}.`;
 }
 
-// Kept in this browser, so that chapter 6 can show it again.
-function keep(view) {
-  try {
-    window.localStorage.setItem(`prunelimit.guess.${view.data.name}`, String(view.state.guess));
-  } catch {
-    // storage may be switched off: the address still carries the guess
-  }
-}
-
 export const spec = {
   name: "where-does-accuracy-break",
-  start(view) {
-    if (view.state.guess !== view.defaults.guess) return;
-    try {
-      const kept = Number(window.localStorage.getItem(`prunelimit.guess.${view.data.name}`));
-      if (kept > 0 && kept < 1) view.state.guess = kept;
-    } catch {
-      // as above
-    }
-  },
+  keeps: ["guess"],
+  start: recallGuess,
   changed(view, changes) {
-    if ("guess" in changes) keep(view);
+    if ("guess" in changes) keepGuess(view);
   },
   evaluate,
   sentence,

@@ -40,6 +40,12 @@ class WhereDoesAccuracyBreak(base.BookWidget):
         "One in twenty": {"guess": 0.95},
     }
 
+    _guided = (
+        ("Drag the orange line to where you expect the network to break.", {}),
+        ("What counts as broken is a choice: here a fifth of the accuracy may go.", {"loss": 0.2}),
+        ("Two points may go, and the measured curve.", {"reveal": True}),
+    )
+
     guess = base.slider("your guess", 0.3, 0.01, 0.99, 0.005, percent=True)
     loss = base.slider("accuracy that may be lost", 0.02, 0.0, 0.2, 0.005, percent=True)
     reveal = base.toggle("reveal the measured curve", False)

@@ -62,7 +62,6 @@ def write_page(path, *widgets):
             "_presets": widget._presets,
             "_defaults": widget._defaults,
             "_steps": widget._steps,
-            "_simulates": widget._simulates,
             **widget.values(),
         }
         for widget in widgets

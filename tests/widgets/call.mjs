@@ -3,10 +3,11 @@
 import { readFileSync } from "node:fs";
 
 const folder = new URL("../../prunelimit/widgets/", import.meta.url);
-const { interpolate } = await import(new URL("common.mjs", folder));
+const { generator, interpolate } = await import(new URL("common.mjs", folder));
 
 function argument(value) {
   if (value && value.$table) return (x) => interpolate(value.$table[0], value.$table[1], x);
+  if (value && value.$generator !== undefined) return generator(value.$generator);
   if (value && value.$constant !== undefined) return () => value.$constant;
   return value;
 }

@@ -1,5 +1,6 @@
 """Every widget, driven in headless Chromium from a file: numbers, drawings, addresses, faults."""
 
+import json
 import re
 import tempfile
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_every_control_changes_what_is_shown_and_the_numbers_are_pythons(opened,
 
 
 @pytest.mark.parametrize("module", all_keys())
-def test_presets_reset_actions_and_the_address(opened, module):
+def test_presets_reset_and_the_address(opened, module):
     widget = Driven(opened, module.replace("_", "-"))
     start = widget.state()
     for preset in opened.execute_script(
@@ -123,13 +124,6 @@ def test_presets_reset_actions_and_the_address(opened, module):
     wait_until(opened, all_lie)
     assert widget.state() == left
     assert widget.numbers() == shown
-    for action in widget.script(
-        "return [...root.querySelectorAll('.pl-actions > button:not(:disabled)')]"
-        ".map((node) => node.dataset.action)"
-    ):
-        before = (widget.drawing(), widget.numbers())
-        widget.press(action)
-        assert (widget.drawing(), widget.numbers()) != before, action
     widget.press("Reset")
     assert widget.state() == start
     wait_until(opened, f"return !location.hash.includes('w={widget.key}:')")
@@ -224,6 +218,83 @@ def test_no_room_at_all_is_no_fault_and_the_drawing_comes_back(opened):
     wait_until(opened, f"{width} === '{wide}'")
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_first_picture_and_its_control_fit_one_screen(opened, width, height):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        opened.refresh()
+        wait_until(opened, "return document.body.dataset.ready === 'yes'")
+        spans = opened.execute_script(
+            """const roots = [...document.querySelectorAll('.pl-widget')];
+            return Object.fromEntries(roots.map((root) => {
+            const first = root.querySelector('.pl-control:not(details *)').getBoundingClientRect();
+            const player = root.querySelector('.pl-player') || root.querySelector('.pl-control');
+            const plot = root.querySelector('figure').getBoundingClientRect();
+            const low = Math.max(first.bottom, player.getBoundingClientRect().bottom, plot.bottom);
+            return [root.dataset.widget, low - Math.min(plot.top, first.top)]; }))"""
+        )
+        assert len(spans) == len(widgets.__all__)
+        assert {key: span for key, span in spans.items() if span > height} == {}
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_guided_steps_set_their_states_and_spare_the_guess(opened, name):
+    original = getattr(widgets, name)()
+    widget = Driven(opened, original.key)
+    assert 3 <= len(original._steps) <= 6
+    first = original._steps[0]["values"]  # it describes what stands there before anything is moved
+    assert first == {name: original._defaults[name] for name in first}
+    if "guess" in original.values():
+        widget.move("guess", 0.25)
+    guess = widget.state().get("guess")
+    for step in [*original._steps[1:], None, original._steps[0]]:
+        widget.press("next")
+        wanted = original._defaults | (step or original._steps[-1])["values"]
+        wanted |= {"guess": guess} if guess is not None else {}
+        wait_until(opened, f"return {STILL}({widget.root}, {json.dumps(wanted)})")
+        compare_with_python(widget, original)
+
+
+# Whether a widget has come to rest in a state.
+STILL = """((root, wanted) => Object.entries(JSON.parse(root.dataset.state)).every(
+  ([key, value]) => typeof value === "number"
+    ? Math.abs(value - wanted[key]) <= 1e-9 * Math.abs(value) : value === wanted[key]))"""
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_play_goes_through_the_states_and_stops_at_the_last(opened, name):
+    original = getattr(widgets, name)()
+    widget = Driven(opened, original.key)
+    if not widget.script("return Boolean(root.querySelector('.pl-player'))"):
+        pytest.skip("nothing to play")
+    before = widget.state()
+    widget.press("play")
+    pressed = "root.querySelector('.pl-play').getAttribute('aria-pressed')"
+    assert widget.script(f"return {pressed}") == "true"
+    wait_until(opened, f"const root = {widget.root}; return {pressed} === 'false'")
+    after = widget.state()
+    assert after != before
+    widget.press("step-through")  # from the start again
+    wait_until(opened, f"return {widget.root}.dataset.state !== {json.dumps(json.dumps(after))}")
+    compare_with_python(widget, original)
+
+
+def test_a_guess_is_remembered_and_laid_beside_the_answers(opened):
+    Driven(opened, "cut-a-network").move("guess", 0.65 / 0.99)
+    opened.execute_script("history.replaceState(null, '', location.pathname)")
+    opened.refresh()
+    wait_until(opened, "return document.body.dataset.ready === 'yes'")
+    widget = Driven(opened, "four-answers")
+    assert widget.state()["guess"] == pytest.approx(0.65, abs=0.01)
+    assert "your guess" in widget.drawing()
+    widget.press("Untouched")
+    assert widget.state()["guess"] == pytest.approx(0.65, abs=0.01)
+    assert "than you guessed" in widget.sentence()
+
+
 def test_arrow_keys_move_a_slider(opened):
     widget = Driven(opened, "kinematics")
     slider = opened.find_element(By.CSS_SELECTOR, "[data-widget=kinematics] [data-control=angle]")
@@ -257,36 +328,6 @@ def test_python_moves_the_widget_and_the_widget_tells_python(opened):
     wait_until(opened, "return window.models['kinematics'].saved > 0")
     saved = opened.execute_script("return window.models['kinematics'].get('angle')")
     assert saved == widget.state()["angle"]
-
-
-def test_simulation_in_python_shows_only_when_a_kernel_answers(opened):
-    widget = Driven(opened, "sublevel-set")
-    hidden = "return root.querySelector('.pl-simulation').hidden"
-    assert widget.script(hidden) is True
-    opened.execute_script("window.models['sublevel-set'].tell('msg:custom', {type: 'ready'})")
-    assert widget.script(hidden) is False
-    widget.press("simulate")
-    sent = opened.execute_script("return window.models['sublevel-set'].sent.map((m) => m.type)")
-    assert sent == ["hello", "simulate"]
-    tell = "window.models['sublevel-set'].tell('msg:custom', arguments[0])"
-    opened.execute_script(tell, {"type": "progress", "fraction": 0.5})
-    assert widget.script("return root.querySelector('progress').value") == 0.5
-    assert widget.script("return root.querySelector('[data-action=stop]').hidden") is False
-    opened.execute_script(tell, {"type": "done"})
-    assert widget.script("return root.querySelector('progress').hidden") is True
-    simulated = {
-        "family": "power",
-        "power": 1.0,
-        "dim": 200,
-        "count": 2,
-        "low": [0.01] * 200,
-        "median": [0.02] * 200,
-        "high": [0.03] * 200,
-    }
-    opened.execute_script(
-        "window.models['sublevel-set'].set('data', {simulated: arguments[0]})", simulated
-    )
-    assert widget.number("threshold") == 200
 
 
 def test_controls_are_named_large_enough_and_the_sentence_is_announced(opened):

@@ -223,42 +223,6 @@ def test_showing_a_widget_also_gives_a_figure_for_print_and_pages_without_script
     assert bundle["text/plain"].startswith("Sublevel set: how many weights must stay?: With eps")
 
 
-def run_to_the_end(widget, monkeypatch, stop_at=None):
-    sent = []
-
-    def record(content):
-        sent.append(content)
-        if stop_at is not None and content.get("fraction", 0) >= stop_at:
-            widget._answer(widget, {"type": "stop"}, [])
-
-    monkeypatch.setattr(widget, "send", record)
-    widget._answer(widget, {"type": "hello"}, [])
-    widget._answer(widget, {"type": "simulate"}, [])
-    widget._thread.join(60)
-    return sent
-
-
-def test_simulate_reports_progress_and_merges_its_result(monkeypatch):
-    widget = widgets.SublevelSet(dim=64)
-    sent = run_to_the_end(widget, monkeypatch)
-    assert [message["type"] for message in sent[:2]] == ["ready", "progress"]
-    assert sent[-1] == {"type": "done"}
-    assert widget.data["simulated"]["count"] == 24
-    assert len(widget.data["simulated"]["median"]) == 64
-
-
-def test_simulate_can_be_stopped_and_keeps_what_was_done(monkeypatch):
-    widget = widgets.SublevelSet(dim=64)
-    sent = run_to_the_end(widget, monkeypatch, stop_at=0.2)
-    assert sent[-1] == {"type": "stopped"}
-    assert 1 <= widget.data["simulated"]["count"] < 24
-
-
-def test_simulate_says_why_it_cannot(monkeypatch):
-    sent = run_to_the_end(widgets.SublevelSet(dim=100_000), monkeypatch)
-    assert sent[-1]["type"] == "failed" and "too large" in sent[-1]["text"]
-
-
 def test_control_traits_need_no_instance():
     names = [name for name, trait in widgets.SublevelSet.control_traits()]
     assert names[0] == "family" and isinstance(widgets.SublevelSet.dim, traitlets.Enum)

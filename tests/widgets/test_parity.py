@@ -12,6 +12,7 @@ from widget_support import call_many, needs_node
 from prunelimit import cones, kinematics, limit, sublevel, widgets
 from prunelimit.errors import PruneLimitError
 from prunelimit.widgets import lanczos
+from prunelimit.widgets.cut_a_network import hour_network
 
 pytestmark = needs_node
 
@@ -47,13 +48,16 @@ def test_projection_onto_circular_cones_of_any_dimension():
 @pytest.mark.parametrize(("subspace", "m"), [("line", 1), ("plane", 2)])
 def test_spun_subspaces_hit_as_often_as_the_formula_says(subspace, m):
     angles = [10.0, 35.0, 60.0, 80.0]
-    spins = 20_000
-    hits = call_many([("cone_and_subspace", "countHits", [subspace, a, spins, 5]) for a in angles])
-    for angle, count in zip(angles, hits, strict=True):
+    spins = 4000
+    seeds = [{"$generator": 7919 * seed} for seed in range(1, spins + 1)]
+    memory = {"samples": call_many([("cone_and_subspace", "spin", [seed]) for seed in seeds])}
+    states = [{"subspace": subspace, "angle": angle, "x1": 1, "x2": 1} for angle in angles]
+    found = call_many([("cone_and_subspace", "evaluate", [s, {}, memory]) for s in states])
+    for angle, result in zip(angles, found, strict=True):
         cone = cones.CircularCone(3, np.radians(angle))
         expected = kinematics.intersection_probability(cone, m)
         error = np.sqrt(expected * (1 - expected) / spins)
-        assert abs(count / spins - expected) < 4 * error
+        assert abs(result["share"] - expected) < 4 * error
 
 
 # ---- 2: statistical dimension
@@ -174,6 +178,40 @@ def test_simulated_hits_follow_the_exact_probability():
         assert abs(count / 4000 - expected) < 4 * error
 
 
+# ---- 0, 1, 4: the one picture
+
+
+def picture_states(rng, count):
+    for _ in range(count):
+        yield {
+            "turn": float(rng.uniform(-90, 90)),
+            "epsilon": float(10 ** rng.uniform(-1.7, 0.3)),
+            "w1": float(rng.uniform(-1, 4)),
+            "w2": float(rng.uniform(-1, 3)),
+            "ratio": float(10 ** rng.uniform(0, 1.4)),
+            "tilt": float(rng.uniform(-90, 90)),
+            "simulate": False,
+        }
+
+
+def test_the_one_picture_agrees_with_python():
+    states = list(picture_states(np.random.default_rng(40), 300))
+    found = call_many([("one_picture", "evaluate", [state]) for state in states])
+    for state, result in zip(states, found, strict=True):
+        for name, value in widgets.OnePicture(**state).numbers().items():
+            assert result[name] == pytest.approx(value, rel=1e-9, abs=1e-9), (name, state)
+    assert len({result["meets"] for result in found}) == 2
+
+
+def test_the_cone_of_the_one_picture_holds_just_the_lines_that_meet_the_set():
+    rng = np.random.default_rng(41)
+    for state in picture_states(rng, 12):
+        angles = np.linspace(-90, 90, 100, endpoint=False).tolist()
+        least = [widgets.OnePicture(**state | {"turn": a}).numbers()["least"] for a in angles]
+        share = np.mean(np.array(least) <= state["epsilon"])
+        assert widgets.OnePicture(**state).numbers()["share"] == pytest.approx(share, abs=0.02)
+
+
 # ---- 4: the sublevel set
 
 
@@ -186,7 +224,6 @@ def sublevel_states(rng, count, dims):
             "dim": int(rng.choice(dims)),
             "epsilon": float(10 ** rng.uniform(-4, 0.7)),
             "distance": float(rng.uniform(0.5, 6)),
-            "tilt": float(rng.uniform(0, 90)),
         }
 
 
@@ -229,20 +266,6 @@ def test_loss_curve_is_the_sharp_loss():
         inner = (kept > 1e-3 * state["dim"]) & (kept < 0.999 * state["dim"])
         expected = limit.sharp_loss(spectrum, state["distance"], kept[inner])
         assert np.allclose(np.array(result["curves"]["sharp"])[inner], expected, rtol=1e-8)
-
-
-def test_the_slice_shows_one_shot_and_refit_losses_of_its_two_directions():
-    states = list(sublevel_states(np.random.default_rng(3), 100, [20, 200]))
-    found = call_many([("sublevel_set", "slice", [state]) for state in states])
-    for state, result in zip(states, found, strict=True):
-        c, s = np.cos(result["angle"]), np.sin(result["angle"])
-        turn = np.array([[c, -s], [s, c]])
-        hessian = turn @ np.diag(result["values"]) @ turn.T
-        gone = np.array([0.0, -state["distance"]])  # from w* to the one-shot point
-        assert result["oneShot"] == pytest.approx(0.5 * gone @ hessian @ gone, rel=1e-9)
-        best = gone + np.array([result["shift"], 0.0])
-        assert result["refit"] == pytest.approx(0.5 * best @ hessian @ best, rel=1e-9)
-        assert (hessian @ best)[0] == pytest.approx(0, abs=1e-9)
 
 
 def test_simulated_subspaces_in_javascript_python_and_by_brute_force_tell_the_same():
@@ -380,19 +403,6 @@ def test_ghosts_come_up_without_reorthogonalisation_and_only_then():
     assert without["ghostCount"] > 0
 
 
-def test_a_probe_run_in_python_brackets_the_same_number(monkeypatch):
-    widget = widgets.Lanczos(spectrum="clusters")
-    ticks = []
-    found = widget._simulate(ticks.append, lambda: False)["simulated"]
-    assert ticks[-1] == 1 or len(found["alphas"]) < 60
-    run = {"alphas": found["alphas"], "betas": found["betas"]}
-    lower, upper = call_many(
-        [("lanczos", "bracket", [run, len(run["alphas"]), 1e-3, lanczos.DIM])]
-    )[0]
-    exact = widget.numbers()["exact"]
-    assert abs((lower + upper) / 2 - exact) < 4 * np.sqrt(2 / lanczos.DIM) * lanczos.DIM
-
-
 # ---- 0, 6, 7, 8: a real network
 
 
@@ -457,6 +467,31 @@ def test_guess_histogram_and_paths_agree_with_python():
     )
 
 
+def test_pictures_drawn_anew_agree_with_python_and_with_what_the_steps_say():
+    states = [
+        {"pictures": pictures, "sparsity": sparsity}
+        for pictures in (1, 2, 4, 8, 16)
+        for sparsity in (0.68, 0.7, 0.8, 0.83, 0.88)
+    ]
+    found = compare_numbers(widgets.Reexpansion, states)
+    ends = {tuple(state.values()): result for state, result in zip(states, found, strict=True)}
+    assert ends[1, 0.8]["real"] > ends[1, 0.8]["level"] >= ends[16, 0.8]["real"]
+    assert 4.5 < ends[16, 0.8]["real"] / ends[16, 0.8]["promised"] < 5.5
+    assert ends[2, 0.8]["real"] > 4 * ends[2, 0.8]["promised"]
+    assert all(result["real"] > 4 * result["level"] for (_, s), result in ends.items() if s == 0.88)
+
+
+def test_the_four_answers_agree_with_python_and_lie_where_the_losses_cross():
+    compare_numbers(widgets.FourAnswers, [{"shown": n, "guess": 0.4} for n in range(6)])
+    network, found = hour_network(), widgets.FourAnswers().data["answers"]
+    level = network["loss"] + network["epsilon"]
+    losses = {s: loss for s, loss, _ in network["oneShot"]}
+    again = {entry["sparsity"]: entry["loss"] for entry in network["retrained"]}
+    for row, measured in ((found[0], losses), (found[-1], again)):
+        assert measured[row["low"]] <= level < measured[row["high"]]
+        assert not [s for s in measured if row["low"] < s < row["high"]]
+
+
 def test_layers_lose_as_many_weights_as_the_network():
     data = widgets.CutTheHistogram().data
     sizes = {name: sum(counts) for name, counts in data["weights"]["counts"].items()}
@@ -496,16 +531,6 @@ def test_a_report_of_ones_own_becomes_a_grid_that_keeps_its_limits():
     exact = limit.effective_dimension(eigenvalues, 0.01)
     assert walked.numbers()["exact"] == pytest.approx(exact, rel=1e-3)
     assert walked.spectrum == "yours"
-
-
-def test_a_spectrum_with_broken_counts_is_run_in_whole_dimensions():
-    widget = widgets.Lanczos(nodes=[4.0, 1.0, 0.0], counts=[0.5, 1.5, 98.0])
-    found = widget._simulate(lambda share: None, lambda: False)["simulated"]
-    # A Rademacher vector gives each dimension the same part: of the trace, and of its square.
-    assert found["alphas"][0] == pytest.approx(2 / 100, abs=1e-12)
-    huge = widgets.Lanczos(nodes=[1.0, 0.5], counts=[1.0, 2e6])
-    with pytest.raises(PruneLimitError, match="too large to run in full"):
-        huge._simulate(lambda share: None, lambda: False)
 
 
 def test_shipped_data_stay_small():

@@ -116,7 +116,10 @@ def boehning_root(outputs: Tensor) -> Tensor:
 
 
 def gauss_newton_matrix(
-    model: nn.Module, batches: Batches, root: Root = cross_entropy_root
+    model: nn.Module,
+    batches: Batches,
+    root: Root = cross_entropy_root,
+    weights: Tensor | slice = slice(None),
 ) -> Tensor:
     """The mean over the examples of J^T A^T A J, ``(dim, dim)`` in float64.
 
@@ -128,6 +131,8 @@ def gauss_newton_matrix(
         Of ``(inputs, targets)``; the targets do not enter.
     root
         A from the outputs; see `cross_entropy_root` and `boehning_root`.
+    weights
+        Indices of those whose block is wanted, in that order; all by default.
 
     Examples
     --------
@@ -139,13 +144,13 @@ def gauss_newton_matrix(
     """
     model = _wide_copy(model)
     parameters = prunable_parameters(model)
-    dim = sum(p.numel() for p in parameters.values())
+    dim = torch.arange(sum(p.numel() for p in parameters.values()))[weights].numel()
     matrix = torch.zeros(dim, dim, dtype=torch.float64)
     examples = 0
     for inputs, _ in batches:
         for part in inputs.double().split(_EXAMPLES_AT_ONCE):
             with torch.no_grad():
-                jacobians = example_jacobians(model, parameters, part)
+                jacobians = example_jacobians(model, parameters, part)[:, :, weights]
                 rows = torch.bmm(root(model(part)), jacobians).flatten(0, 1)
             matrix.addmm_(rows.T, rows)
             examples += len(part)

@@ -1,0 +1,217 @@
+r"""Write ``reexpanded.json``: one quadratic picture of a loss, drawn anew once or several times.
+
+``python -m prunelimit.lab.studies.reexpansion`` takes the network of chapter 0
+(``hour_network.json``) from w* to a magnitude mask in 1, 2, 4, 8 and 16 equal cuts along the
+order of its weights, so that all end with the same survivors. Before each cut it expands the
+loss about where it stands,
+
+.. math:: q(d) = L(v) + g^\top d + \tfrac12 d^\top G d,
+
+with the gradient g and the Gauss-Newton matrix G at v, lets d remove the next weights, and
+chooses the survivors' part of d to minimise ``q(d) + μ/2 |d_kept|²``. Then it goes there, and
+looks at the loss. The damping μ is needed: along flat directions the minimiser of q itself is
+many times as far away as w* is long. Biases stay as they are. It takes some minutes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from prunelimit.lab import data
+from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.studies.corrections import Batches, gauss_newton_matrix
+from prunelimit.lab.studies.hour_network import build
+from prunelimit.network.parameters import prunable_parameters, prunable_weights, with_weights
+from prunelimit.pruning import magnitude_order
+from prunelimit.pruning.masks import removed_count
+from prunelimit.records import to_plain
+from prunelimit.widgets.cut_a_network import hour_network
+
+FORMAT = "prunelimit.reexpanded/1"
+EXPANSIONS = (1, 2, 4, 8, 16)
+SPARSITIES = (0.68, 0.72, 0.76, 0.8, 0.84, 0.88)
+DAMPING = 1e-3
+POINTS = 16
+"""How often the real loss is looked at along a path, at least, and four times in each step."""
+TARGET = Path(__file__).parents[2] / "widgets" / "reexpanded.json"
+
+Picture = tuple[Tensor, Tensor]
+Draw = Callable[[nn.Module, Batches, Tensor], Picture]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step along one quadratic picture, ``q(t) = start + slope t + curvature t²/2``.
+
+    Attributes
+    ----------
+    removed
+        Weights that are 0 after it.
+    slope, curvature
+        g·d and dᵀGd of the step d.
+    losses
+        The real loss at equal steps of t, up to t = 1.
+    """
+
+    removed: int
+    slope: float
+    curvature: float
+    losses: tuple[float, ...]
+
+
+def main() -> None:
+    """Measure every path and write the file."""
+    model, batches = load_hour_network(), data.load("digits").train_eval
+    network = hour_network()
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "name": network["name"],
+        "dim": prunable_weights(model).numel(),
+        "loss": _short(loss_of(model, batches).detach()),
+        "epsilon": _short(network["epsilon"]),
+        "sparsities": SPARSITIES,
+        "runs": measure(model, batches),
+        "provenance": to_plain(
+            describe_run(
+                torch.device("cpu"), module_command("prunelimit.lab.studies.reexpansion", [])
+            )
+        ),
+    }
+    TARGET.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def load_hour_network() -> nn.Module:
+    """The network of chapter 0 in float64, out of the file that its widget reads.
+
+    Examples
+    --------
+    >>> prunable_weights(load_hour_network()).numel()
+    888
+    """
+    model = build().double().eval()
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    with torch.no_grad():
+        for module, stored in zip(linear, hour_network()["layers"], strict=True):
+            flat = torch.zeros(module.weight.numel(), dtype=torch.float64)
+            flat[stored["at"]] = torch.tensor(stored["weight"], dtype=torch.float64)
+            module.weight.copy_(flat.view_as(module.weight))
+            module.bias.copy_(torch.tensor(stored["bias"], dtype=torch.float64))
+    return model
+
+
+def loss_of(model: nn.Module, batches: Batches) -> Tensor:
+    """Mean cross entropy of a float64 network; differentiable in its weights."""
+    inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return cross_entropy(model(inputs.double()), targets)
+
+
+def picture_of(model: nn.Module, batches: Batches, weights: Tensor) -> Picture:
+    """Gradient ``(n,)`` and Gauss-Newton matrix ``(n, n)`` in the `n` weights given by index."""
+    parameters = list(prunable_parameters(model).values())
+    gradient = torch.autograd.grad(loss_of(model, batches), parameters)
+    flat = torch.cat([g.flatten() for g in gradient])
+    return flat[weights], gauss_newton_matrix(model, batches, weights=weights)
+
+
+def step_to(weights: Tensor, removed: int, picture: Picture, damping: float = DAMPING) -> Tensor:
+    """The step d that sets the first weights to 0 and is best for the others, damped.
+
+    Parameters
+    ----------
+    weights
+        Where the picture was drawn, ``(n,)``, those to remove first.
+    removed
+        How many.
+    picture
+        From `picture_of`, in the same order.
+    damping
+        μ > 0.
+
+    Examples
+    --------
+    >>> coupled = torch.tensor([[2.0, 1.0], [1.0, 1.0]])
+    >>> step_to(torch.ones(2), 1, (torch.zeros(2), coupled), damping=1e-9)
+    tensor([-1.,  1.])
+    """
+    gradient, matrix = picture
+    gone = -weights[:removed]
+    block = matrix[removed:, removed:]
+    block = block + damping * torch.eye(len(block), dtype=block.dtype)
+    pull = gradient[removed:] + matrix[removed:, :removed] @ gone
+    best = -torch.cholesky_solve(pull[:, None], torch.linalg.cholesky(block))[:, 0]
+    return torch.cat([gone, best])
+
+
+def walk(
+    model: nn.Module,
+    batches: Batches,
+    sparsity: float,
+    expansions: int,
+    draw: Draw = picture_of,
+) -> list[Stage]:
+    """From w* to the magnitude mask of `sparsity` in equal cuts, one picture for each.
+
+    Parameters
+    ----------
+    model
+        At w*.
+    batches
+        On which loss and pictures are taken.
+    sparsity
+        Of the last mask; the order of the cuts is that of the magnitudes at w*.
+    expansions
+        How many pictures.
+    draw
+        `picture_of`, or something that remembers what it has drawn.
+    """
+    order = magnitude_order(model)
+    last = removed_count(sparsity, order.numel())
+    weights, before, stages = prunable_weights(model).double(), 0, []
+    places = torch.linspace(0, 1, 1 + max(4, POINTS // expansions), dtype=weights.dtype)[1:]
+    for number in range(1, expansions + 1):
+        removed, alive = round(last * number / expansions), order[before:]
+        gradient, matrix = picture = draw(with_weights(model, weights), batches, alive)
+        step = step_to(weights[alive], removed - before, picture)
+        moved = (weights.index_add(0, alive, t * step) for t in places)
+        losses = tuple(loss_of(with_weights(model, w), batches).item() for w in moved)
+        slope, curvature = float(gradient @ step), float(step @ matrix @ step)
+        stages.append(Stage(removed, slope, curvature, losses))
+        weights, before = weights.index_add(0, alive, step), removed
+    return stages
+
+
+def measure(model: nn.Module, batches: Batches) -> dict[str, Any]:
+    """Every path: for each number of expansions, one list of stages for each sparsity."""
+    first = picture_of(model, batches, magnitude_order(model))  # all paths begin with it
+
+    def draw(network: nn.Module, parts: Batches, alive: Tensor) -> Picture:
+        return first if len(alive) == len(first[0]) else picture_of(network, parts, alive)
+
+    return {
+        str(expansions): [
+            [_plain(stage) for stage in walk(model, batches, sparsity, expansions, draw)]
+            for sparsity in SPARSITIES
+        ]
+        for expansions in EXPANSIONS
+    }
+
+
+def _plain(stage: Stage) -> list[Any]:
+    losses = [_short(loss) for loss in stage.losses]
+    return [stage.removed, _short(stage.slope), _short(stage.curvature), losses]
+
+
+def _short(number: Any) -> float:
+    return float(f"{float(number):.6g}")
+
+
+if __name__ == "__main__":
+    main()
