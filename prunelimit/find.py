@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss, check_first_batch
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.unwrap import unwrapped
@@ -333,7 +333,7 @@ class _Search:
             sparsity=sparsity,
             lower=(rule.dim - found.passing) / rule.dim,
             upper=(rule.dim - found.failing) / rule.dim,
-            model=copy.deepcopy(self.retraining.model if best is None else self.keeper.model(best)),
+            model=copy_model(self.retraining.model if best is None else self.keeper.model(best)),
             measurements=tuple(tries),
             criterion=self.criterion.describe(),
             finetuning=self.retraining.describe(),

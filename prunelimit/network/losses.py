@@ -16,6 +16,7 @@ from prunelimit.network.checks import (
     in_double_precision,
     iterate_batches,
     iterate_pairs,
+    on_any_examples,
     scalar_loss,
 )
 from prunelimit.network.copies import HALVES, reads
@@ -112,7 +113,7 @@ def batch_losses(
         loss = float(scalar_loss(loss_fn, outputs, targets)) if weight else 0.0
         return inputs.shape[0], weight, loss
 
-    with evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad(), on_any_examples():
         for batch in iterate_batches(loader):  # all processes weigh by the same reference
             row(batch)
             break
@@ -168,7 +169,7 @@ def refuse_foreign_reading(
     foreign = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
     for inputs, targets in iterate_pairs(loader):
         with evaluation_mode(copied), torch.enable_grad():
-            loss = loss_fn(copied(_moved(inputs[:4], first)), _moved(targets[:4], first))
+            loss = loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
         if reads(loss, foreign):
             raise PruneLimitError(
                 "model or loss_fn read the weights of the model that was given, also where a copy "
