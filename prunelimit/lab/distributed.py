@@ -171,7 +171,7 @@ class Group(World):
         """
         return slice((self.rank - start) % self.size, count, self.size)
 
-    def shard(self, loader: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
+    def shard(self, loader: Iterable[Any]) -> Iterable[Any]:
         """This process's part of every batch of `loader`, which all processes read alike."""
         return _Shard(loader, self)
 
@@ -237,10 +237,10 @@ class Group(World):
 class _Shard:
     """See `Group.shard`."""
 
-    loader: Iterable[tuple[Tensor, Tensor]]
+    loader: Iterable[Any]
     world: Group
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         start = 0
         for position, (inputs, targets, *weight) in enumerate(self.loader):
             own = self.world.share(len(targets), start)

@@ -25,6 +25,7 @@ from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import Choice, flatten, prunable_parameters
 from prunelimit.network.shares import PLAIN, BatchWeights
 from prunelimit.network.statistics import LossStatistics
+from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -207,7 +208,8 @@ def loss_statistics(
     >>> statistics.mean, round(statistics.batch_std, 3), statistics.batch_size
     (0.5, 0.707, 2)
     """
-    rows = batch_losses(model, loss_fn, loader, device, world)
+    with undisturbed(model, loader):
+        rows = batch_losses(model, loss_fn, loader, device, world)
     sizes, weights, losses = np.array(rows).T
     full = losses[sizes == sizes.max()]
     return LossStatistics(
