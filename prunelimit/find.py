@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Sequence
@@ -14,8 +13,10 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss, check_first_batch
 from prunelimit.network.parameters import Choice, prunable_parameters
+from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.weights import digest
 from prunelimit.predict import predict_limit
@@ -126,42 +127,45 @@ def find_limit(
     """
     model = unwrapped(model)
     chosen = prunable_parameters(model, parameters)
-    check_first_batch(*adapt(model, loss_fn, loader, forward))
-    _check(finetune, tolerance, max_tries)
-    if report is None and start is None:
-        say("no report given: predicting first", progress)
-        report = predict_limit(
-            model,
-            loss_fn,
-            loader,
-            epsilon,
-            device=device,
-            progress=progress,
-            parameters=parameters,
-            forward=forward,
+    with undisturbed(model, loader), undisturbed(model, validation):
+        check_first_batch(*adapt(model, loss_fn, loader, forward))
+        _check(finetune, tolerance, max_tries)
+        if report is None and start is None:
+            say("no report given: predicting first", progress)
+            report = predict_limit(
+                model,
+                loss_fn,
+                loader,
+                epsilon,
+                device=device,
+                progress=progress,
+                parameters=parameters,
+                forward=forward,
+            )
+        dim = sum(weight.numel() for weight in chosen.values())
+        dense = mean_loss(model, loss_fn, loader, forward)
+        if report is not None:
+            _require_own_report(report, dim, dense, epsilon)
+        criterion: Criterion
+        if metric is None and validation is None:
+            criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon), forward)
+        else:
+            criterion = _metric(
+                model, loss_fn, loader, metric, validation, metric_tolerance, forward
+            )
+        if finetune is None:
+            finetune = default_finetuning(loader, None if report is None else report.spectrum)
+        rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)
+        keeper: Keeper = InMemory(model)
+        if directory is not None:
+            key = _key(model, list(chosen), criterion, finetune)
+            keeper = Folder(Path(directory), key, model)
+        retraining = Retraining(
+            model, list(chosen), loss_fn, loader, finetune, device, progress, forward
         )
-    dim = sum(weight.numel() for weight in chosen.values())
-    dense = mean_loss(model, loss_fn, loader, forward)
-    if report is not None:
-        _require_own_report(report, dim, dense, epsilon)
-    criterion: Criterion
-    if metric is None and validation is None:
-        criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon), forward)
-    else:
-        criterion = _metric(model, loss_fn, loader, metric, validation, metric_tolerance, forward)
-    if finetune is None:
-        finetune = default_finetuning(loader, None if report is None else report.spectrum)
-    rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)
-    keeper: Keeper = InMemory(model)
-    if directory is not None:
-        key = _key(model, list(chosen), criterion, finetune)
-        keeper = Folder(Path(directory), key, model)
-    retraining = Retraining(
-        model, list(chosen), loss_fn, loader, finetune, device, progress, forward
-    )
-    search = _Search(rule, criterion, retraining, keeper, progress)
-    search.run(max_tries)
-    return search.result(report)
+        search = _Search(rule, criterion, retraining, keeper, progress)
+        search.run(max_tries)
+        return search.result(report)
 
 
 def _check(finetune: object, tolerance: float, max_tries: int) -> None:
@@ -333,7 +337,7 @@ class _Search:
             sparsity=sparsity,
             lower=(rule.dim - found.passing) / rule.dim,
             upper=(rule.dim - found.failing) / rule.dim,
-            model=copy.deepcopy(self.retraining.model if best is None else self.keeper.model(best)),
+            model=copy_model(self.retraining.model if best is None else self.keeper.model(best)),
             measurements=tuple(tries),
             criterion=self.criterion.describe(),
             finetuning=self.retraining.describe(),

@@ -57,6 +57,10 @@ ParametersOption = Annotated[
         "Default: the weights of linear and convolutional layers",
     ),
 ]
+ForwardOption = Annotated[
+    str | None,
+    typer.Option(help="module:function (model, batch) -> outputs, for batches of other kinds"),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 _INTERRUPTED = 130
 
@@ -145,10 +149,7 @@ def predict(
     data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
     seed: Annotated[int, typer.Option(help="of the probes and the subset")] = 0,
     parameters: ParametersOption = None,
-    forward: Annotated[
-        str | None,
-        typer.Option(help="module:function (model, batch) -> outputs, for batches of other kinds"),
-    ] = None,
+    forward: ForwardOption = None,
     device: DeviceOption = "auto",
     resume: Annotated[
         Path | None, typer.Option(help="keep the iteration here, and go on from it")
@@ -173,7 +174,7 @@ def predict(
             device=device,
             checkpoint=resume,
             parameters=parameters,
-            forward=None if forward is None else attribute(forward, "the forward function"),
+            forward=_forward_of(forward),
             world=world,
         )
     if not world.is_main:
@@ -237,6 +238,8 @@ def find(
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
     seed: Annotated[int, typer.Option(help="of the subset")] = 0,
+    parameters: ParametersOption = None,
+    forward: ForwardOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure how sparse the network can go, by about three fine-tunings; save the pruned one."""
@@ -267,6 +270,8 @@ def find(
         else loader_of(validation, data_root, 128, None, seed),
         metric_tolerance=metric_tolerance,
         start=start,
+        parameters=parameters,
+        forward=_forward_of(forward),
         max_tries=max_tries,
         device=device,
     )
@@ -274,6 +279,10 @@ def find(
     found.to_json(output.with_suffix(".json"))
     typer.echo(found.summary())
     typer.echo(f"the network at {found.lower:.2%} is saved to {output}, the tries beside it")
+
+
+def _forward_of(name: str | None) -> Any:
+    return None if name is None else attribute(name, "the forward function")
 
 
 def _budget(

@@ -10,7 +10,6 @@ which of them this one is, and does for it what all do together. Under
 from __future__ import annotations
 
 import contextlib
-import copy
 import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.lead import Leader, follow
+from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.weights import digest
 from prunelimit.network.world import ALONE, World
@@ -171,7 +171,7 @@ class Group(World):
         """
         return slice((self.rank - start) % self.size, count, self.size)
 
-    def shard(self, loader: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
+    def shard(self, loader: Iterable[Any]) -> Iterable[Any]:
         """This process's part of every batch of `loader`, which all processes read alike."""
         return _Shard(loader, self)
 
@@ -237,16 +237,25 @@ class Group(World):
 class _Shard:
     """See `Group.shard`."""
 
-    loader: Iterable[tuple[Tensor, Tensor]]
+    loader: Iterable[Any]
     world: Group
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         start = 0
-        for inputs, targets in self.loader:
+        for position, (inputs, targets, *weight) in enumerate(self.loader):
             own = self.world.share(len(targets), start)
             start += len(targets)
+            if any(torch.as_tensor(given).numel() == 1 < len(targets) for given in weight):
+                # What this batch's mean divides by is known for the whole of it only.
+                whole = position % self.world.size == self.world.rank
+                own = slice(0, len(targets) if whole else 0)
             if len(targets[own]):
-                yield inputs[own], targets[own]
+                yield inputs[own], targets[own], *(self._part(given, own) for given in weight)
+
+    @staticmethod
+    def _part(weight: Any, own: slice) -> Any:
+        each = torch.as_tensor(weight)
+        return each[own] if each.ndim and each.numel() > 1 else weight
 
 
 def current() -> World:
@@ -304,4 +313,4 @@ def _twin(model: nn.Module) -> nn.Module:
     """Modules of its own around the same tensors."""
     tensors = [value for module in model.modules() for value in vars(module).values()]
     held = [*model.parameters(), *model.buffers(), *(t for t in tensors if isinstance(t, Tensor))]
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in held})
+    return copy_model(model, held)

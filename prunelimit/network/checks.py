@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -227,8 +228,10 @@ def in_double_precision(loss_fn: LossFunction, device: torch.device) -> LossFunc
         truth = targets.double() if targets.is_floating_point() else targets
         try:
             return loss_fn(outputs.double(), truth)
-        except RuntimeError:  # it holds tensors of its own in another precision
-            return loss_fn(outputs, targets)
+        except RuntimeError:  # it holds tensors of its own, in single precision most often
+            if outputs.dtype != torch.float64:
+                return loss_fn(outputs, targets)
+            return loss_fn(outputs.float(), targets.float() if truth is not targets else targets)
 
     return wide
 
@@ -295,6 +298,48 @@ def check_repeats(first: float, second: float) -> None:
             "noise or a state stays on in eval mode. Switch it off there (functional dropout: "
             "training=self.training), so that the loss is a fixed function of the weights"
         )
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there was no memory left, and nothing of the model or the data.
+
+    Examples
+    --------
+    >>> ran_out_of_memory(MemoryError()), ran_out_of_memory(RuntimeError("shapes do not fit"))
+    (True, False)
+    """
+    kinds = (torch.cuda.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or "allocate memory" in str(error)
+
+
+@contextmanager
+def on_any_examples() -> Iterator[None]:
+    """What model or loss raise on some of the examples, in the user's terms.
+
+    Raises
+    ------
+    PruneLimitError
+        In place of an error of theirs.
+
+    Examples
+    --------
+    >>> with on_any_examples():
+    ...     pass
+    """
+    try:
+        yield
+    except PruneLimitError:
+        raise
+    except Exception as error:  # the caller's own code may raise anything
+        if ran_out_of_memory(error):
+            raise
+        said = str(error).strip()[:200].rstrip(".")
+        raise PruneLimitError(
+            f"model or loss_fn fail on some of the examples: {type(error).__name__}: {said}. "
+            "Look for a batch with inputs or labels that they do not take. They have to take any "
+            "number of examples: a loss over the whole batch (contrastive, top-k) is no mean over "
+            "examples and has no curvature of that kind"
+        ) from error
 
 
 def mean_gap(

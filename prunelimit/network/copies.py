@@ -28,8 +28,10 @@ Try = Callable[[nn.Module, Loss], Tensor]
 HALVES = (torch.float16, torch.bfloat16)
 
 
-def copy_model(model: nn.Module) -> nn.Module:
-    """A deep copy that shares nothing with `model`, whatever its tensors belong to.
+def copy_model(model: nn.Module, keep: Iterable[Tensor] = ()) -> nn.Module:
+    """A deep copy that shares nothing with `model` but the tensors `keep`.
+
+    Its tensors may belong to a graph.
 
     Raises
     ------
@@ -44,11 +46,15 @@ def copy_model(model: nn.Module) -> nn.Module:
     >>> torch.equal(copied.weight, layer.weight), copied.weight_orig is layer.weight_orig
     (True, False)
     """
-    return copy_together(model, None)[0]
+    return copy_together(model, None, keep)[0]
 
 
-def copy_together(model: nn.Module, loss_fn: Any) -> tuple[nn.Module, Any]:
+def copy_together(
+    model: nn.Module, loss_fn: Any, keep: Iterable[Tensor] = ()
+) -> tuple[nn.Module, Any]:
     """Copies of a model and its loss, in which a loss that holds the model holds the copy.
+
+    The tensors `keep` are shared, all else is copied.
 
     Modules, callable objects, bound methods and `functools.partial` are copied; a plain
     function is not, so that it goes on reading what its closure and its module hold.
@@ -69,6 +75,7 @@ def copy_together(model: nn.Module, loss_fn: Any) -> tuple[nn.Module, Any]:
     """
     model = unwrapped(model)
     memo = {id(t): t.detach().clone() for t in _graph_tensors((model, loss_fn))}
+    memo |= {id(t): t for t in keep}
     try:
         copied, copied_loss = copy.deepcopy((model, loss_fn), memo)
     except (TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
@@ -167,7 +174,11 @@ def place(
     held = [p for p in model.parameters() if p.is_floating_point()]
     half = next((p.dtype for p in held if p.dtype in HALVES), None)
     wanted = torch.float32 if half is not None and dtype is None else dtype
-    fits = all(p.device == device and _wide(p.dtype, wanted) == p.dtype for p in held)
+    # A hook on a parameter changes its gradient, so that no product would be of the loss.
+    fits = all(
+        p.device == device and _wide(p.dtype, wanted) == p.dtype and not p._backward_hooks
+        for p in held
+    )
     if fits:
         return Placement(model, loss_fn)
     reason = ""
@@ -236,9 +247,9 @@ def _difference(
     """Why the copies are not the same function as the originals, or ""."""
     before, after = attempt(model, loss_fn), attempt(copied, copied_loss)
     worst = max(torch.finfo(p.dtype).eps for p in model.parameters() if p.is_floating_point())
-    gap = abs(float(before.detach()) - float(after.detach()))
-    if not gap <= min(1e3 * worst, 0.25) * max(1e-2, abs(float(before.detach()))):
-        return f"its loss on a trial batch is {float(after.detach()):.6g}, not {float(before):.6g}"
+    own, other = float(before.detach()), float(after.detach())
+    if not abs(own - other) <= min(1e3 * worst, 0.25) * max(1e-2, abs(own)):
+        return f"its loss on a trial batch is {other:.6g}, not {own:.6g}"
     originals = [p for p in model.parameters() if p.requires_grad]
     if reads(after, originals):
         return (

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.copies import converted, copy_together
 
 Loss = TypeVar("Loss", bound=Callable[..., object])
 
@@ -62,7 +63,7 @@ def at_device(model: nn.Module, loss_fn: Loss, device: torch.device) -> tuple[nn
     model
         Its parameters and buffers decide where it lies.
     loss_fn
-        Copied along if it is a module with tensors of its own, such as class weights.
+        Copied along: it may hold tensors of its own, such as class weights, or the model.
     device
         Where to compute (see `resolve_device`).
 
@@ -72,21 +73,22 @@ def at_device(model: nn.Module, loss_fn: Loss, device: torch.device) -> tuple[nn
     >>> at_device(layer, loss, torch.device("cpu"))[0] is layer
     True
     """
-    return _moved(model, device), _moved(loss_fn, device)
-
-
-Thing = TypeVar("Thing")
-
-
-def _moved(thing: Thing, device: torch.device) -> Thing:
-    if not isinstance(thing, nn.Module):
-        return thing
-    tensors = chain(thing.parameters(), thing.buffers())
     # "cuda" is whichever is current, and a tensor says which one that is.
     home = torch.empty(0, device=device).device
-    if all(tensor.device == home for tensor in tensors):
-        return thing
-    return copy.deepcopy(thing).to(device)
+    if _lies_on(model, home) and _lies_on(loss_fn, home):
+        return model, loss_fn
+    copied, copied_loss = copy_together(model, loss_fn)
+    return converted(copied, home, None), converted(copied_loss, home, None)
+
+
+def _lies_on(thing: object, device: torch.device) -> bool:
+    if isinstance(thing, partial):
+        return all(_lies_on(held, device) for held in (*thing.args, *thing.keywords.values()))
+    if isinstance(thing, Tensor):
+        return thing.device == device
+    if not isinstance(thing, nn.Module):
+        return True
+    return all(tensor.device == device for tensor in chain(thing.parameters(), thing.buffers()))
 
 
 @contextlib.contextmanager

@@ -65,7 +65,8 @@ def evaluate(
     where = world.device(device)
     model, loss_fn = at_device(model, loss_fn, where)
     losses, right, sizes = [], [], []
-    with evaluation_mode(model), torch.inference_mode(), deterministic_kernels():
+    # Not inference_mode: a buffer that forward sets would stay a tensor that nothing may change.
+    with evaluation_mode(model), torch.no_grad(), deterministic_kernels():
         for inputs, targets, *_ in world.every(loader):
             inputs, targets = inputs.to(where), targets.to(where)
             outputs = model(inputs)

@@ -16,6 +16,7 @@ from prunelimit.network.checks import (
     in_double_precision,
     iterate_batches,
     iterate_pairs,
+    on_any_examples,
     scalar_loss,
 )
 from prunelimit.network.copies import HALVES, reads
@@ -24,6 +25,7 @@ from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import Choice, flatten, prunable_parameters
 from prunelimit.network.shares import PLAIN, BatchWeights
 from prunelimit.network.statistics import LossStatistics
+from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -112,7 +114,7 @@ def batch_losses(
         loss = float(scalar_loss(loss_fn, outputs, targets)) if weight else 0.0
         return inputs.shape[0], weight, loss
 
-    with evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad(), on_any_examples():
         for batch in iterate_batches(loader):  # all processes weigh by the same reference
             row(batch)
             break
@@ -168,7 +170,7 @@ def refuse_foreign_reading(
     foreign = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
     for inputs, targets in iterate_pairs(loader):
         with evaluation_mode(copied), torch.enable_grad():
-            loss = loss_fn(copied(_moved(inputs[:4], first)), _moved(targets[:4], first))
+            loss = loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
         if reads(loss, foreign):
             raise PruneLimitError(
                 "model or loss_fn read the weights of the model that was given, also where a copy "
@@ -206,7 +208,8 @@ def loss_statistics(
     >>> statistics.mean, round(statistics.batch_std, 3), statistics.batch_size
     (0.5, 0.707, 2)
     """
-    rows = batch_losses(model, loss_fn, loader, device, world)
+    with undisturbed(model, loader):
+        rows = batch_losses(model, loss_fn, loader, device, world)
     sizes, weights, losses = np.array(rows).T
     full = losses[sizes == sizes.max()]
     return LossStatistics(

@@ -186,7 +186,10 @@ def _chosen(model: nn.Module, parameters: Choice) -> dict[str, nn.Parameter]:
         )
     whole = [name for name, parameter in found.items() if not parameter.is_floating_point()]
     if whole:
-        raise PruneLimitError(f"{whole[0]} holds {found[whole[0]].dtype}: only real weights count")
+        raise PruneLimitError(
+            f"{whole[0]} holds {found[whole[0]].dtype}: only real weights count; choose them by "
+            "parameters=, or keep a complex weight as its real and imaginary parts"
+        )
     return found
 
 

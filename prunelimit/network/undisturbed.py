@@ -55,6 +55,26 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
             parameter.requires_grad_(wanted)
 
 
+def random_state(device: torch.device) -> tuple[bytes, ...]:
+    """Where the generators stand from which a forward pass may draw, to tell whether it did.
+
+    Examples
+    --------
+    >>> before = random_state(torch.device("cpu"))
+    >>> before == random_state(torch.device("cpu"))
+    True
+    >>> _ = torch.rand(1)
+    >>> before == random_state(torch.device("cpu"))
+    False
+    """
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    found = [state.numpy().tobytes() for state in states]
+    numpy = np.random.get_state(legacy=False)  # noqa: NPY002
+    return (*found, repr(numpy["state"]).encode(), repr(random.getstate()).encode())
+
+
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 

@@ -8,7 +8,7 @@ nothing. `prunelimit.lab.distributed` has the world of several processes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +111,7 @@ class World:
         """This process's part of `count` examples, of which the first is number `start` of all."""
         return slice(0, count, 1)
 
-    def shard(self, loader: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
+    def shard(self, loader: Iterable[Any]) -> Iterable[Any]:
         """This process's part of every batch of `loader`, which all processes read alike."""
         return loader
 

@@ -7,7 +7,6 @@ masks) are evaluated in one batched pass, where a loop would spend its time on c
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -123,7 +122,7 @@ class Landscape:
 
     def network(self, point: Tensor) -> nn.Module:
         """A copy of the model at `point`, in float64."""
-        copied = copy.deepcopy(self.model)
+        copied = copy_model(self.model)
         named = dict(copied.named_parameters())
         for name, values in unflatten(point, self.shapes).items():
             named[name].data.copy_(values)

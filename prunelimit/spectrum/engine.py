@@ -443,7 +443,7 @@ def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
 def _known_spectrum(values: Array, policy: str, dim: int, space: KrylovSpace) -> Spectrum:
     if policy == "ggn":
         _check_semi_definite(Rule(tuple(values), (), ()))
-        values = np.concatenate([np.zeros(dim - len(values)), np.maximum(values, 0.0)])
+        values = _of_dimension(np.maximum(values, 0.0), dim)
     return Spectrum(
         dim=dim,
         policy=policy,
@@ -451,6 +451,12 @@ def _known_spectrum(values: Array, policy: str, dim: int, space: KrylovSpace) ->
         products=space.products,
         rounding=float(torch.finfo(space.dtype).eps),
     )
+
+
+def _of_dimension(values: Array, dim: int) -> Array:
+    """The `dim` largest curvatures: A A^T has zeros beside those of A^T A, or lacks some."""
+    missing = max(0, dim - len(values))
+    return np.concatenate([np.zeros(missing), np.sort(values)[len(values) + missing - dim :]])
 
 
 def _with_facts(
@@ -487,7 +493,7 @@ def dense_spectrum(
     values = torch.linalg.eigvalsh(matrix.dense(progress).double()).cpu().numpy()
     if policy == "ggn":
         _check_semi_definite(Rule(tuple(values), (), ()))
-        values = np.concatenate([np.zeros(operator.dim - matrix.dim), np.maximum(values, 0.0)])
+        values = _of_dimension(np.maximum(values, 0.0), operator.dim)
     spectrum = Spectrum(
         dim=operator.dim,
         policy=policy,

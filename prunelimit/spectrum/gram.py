@@ -17,7 +17,7 @@ from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum.dense import dense_matrix
-from prunelimit.spectrum.linearise import GaussNewtonChunk
+from prunelimit.spectrum.linearise import GaussNewtonChunk, explained
 from prunelimit.spectrum.operator import CurvatureOperator, add_pieces
 
 
@@ -58,7 +58,7 @@ class GramOperator:
         self.device, self.dtype = operator.device, operator.dtype
         self.products = 0.0
         self._roots: list[Tensor] = []
-        with operator.context():
+        with operator.context(), explained():
             for chunk, share in operator.linearised():
                 assert isinstance(chunk, GaussNewtonChunk)
                 self._roots.append(chunk.root() * share**0.5)
@@ -88,7 +88,7 @@ class GramOperator:
         total = self.operator.zeros(columns.shape[1])
         sums = [self.operator.pieces(row) for row in total]
         start = self._first
-        with self.operator.context():
+        with self.operator.context(), explained():
             for (chunk, _), root in zip(self.operator.linearised(), self._roots, strict=True):
                 assert isinstance(chunk, GaussNewtonChunk)
                 stop = start + root.shape[0] * root.shape[1]
@@ -103,7 +103,7 @@ class GramOperator:
         vectors = [self.operator.pieces(row) for row in rows]
         images = torch.zeros(self.dim, len(rows), dtype=self.dtype, device=self.device)
         start = self._first
-        with self.operator.context():
+        with self.operator.context(), explained():
             for (chunk, _), root in zip(self.operator.linearised(), self._roots, strict=True):
                 assert isinstance(chunk, GaussNewtonChunk)
                 pushed = [chunk.layout.split(chunk.push(vector)) for vector in vectors]

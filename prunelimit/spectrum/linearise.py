@@ -22,7 +22,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.checks import LossFunction, scalar_loss
+from prunelimit.network.checks import LossFunction, ran_out_of_memory, scalar_loss
 from prunelimit.spectrum.layout import OutputLayout, find_layout
 
 Pieces = Sequence[Tensor]
@@ -94,17 +94,22 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, NotImplementedError) as error:
-        if isinstance(error, torch.cuda.OutOfMemoryError):
+        if ran_out_of_memory(error):
             raise
-        remedy = (
-            "give the model with use_reentrant=False"
-            if "reentrant" in str(error)
-            else "a torch.autograd.Function needs a backward that autograd can follow, and no "
-            "once_differentiable"
-        )
+        if "is not implemented" in str(error):
+            remedy = (
+                "Torch lacks the second derivative of a layer: leave its weights out by "
+                "parameters=, or write it in other operations (EmbeddingBag as Embedding and mean)"
+            )
+        elif "reentrant" in str(error):
+            remedy = "Checkpoint with use_reentrant=False"
+        else:
+            remedy = (
+                "Look for custom backwards: a torch.autograd.Function needs one that autograd can "
+                "follow, and no once_differentiable"
+            )
         raise PruneLimitError(
-            f"the model cannot be differentiated twice: {str(error).strip()[:300]}. Look for "
-            f"gradient checkpointing and custom backwards: {remedy}"
+            f"the model cannot be differentiated twice: {str(error).strip()[:300]}. {remedy}"
         ) from error
 
 

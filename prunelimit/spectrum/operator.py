@@ -25,6 +25,7 @@ from prunelimit.network.checks import (
     curvature_device,
     in_double_precision,
     iterate_batches,
+    on_any_examples,
     scalar_loss,
 )
 from prunelimit.network.copies import place
@@ -47,6 +48,8 @@ from prunelimit.spectrum.outputs import (
     LOGITS_NOTE,
     at_logits,
     log_probability_dim,
+    probability_note,
+    refuse_curved_penalty,
     refuse_flat_loss,
 )
 
@@ -177,7 +180,15 @@ class CurvatureOperator:
         self.products = 0.0
         free = memory_module.available_bytes(self.device, self.world.local_size)
         self._memory = free // 2 if memory is None else int(memory)
-        self._settle_loss(placed.loss_fn)
+        with on_any_examples():
+            self._settle_loss(placed.loss_fn)
+            self._read()
+            self._check_derivatives()
+        self._plan(chunk)
+
+    # ------------------------------------------------------------------ data
+    def _read(self) -> None:
+        """The examples, and what they say of themselves."""
         self.data = Examples(
             self._loader,
             self._forward,
@@ -185,7 +196,7 @@ class CurvatureOperator:
             self.device,
             self.dtype,
             self._memory // 2,
-            world,
+            self.world,
         )
         self.examples, self.own_examples = self.data.count, self.data.own
         self.loss = self.data.loss
@@ -193,10 +204,7 @@ class CurvatureOperator:
         self.outputs = -(-self.data.outputs // self.examples)
         if not self.data.plain:
             self.notes = (*self.notes, WEIGHTS_NOTE)
-        self._check_derivatives()
-        self._plan(chunk)
 
-    # ------------------------------------------------------------------ data
     def _forward(self, inputs: Tensor) -> Tensor:
         with self.context(), torch.no_grad():
             return self._outputs(inputs)
@@ -230,9 +238,12 @@ class CurvatureOperator:
         self.loss_fn = in_double_precision(loss_fn, self.device)
         inputs, targets, _ = next(iterate_batches(self._loader), (None, None, None))
         dims: list[int | None] = []
-        if inputs is not None and self.kind == "ggn":
+        said = ""
+        if inputs is not None and targets is not None:
             outputs = self._forward(self._moved(inputs))
-            dims = [log_probability_dim(outputs)]
+            dims = [log_probability_dim(outputs)] if self.kind == "ggn" else []
+            said = probability_note(self.loss_fn, outputs, self._moved(targets), self.kind)
+        self.notes = (*self.notes, *{note: None for note in self.world.gather(said) if note})
         found = {dim for part in self.world.gather(dims) for dim in part}
         self.logits_dim = found.pop() if len(found) == 1 else None
         if self.logits_dim is not None:
@@ -246,7 +257,11 @@ class CurvatureOperator:
         """Refuse what has no curvature, or none that the weights would show."""
         if self.own_examples:
             inputs, targets = self.data.some(TRIAL)
-            refuse_flat_loss(self.loss_fn, self._forward(inputs), targets, self.kind)
+            outputs = self._forward(inputs)
+            if self.kind == "ggn":
+                weights = list(self.parameters.values())
+                refuse_curved_penalty(self.loss_fn, outputs, targets, weights)
+            refuse_flat_loss(self.loss_fn, outputs, targets, self.kind)
             batches = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
             with self.context(), explained():
                 check_arrival(self.model, self.loss_fn, self.parameters, batches)
@@ -345,7 +360,7 @@ class CurvatureOperator:
         total = self.zeros(rows.shape[0])
         vectors = [self.pieces(row) for row in rows.contiguous()]
         sums = [self.pieces(row) for row in total]
-        with self.context():
+        with self.context(), explained():
             for linearisation, share in self.linearised():
                 for vector, target in zip(vectors, sums, strict=True):
                     add_pieces(target, linearisation.apply(vector), share)

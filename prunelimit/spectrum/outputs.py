@@ -10,6 +10,9 @@ part -1 p^T J of the derivative of log_softmax drops out).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -41,6 +44,53 @@ def log_probability_dim(outputs: Tensor) -> int | None:
     return None
 
 
+TWICE_NOTE = (
+    "the model returns probabilities and the loss takes their softmax once more: everything here "
+    "is of that loss; if it was not meant, leave the softmax out of the model"
+)
+
+PROBABILITY_NOTE = (
+    "the model returns probabilities: the Gauss-Newton matrix is taken in them, which is another "
+    "one than in logits; for that, leave softmax or sigmoid out of the model, and give "
+    "cross_entropy or binary_cross_entropy_with_logits"
+)
+
+
+def probability_note(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, kind: str) -> str:
+    """What to say of outputs that are probabilities, or "".
+
+    They are if they lie in [0, 1] and add up to 1, or if the loss is undefined outside of [0, 1].
+
+    Examples
+    --------
+    >>> outputs, targets = torch.tensor([[0.25, 0.75]]), torch.tensor([1])
+    >>> probability_note(torch.nn.functional.cross_entropy, outputs, targets, "ggn") == TWICE_NOTE
+    True
+    """
+    if not 0.0 <= float(outputs.min()) <= float(outputs.max()) <= 1.0:
+        return ""
+    outputs = outputs.detach()
+    distribution = any(
+        outputs.shape[dim] > 1 and float((outputs.double().sum(dim) - 1).abs().max()) <= 1e-4
+        for dim in dict.fromkeys((1, outputs.ndim - 1))
+        if 1 <= dim < outputs.ndim
+    )
+    here, shifted = (_value(loss_fn, outputs + shift, targets) for shift in (0.0, -1.5))
+    if distribution and abs(here - shifted) <= 1e-5 * abs(here):
+        return TWICE_NOTE
+    known = distribution or not math.isfinite(shifted)
+    return PROBABILITY_NOTE if known and kind == "ggn" else ""
+
+
+def _value(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> float:
+    """The loss, or NaN where it is undefined."""
+    try:
+        with torch.no_grad():
+            return float(loss_fn(outputs, targets))
+    except (RuntimeError, ValueError):
+        return math.nan
+
+
 def at_logits(loss_fn: LossFunction, dim: int) -> LossFunction:
     """The same loss of log-probabilities, as a function of logits.
 
@@ -64,7 +114,7 @@ def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, ki
     ------
     PruneLimitError
         If it is piecewise linear, with its curvature in kinks, or linear and the Gauss-Newton
-        matrix asked for.
+        matrix asked for, or if torch has no second derivative of it.
 
     Examples
     --------
@@ -75,8 +125,13 @@ def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, ki
     try:
         if _bends(loss_fn, outputs, targets, direction):
             return
-    except RuntimeError:  # torch has no second derivative of some losses with kinks
-        pass
+    except RuntimeError as error:  # torch has no second derivative of some losses
+        if _slope_turns(loss_fn, outputs, targets, direction):
+            raise PruneLimitError(
+                f"the loss cannot be differentiated twice in the model's outputs: "
+                f"{str(error).strip()[:200]}. Write it in operations of which torch has second "
+                "derivatives (logsumexp, relu, square; ctc_loss and multi_margin_loss have none)"
+            ) from error
     if _has_kinks(loss_fn, outputs, targets, direction):
         raise PruneLimitError(
             "the loss is piecewise linear in the model's outputs: its second derivative is 0 "
@@ -89,6 +144,41 @@ def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, ki
             "J^T H_out J is 0 by construction and says nothing. If the model returns its own loss, "
             "let it return its outputs and give the loss as loss_fn, or use policy='abs' or 'clip' "
             "(the full Hessian)"
+        )
+
+
+def refuse_curved_penalty(
+    loss_fn: LossFunction, outputs: Tensor, targets: Tensor, weights: Sequence[Tensor]
+) -> None:
+    """Refuse a loss with a curvature in the weights themselves, which J^T H_out J leaves out.
+
+    An l1 penalty has none and passes; weight decay within the loss has.
+
+    Raises
+    ------
+    PruneLimitError
+        Saying what else can be asked.
+
+    Examples
+    --------
+    >>> loss = torch.nn.functional.mse_loss
+    >>> refuse_curved_penalty(loss, torch.zeros(2, 1), torch.ones(2, 1), [])
+    """
+    with torch.enable_grad():
+        value = loss_fn(outputs.detach(), targets)
+        if not weights or not value.requires_grad:
+            return
+        slopes = torch.autograd.grad(value.sum(), weights, create_graph=True, allow_unused=True)
+        curved = [slope for slope in slopes if slope is not None and slope.requires_grad]
+        if not curved:
+            return
+        directions = [_zigzag(slope) for slope in curved]
+        bent = torch.autograd.grad(curved, weights, directions, allow_unused=True)
+    if any(piece is not None and bool((piece != 0).any()) for piece in bent):
+        raise PruneLimitError(
+            "loss_fn is curved in the weights themselves (weight decay?), which the Gauss-Newton "
+            "matrix of the outputs leaves out: use policy='abs' or 'clip', or leave that part out "
+            "of loss_fn"
         )
 
 
@@ -111,6 +201,20 @@ def _bends(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, direction: T
             return False
         (bent,) = torch.autograd.grad(slope, leaf, direction, allow_unused=True)
     return bent is not None and bool((bent != 0).any())
+
+
+def _slope_turns(
+    loss_fn: LossFunction, outputs: Tensor, targets: Tensor, direction: Tensor
+) -> bool:
+    """Whether the slope changes over short steps, as that of a piecewise linear loss does not."""
+    slopes = []
+    for step in (1e-4, 2e-4, 3e-4):
+        leaf = (outputs.detach() + step * direction).requires_grad_()
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(loss_fn(leaf, targets).sum(), leaf)
+        slopes.append(slope.double())
+    changes = [float((other - slopes[0]).norm()) for other in slopes[1:]]
+    return min(changes) > 1e-7 * float(slopes[0].norm())
 
 
 def _has_kinks(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, direction: Tensor) -> bool:

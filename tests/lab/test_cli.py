@@ -313,6 +313,18 @@ def test_find_writes_the_network_and_its_tries(project, capsys, monkeypatch) -> 
     assert again == 0 and out_again == out
 
 
+def test_find_counts_what_is_chosen_and_calls_as_told(project, capsys, monkeypatch) -> None:
+    options = ["--start", "0.4", "--epsilon", "0.05", "--epochs", "2", "--learning-rate", "0.05"]
+    options += ["--tolerance", "0.2", "--parameters", "*.weight", "--parameters", "*.bias"]
+    options += ["--forward", "net_of_test:call", "--loss", "net_of_test:loss"]
+    options += ["--data", "net_of_test:dictionaries"]
+    status, _, err = run([*FIND, *options], capsys, monkeypatch)
+    assert (status, err) == (0, ""), err
+    found = json.loads((project / "found.json").read_text())
+    total = sum(tensor.numel() for tensor in load_file("found.safetensors").values())
+    assert found["dim"] == total > 64
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

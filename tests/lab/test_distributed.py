@@ -144,6 +144,21 @@ def test_every_example_goes_to_one_process(sizes: list[int], size: int) -> None:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+def test_weights_go_with_their_examples() -> None:
+    each = torch.tensor([1.0, 0.0, 2.0, 3.0, 0.5])
+    numbers = torch.arange(14.0)
+    one, two, three = numbers[:5], numbers[5:8], numbers[8:]
+    loader = [(one, one, each), (two, two, 6.0), (three, three, torch.tensor(2.5))]
+    shares = [list(Group(rank, 2).shard(loader)) for rank in range(2)]
+    parts = [part for share in shares for part in share]
+    each_own = [(x, w) for x, _, w in parts if torch.as_tensor(w).ndim]
+    own = {n: float(v) for x, w in each_own for n, v in zip(x.tolist(), w, strict=True)}
+    assert own == dict(zip(one.tolist(), each.tolist(), strict=True))
+    # What a whole batch divides by says nothing of its parts: the batch stays whole.
+    whole = [(x.tolist(), float(w)) for x, _, w in parts if torch.as_tensor(w).ndim == 0]
+    assert sorted(whole) == [(two.tolist(), 6.0), (three.tolist(), 2.5)]
+
+
 def test_a_process_alone_touches_nothing() -> None:
     model, data = nn.Linear(2, 1), [(torch.ones(1, 2), torch.ones(1, 1))]
     with joined() as world:

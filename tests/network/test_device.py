@@ -82,7 +82,7 @@ def test_what_fails_elsewhere_leaves_the_model_here(measure) -> None:
         seen.append(outputs.device)
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises((ZeroDivisionError, PruneLimitError)):
         measure(model, failing, DATA, world=Elsewhere())
     assert seen == [ELSEWHERE] and model.weight.device.type == "cpu" and model.training
 

@@ -1,0 +1,124 @@
+"""After every public call, and after one that failed, the caller's things are as they were."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+import prunelimit as pl
+from prunelimit.network.losses import loss_statistics
+from prunelimit.pruning import FineTuning
+
+X = torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(24) % 3
+
+
+class Diary(nn.Module):
+    """Notes every call in buffers and attributes; trains a part, holds gradients and hooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.norm = nn.Linear(4, 5), nn.BatchNorm1d(5)
+        self.frozen, self.last = nn.Linear(5, 5), nn.Linear(5, 3)
+        self.frozen.requires_grad_(False)
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("latest", None)
+        self.pages: int = 0
+        self.eval()
+        self.last.train()
+        for parameter in self.last.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        self.seen: list[int] = []
+        self.last.register_forward_hook(lambda *_: None)
+        self.first.register_forward_pre_hook(lambda *_: None)
+        self.first.weight.register_hook(lambda gradient: gradient)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.latest = x.mean(0)
+        self.pages += 1
+        self.cache = x
+        return self.last(torch.tanh(self.frozen(self.norm(self.first(x)))))
+
+
+def state(model: nn.Module, loader: DataLoader) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, module in model.named_modules():
+        plain = {k: v for k, v in vars(module).items() if not isinstance(v, (dict, set))}
+        hooks = {k: tuple(v) for k, v in vars(module).items() if k.endswith("hooks")}
+        found[name] = (plain, hooks, sorted(vars(module)))
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        gradient = None if tensor.grad is None else (id(tensor.grad), tensor.grad.tolist())
+        hooked = len(tensor._backward_hooks or ())
+        found[f"tensor {name}"] = (id(tensor), tensor.tolist(), tensor.requires_grad, gradient)
+        found[f"tensor {name} is"] = (tensor.device, tensor.dtype, hooked)
+    found["torch"] = torch.get_rng_state().tolist(), torch.is_grad_enabled()
+    found["numpy"] = repr(np.random.get_state()[1:])  # noqa: NPY002
+    found["python"] = random.getstate()
+    found["loader"] = loader.generator.get_state().tolist()
+    cudnn = torch.backends.cudnn
+    found["settings"] = torch.get_default_dtype(), cudnn.deterministic, cudnn.benchmark
+    return found
+
+
+def leave(masked: nn.Module) -> None:
+    """A loop of the user's own that trains nothing."""
+
+
+def bad(outputs: Tensor, targets: Tensor) -> Tensor:
+    random.random(), np.random.rand(), torch.rand(())  # noqa: NPY002
+    raise KeyError("the loss of somebody else")
+
+
+def calls(loss_fn) -> dict[str, Callable[[nn.Module, DataLoader], object]]:
+    find = partial(pl.find_limit, epsilon=0.05, start=0.3, max_tries=2, progress=False)
+    budget = FineTuning(epochs=1)
+    return {
+        "predict_limit": lambda m, d: pl.predict_limit(m, loss_fn, d, 0.05, progress=False),
+        "predict_limit abs": lambda m, d: pl.predict_limit(m, loss_fn, d, policy="abs"),
+        "lanczos": lambda m, d: pl.hessian_spectrum(m, loss_fn, d, method="lanczos"),
+        "sweep": lambda m, d: pl.sweep(m, loss_fn, d, [0.2, 0.6]),
+        "find_limit, own loop": lambda m, d: find(m, loss_fn, d, finetune=leave),
+        "find_limit, budget": lambda m, d: find(m, loss_fn, d, finetune=budget),
+        "loss_statistics": lambda m, d: loss_statistics(m, loss_fn, d),
+    }
+
+
+def loader_of() -> DataLoader:
+    drawn = torch.Generator().manual_seed(5)
+    return DataLoader(TensorDataset(X, Y), 12, shuffle=True, generator=drawn)
+
+
+@pytest.mark.parametrize("loss_fn", [F.cross_entropy, bad], ids=["works", "fails"])
+@pytest.mark.parametrize("name", calls(F.cross_entropy))
+def test_a_call_changes_nothing(name: str, loss_fn) -> None:
+    model, loader = Diary(), loader_of()
+    before = state(model, loader)
+    if loss_fn is bad:
+        with pytest.raises(Exception, match="somebody else"):
+            calls(bad)[name](model, loader)
+    else:
+        calls(loss_fn)[name](model, loader)
+    after = state(model, loader)
+    assert {key for key in before | after if before.get(key) != after.get(key)} == set()
+
+
+@pytest.mark.parametrize("sparsity", [0.5, 2.0])
+def test_prune_changes_nothing(sparsity: float) -> None:
+    model, loader = Diary(), loader_of()
+    before = state(model, loader)
+    if sparsity > 1:
+        with pytest.raises(pl.PruneLimitError):
+            pl.prune(model, sparsity)
+    else:
+        assert int((pl.prune(model, sparsity).first.weight == 0).sum()) > 0
+    assert state(model, loader) == before
