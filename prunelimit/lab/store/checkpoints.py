@@ -129,10 +129,10 @@ def save(
     return Checkpoint(target, epoch, dict(run), history)
 
 
-def drop_older(newest: Checkpoint, keep: Collection[int]) -> None:
-    """Remove the checkpoints before `newest`, except those of the epochs to `keep`."""
+def drop_older(newest: Checkpoint) -> None:
+    """Remove the checkpoints before `newest`."""
     for epoch, path in _found(newest.path.parent):
-        if epoch < newest.epoch and epoch not in keep:
+        if epoch < newest.epoch:
             # Renamed first, so that no half-removed folder bears a checkpoint's name.
             doomed = path.with_name(f"{_UNFINISHED}{path.name}")
             os.replace(path, doomed)
