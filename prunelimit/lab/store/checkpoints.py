@@ -143,7 +143,7 @@ def set_aside(run_dir: Path) -> Path:
     """Move what is in `run_dir` to a folder of its own in it, and return that."""
     aside = Path(tempfile.mkdtemp(dir=run_dir, prefix="other-code-"))
     for path in run_dir.iterdir():
-        if path.name != ".lock" and not path.name.startswith("other-code-"):
+        if not path.name.startswith((".lock", "other-code-")):
             os.replace(path, aside / path.name)
     return aside
 
