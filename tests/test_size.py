@@ -23,6 +23,7 @@ CALLS = {
 }
 COMMANDS = ("prunelimit.lab.cli", "prunelimit.lab.batch.cli")
 
+
 def functions(tree: ast.AST, inside: str) -> Iterator[tuple[str, ast.FunctionDef]]:
     """Every function under its full name, those in classes and in functions too."""
     for node in ast.iter_child_nodes(tree):

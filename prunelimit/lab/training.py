@@ -25,11 +25,11 @@ from prunelimit.files import write_json
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lab.store import checkpoints
-from prunelimit.lab.store.checkpoints import Checkpoint
+from prunelimit.lab.store.checkpoints import SavedEpoch
 from prunelimit.lab.store.keys import Key, code_of, differences
 from prunelimit.lomp import Descent, TrainingConfig, penalised_parameters
+from prunelimit.network.contents import digest
 from prunelimit.network.evaluate import LossFunction, evaluate
-from prunelimit.network.weights import digest
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
 from prunelimit.results import FinalMeasurements
@@ -234,7 +234,7 @@ class _Job:
         self.epoch = 0
         self.history: list[EpochRecord] = []
 
-    def begin(self, newest: Checkpoint | None) -> int | None:
+    def begin(self, newest: SavedEpoch | None) -> int | None:
         """Take up `newest`, or write epoch 0; the epoch that was taken up, if any."""
         if newest is None:
             self._close_epoch(
@@ -294,7 +294,7 @@ class _Job:
         )
         self.checkpoint = self.world.from_main(self._save)
 
-    def _save(self) -> Checkpoint:
+    def _save(self) -> SavedEpoch:
         checkpoint = checkpoints.save(
             self.run_dir,
             self.epoch,
@@ -343,7 +343,7 @@ class _Job:
         )
 
 
-def _newest(run_dir: Path, run: dict[str, Any]) -> Checkpoint | None:
+def _newest(run_dir: Path, run: dict[str, Any]) -> SavedEpoch | None:
     """The checkpoint to go on from, if there is one; refused where it is of another run.
 
     A run that differs in its code alone is set aside: what another code trained is not gone on

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.batch_weights import PLAIN, BatchWeights
 from prunelimit.network.checks import (
     Batch,
     LossFunction,
@@ -19,7 +20,6 @@ from prunelimit.network.checks import (
     refuse_no_mean,
     scalar_loss,
 )
-from prunelimit.network.shares import PLAIN, BatchWeights
 from prunelimit.network.world import World
 
 Forward = Callable[[Tensor], Tensor]
