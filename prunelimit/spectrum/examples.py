@@ -216,7 +216,13 @@ class Examples:
             yield from zip(inputs.split(size), targets.split(size), weights, strict=False)
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Inputs, targets and share of the mean loss, in the same order every time."""
+        """Inputs, targets and share of the mean loss, in the same order every time.
+
+        Raises
+        ------
+        PruneLimitError
+            If the loader gives other examples than in its first pass.
+        """
         if not self.plain and self._shares is None:
             self._shares = [self._share(piece) for piece in self.pieces(size)]
         seen = 0

@@ -132,7 +132,13 @@ class SlurmPool:
     asked: float = float("-inf")
 
     def tend(self, jobs: int) -> list[str]:
-        """Submit what is missing, and say which workers came and went; see `Pool`."""
+        """Submit what is missing, and say which workers came and went; see `Pool`.
+
+        Raises
+        ------
+        PruneLimitError
+            If Slurm refuses the job, or workers die again and again before they begin.
+        """
         if time.monotonic() - self.looked < _LOOK_SECONDS:
             return []
         self.looked = time.monotonic()

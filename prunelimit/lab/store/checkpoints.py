@@ -161,7 +161,13 @@ def latest(run_dir: str | os.PathLike[str]) -> SavedEpoch | None:
 
 
 def read(path: Path) -> SavedEpoch:
-    """The checkpoint in the folder `path`, with its files verified against their digests."""
+    """The checkpoint in the folder `path`, with its files verified against their digests.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is damaged, or of another format.
+    """
     remedy = f"delete {path} to go on from the checkpoint before it, if there is one"
     try:
         record = json.loads((path / RECORD).read_text())
@@ -184,7 +190,13 @@ def read(path: Path) -> SavedEpoch:
 
 
 def restore(checkpoint: SavedEpoch, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put the weights and the optimiser's state back, in place."""
+    """Put the weights and the optimiser's state back, in place.
+
+    Raises
+    ------
+    PruneLimitError
+        If they do not fit.
+    """
     load_checkpoint(model, checkpoint.weights)
     state = torch.load(checkpoint.path / OPTIMIZER, map_location="cpu", weights_only=True)
     try:
