@@ -63,7 +63,7 @@ def raised(function: ast.AST) -> set[str]:
 
 
 def silent_about_errors() -> set[str]:
-    """Public functions that raise and have no section ``Raises``; a command's words are its help."""
+    """Public functions that raise and have no section ``Raises``, commands apart."""
     return {
         name
         for name, node in all_public().items()
