@@ -13,12 +13,12 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.contents import digest
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss, check_first_batch
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.unwrap import unwrapped
-from prunelimit.network.weights import digest
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
 from prunelimit.pruning.criterion import Criterion, LossRise, Metric, mean_loss, metric_drop

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -20,25 +22,44 @@ from rich.progress import (
 Item = TypeVar("Item")
 
 
-class Reporter(Protocol):
+def is_shown(enabled: bool | None = None) -> bool:
+    """Whether progress is shown: as `enabled` says, and by default on a terminal alone.
+
+    So logs and notebooks stay clean.
+
+    Examples
+    --------
+    >>> is_shown(True), is_shown(False)
+    (True, False)
+    """
+    return sys.stderr.isatty() if enabled is None else enabled
+
+
+def bars(enabled: bool | None = None) -> Progress:
+    """Bars on stderr, to be entered; each task of theirs has a field ``remark``."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[remark]}"),
+        console=Console(stderr=True),
+        refresh_per_second=4,
+        disable=not is_shown(enabled),
+    )
+
+
+@dataclass(frozen=True)
+class Reporter:
     """What a running job tells: how far it is, and one short remark."""
+
+    progress: Progress
+    task: TaskID
 
     def update(self, advance: float = 1.0, remark: str = "") -> None:
         """Advance by `advance` units; `remark` stands behind the bar."""
-
-
-class _Silent:
-    def update(self, advance: float = 1.0, remark: str = "") -> None:
-        return None
-
-
-class _Bar:
-    def __init__(self, progress: Progress, description: str, total: float | None) -> None:
-        self._progress = progress
-        self._task = progress.add_task(description, total=total, remark="")
-
-    def update(self, advance: float = 1.0, remark: str = "") -> None:
-        self._progress.update(self._task, advance=advance, remark=remark)
+        self.progress.update(self.task, advance=advance, remark=remark)
 
 
 @contextmanager
@@ -54,27 +75,15 @@ def progress_bar(
     total
         Units of work, if known.
     enabled
-        True or False forces it; None shows it only when stderr is a terminal,
-        so that logs and notebooks stay clean.
+        See `is_shown`.
 
     Examples
     --------
     >>> with progress_bar("adding", total=2, enabled=False) as bar:
     ...     bar.update(1, remark="half")
     """
-    if not (sys.stderr.isatty() if enabled is None else enabled):
-        yield _Silent()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[remark]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
-        yield _Bar(progress, description, total)
+    with bars(enabled) as progress:
+        yield Reporter(progress, progress.add_task(description, total=total, remark=""))
 
 
 def track(
@@ -105,5 +114,5 @@ def say(text: str, enabled: bool | None = None) -> None:
     --------
     >>> say("not shown", enabled=False)
     """
-    if sys.stderr.isatty() if enabled is None else enabled:
+    if is_shown(enabled):
         Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -49,6 +49,7 @@ def test_the_package_keeps_its_contracts() -> None:
         ("new.py", '"""A module without a place."""', "new"),
         ("limit/distance.py", "from prunelimit.limit import solve", "no circles"),
         ("limit/measure.py", "import torch", "neither torch"),
+        ("spectrum/krylov.py", "from prunelimit import files", "no files"),
         ("pruning/masks.py", "import matplotlib.pyplot", "no figures"),
     ],
 )

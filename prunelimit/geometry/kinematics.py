@@ -150,20 +150,7 @@ def sharper_bounds(
 
     ``η = 4 exp(-(λ²/8)/(ω² + λ))`` at ``λ = |δ + m - D|`` (Amelunxen et al. 2014, Thm. 6.1 with
     the interlacing of half-tails). Exact as a bound; better for very small and very large cones.
-
-    Parameters
-    ----------
-    statistical_dimension
-        δ, from 0 to dim.
-    subspace_dim
-        m, a number or an array, each from 0 to dim.
-    dim
-        D.
-
-    Returns
-    -------
-    tuple
-        ``(lower, upper)``, floats, or arrays shaped as `subspace_dim`.
+    Arguments and result as in `approximate_bounds`.
 
     Raises
     ------

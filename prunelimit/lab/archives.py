@@ -81,7 +81,13 @@ def read_digits(root: Path, download: bool) -> Archive:
 
 
 def read_fashion_mnist(root: Path, download: bool) -> Archive:
-    """Fashion-MNIST through torchvision, unpacking Debian's copy if that is what there is."""
+    """Fashion-MNIST through torchvision, unpacking Debian's copy if that is what there is.
+
+    Raises
+    ------
+    PruneLimitError
+        If the files are absent or damaged.
+    """
     from torchvision.datasets import FashionMNIST
 
     if not download:
@@ -313,6 +319,11 @@ def read_tiny_imagenet(root: Path, download: bool) -> Archive:
     Labels follow the order of ``wnids.txt``. The validation images of all
     classes lie in one folder, and only ``val_annotations.txt`` says which is
     which: reading the folder as one class each gives 0.5 % accuracy.
+
+    Raises
+    ------
+    PruneLimitError
+        If the archive is absent or incomplete.
     """
     folder = root / "tiny-imagenet-200"
     _provide(folder, _TINY_IMAGENET, download)

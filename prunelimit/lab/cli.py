@@ -244,7 +244,7 @@ def find(
 ) -> None:
     """Measure how sparse the network can go, by about three fine-tunings; save the pruned one."""
     from prunelimit.find import find_limit
-    from prunelimit.network.weights import weights_bytes
+    from prunelimit.network.contents import weights_bytes
     from prunelimit.report import PruningLimit
 
     prepare_output(output)
@@ -314,8 +314,8 @@ def prune(
     parameters: ParametersOption = None,
 ) -> None:
     """Set the smallest weights of the whole network to zero, and save the result."""
+    from prunelimit.network.contents import weights_bytes
     from prunelimit.network.parameters import prunable_weights
-    from prunelimit.network.weights import weights_bytes
     from prunelimit.pruning import prune as prune_model
 
     prepare_output(output)

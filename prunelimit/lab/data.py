@@ -290,6 +290,11 @@ class Splits:
     def limited(self, examples: int) -> Splits:
         """At most so many examples in each part, drawn at random by the splits' own seed.
 
+        Raises
+        ------
+        PruneLimitError
+            If `examples` is below 1.
+
         Examples
         --------
         >>> small = load("digits").limited(200)
@@ -445,6 +450,11 @@ def pad_to_cifar(images: Tensor) -> Tensor:
     """Grey images in the shape of CIFAR's: zero-padded to 32 × 32, one channel shown as three.
 
     The three channels share memory, so a large set does not grow by it.
+
+    Raises
+    ------
+    PruneLimitError
+        If they are not grey, or larger than 32 × 32.
 
     Examples
     --------

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.lead import Leader, follow
+from prunelimit.network.contents import digest
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
-from prunelimit.network.weights import digest
 from prunelimit.network.world import ALONE, World
 
 __all__ = ["Group", "current", "joined", "launched"]

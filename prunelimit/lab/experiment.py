@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 from torch import nn
@@ -43,6 +44,8 @@ from prunelimit.results.parts import (
 )
 
 __all__ = ["ExperimentConfig", "Result", "run_task"]
+
+Found = TypeVar("Found")
 
 
 def run_task(
@@ -199,10 +202,24 @@ class _Experiment:
 
     def result(self) -> Result:
         """Measure, put together and write."""
-        report = self._predicted()
-        curves = self._swept()
+        run = self.run
+        report = self._stage(
+            "prediction", PruningLimit, prediction, 1, lambda key, _: prediction.measure(run, key)
+        )
+        run.world.from_main(lambda: prediction.clear(run))
+        curves = self._stage("sweep", Sweeps, sweeps, 1, lambda *_: sweeps.measure(run))
         start = curves.training.largest_sparsity(report.epsilon)
-        refits, tuned = self._refitted(report, start), self._finetuned(report, start)
+        read = run, report, start
+        refits = self._stage(
+            "refit", refit.Refits, refit, 3, lambda _, rows: refit.measure(*read, rows)
+        )
+        tuned = self._stage(
+            "finetune",
+            finetune.Finetunings,
+            finetune,
+            3,
+            lambda _, rows: finetune.measure(*read, rows),
+        )
         thresholds = Thresholds(
             one_shot=_one_shot_threshold(curves.training, report.epsilon),
             quadratic_existence=refits.threshold,
@@ -233,48 +250,26 @@ class _Experiment:
         )
         return self.run.world.from_main(lambda: _saved(found, self.run.directory))
 
-    def _predicted(self) -> PruningLimit:
-        key = self._key(prediction, prediction.KNOBS, ["training"])
-        stage = self.store.once(
-            "prediction", PruningLimit, key, lambda _: prediction.measure(self.run, key.digest)
+    def _stage(
+        self,
+        name: str,
+        kind: type[Found],
+        module: ModuleType,
+        after: int,
+        work: Callable[[str, Measurements], Found],
+    ) -> Found:
+        """What is kept under `name`, or measured now.
+
+        It depends on the stage's code, the knobs that it reads, and the first `after` stages.
+        """
+        key = Key(
+            code_of(module.__name__),
+            {knob: getattr(self.run.config, knob) for knob in module.KNOBS},
+            after=tuple(making.key for making in list(self.stages.values())[:after]),
         )
-        self.run.world.from_main(lambda: prediction.clear(self.run))
-        self.stages["prediction"] = stage.making
+        stage = self.store.once(name, kind, key, lambda so_far: work(key.digest, so_far))
+        self.stages[name] = stage.making
         return stage.value
-
-    def _swept(self) -> Sweeps:
-        key = self._key(sweeps, sweeps.KNOBS, ["training"])
-        stage = self.store.once("sweep", Sweeps, key, lambda _: sweeps.measure(self.run))
-        self.stages["sweep"] = stage.making
-        return stage.value
-
-    def _refitted(self, report: PruningLimit, start: float) -> refit.Refits:
-        key = self._key(refit, refit.KNOBS, ["training", "prediction", "sweep"])
-        stage = self.store.once(
-            "refit",
-            refit.Refits,
-            key,
-            lambda so_far: refit.measure(self.run, report, start, so_far),
-        )
-        self.stages["refit"] = stage.making
-        return stage.value
-
-    def _finetuned(self, report: PruningLimit, start: float) -> finetune.Finetunings:
-        key = self._key(finetune, finetune.KNOBS, ["training", "prediction", "sweep"])
-        stage = self.store.once(
-            "finetune",
-            finetune.Finetunings,
-            key,
-            lambda so_far: finetune.measure(self.run, report, start, so_far),
-        )
-        self.stages["finetune"] = stage.making
-        return stage.value
-
-    def _key(self, module: ModuleType, knobs: Iterable[str], after: Iterable[str]) -> Key:
-        """The stage's code, the knobs that it reads, and the stages that it reads."""
-        parameters = {name: getattr(self.run.config, name) for name in knobs}
-        before = tuple(self.stages[name].key for name in after)
-        return Key(code_of(module.__name__), parameters, after=before)
 
 
 def _saved(result: Result, directory: Path) -> Result:

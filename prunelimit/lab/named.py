@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def attribute(reference: str, what: str) -> Any:
-    """What ``module:name`` refers to; modules of the working directory are found too."""
+    """What ``module:name`` refers to; modules of the working directory are found too.
+
+    Raises
+    ------
+    PruneLimitError
+        If it has another form, or there is no such module or name.
+    """
     module_name, _, name = reference.partition(":")
     if not module_name or not name:
         raise PruneLimitError(f"{what} must be given as module:name, got {reference!r}")
@@ -38,7 +44,13 @@ def attribute(reference: str, what: str) -> Any:
 
 
 def model_of(reference: str, checkpoint: Path | None) -> nn.Module:
-    """The model that a factory makes, with the weights of a checkpoint, in eval mode."""
+    """The model that a factory makes, with the weights of a checkpoint, in eval mode.
+
+    Raises
+    ------
+    PruneLimitError
+        If what is named makes no model, or the checkpoint does not fit it.
+    """
     from torch import nn
 
     from prunelimit.lab.store.checkpoints import CheckpointWarning, load_checkpoint
@@ -59,7 +71,13 @@ def model_of(reference: str, checkpoint: Path | None) -> nn.Module:
 
 
 def loss_of(reference: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """A loss of `torch.nn.functional`, or the user's own."""
+    """A loss of `torch.nn.functional`, or the user's own.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is no loss of that name.
+    """
     from torch.nn import functional
 
     if ":" in reference:

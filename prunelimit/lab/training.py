@@ -13,7 +13,6 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,25 +25,14 @@ from prunelimit.files import write_json
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lab.store import checkpoints
-from prunelimit.lab.store.checkpoints import Checkpoint, load_checkpoint
+from prunelimit.lab.store.checkpoints import SavedEpoch
 from prunelimit.lab.store.keys import Key, code_of, differences
 from prunelimit.lomp import Descent, TrainingConfig, penalised_parameters
+from prunelimit.network.contents import digest
 from prunelimit.network.evaluate import LossFunction, evaluate
-from prunelimit.network.weights import digest
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
 from prunelimit.results import FinalMeasurements
-
-__all__ = [
-    "EpochRecord",
-    "FinalMeasurements",
-    "TrainingConfig",
-    "TrainingResult",
-    "evaluate",
-    "learning_rates",
-    "load_checkpoint",
-    "train",
-]
 
 EXPLOSION = 1e3
 """A loss this many times (one plus) the untrained network's counts as diverged."""
@@ -128,7 +116,6 @@ def train(
     progress: bool | None = None,
     *,
     loss_fn: LossFunction | None = None,
-    keep_epochs: Collection[int] = (),
     world: World = ALONE,
 ) -> TrainingResult:
     """Train `model` in place, or carry on where a killed run in `run_dir` stopped.
@@ -155,9 +142,6 @@ def train(
         Show a bar; None does so on a terminal.
     loss_fn
         ``loss_fn(outputs, targets)``, a mean; cross-entropy by default.
-    keep_epochs
-        Epochs whose checkpoints stay (0 is the untrained network); of all
-        others only the newest does.
     world
         Processes that train together by torch's DistributedDataParallel, each
         called with the same arguments: every one takes its share of every batch
@@ -195,7 +179,7 @@ def train(
     with checkpoints.exclusive(run_dir) if world.is_main else contextlib.nullcontext():
         newest = world.from_main(lambda: _newest(run_dir, run))
         placed = model.to(where), splits.to(where)
-        job = _Job(*placed, config, loss_fn, run_dir, run, keep_epochs, world)
+        job = _Job(*placed, config, loss_fn, run_dir, run, world)
         resumed_from = job.begin(newest)
         shown = progress if world.is_main else False
         with progress_bar("training", job.total_steps, shown) as bar:
@@ -227,12 +211,11 @@ class _Job:
         loss_fn: LossFunction,
         run_dir: Path,
         run: dict[str, Any],
-        keep_epochs: Collection[int],
         world: World,
     ) -> None:
         self.world = world
         self.model, self.splits, self.config, self.loss_fn = model, splits, config, loss_fn
-        self.run_dir, self.run, self.keep_epochs = run_dir, run, keep_epochs
+        self.run_dir, self.run = run_dir, run
         self.batches = splits.train.with_batch_size(config.batch_size).with_seed(config.seed)
         self.steps_per_epoch = len(self.batches)
         self.total_steps = config.epochs * self.steps_per_epoch
@@ -251,7 +234,7 @@ class _Job:
         self.epoch = 0
         self.history: list[EpochRecord] = []
 
-    def begin(self, newest: Checkpoint | None) -> int | None:
+    def begin(self, newest: SavedEpoch | None) -> int | None:
         """Take up `newest`, or write epoch 0; the epoch that was taken up, if any."""
         if newest is None:
             self._close_epoch(
@@ -263,7 +246,7 @@ class _Job:
         self.history = [_record(entry) for entry in newest.history]
         if self.world.is_main:
             # A kill between writing the newest and removing the one before left both.
-            checkpoints.drop_older(newest, self.keep_epochs)
+            checkpoints.drop_older(newest)
         return newest.epoch
 
     def advance(self, bar: Reporter) -> None:
@@ -311,7 +294,7 @@ class _Job:
         )
         self.checkpoint = self.world.from_main(self._save)
 
-    def _save(self) -> Checkpoint:
+    def _save(self) -> SavedEpoch:
         checkpoint = checkpoints.save(
             self.run_dir,
             self.epoch,
@@ -320,7 +303,7 @@ class _Job:
             self.run,
             self._history_json(),
         )
-        checkpoints.drop_older(checkpoint, self.keep_epochs)
+        checkpoints.drop_older(checkpoint)
         self._write_report(None)
         return checkpoint
 
@@ -360,7 +343,7 @@ class _Job:
         )
 
 
-def _newest(run_dir: Path, run: dict[str, Any]) -> Checkpoint | None:
+def _newest(run_dir: Path, run: dict[str, Any]) -> SavedEpoch | None:
     """The checkpoint to go on from, if there is one; refused where it is of another run.
 
     A run that differs in its code alone is set aside: what another code trained is not gone on

@@ -42,7 +42,13 @@ class DistanceProfile:
 
     @classmethod
     def from_weights(cls, weights: ArrayLike) -> DistanceProfile:
-        """Build the profile of an array of weights of any shape (see `distance_profile`)."""
+        """Build the profile of an array of weights of any shape (see `distance_profile`).
+
+        Raises
+        ------
+        PruneLimitError
+            If there is no weight, or one is not finite.
+        """
         values = np.asarray(weights, dtype=np.float64).ravel()
         if values.size == 0:
             raise PruneLimitError("a distance profile needs at least one weight; got none")

@@ -51,7 +51,13 @@ class SpectralMeasure:
 
 
 def spectral_measure(eigenvalues: ArrayLike, weights: ArrayLike | None = None) -> SpectralMeasure:
-    """Check a spectrum and set its zeros apart."""
+    """Check a spectrum and set its zeros apart.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is no eigenvalue, or one is negative or not finite.
+    """
     nodes = np.asarray(eigenvalues, dtype=np.float64)
     if nodes.ndim != 1 or nodes.size == 0:
         raise PruneLimitError(

@@ -440,6 +440,11 @@ def one_shot_random_orientation(trace: float, distance: float, dim: float) -> fl
         In the units of the loss. Exact for a quadratic loss: E uuᵀ = I/D for a random
         unit vector u.
 
+    Raises
+    ------
+    PruneLimitError
+        If `dim` is not positive and finite.
+
     Examples
     --------
     >>> one_shot_random_orientation(trace=10.0, distance=2.0, dim=100)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.batch_weights import PLAIN, BatchWeights
 from prunelimit.network.checks import (
     Batch,
     check_reiterable,
@@ -23,7 +24,6 @@ from prunelimit.network.copies import HALVES, reads
 from prunelimit.network.device import at_device
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import Choice, flatten, prunable_parameters
-from prunelimit.network.shares import PLAIN, BatchWeights
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
@@ -82,7 +82,7 @@ def batch_losses(
         Left where it is; computed as a copy if that is not `device`.
     loss_fn
         A mean over the batch. What it divides by is the batch's weight: its size
-        for a plain mean (see `prunelimit.network.shares`).
+        for a plain mean (see `prunelimit.network.batch_weights`).
     loader
         Re-iterable of ``(inputs, targets)`` or ``(inputs, targets, weight)``.
     device

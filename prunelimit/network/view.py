@@ -154,6 +154,7 @@ class ModelView(nn.Module):
 
     @training.setter
     def training(self, mode: bool) -> None:
+        """Whether the inner model trains."""
         self.inner.training = mode
 
     def _now(self) -> torch.dtype | None:

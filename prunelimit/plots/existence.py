@@ -81,9 +81,7 @@ def elasticities(study: ExistenceStudy) -> Figure:
         ax.plot(values, jitter, marker, color=colour, alpha=0.35, markersize=4, label=label)
         middle = float(np.median(values))
         ax.plot([middle, middle], [height - 0.38, height + 0.38], color="black", marker="")
-    ax.set_yticks(
-        range(len(ELASTICITIES)), [e[0] for e in ELASTICITIES.values()][::-1]
-    )
+    ax.set_yticks(range(len(ELASTICITIES)), [e[0] for e in ELASTICITIES.values()][::-1])
     ax.set_xlabel(r"elasticity $-\,d\log k \,/\, d\log\epsilon$")
     ax.set_xlim(-0.3, 1.1)
     return figure

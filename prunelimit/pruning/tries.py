@@ -15,8 +15,8 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import clear_unfinished, prepare_folder, write_bytes, write_json
+from prunelimit.network.contents import weights_bytes
 from prunelimit.network.copies import copy_model
-from prunelimit.network.weights import weights_bytes
 
 _FORMAT = "prunelimit.find/1"
 _KEY = "find.json"

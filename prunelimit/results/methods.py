@@ -46,16 +46,22 @@ class MethodRow:
     error: str | None = absent()
 
 
-@dataclass(frozen=True)
-class MethodsCompared(Saved):
-    """Every method at every sparsity, from the same initial weights for one seed."""
+@dataclass(frozen=True, kw_only=True)
+class OfTask(Saved):
+    """What was measured on one task's data, in how long, and by whom."""
 
     task: str
+    seconds: float
+    provenance: Provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodsCompared(OfTask):
+    """Every method at every sparsity, from the same initial weights for one seed."""
+
     epochs: int
     l1: float
     rows: tuple[MethodRow, ...]
-    seconds: float
-    provenance: Provenance
 
     FORMAT = "prunelimit.heuristics/1"
 
@@ -95,11 +101,10 @@ class LimitRow:
     test_accuracy: float
 
 
-@dataclass(frozen=True)
-class LimitStudy(Saved):
+@dataclass(frozen=True, kw_only=True)
+class LimitStudy(OfTask):
     """How the predicted limits move with pruning rounds, weight decay and scale."""
 
-    task: str
     epochs: int
     l1: float
     widths: tuple[int, ...]
@@ -109,39 +114,31 @@ class LimitStudy(Saved):
     decay: tuple[LimitRow, ...]
     scaled: tuple[LimitRow, ...]
     balanced: tuple[LimitRow, ...]
-    seconds: float
-    provenance: Provenance
 
     FORMAT = "prunelimit.heuristics/1"
 
 
-@dataclass(frozen=True)
-class LimitsOverRounds(Saved):
+@dataclass(frozen=True, kw_only=True)
+class LimitsOverRounds(OfTask):
     """The limits along iterative pruning with weight decay."""
 
-    task: str
     weight_decay: float
     widths: tuple[int, ...]
     epsilon: float
     round_epochs: int
     rounds: tuple[LimitRow, ...]
-    seconds: float
-    provenance: Provenance
 
     FORMAT = "prunelimit.depth/1"
 
 
-@dataclass(frozen=True)
-class LimitsOfGems(Saved):
+@dataclass(frozen=True, kw_only=True)
+class LimitsOfGems(OfTask):
     """The limits of networks found by Rare Gems, with and without its l2 term."""
 
-    task: str
     widths: tuple[int, ...]
     epsilon: float
     epochs: int
     search_epochs: int
     rows: tuple[LimitRow, ...]
-    seconds: float
-    provenance: Provenance
 
     FORMAT = "prunelimit.depth/1"

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from prunelimit.checkpoint import Checkpoint
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.network.adapter import Forward, adapt
@@ -25,7 +26,6 @@ from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
-from prunelimit.spectrum.checkpoint import Checkpoint
 from prunelimit.spectrum.dense import require_room
 from prunelimit.spectrum.gate import check_consistency
 from prunelimit.spectrum.gram import GramOperator
@@ -399,6 +399,7 @@ def _identity(
         "matrix": type(matrix).__name__,
         "storage": str(storage),
         "chunk": operator.chunk,
+        "format": 2,
     }
 
 

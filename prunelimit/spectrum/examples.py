@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.batch_weights import PLAIN, BatchWeights
 from prunelimit.network.checks import (
     Batch,
     LossFunction,
@@ -19,7 +20,6 @@ from prunelimit.network.checks import (
     refuse_no_mean,
     scalar_loss,
 )
-from prunelimit.network.shares import PLAIN, BatchWeights
 from prunelimit.network.undisturbed import random_state
 from prunelimit.network.world import World
 
@@ -226,7 +226,13 @@ class Examples:
             yield from zip(inputs.split(size), targets.split(size), weights, strict=False)
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Inputs, targets and share of the mean loss, in the same order every time."""
+        """Inputs, targets and share of the mean loss, in the same order every time.
+
+        Raises
+        ------
+        PruneLimitError
+            If the loader gives other examples than in its first pass.
+        """
         if not self.plain and self._shares is None:
             self._shares = [self._share(piece) for piece in self.pieces(size)]
         seen = 0

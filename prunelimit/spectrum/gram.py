@@ -67,7 +67,13 @@ class GramOperator:
         self._first = sum(rows[: operator.world.rank])
 
     def matmul(self, vectors: Tensor) -> Tensor:
-        """A A^T times a vector ``(dim,)`` or the columns of a block ``(dim, block)``."""
+        """A A^T times a vector ``(dim,)`` or the columns of a block ``(dim, block)``.
+
+        Raises
+        ------
+        PruneLimitError
+            If the product is not finite.
+        """
         columns = vectors.detach().reshape(self.dim, -1).to(self.device, self.dtype)
         total = self._pull(columns)
         images = self.push(total.to(self.dtype))

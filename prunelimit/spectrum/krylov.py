@@ -13,7 +13,7 @@ and the coordinates of the start vectors in U (see `prunelimit.spectrum.bracket`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -115,6 +115,30 @@ class KrylovSpace:
                 "without augmentation, and a model without random layers"
             )
 
+    def arrays(self) -> dict[str, Array]:
+        """All but the basis, to be kept; see `restore`."""
+        return {
+            "columns": np.concatenate([np.zeros(0), *self.columns]),
+            "column_lengths": np.array([len(column) for column in self.columns], dtype=int),
+            "starts": np.concatenate([np.zeros(0), *self.starts]),
+            "start_lengths": np.array([len(start) for start in self.starts], dtype=int),
+            "scale": np.array(self.scale),
+        }
+
+    def restore(self, arrays: Mapping[str, Array], vectors: Iterable[bytes]) -> None:
+        """Fill an empty space from what `arrays` and `vector_bytes` gave."""
+        for raw in vectors:
+            vector = torch.frombuffer(bytearray(raw), dtype=self.basis.dtype)
+            self.basis.append(vector.to(self.basis.device))
+        self.columns = _split(arrays["columns"], arrays["column_lengths"])
+        self.starts = _split(arrays["starts"], arrays["start_lengths"])
+        self.scale = float(arrays["scale"])
+
+    def vector_bytes(self, index: int) -> bytes:
+        """The basis vector number `index` as it is stored."""
+        row = self.basis.vector(index).cpu().contiguous()
+        return row.view(torch.uint8).numpy().tobytes()
+
     def coefficients(self) -> Array:
         """C ``(products + pending, products)``, with A U[:, :products] = U C."""
         matrix = np.zeros((len(self.basis), self.products))
@@ -137,6 +161,11 @@ class KrylovSpace:
     def ritz_vectors(self, coordinates: Array) -> Tensor:
         """Vectors ``(dim, k)`` with the given coordinates ``(products, k)``."""
         return self.basis.combine(torch.from_numpy(coordinates))
+
+
+def _split(values: Array, lengths: Array) -> list[Array]:
+    ends = np.cumsum(lengths)
+    return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
 def ritz_pairs(coefficients: Array) -> tuple[Array, Array, Array]:

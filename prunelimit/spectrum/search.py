@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunelimit.checkpoint import Checkpoint
 from prunelimit.estimates import Interval
 from prunelimit.progress import Reporter
-from prunelimit.spectrum.checkpoint import Checkpoint
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.matrix import SymmetricMatrix
 from prunelimit.spectrum.result import Spectrum
@@ -130,17 +130,21 @@ class Search:
     def _resume(self, bar: Reporter) -> None:
         stored = None
         if self.checkpoint is not None:
-            stored = self.checkpoint.load(self.space, self.identity)
-        if stored is None:
+            stored = self.checkpoint.load(self.identity)
+        if self.checkpoint is None or stored is None:
             self._add_probes(1)
         else:
+            basis = self.space.basis
+            width = basis.dim * basis.dtype.itemsize
+            self.space.restore(stored, self.checkpoint.vectors(stored, width))
             self.next_look = int(stored["next_look"])
             bar.update(self.space.products)
 
     def _save(self, force: bool = False) -> None:
         if self.checkpoint is not None:
-            extra = {"next_look": self.next_look}
-            self.checkpoint.save(self.space, self.identity, extra, force)
+            arrays = self.space.arrays() | {"next_look": np.array(self.next_look)}
+            vectors = len(self.space.basis), self.space.vector_bytes
+            self.checkpoint.save(self.identity, arrays, *vectors, force)
 
     def _grow(self, bar: Reporter) -> None:
         before = self.space.products

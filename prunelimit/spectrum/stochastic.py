@@ -135,6 +135,11 @@ def estimate_diagonal(matrix: SymmetricMatrix, products: int = 30, seed: int = 0
     The variance of entry i is the sum of the squares of row i's other entries,
     over `products`.
 
+    Raises
+    ------
+    PruneLimitError
+        If `products` is below 1.
+
     Examples
     --------
     >>> from types import SimpleNamespace
@@ -155,6 +160,11 @@ def estimate_diagonal(matrix: SymmetricMatrix, products: int = 30, seed: int = 0
 
 def row_l1_norms(matrix: SymmetricMatrix, rows: Sequence[int], block: int = 16) -> Tensor:
     """The l1 norms ``(len(rows),)`` of some rows: one product with a unit vector each.
+
+    Raises
+    ------
+    PruneLimitError
+        If a row is outside the matrix.
 
     Examples
     --------
@@ -199,6 +209,11 @@ def top_eigenpairs(
     values, vectors, residuals
         ``(count,)`` by falling |value|; ``(dim, count)``; ``(count,)``. Within
         residuals[i] of values[i] there is an eigenvalue (exact).
+
+    Raises
+    ------
+    PruneLimitError
+        If `count` is not between 1 and the dimension.
 
     Examples
     --------

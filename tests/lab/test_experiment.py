@@ -12,10 +12,11 @@ from torch import nn
 
 import prunelimit
 from prunelimit.lab import experiment, tasks
+from prunelimit.lab.bench import refitting, tuning
 from prunelimit.lab.stages import finetune, prediction, refit, sweeps
 from prunelimit.lab.store import keys, provenance
+from prunelimit.lab.store.checkpoints import load_checkpoint
 from prunelimit.lab.store.measurements import Measurements
-from prunelimit.lab.training import load_checkpoint
 from prunelimit.network.evaluate import evaluate
 from prunelimit.pruning import FineTuning, prune
 from prunelimit.results import Result
@@ -183,7 +184,7 @@ def test_a_damaged_stage_is_computed_again(run, copied) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "module", "function"),
-    [("refit", refit, "refit_survivors"), ("finetune", finetune, "finetune")],
+    [("refit", refitting, "refit_survivors"), ("finetune", tuning, "finetune")],
 )
 def test_a_stage_goes_on_at_the_mask_it_was_at_and_both_processes_sign(
     run, copied, monkeypatch: pytest.MonkeyPatch, stage: str, module, function: str

@@ -15,6 +15,7 @@ from training_support import light
 from prunelimit import lomp
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.lab import data, models, training
+from prunelimit.lab.store.checkpoints import load_checkpoint
 from prunelimit.lab.training import train
 from prunelimit.lomp import TrainingConfig, add_l1_subgradient, evaluate
 from prunelimit.network.device import resolve_device
@@ -233,7 +234,7 @@ def test_a_rate_too_high_stops_and_the_last_good_checkpoint_stays(tmp_path, spli
     assert f"epoch {kept.epoch + 1} of 10" in message
     assert f"checkpoint of epoch {kept.epoch}" in message
     model = linear_model()
-    training.load_checkpoint(model, kept.path)
+    load_checkpoint(model, kept.path)
     loss, _ = evaluate(model, squared, splits.validation, "cpu")
     assert loss == pytest.approx(kept.history[-1]["validation_loss"])
 
@@ -328,15 +329,3 @@ def test_the_report_is_valid_json_with_the_whole_history(tmp_path, splits):
     assert [entry["epoch"] for entry in report["history"]] == [0, 1, 2, 3]
     assert report["run"]["parameters"]["config"]["l1"] == QUICK.l1
     assert {p.name for p in tmp_path.iterdir()} == {".lock", "epoch-0003", "training.json"}
-
-
-def test_chosen_checkpoints_are_kept(tmp_path, splits):
-    train(fresh(), splits, QUICK, tmp_path, "cpu", keep_epochs=(0, 2))
-    assert sorted(p.name for p in tmp_path.glob("epoch-*")) == [
-        "epoch-0000",
-        "epoch-0002",
-        "epoch-0003",
-    ]
-    first = fresh(seed=9)
-    training.load_checkpoint(first, tmp_path / "epoch-0000")
-    assert states_equal(first, fresh())

@@ -20,7 +20,8 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.lab import data, models
 from prunelimit.lab.data import Batches
 from prunelimit.lab.store import checkpoints
-from prunelimit.lab.training import load_checkpoint, train
+from prunelimit.lab.store.checkpoints import load_checkpoint
+from prunelimit.lab.training import train
 from prunelimit.lomp import TrainingConfig
 
 CONFIG = TrainingConfig(epochs=4, learning_rate=0.05, batch_size=16, schedule="cosine", seed=3)

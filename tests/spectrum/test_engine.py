@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from prunelimit import checkpoint as checkpoint_module
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.lab import models
@@ -23,7 +24,6 @@ from prunelimit.spectrum import (
     matrix_spectrum,
     spectrum_of_space,
 )
-from prunelimit.spectrum import checkpoint as checkpoint_module
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.search import rademacher
 

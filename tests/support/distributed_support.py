@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab import models
+from prunelimit.lab.bench import tuning
 from prunelimit.lab.cli import main
 from prunelimit.lab.data import Splits, load
 from prunelimit.lab.distributed import current
-from prunelimit.lab.stages import finetune as stage
-from prunelimit.lab.training import TrainingConfig, train
+from prunelimit.lab.store import checkpoints
+from prunelimit.lab.training import train
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import loss_gradient, loss_statistics
 from prunelimit.network.world import World
@@ -148,12 +151,13 @@ def small_digits() -> tuple[Splits, nn.Module]:
 def trainings(world: World, folder: Path) -> dict[str, Tensor]:
     splits, model = small_digits()
     config = TrainingConfig(epochs=5, batch_size=16, l1=1e-4, learning_rate=0.05)
-    options = {"device": "cpu", "keep_epochs": (2,), "world": world}
-    result = train(model, splits, config, folder / "training", **options)
+    options = {"device": "cpu", "world": world}
+    with mock.patch.object(checkpoints, "drop_older"):
+        result = train(model, splits, config, folder / "training", **options)
     found = {f"trained {name}": tensor for name, tensor in model.state_dict().items()}
-    world.from_main(lambda: shutil.rmtree(result.checkpoint))  # as if killed in epoch 3
+    world.from_main(lambda: shutil.rmtree(result.checkpoint))  # as if killed in epoch 5
     resumed = small_digits()[1]
-    assert train(resumed, splits, config, folder / "training", **options).resumed_from == 2
+    assert train(resumed, splits, config, folder / "training", **options).resumed_from == 4
     found |= {f"resumed {name}": tensor for name, tensor in resumed.state_dict().items()}
     for what in ("train_loss", "validation_loss", "l1_norm"):
         found[f"history of {what}"] = numbers(*(getattr(r, what) for r in result.history[1:]))
@@ -228,7 +232,7 @@ def lighten(replace: Callable[[object, str, object], None]) -> None:
     """Let the command do what a test can wait for: a narrow network, a short fine-tuning."""
     budget = FineTuning(epochs=2, learning_rate=0.05)
     narrow = models.ModelSpec("MLP 12", models.fully_connected((12,)))
-    replace(stage, "default_budget", lambda training, batches: budget)
+    replace(tuning, "default_budget", lambda training, batches: budget)
     replace(models, "MODELS", models.MODELS | {"mlp": narrow})
 
 

@@ -14,7 +14,13 @@ FloatArray = NDArray[np.float64]
 
 
 def check_integer(value: Any, name: str, lowest: int, highest: int | None = None) -> int:
-    """`value` as an int within [lowest, highest], or a PruneLimitError."""
+    """`value` as an int within [lowest, highest], or a PruneLimitError.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is no whole number, or out of range.
+    """
     try:
         number = operator.index(value)
     except TypeError:
@@ -26,7 +32,13 @@ def check_integer(value: Any, name: str, lowest: int, highest: int | None = None
 
 
 def check_points(x: ArrayLike, dim: int) -> tuple[FloatArray, bool]:
-    """`x` as a ``(batch, dim)`` array, and whether it came as a single point ``(dim,)``."""
+    """`x` as a ``(batch, dim)`` array, and whether it came as a single point ``(dim,)``.
+
+    Raises
+    ------
+    PruneLimitError
+        If `x` has another shape, or holds anything but finite real numbers.
+    """
     try:
         points = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError):

@@ -93,6 +93,13 @@ class EllipsoidCone(Cone):
             return cls(np.sqrt(2 * epsilon / curvature), centre)
 
     def statistical_dimension(self) -> float:
+        """Not known: always refused.
+
+        Raises
+        ------
+        PruneLimitError
+            With the estimates to use in its place.
+        """
         raise PruneLimitError(
             "no closed form for the statistical dimension of a cone over an ellipsoid is known "
             "here; use estimate_statistical_dimension or asymptotic_statistical_dimension()"

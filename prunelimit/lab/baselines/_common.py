@@ -191,6 +191,12 @@ def magnitudes(parameters: Mapping[str, Tensor]) -> Tensor:
 
 
 def require(holds: bool, name: str, value: object, expected: str) -> None:
-    """Refuse a setting that makes no sense."""
+    """Refuse a setting that makes no sense.
+
+    Raises
+    ------
+    PruneLimitError
+        Unless it `holds`.
+    """
     if not holds:
         raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")

@@ -158,7 +158,7 @@ def _counted(
 
 
 class Method(Protocol):
-    """How a method is called; what the arguments mean stands at `Work`."""
+    """How a method is called: with what `Work` holds, and a configuration of its own."""
 
     __name__: str
 
@@ -206,7 +206,8 @@ def driven(default: Callable[[], Any]) -> Callable[[Callable[[Work[Any]], Found]
 
         # The signature stays the driver's.
         run.__name__ = run.__qualname__ = find.__name__
-        run.__module__, run.__doc__ = find.__module__, find.__doc__
+        run.__module__ = find.__module__
+        run.__doc__ = f"{find.__doc__}\n    The arguments are those of `Work`.\n"
         return run
 
     return decorate

@@ -117,17 +117,6 @@ def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     the same sparsity; here the rank is global, as for all methods. A weight
     that is removed does not come back.
 
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`.
-    config
-        See `GradualConfig`.
-
-    Returns
-    -------
-    Pruned
-
     Examples
     --------
     >>> from torch.nn.functional import mse_loss

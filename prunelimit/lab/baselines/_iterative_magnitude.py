@@ -145,17 +145,6 @@ def iterative_magnitude(work: Work[IterativeMagnitudeConfig]) -> Found:
     globally, so that all methods remove the same count. One training more than
     there are rounds: the last one trains the ticket.
 
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`.
-    config
-        See `IterativeMagnitudeConfig`.
-
-    Returns
-    -------
-    Pruned
-
     Raises
     ------
     PruneLimitError

@@ -65,17 +65,6 @@ def lomp(work: Work[LompConfig]) -> Found:
     Zhang et al. (2024), "How sparse can we prune a deep network". Without an L1
     term in the training it is plain global magnitude pruning.
 
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        See `Work`.
-    config
-        See `LompConfig`.
-
-    Returns
-    -------
-    Pruned
-
     Raises
     ------
     PruneLimitError

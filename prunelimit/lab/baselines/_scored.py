@@ -14,7 +14,13 @@ from prunelimit.network.parameters import flatten, prunable_parameters
 
 
 def first_examples(data: Data, config: TrainingConfig, count: int, seed: int) -> list[Tensor]:
-    """Inputs and targets of the first `count` training examples in the order of `seed`."""
+    """Inputs and targets of the first `count` training examples in the order of `seed`.
+
+    Raises
+    ------
+    PruneLimitError
+        If there is no example.
+    """
     inputs: list[Tensor] = []
     targets: list[Tensor] = []
     for x, y in start_epoch(training_batches(data, config, seed), 0):

@@ -160,17 +160,6 @@ def smart_ratio(work: Work[SmartRatioConfig]) -> Found:
     Su et al. (2020), "Sanity-checking pruning methods: random tickets can win
     the jackpot"; see `smart_ratio_mask` for what is ours.
 
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`.
-    config
-        See `SmartRatioConfig`.
-
-    Returns
-    -------
-    Pruned
-
     Raises
     ------
     PruneLimitError

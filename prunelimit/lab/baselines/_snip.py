@@ -82,17 +82,6 @@ def snip(work: Work[SnipConfig]) -> Found:
     connection sensitivity". Their initial weights have a variance scaled by
     layer; here `model` brings its own.
 
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`.
-    config
-        See `SnipConfig`.
-
-    Returns
-    -------
-    Pruned
-
     Examples
     --------
     >>> from torch.nn.functional import mse_loss

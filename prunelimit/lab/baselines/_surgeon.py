@@ -51,17 +51,6 @@ def brain_surgeon(work: Work[SurgeonConfig]) -> Found:
     formed. The step minimises the quadratic model and not the loss: chapter 7
     measures how far apart they are.
 
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`.
-    config
-        See `SurgeonConfig`.
-
-    Returns
-    -------
-    Pruned
-
     Examples
     --------
     On a quadratic loss it finds the best survivor: here the mean of 3 and 2.

@@ -8,19 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import TaskID
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.batch.jobs import Job
 from prunelimit.lab.batch.worker import Outcome
+from prunelimit.progress import bars, is_shown
 
 _SILENT_SECONDS = 30.0
 """So long may nothing run before it is said, and until it is said again."""
@@ -39,17 +32,8 @@ class Board:
     def __init__(self, jobs: int, finished: int, enabled: bool | None) -> None:
         self._jobs, self._finished, self._failed = jobs, finished, 0
         self._silent = enabled is False
-        bars = sys.stderr.isatty() if enabled is None else enabled
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[remark]}"),
-            console=Console(stderr=True),
-            disable=not bars,
-        )
-        self._bars = bars
+        self._bars = is_shown(enabled)
+        self._progress = bars(self._bars)
         self._total = self._progress.add_task("all jobs", total=jobs, completed=finished, remark="")
         self._shown: dict[str, TaskID] = {}
         self._said: dict[str, str] = {}

@@ -92,6 +92,11 @@ def configure(
 def check_device(name: Any) -> None:
     """Refuse what names no device; whether a worker has it, only the worker knows.
 
+    Raises
+    ------
+    PruneLimitError
+        If `name` is none of the devices.
+
     Examples
     --------
     >>> check_device("cuda:1")

@@ -132,7 +132,13 @@ class SlurmPool:
     asked: float = float("-inf")
 
     def tend(self, jobs: int) -> list[str]:
-        """Submit what is missing, and say which workers came and went; see `Pool`."""
+        """Submit what is missing, and say which workers came and went; see `Pool`.
+
+        Raises
+        ------
+        PruneLimitError
+            If Slurm refuses the job, or workers die again and again before they begin.
+        """
         if time.monotonic() - self.looked < _LOOK_SECONDS:
             return []
         self.looked = time.monotonic()
@@ -228,70 +234,81 @@ def _cluster(arguments: dict[str, Any], logs: Path, certificates: Path) -> Any:
         raise PruneLimitError(f"--slurm: {error}") from error
 
 
+class _Logged:
+    """Stands before dask's `SLURMJob`: keeps a log where the driver finds it, and reads it."""
+
+    logs: Path
+    certificates: Path
+    refused = ""
+    name: Any
+    job_id: Any
+    status: Any
+
+    def __init__(self, scheduler: Any = None, name: Any = None, **options: Any) -> None:
+        from distributed.security import Security
+
+        self.tag = secrets.token_hex(4)
+        self.log = self.logs / f"{self.tag}.log"
+        prologue = [
+            f"exec >>{shlex.quote(str(self.log))} 2>&1",
+            f"trap 'echo \"{_ENDED} $?\"' EXIT",
+            "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[\"distributed.http.health\"]'",
+            *(options.pop("job_script_prologue", None) or []),
+        ]
+        # They become words of a shell script.
+        words = [shlex.quote(str(self.certificates / name)) for name in (CA, CERTIFICATE, KEY)]
+        names = ("tls_ca_file", "tls_worker_cert", "tls_worker_key")
+        options["security"] = Security(
+            require_encryption=True, **dict(zip(names, words, strict=True))
+        )
+        make: Any = super().__init__
+        make(scheduler, name, job_script_prologue=prologue, **options)
+
+    @property
+    def label(self) -> str:
+        """The worker, and its number with Slurm."""
+        return f"{self.name} (Slurm's job {self.job_id})"
+
+    async def start(self) -> None:
+        """Submit; a refusal is kept for `SlurmPool.tend` to raise, where dask would only log it."""
+        from distributed import Status
+
+        parent: Any = super()
+        try:
+            await parent.start()
+        except (OSError, RuntimeError, ValueError) as error:
+            self.refused = _last_line(str(error))
+            self.status = Status.running
+
+    async def close(self) -> None:
+        """Cancel."""
+        from distributed import Status
+
+        parent: Any = super()
+        await parent.close()
+        self.status = Status.closed
+
+    def has_ended(self) -> bool:
+        """Whether the log says so."""
+        return any(line.startswith(_ENDED) for line in self._lines())
+
+    def last_words(self) -> str:
+        """The last line of the log before the end."""
+        lines = [line for line in self._lines() if line.strip()]
+        said = [line for line in lines if not line.startswith(_ENDED)]
+        return said[-1].strip()[-300:] if said else "it said nothing"
+
+    def _lines(self) -> list[str]:
+        try:
+            return self.log.read_text("utf-8", errors="replace").splitlines()
+        except OSError:
+            return []
+
+
 def _job_class(logs: Path, certificates: Path) -> Any:
-    """A job of Slurm's that keeps a log where the driver finds it, and says when it has ended."""
     from dask_jobqueue.slurm import SLURMJob
-    from distributed import Status
-    from distributed.security import Security
 
-    # They become words of a shell script.
-    authority, certificate, key = (
-        shlex.quote(str(certificates / name)) for name in (CA, CERTIFICATE, KEY)
-    )
-
-    class Job(SLURMJob):
-        refused = ""
-
-        def __init__(self, scheduler: Any = None, name: Any = None, **options: Any) -> None:
-            self.tag = secrets.token_hex(4)
-            self.log = logs / f"{self.tag}.log"
-            prologue = [
-                f"exec >>{shlex.quote(str(self.log))} 2>&1",
-                f"trap 'echo \"{_ENDED} $?\"' EXIT",
-                "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[\"distributed.http.health\"]'",
-                *(options.pop("job_script_prologue", None) or []),
-            ]
-            options["security"] = Security(
-                tls_ca_file=authority,
-                tls_worker_cert=certificate,
-                tls_worker_key=key,
-                require_encryption=True,
-            )
-            super().__init__(scheduler, name, job_script_prologue=prologue, **options)
-
-        @property
-        def label(self) -> str:
-            return f"{self.name} (Slurm's job {self.job_id})"
-
-        async def start(self) -> None:
-            try:
-                await super().start()
-            except (OSError, RuntimeError, ValueError) as error:
-                # Dask would only log it; `SlurmPool.tend` raises it.
-                self.refused = _last_line(str(error))
-                self.status = Status.running
-
-        async def close(self) -> None:
-            await super().close()
-            self.status = Status.closed
-
-        def has_ended(self) -> bool:
-            return any(line.startswith(_ENDED) for line in self._lines())
-
-        def last_words(self) -> str:
-            lines = [line for line in self._lines() if line.strip()]
-            said = [line for line in lines if not line.startswith(_ENDED)]
-            if not said:
-                return "it said nothing"
-            return said[-1].strip()[-300:]
-
-        def _lines(self) -> list[str]:
-            try:
-                return self.log.read_text("utf-8", errors="replace").splitlines()
-            except OSError:
-                return []
-
-    return Job
+    return type("Job", (_Logged, SLURMJob), {"logs": logs, "certificates": certificates})
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.files import clear_unfinished, flush
 from prunelimit.lab.store.keys import differences, leaves
 from prunelimit.lab.store.locks import owned
-from prunelimit.network.weights import shared_names, weights_bytes
+from prunelimit.network.contents import shared_names, weights_bytes
 
 FORMAT = 2
 WEIGHTS, OPTIMIZER, RECORD = "weights.safetensors", "optimizer.pt", "checkpoint.json"
@@ -50,7 +50,7 @@ class CheckpointWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class SavedEpoch:
     """A checkpoint on disk.
 
     Attributes
@@ -101,7 +101,7 @@ def save(
     optimizer: torch.optim.Optimizer,
     run: Mapping[str, Any],
     history: list[dict[str, Any]],
-) -> Checkpoint:
+) -> SavedEpoch:
     """Write the checkpoint of `epoch`; it appears complete or not at all."""
     target = run_dir / f"epoch-{epoch:04d}"
     unfinished = run_dir / f"{_UNFINISHED}{secrets.token_hex(8)}"
@@ -126,13 +126,13 @@ def save(
         flush(run_dir)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return Checkpoint(target, epoch, dict(run), history)
+    return SavedEpoch(target, epoch, dict(run), history)
 
 
-def drop_older(newest: Checkpoint, keep: Collection[int]) -> None:
-    """Remove the checkpoints before `newest`, except those of the epochs to `keep`."""
+def drop_older(newest: SavedEpoch) -> None:
+    """Remove the checkpoints before `newest`."""
     for epoch, path in _found(newest.path.parent):
-        if epoch < newest.epoch and epoch not in keep:
+        if epoch < newest.epoch:
             # Renamed first, so that no half-removed folder bears a checkpoint's name.
             doomed = path.with_name(f"{_UNFINISHED}{path.name}")
             os.replace(path, doomed)
@@ -143,12 +143,12 @@ def set_aside(run_dir: Path) -> Path:
     """Move what is in `run_dir` to a folder of its own in it, and return that."""
     aside = Path(tempfile.mkdtemp(dir=run_dir, prefix="other-code-"))
     for path in run_dir.iterdir():
-        if path.name != ".lock" and not path.name.startswith("other-code-"):
+        if not path.name.startswith((".lock", "other-code-")):
             os.replace(path, aside / path.name)
     return aside
 
 
-def latest(run_dir: str | os.PathLike[str]) -> Checkpoint | None:
+def latest(run_dir: str | os.PathLike[str]) -> SavedEpoch | None:
     """The newest checkpoint in `run_dir`, verified; None if there is none.
 
     Raises
@@ -160,12 +160,18 @@ def latest(run_dir: str | os.PathLike[str]) -> Checkpoint | None:
     return read(max(found)[1]) if found else None
 
 
-def read(path: Path) -> Checkpoint:
-    """The checkpoint in the folder `path`, with its files verified against their digests."""
+def read(path: Path) -> SavedEpoch:
+    """The checkpoint in the folder `path`, with its files verified against their digests.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is damaged, or of another format.
+    """
     remedy = f"delete {path} to go on from the checkpoint before it, if there is one"
     try:
         record = json.loads((path / RECORD).read_text())
-        checkpoint = Checkpoint(path, record["epoch"], record["run"], record["history"])
+        checkpoint = SavedEpoch(path, record["epoch"], record["run"], record["history"])
         digests, version = record["sha256"], record["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PruneLimitError(
@@ -183,8 +189,14 @@ def read(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put the weights and the optimiser's state back, in place."""
+def restore(checkpoint: SavedEpoch, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put the weights and the optimiser's state back, in place.
+
+    Raises
+    ------
+    PruneLimitError
+        If they do not fit.
+    """
     load_checkpoint(model, checkpoint.weights)
     state = torch.load(checkpoint.path / OPTIMIZER, map_location="cpu", weights_only=True)
     try:
@@ -195,7 +207,7 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Opt
         ) from error
 
 
-def require_same_run(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
+def require_same_run(checkpoint: SavedEpoch, run: Mapping[str, Any]) -> None:
     """Refuse to continue a run that was started differently, and name each difference.
 
     Raises

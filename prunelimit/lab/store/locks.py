@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prunelimit.errors import PruneLimitError
+from filelock import FileLock, Timeout
 
-_POLL_SECONDS = 0.2
+from prunelimit.errors import PruneLimitError
+from prunelimit.files import write_json
 
 
 class Busy(PruneLimitError):
@@ -28,8 +27,8 @@ def owned(
     """Own `directory` inside the body.
 
     The lock is the operating system's: it is gone as soon as the process is, so there are no
-    stale ones to break. What stands in the file (host, process, since when) only tells others
-    whom they wait for.
+    stale ones to break. A file beside it (host, process, since when) only tells others whom
+    they wait for.
 
     Parameters
     ----------
@@ -54,25 +53,25 @@ def owned(
     ...     Path(folder, ".lock").exists()
     True
     """
-    directory = Path(directory)
+    path = Path(directory) / name
+    owner = path.with_name(f"{name}-owner")
+    lock = FileLock(path, timeout=wait)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = open(directory / name, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(poll_interval=0.2)
+    except Timeout:
+        raise Busy(
+            f"another run is at work in {directory} ({_told(owner)}); "
+            "wait for it, or take another directory"
+        ) from None
     except OSError as error:
         raise PruneLimitError(f"{directory} cannot be written: {error}") from error
-    with lock:
-        deadline = time.monotonic() + wait
-        while not _locked(lock.fileno()):
-            if time.monotonic() >= deadline:
-                raise Busy(
-                    f"another run is at work in {directory} ({_owner(directory / name)}); "
-                    "wait for it, or take another directory"
-                )
-            time.sleep(_POLL_SECONDS)
-        lock.truncate(0)
-        json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": now()}, lock)
-        lock.flush()
+    try:
+        write_json(owner, {"host": socket.gethostname(), "pid": os.getpid(), "since": now()})
         yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
 
 
 def now() -> str:
@@ -80,22 +79,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _locked(descriptor: int) -> bool:
+def _told(path: Path) -> str:
     try:
-        import fcntl
-    except ImportError:  # Windows: two runs in one folder are the user's to avoid
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # A file system without locks: go on without.
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
-    return True
-
-
-def _owner(lock: Path) -> str:
-    try:
-        owner = json.loads(lock.read_text(encoding="utf-8"))
+        owner = json.loads(path.read_text(encoding="utf-8"))
         return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "which has just begun"

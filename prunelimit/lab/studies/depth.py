@@ -1,7 +1,6 @@
 r"""Every architecture once, small networks with three seeds, and the choices behind a prediction.
 
-The runs are small enough for one processor core: few examples, few epochs. What
-was made small is stated in `SCALES`, and again in every result. They are made by::
+What is run stands in `prunelimit.lab.studies.scales`; the results are made by::
 
     python -m prunelimit.lab.studies.depth run resnet18 \
         --output book/results/depth/resnet18-seed0.json
@@ -18,7 +17,6 @@ was made small is stated in `SCALES`, and again in every result. They are made b
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,37 +30,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from prunelimit.estimates import Interval, crossing_between
+from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
-from prunelimit.lab import tasks
 from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig, iterative_counts
+from prunelimit.lab.bench.refitting import Refitting
+from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lab.experiment import ExperimentConfig, run_task
-from prunelimit.lab.stages.finetune import default_budget
+from prunelimit.lab.experiment import run_task
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.lab.studies.heuristics import limits_after_rare_gems, limits_over_rounds, untrained
+from prunelimit.lab.studies.readings import limit_of
+from prunelimit.lab.studies.scales import scale_of
 from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import train
-from prunelimit.limit.distance import Distance, DistanceProfile, distance_profile
-from prunelimit.limit.solve import Formula, paper_interval, solve_limit
-from prunelimit.names import unknown_name
+from prunelimit.limit.distance import DistanceProfile, distance_profile
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import loss_statistics
-from prunelimit.network.parameters import flatten, prunable_weights
+from prunelimit.network.parameters import prunable_weights
 from prunelimit.predict import curvature_operator
-from prunelimit.pruning import magnitude_mask, magnitude_order
-from prunelimit.pruning.finetune import FineTuning, finetune
+from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.one_shot import one_shot_curve
-from prunelimit.pruning.refit import refit_survivors
 from prunelimit.pruning.sweep import sweep
 from prunelimit.records import compact
 from prunelimit.results import (
     Choices,
     LimitsOfGems,
-    LimitsOverDistance,
     LimitsOverRounds,
-    Overview,
-    Result,
     WeightDistances,
 )
 from prunelimit.results.choices import (
@@ -83,9 +77,6 @@ from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import Spectrum
 
 RUNS = Path("runs/depth")
-EPSILON = 0.05
-"""Of the paper's architectures: so few examples are fitted to losses whose spread is rounding."""
-
 EPSILONS = (0.003, 0.01, 0.03, 0.1)
 BATCH_SIZES = (32, 64, 128, 256, 512)
 SAMPLE_SIZES = (64, 128, 256, 512, 1024)
@@ -93,155 +84,6 @@ DRAWS = 3
 """Random subsets of each size below half of the data."""
 
 _BINS = 100
-_MADE_SMALL = "made small: examples, epochs and what else differs from the paper are stated here"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A task made small, and how finely it is measured.
-
-    Attributes
-    ----------
-    task
-        With its number of examples and epochs.
-    measurement
-        See `prunelimit.results.ExperimentConfig`.
-    """
-
-    task: Task
-    measurement: ExperimentConfig
-
-
-def _scale(task: Task, changes: Mapping[str, Any], **measurement: Any) -> Scale:
-    few = ExperimentConfig(loss_points=200, accuracy_points=100)
-    note = _MADE_SMALL if changes else task.note
-    return Scale(task.with_(note=note, **changes), replace(few, **measurement))
-
-
-def _on_digits(name: str) -> Task:
-    """A network for CIFAR's small images on 8 × 8 digits, which cost it a sixteenth."""
-    paper = tasks.get(f"cifar100-{name}")
-    return replace(paper, name=f"digits-{name}", dataset="digits", augment=False, from_paper=False)
-
-
-def _tuned(scale: Scale, epochs: int) -> Scale:
-    """The same, but for longer fine-tuning."""
-    finetuning = FineTuning(epochs=epochs, learning_rate=0.01)
-    return replace(scale, measurement=replace(scale.measurement, finetuning=finetuning))
-
-
-_LARGE = {"resolution": 0.0005, "sparsest": 0.9999, "loss_points": 60, "accuracy_points": 40}
-_FEW_PRODUCTS = {"max_products": 40, "refit_iterations": 12, "refit_measurements": 2}
-_SHORT_TUNING = FineTuning(epochs=8, learning_rate=0.01)
-
-# The L1 term shortens a weight by at most λ · rate · steps / (1 - momentum). Where the steps are
-# too few for the paper's λ to reach the size of an initial weight, λ is larger: see `l1`. The
-# ResNets' rate is lower, since normalisation lags behind at 0.1 with so few steps an epoch.
-SCALES: dict[str, Scale] = {
-    "fc5": _scale(
-        tasks.get("fashion-fc5"),
-        {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 2e-4},
-        epsilon=EPSILON,
-        tolerance=0.001,
-        max_products=80,
-        sparsest=0.9999,
-        resolution=0.002,
-        refit_iterations=20,
-        refit_measurements=4,
-        finetune_measurements=6,
-        finetuning=FineTuning(epochs=12, learning_rate=0.01),
-    ),
-    "fc12": _scale(
-        tasks.get("fashion-fc12"),
-        {"examples": 1024, "epochs": 30, "batch_size": 32, "augment": False, "l1": 1e-4},
-        epsilon=EPSILON,
-        tolerance=0.0002,
-        max_products=60,
-        refit_iterations=20,
-        refit_measurements=3,
-        finetune_measurements=5,
-        finetuning=_SHORT_TUNING,
-        **_LARGE,
-    ),
-    "resnet18": _scale(
-        _on_digits("resnet18"),
-        {"examples": 128, "epochs": 30, "batch_size": 16, "learning_rate": 0.02, "l1": 5e-4},
-        epsilon=EPSILON,
-        tolerance=2e-5,
-        finetune_measurements=5,
-        finetuning=_SHORT_TUNING,
-        **_LARGE,
-        **_FEW_PRODUCTS,
-    ),
-    # With so few steps the running statistics of 53 normalisations lag behind at higher rates.
-    "resnet50": _scale(
-        _on_digits("resnet50"),
-        {"examples": 128, "epochs": 30, "batch_size": 16, "learning_rate": 0.001, "l1": 5e-3},
-        epsilon=EPSILON,
-        tolerance=5e-6,
-        finetune_measurements=4,
-        finetuning=_SHORT_TUNING,
-        **_LARGE,
-        **_FEW_PRODUCTS,
-    ),
-    "vgg16": _scale(
-        tasks.get("fashion-vgg16"),
-        {"examples": 48, "epochs": 40, "batch_size": 8, "augment": False, "l1": 5e-4},
-        epsilon=EPSILON,
-        tolerance=5e-6,
-        finetune_measurements=4,
-        finetuning=_SHORT_TUNING,
-        **_LARGE,
-        **_FEW_PRODUCTS,
-    ),
-    "alexnet": _scale(
-        tasks.get("fashion-alexnet"),
-        {"examples": 16, "epochs": 12, "batch_size": 4, "learning_rate": 0.001, "augment": False},
-        epsilon=EPSILON,
-        tolerance=1e-6,
-        max_products=16,
-        refit_iterations=8,
-        refit_measurements=1,
-        finetune_measurements=2,
-        finetuning=FineTuning(epochs=4, learning_rate=0.01),
-        **_LARGE,
-    ),
-    "digits-mlp": _scale(tasks.get("digits-mlp"), {}),
-    "digits-cnn": _scale(tasks.get("digits-cnn"), {}),
-    "fashion-mlp": _scale(
-        tasks.get("fashion-mlp"),
-        {"examples": 8192, "epochs": 20},
-        finetuning=FineTuning(epochs=12, learning_rate=0.01),
-        refit_iterations=25,
-        refit_measurements=5,
-        finetune_measurements=7,
-    ),
-}
-# Real existence is a lower bound: these show how much a longer search for the survivors' weights
-# raises it.
-LONGER = {"fc5": 120, "resnet18": 80, "fashion-mlp": 120}
-SCALES |= {f"{name}-tuned": _tuned(SCALES[name], epochs) for name, epochs in LONGER.items()}
-"""Name to what is run: the paper's architectures, the small networks, and some tuned for longer."""
-
-
-def scale_of(name: str, seed: int = 0, l1: float | None = None) -> Scale:
-    """The entry of `SCALES` with another seed or λ.
-
-    Raises
-    ------
-    PruneLimitError
-        If there is none of that name.
-
-    Examples
-    --------
-    >>> scale_of("vgg16", seed=1).task.examples
-    48
-    """
-    if name not in SCALES:
-        raise unknown_name("scale", name, SCALES)
-    scale = SCALES[name]
-    changes = {"seed": seed} | ({} if l1 is None else {"l1": l1})
-    return replace(scale, task=scale.task.with_(**changes))
 
 
 def trained(task: Task, directory: Path, device: str = "auto") -> tuple[nn.Module, Splits]:
@@ -273,8 +115,7 @@ def choices(task: Task, directory: Path, device: str = "auto") -> Choices:
     """
     model, splits = trained(task, directory, device)
     reference = splits.train_eval.with_batch_size(128)
-    tuning = default_budget(task.training, len(splits.train))
-    study = _Study(model, splits, tuning, device)
+    study = _Study(model, splits, task.training, device)
     ggn = hessian_spectrum(model, cross_entropy, reference, device=device, progress=False)
     dense = CurvatureOperator(
         model, cross_entropy, reference, "hessian", device=device, dtype=torch.float64
@@ -299,10 +140,13 @@ class _Study:
 
     model: nn.Module
     splits: Splits
-    tuning: FineTuning
+    training: TrainingConfig
     device: str
 
     def __post_init__(self) -> None:
+        self.tuning = Tuning(
+            self.model, self.splits, self.training, device=self.device, progress=False
+        )
         self.weights: Tensor = prunable_weights(self.model).double()
         self.profile: DistanceProfile = distance_profile(self.weights.cpu().numpy())
         self.epsilon = self.spread(128)
@@ -318,8 +162,20 @@ class _Study:
         return curvature_operator(self.model, cross_entropy, self.reference, "ggn", self.device)
 
     @cached_property
+    def refitting(self) -> Refitting:
+        """Re-fits the survivors within 80 products."""
+        return Refitting(
+            self.model,
+            self.operator,
+            self.reference,
+            iterations=80,
+            device=self.device,
+            progress=False,
+        )
+
+    @cached_property
     def loss(self) -> float:
-        """Of the dense network."""
+        """Loss of the dense network."""
         return loss_statistics(self.model, cross_entropy, self.reference, self.device).mean
 
     def spread(self, batch_size: int) -> float:
@@ -330,7 +186,7 @@ class _Study:
     def limits(self, spectrum: Spectrum, epsilon: float) -> dict[str, float]:
         """Both predicted sparsities."""
         return {
-            formula: _limit_of(spectrum, self.profile, epsilon, self.profile.dim, formula)
+            formula: limit_of(spectrum, self.profile, epsilon, self.profile.dim, formula)
             for formula in ("paper", "sharp")
         }
 
@@ -352,7 +208,7 @@ class _Study:
             )
             for epsilon in EPSILONS
         )
-        return OverEpsilon(rows, points, self.tuning)
+        return OverEpsilon(rows, points, self.tuning.budget)
 
     def _one_shot(self, epsilon: float) -> float:
         order = magnitude_order(self.model)
@@ -362,20 +218,9 @@ class _Study:
 
     def _existence(self, sparsity: float) -> GridPoint:
         """Loss rises of the re-fitted and of the fine-tuned survivors."""
-        masks = magnitude_mask(self.model, float(sparsity))
-        keep = flatten(masks.values()).bool()
-        fit = refit_survivors(self.operator, self.weights, keep, max_iterations=80, progress=False)
-        tuned = finetune(
-            self.model,
-            masks,
-            cross_entropy,
-            self.reference.shuffled(),
-            self.reference.with_batch_size(1000),
-            self.tuning,
-            device=self.device,
-            progress=False,
-        )
-        return GridPoint(float(sparsity), quadratic=fit.rise, real=tuned.lowest_loss - self.loss)
+        fit = self.refitting.at(float(sparsity)).fit
+        real = self.tuning.at(float(sparsity)).lowest_loss - self.loss
+        return GridPoint(float(sparsity), quadratic=fit.rise, real=real)
 
     def over_batch_size(self, spectrum: Spectrum) -> tuple[AtBatchSize, ...]:
         spreads = {size: self.spread(size) for size in BATCH_SIZES}
@@ -474,7 +319,6 @@ def gems(
             epsilon,
             seed=seed,
             device=device,
-            progress=False,
         )
         rows += [replace(row, seed=seed) for row in found]
     return {
@@ -484,116 +328,6 @@ def gems(
         "search_epochs": config.searched,
         "rows": tuple(rows),
     }
-
-
-def overview(results: Mapping[str, Result]) -> list[Overview]:
-    """One row a run, in order; quadratic existence is NaN where no re-fit came down to ε."""
-    return [Overview.of(result, name, only_known=True) for name, result in results.items()]
-
-
-@dataclass(frozen=True)
-class CorrectedByGain:
-    """The correction that the study chose (chapter 10), on a run that it never saw.
-
-    Attributes
-    ----------
-    name, epsilon
-        Of the run.
-    gain
-        What fine-tuning took off the dense network's loss.
-    paper, corrected
-        The paper's limit at ε, and at ε + gain (heuristic).
-    real
-        Measured real existence.
-    """
-
-    name: str
-    epsilon: float
-    gain: float
-    paper: float
-    corrected: float
-    real: Interval
-
-    @property
-    def delta(self) -> float:
-        """Paper's limit minus real existence."""
-        return self.paper - self.real.value
-
-    @property
-    def delta_corrected(self) -> float:
-        """Corrected limit minus real existence."""
-        return self.corrected - self.real.value
-
-
-def corrected_by_gain(results: Mapping[str, Result]) -> list[CorrectedByGain]:
-    """One row a run."""
-    rows = []
-    for name, result in results.items():
-        report = result.prediction
-        dense = next(point for point in result.finetune if point.sparsity == 0.0)
-        gain = max(0.0, -dense.rise)
-        corrected = _limit_of(
-            report.spectrum, report.distance, report.epsilon + gain, report.dim, "paper"
-        )
-        paper, real = float(report.paper.sparsity), result.thresholds.real_existence
-        rows.append(CorrectedByGain(name, report.epsilon, gain, paper, corrected, real))
-    return rows
-
-
-def limits_over_distance(result: Result, points: int = 60) -> LimitsOverDistance:
-    """Both limits as functions of a free distance R, and the network's own R(k), at `points`."""
-    report = result.prediction
-    kept = np.geomspace(report.dim, 1, points)
-    distances = np.array([report.distance(k) for k in kept])
-    keep = distances > 1e-6 * distances.max()
-    places = distances[keep].tolist()
-    limits = {
-        formula: tuple(
-            1 - _limit_of(report.spectrum, r, report.epsilon, report.dim, formula) for r in places
-        )
-        for formula in ("paper", "sharp")
-    }
-    measured = Overview.of(result, only_known=True).measured
-    return LimitsOverDistance(
-        distance=tuple(places),
-        own=tuple((kept[keep] / report.dim).tolist()),
-        limits=limits,
-        measured={
-            name: (report.distance((1 - found.value) * report.dim), 1 - found.value)
-            for name, found in measured.items()
-            if not math.isnan(found.value)
-        },
-        floor=1 / report.dim,
-    )
-
-
-def _limit_of(
-    spectrum: Spectrum, distance: Distance, epsilon: float, dim: int, formula: Formula
-) -> float:
-    """The predicted sparsity at the spectrum's best value."""
-    return solve_limit(
-        lambda ridge: spectrum.effective_dimension(ridge).value, distance, epsilon, dim, formula
-    ).sparsity
-
-
-def kinematic_ends(result: Result, eta: float = 0.1) -> dict[str, float]:
-    """The lower and the upper bound on the pruning ratio k/D that the kinematics formula gives.
-
-    Each fails with probability at most `eta`, given the width (see `prunelimit.limit.
-    paper_interval`). "computation" is the width of the bracket of the spectrum alone.
-    """
-    report = result.prediction
-    spectrum = report.spectrum
-    if spectrum.eigenvalues is not None:
-        nodes, weights = np.maximum(spectrum.eigenvalues, 0.0), None
-    else:
-        assert spectrum.gauss is not None
-        nodes, weights = np.maximum(spectrum.gauss.nodes, 0.0), np.array(spectrum.gauss.weights)
-    found = paper_interval(nodes, report.distance, report.epsilon, eta, weights)
-    ends = {"lower": found.lower, "limit": found.value, "upper": found.upper}
-    shares = {name: value / report.dim for name, value in ends.items()}
-    shares["difference"] = shares["upper"] - shares["lower"]
-    return shares | {"computation": report.paper.upper - report.paper.lower}
 
 
 def crossing_on_grid(points: Sequence[GridPoint], name: str, level: float) -> GridCrossing:

@@ -45,9 +45,10 @@ from prunelimit.lab.baselines import (
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.lab.tasks import Task
-from prunelimit.lab.training import TrainingConfig, evaluate
+from prunelimit.lomp import TrainingConfig
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.predict import predict_limit
 from prunelimit.progress import track
@@ -261,7 +262,6 @@ def limits_after_rare_gems(
     *,
     seed: int = 0,
     device: str = "auto",
-    progress: bool | None = None,
 ) -> list[LimitRow]:
     """The predicted limits of networks found by Rare Gems, with and without its l2 term.
 
@@ -287,7 +287,7 @@ def limits_after_rare_gems(
     list of LimitRow
         One a network.
     """
-    how: dict[str, Any] = {"device": device, "progress": progress}
+    how: dict[str, Any] = {"device": device, "progress": False}
     rows = []
     for sparsity, regularisation in product(sparsities, regularisations):
         settings = replace(config, regularisation=regularisation)

@@ -29,21 +29,23 @@ from torch.nn.functional import avg_pool2d, cross_entropy
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.lab import data, models
+from prunelimit.lab.bench.crossing import Existence
+from prunelimit.lab.bench.refitting import Refitted, Refitting
+from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.store.keys import Key, code_of
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.lab.store.stages import Stages
 from prunelimit.lab.studies import corrections
-from prunelimit.lab.training import TrainingConfig, evaluate, train
+from prunelimit.lab.training import train
+from prunelimit.lomp import TrainingConfig
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import loss_gradient
-from prunelimit.network.parameters import flatten, prunable_weights, with_weights
+from prunelimit.network.parameters import prunable_weights
 from prunelimit.predict import curvature_operator, predict_limit
 from prunelimit.progress import progress_bar
-from prunelimit.pruning import magnitude_mask
-from prunelimit.pruning.finetune import FineTuning, finetune
-from prunelimit.pruning.refit import Refit, refit_survivors
+from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.sweep import Sweep, sweep
-from prunelimit.pruning.threshold import Crossing, find_crossing
 from prunelimit.report import LimitEstimate, PruningLimit
 from prunelimit.results.study import (
     FORMULAS,
@@ -72,6 +74,7 @@ LARGEST_MATRIX = 4000
 _SPARSEST = 0.995
 _RESOLUTION = 0.005
 _LOSS_POINTS = 400
+_PRODUCTS = 1000
 
 
 @dataclass(frozen=True)
@@ -240,15 +243,16 @@ class Bench:
     def __init__(self, model: nn.Module, splits: Splits, learning_rate: float, steps: int) -> None:
         self.model = model.eval()
         self.splits = splits
-        self.learning_rate = learning_rate
-        self.steps = steps
+        self.training = TrainingConfig(epochs=1, learning_rate=learning_rate)
         self.reference = splits.train_eval.with_batch_size(4096)
         self.weights = prunable_weights(model).double()
         self.dim = len(self.weights)
         self.loss = evaluate(model, cross_entropy, self.reference, "cpu")[0]
         self.refits: dict[float, StudyRefit] = {}
         self.finetuned: dict[tuple[float, int], float] = {}
-        self._step: Tensor | None = None
+        self.tuning = Tuning(
+            model, splits, self.training, self.budget(steps), device="cpu", progress=False
+        )
 
     @cached_property
     def matrix(self) -> Tensor:
@@ -257,7 +261,7 @@ class Bench:
 
     @cached_property
     def gradient(self) -> Tensor:
-        """Of the data loss, at w*."""
+        """Gradient of the data loss at w*."""
         return loss_gradient(self.model, cross_entropy, self.reference, "cpu").double()
 
     @cached_property
@@ -266,6 +270,18 @@ class Bench:
         if self.dim <= LARGEST_MATRIX:
             return DenseMatrix(self.matrix)
         return curvature_operator(self.model, cross_entropy, self.reference, "ggn", "cpu")
+
+    @cached_property
+    def refitting(self) -> Refitting:
+        """Re-fits the survivors, nearly to the minimum."""
+        return Refitting(
+            self.model,
+            self.operator,
+            self.reference,
+            iterations=_PRODUCTS,
+            device="cpu",
+            progress=False,
+        )
 
     def predict(self, epsilon: float | None) -> PruningLimit:
         """Both formulas' limits; ε is by default that of the minibatch losses."""
@@ -285,29 +301,15 @@ class Bench:
     def refit(self, sparsity: float) -> float:
         """Rise of the quadratic model with the survivors re-fitted; see `refits` for more."""
         if sparsity not in self.refits:
-            weights = self.weights.to(getattr(self.operator, "dtype", torch.float64))
-            keep = flatten(magnitude_mask(self.model, sparsity).values())
-            fit = refit_survivors(
-                self.operator,
-                weights,
-                keep,
-                tolerance=1e-4,
-                max_iterations=1000,
-                start=self._step,
-                progress=False,
-            )
-            self._step = fit.step
-            self.refits[sparsity] = self._refit_row(sparsity, fit, torch.where(keep, weights, 0))
+            self.refits[sparsity] = self._refit_row(sparsity, self.refitting.at(sparsity))
         return self.refits[sparsity].rise
 
-    def _refit_row(self, sparsity: float, fit: Refit, masked: Tensor) -> StudyRefit:
-        refitted = with_weights(self.model, masked + fit.step)
-        real, _ = evaluate(refitted, cross_entropy, self.reference, "cpu")
-        moved = self.weights - masked.double()
+    def _refit_row(self, sparsity: float, found: Refitted) -> StudyRefit:
+        fit, moved = found.fit, found.moved.double()
         return StudyRefit(
             sparsity=sparsity,
             rise=float(fit.rise),
-            real_rise=real - self.loss,
+            real_rise=found.loss - self.loss,
             one_shot_rise=fit.one_shot_rise,
             linear_rise=-float(self.gradient @ moved),
             distance=float(moved.norm()),
@@ -319,23 +321,14 @@ class Bench:
     def finetune(self, sparsity: float, factor: int = 1) -> float:
         """Lowest rise that fine-tuning finds under the mask, with `factor` times the budget."""
         if (sparsity, factor) not in self.finetuned:
-            tuned = finetune(
-                self.model,
-                magnitude_mask(self.model, sparsity),
-                cross_entropy,
-                self.splits.train,
-                self.reference,
-                self.budget(factor * self.steps),
-                device="cpu",
-                progress=False,
-            )
-            self.finetuned[sparsity, factor] = tuned.lowest_loss - self.loss
+            lowest = self.tuning.at(sparsity, factor).lowest_loss
+            self.finetuned[sparsity, factor] = lowest - self.loss
         return self.finetuned[sparsity, factor]
 
     def budget(self, steps: int) -> FineTuning:
-        """So many steps at the training's own rate."""
+        """So many steps at the training's own rate, rounded up to whole epochs."""
         epochs = math.ceil(steps / len(self.splits.train))
-        return FineTuning(epochs=epochs, learning_rate=self.learning_rate)
+        return FineTuning(epochs=epochs, learning_rate=self.training.learning_rate)
 
     # ------------------------------------------------------------ corrections
     @cached_property
@@ -463,13 +456,8 @@ def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]
     """Predictions and measurements at one ε."""
     epsilon = report.epsilon
     measured = bench.one_shot.largest_sparsity(epsilon)
-    quadratic = find_crossing(
-        bench.refit,
-        epsilon,
-        min(float(report.one_shot.sparsity), 0.98),
-        _SPARSEST,
-        guess=float(report.sharp.sparsity),
-        resolution=0.5 * _RESOLUTION,
+    quadratic = Existence(0.5 * _RESOLUTION, _SPARSEST).of(
+        bench.refit, epsilon, float(report.one_shot.sparsity), float(report.sharp.sparsity)
     )
     points = {}
     for name, estimate in (("paper", report.paper), ("sharp", report.sharp)):
@@ -481,7 +469,7 @@ def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]
         epsilon_source=report.epsilon_source,
         one_shot_quadratic=float(report.one_shot.sparsity),
         one_shot=measured,
-        quadratic_existence=_interval(quadratic),
+        quadratic_existence=quadratic,
         real_existence=_real_existence(bench, report),
         paper=_limit(report.paper),
         sharp=_limit(report.sharp),
@@ -492,19 +480,12 @@ def _row(bench: Bench, report: PruningLimit, rounds: Sequence[corrections.Round]
 
 
 def _real_existence(bench: Bench, report: PruningLimit, factor: int = 1) -> Interval:
-    crossing = find_crossing(
+    return Existence(_RESOLUTION, _SPARSEST).of(
         lambda sparsity: bench.finetune(sparsity, factor),
         report.epsilon,
-        min(bench.one_shot.largest_sparsity(report.epsilon), 0.98),
-        _SPARSEST,
-        guess=float(report.paper.sparsity),
-        resolution=_RESOLUTION,
+        bench.one_shot.largest_sparsity(report.epsilon),
+        float(report.paper.sparsity),
     )
-    return _interval(crossing)
-
-
-def _interval(crossing: Crossing) -> Interval:
-    return Interval(crossing.lower, crossing.value, crossing.upper)
 
 
 def _limit(estimate: LimitEstimate) -> Limit:

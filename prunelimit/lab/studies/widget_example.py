@@ -21,7 +21,8 @@ from prunelimit.lab import tasks
 from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
 from prunelimit.lab.data import Splits
 from prunelimit.lab.tasks import Task
-from prunelimit.lab.training import evaluate, train
+from prunelimit.lab.training import train
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune

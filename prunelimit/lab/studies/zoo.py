@@ -62,6 +62,11 @@ TABLES = ("wine", "breast-cancer", "iris", "diabetes")
 def examples(source: str, number: int) -> Examples:
     """Read a source: `number` training examples, drawn by a fixed seed, and 500 others at most.
 
+    Raises
+    ------
+    PruneLimitError
+        If the source is unknown.
+
     Examples
     --------
     >>> examples("iris", 120).inputs.shape, examples("diabetes", 400).targets.shape
@@ -112,6 +117,11 @@ def build(kind: str, shape: tuple[int, ...], outputs: int, widths: tuple[int, ..
         Number of outputs.
     widths
         Hidden layers, channels of the convolutions, or the transformer's width.
+
+    Raises
+    ------
+    PruneLimitError
+        If the kind is unknown.
 
     Examples
     --------

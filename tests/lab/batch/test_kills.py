@@ -81,21 +81,6 @@ def test_two_drivers_share_the_work(tmp_path) -> None:
     assert len(laboratory.starts("shared")) == 1
 
 
-def test_a_lock_is_gone_with_its_owner(tmp_path) -> None:
-    child = os.fork()
-    if child == 0:
-        with owned(tmp_path):
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
-    assert json.loads((tmp_path / ".lock").read_text())["pid"] == child
-    with (
-        owned(tmp_path),
-        pytest.raises(Exception, match=f"process {os.getpid()} on"),
-        owned(tmp_path),
-    ):
-        pass
-
-
 def test_a_job_that_is_over_is_left_alone_when_its_worker_dies(tmp_path) -> None:
     laboratory = Laboratory(tmp_path, TRIVIAL)
     gate = tmp_path / "gate"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from book.tools.content import ROOT
 from prunelimit import PruneLimitError
 from prunelimit.lab import tasks
-from prunelimit.lab.studies import depth
+from prunelimit.lab.studies import depth, readings, scales
 from prunelimit.limit import paper_limit
 from prunelimit.results import Result, provenance_of
 from prunelimit.results.choices import GridPoint
@@ -26,9 +26,9 @@ def by_name(path):
     return path.stem
 
 
-@pytest.mark.parametrize("name", depth.SCALES)
+@pytest.mark.parametrize("name", scales.SCALES)
 def test_a_scale_says_how_small_it_is_and_builds(name):
-    scale = depth.scale_of(name, seed=1, l1=0.0)
+    scale = scales.scale_of(name, seed=1, l1=0.0)
     assert (scale.task.seed, scale.task.training.l1) == (1, 0.0)
     if name in ARCHITECTURES:
         assert scale.measurement.finetuning is not None
@@ -38,12 +38,12 @@ def test_a_scale_says_how_small_it_is_and_builds(name):
 
 def test_no_scale_of_that_name():
     with pytest.raises(PruneLimitError, match="did you mean 'vgg16'"):
-        depth.scale_of("vgg61")
+        scales.scale_of("vgg61")
 
 
 def test_the_networks_on_digits_keep_the_papers_hyperparameters():
     for name in ("resnet18", "resnet50"):
-        ours, paper = depth.scale_of(name).task, tasks.get(f"cifar100-{name}")
+        ours, paper = scales.scale_of(name).task, tasks.get(f"cifar100-{name}")
         assert (ours.dataset, ours.name, ours.from_paper) == ("digits", f"digits-{name}", False)
         for kept in ("momentum", "weight_decay", "schedule", "penalised"):
             assert getattr(ours.training, kept) == getattr(paper.training, kept)
@@ -105,7 +105,7 @@ def digits():
 
 
 def test_where_the_curves_over_the_distance_meet_the_network_there_is_its_limit(digits):
-    curves = depth.limits_over_distance(digits, points=200)
+    curves = readings.limits_over_distance(digits, points=200)
     for formula in ("paper", "sharp"):
         gap = np.array(curves.own) - np.array(curves.limits[formula])
         crossing = np.flatnonzero(np.diff(np.sign(gap)))[0]
@@ -114,16 +114,16 @@ def test_where_the_curves_over_the_distance_meet_the_network_there_is_its_limit(
 
 
 def test_the_kinematic_ends_enclose_the_limit(digits):
-    ends = depth.kinematic_ends(digits, eta=0.1)
+    ends = readings.kinematic_ends(digits, eta=0.1)
     assert ends["lower"] < ends["limit"] < ends["upper"]
     assert 1 - ends["limit"] == pytest.approx(digits.prediction.paper.sparsity, abs=1e-4)
-    wide = depth.kinematic_ends(digits, eta=0.001)
+    wide = readings.kinematic_ends(digits, eta=0.001)
     assert wide["difference"] > ends["difference"]
 
 
 def test_the_gain_is_what_finetuning_took_off_the_dense_loss(digits):
     """The corrected limit, from the exact spectrum by the formula's own function."""
-    (row,) = depth.corrected_by_gain({"digits": digits})
+    (row,) = readings.corrected_by_gain({"digits": digits})
     dense = [point.rise for point in digits.finetune if point.sparsity == 0]
     assert [row.gain] == [-rise for rise in dense]
     report = digits.prediction
@@ -144,9 +144,9 @@ def test_an_architecture_has_a_result_or_the_page_says_that_it_has_none():
 
 def test_where_no_refit_comes_down_to_epsilon_nothing_is_claimed(digits):
     failed = replace(digits, refit=tuple(replace(point, rise=1.0) for point in digits.refit))
-    (row,) = depth.overview({"digits": failed})
+    (row,) = readings.overview({"digits": failed})
     assert np.isnan(row.measured["quadratic_existence"].value) and np.isnan(row.delta("sharp"))
-    assert "quadratic_existence" not in depth.limits_over_distance(failed).measured
+    assert "quadratic_existence" not in readings.limits_over_distance(failed).measured
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=by_name)
@@ -163,7 +163,7 @@ def test_a_committed_result_is_small_and_says_how_to_make_it_anywhere(path):
 def test_a_committed_run_is_what_its_scale_says_now(path):
     result = Result.load(path)
     name = path.stem.partition("-seed")[0].partition("-l1-")[0]
-    scale = depth.scale_of(name, result.seed, result.training.l1)
+    scale = scales.scale_of(name, result.seed, result.training.l1)
     assert result.task == scale.task.name
     assert result.training.epochs == scale.task.training.epochs
     assert result.examples.train == (scale.task.examples or 1295)

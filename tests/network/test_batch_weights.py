@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.batch_weights import BatchWeights
 from prunelimit.network.losses import loss_statistics
-from prunelimit.network.shares import BatchWeights
 
 CLASS_WEIGHTS = torch.tensor([0.2, 3.0, 1.0, 7.0], dtype=torch.float64)
 

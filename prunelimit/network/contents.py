@@ -1,4 +1,4 @@
-"""All of a model's weights: as one file's content, and as one digest."""
+"""What a model holds, as the content of one file and as one digest."""
 
 from __future__ import annotations
 

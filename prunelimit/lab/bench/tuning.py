@@ -1,0 +1,82 @@
+"""Magnitude masks with their survivors fine-tuned: real existence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from prunelimit.budgets import FineTuning, TrainingConfig
+from prunelimit.lab.data import Splits
+from prunelimit.network.world import ALONE, World
+from prunelimit.pruning import magnitude_mask
+from prunelimit.pruning.finetune import FineTuned, finetune
+
+
+def default_budget(training: TrainingConfig, batches: int, steps: int = 3000) -> FineTuning:
+    """At least 12 epochs and at least `steps` steps, at the training's own learning rate.
+
+    Examples
+    --------
+    >>> from prunelimit.lab import tasks
+    >>> default_budget(tasks.get("digits-mlp").training, batches=11).epochs
+    273
+    """
+    return FineTuning(
+        epochs=max(12, math.ceil(steps / batches)),
+        learning_rate=training.learning_rate,
+        momentum=training.momentum,
+    )
+
+
+class Tuning:
+    """Fine-tunes one mask after another, each from the trained weights.
+
+    It trains on un-augmented examples: the loss that is trained has to be the one that
+    defines S(ε).
+
+    Parameters
+    ----------
+    model
+        Trained; left untouched.
+    splits
+        Its data.
+    budget
+        Of each mask; by default `default_budget`.
+    training
+        How the network was trained, in batches of what size.
+    device, progress, world
+        See `prunelimit.pruning.finetune.finetune`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        splits: Splits,
+        training: TrainingConfig,
+        budget: FineTuning | None = None,
+        *,
+        device: str = "auto",
+        progress: bool | None = None,
+        world: World = ALONE,
+    ) -> None:
+        self.model, self.device, self.progress, self.world = model, device, progress, world
+        self.loader = splits.train_eval.with_batch_size(training.batch_size).shuffled()
+        self.reference = splits.train_eval.with_batch_size(1000)
+        self.budget = budget or default_budget(training, len(self.loader))
+
+    def at(self, sparsity: float, factor: int = 1) -> FineTuned:
+        """The magnitude mask of `sparsity`, with `factor` times the epochs."""
+        return finetune(
+            self.model,
+            magnitude_mask(self.model, sparsity),
+            cross_entropy,
+            self.loader,
+            self.reference,
+            replace(self.budget, epochs=factor * self.budget.epochs),
+            device=self.device,
+            progress=self.progress,
+            world=self.world,
+        )
