@@ -19,7 +19,7 @@ export MKL_NUM_THREADS ?= 1
 # Nothing here uses joblib's processes; without /dev/shm it would say so in every chapter.
 export JOBLIB_MULTIPROCESSING ?= 0
 
-.PHONY: help book test lint fast kernels lowest pdf notebooks install vendor clean
+.PHONY: help book test lint fast kernels lowest pdf slides handout notebooks install vendor clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -67,6 +67,12 @@ notebooks: $(INSTALLED)  ## carry edits of notebooks/*.py into the paired .ipynb
 
 pdf: $(INSTALLED)  ## the book as a PDF (needs latexmk and TeX Live, see the message)
 	@$(BIN)/python -m book.tools.build --pdf
+
+slides: $(INSTALLED)  ## a deck for a lecture, with the chapters' figures and living widgets
+	@$(BIN)/python -m book.tools.slides
+
+handout: book  ## the exercises of all chapters, with solutions and without, as pages and PDF
+	@$(BIN)/python -m book.tools.handout
 
 vendor: $(INSTALLED)  ## fetch the front end that the pages carry (needs npm; only to change versions)
 	@$(BIN)/python -m book.tools.vendor

@@ -1,5 +1,5 @@
-"""``make vendor``: fetch the front end that the pages carry, so that they need no network, and the
-accessibility checker that the tests run in them.
+"""``make vendor``: fetch the front end that the pages and the slides carry, so that they need no
+network, and the accessibility checker that the tests run in them.
 
 Only for changing a version: what it writes is committed under ``book/_static/vendor``.
 ``anywidget.js`` is not here, since the build takes it from the installed package.
@@ -23,6 +23,7 @@ MATHJAX = "mathjax@3.2.2"
 REQUIRE = "requirejs@2.3.8"
 AXE = "axe-core@4.14.1"
 MANAGER = "@jupyter-widgets/html-manager@1.0.15"
+REVEAL = "reveal.js@5.2.1"
 
 # A page opened from a disk has the origin "null", and the widgets' fonts would be looked for there.
 _ORIGIN = re.compile(r"\$\{(\w)\.origin\}\$\{\1\.pathname\}")
@@ -34,7 +35,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         mathjax, require, manager = (_unpack(p, where) for p in (MATHJAX, REQUIRE, MANAGER))
-        axe = _unpack(AXE, where)
+        axe, reveal = _unpack(AXE, where), _unpack(REVEAL, where)
         _copy(axe / "axe.min.js", ROOT / "tests" / "vendor")
         _copy(axe / "LICENSE", ROOT / "tests" / "vendor")
         shutil.rmtree(VENDOR / "mathjax", ignore_errors=True)
@@ -44,6 +45,8 @@ def main() -> int:
             _copy(font, VENDOR / "mathjax" / fonts)
         _copy(mathjax / "LICENSE", VENDOR / "mathjax")
         _copy(require / "require.js", VENDOR)
+        for name in ("dist/reveal.js", "dist/reveal.css", "LICENSE"):
+            _copy(reveal / name, VENDOR / "reveal")
         for font in sorted((manager / "dist").glob("*.woff2")):
             _copy(font, VENDOR)
         _copy(manager / "dist" / "embed.js.LICENSE.txt", VENDOR)
