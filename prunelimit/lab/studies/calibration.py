@@ -308,7 +308,8 @@ def _overall(families: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def outside(paths: Sequence[Path], made: Calibration) -> list[dict[str, Any]]:
     """The prediction beside what other stored results measured: networks that took no part.
 
-    Their real existence is that of SGD with a stated budget, a lower bound on the converged one.
+    Their real existence is that of SGD with a stated budget, a lower bound on the converged
+    sparsity.
     """
     table = []
     for path in paths:

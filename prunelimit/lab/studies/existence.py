@@ -39,7 +39,7 @@ from prunelimit.records import to_plain
 FORMAT = "prunelimit.existence/1"
 
 MOVED = 0.003
-"""A threshold that the doubled budget moved by more, in sparsity, is called a lower bound."""
+"""A threshold that the doubled budget moved by more is called a lower bound on the sparsity."""
 
 ALL_BASELINES = frozenset(list(NETWORKS)[:12])
 """Networks, one a family, with all three baselines and the |H| policy; those after them in the
