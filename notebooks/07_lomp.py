@@ -251,7 +251,8 @@ pd.DataFrame(rises, index=at).rename_axis("sparsity").round(4)
 # reported on the test set:
 
 # %%
-pd.Series(vars(digits.thresholds.accuracy)).round(4).to_frame("digits-mlp")
+found = pd.Series(vars(digits.thresholds.accuracy)).round(4)
+found.rename(lambda name: name.replace("_", " ")).to_frame("digits-mlp")
 
 # %% [markdown]
 # The limits of this chapter take curvature from the Gauss–Newton matrix, which is this project's choice. The paper takes absolute values of the Hessian's eigenvalues (`abs`). A verdict on the paper has to use the paper's own choices, and with them its limit for this network is nine points lower, close above the sparsity where the accuracy breaks: {doc}`the page of the paper's figures </book/paper>` has that comparison.

@@ -173,16 +173,11 @@ plots_heuristics.limits_over_rounds(limits.rounds)
 plt.show()
 
 # %%
-columns = [
-    "sparsity",
-    "paper",
-    "sharp",
-    "distance",
-    "trace",
-    "train_loss",
-    "test_accuracy",
-]
-results.table(limits.rounds).set_index("round")[columns].iloc[::2].round(3)
+words = {"paper": "paper's limit", "sharp": "sharp limit", "distance": "distance R"}
+words |= {"trace": "trace", "train_loss": "training loss"}
+words |= {"test_accuracy": "test accuracy"}
+rounds = results.table(limits.rounds).set_index("round").iloc[::2]
+rounds[["sparsity", *words]].rename(columns=words).round(3)
 
 # %% [markdown]
 # :::{prf:remark} Part of this is arithmetic
@@ -200,16 +195,11 @@ results.table(limits.rounds).set_index("round")[columns].iloc[::2].round(3)
 # $\ell_2$ regularisation makes all weights smaller, so $R(k)$ shrinks at every $k$. By {prf:ref}`prop-two-factors` the limit would become sparser *if the spectrum stayed*. It does not:
 
 # %%
-columns = [
-    "norm",
-    "distance_at_0.8",
-    "trace",
-    "paper",
-    "sharp",
-    "one_shot",
-    "test_accuracy",
-]
-results.table(limits.decay).set_index("weight_decay")[columns].round(3)
+words = {"norm": "norm of w", "distance_at_0.8": "R at sparsity 0.8", "trace": "trace"}
+words |= {"paper": "paper's limit", "sharp": "sharp limit", "one_shot": "one-shot"}
+words |= {"test_accuracy": "test accuracy"}
+decay = results.table(limits.decay).set_index("weight_decay")[list(words)]
+decay.rename(columns=words).rename_axis("weight decay").round(3)
 
 # %% [markdown]
 # Read $R$ at sparsity 0.8 and the trace side by side: one column falls while the other rises, since a network with smaller weights fits its data less tightly and is less saturated. What counts is the product
@@ -259,10 +249,11 @@ plt.show()
 # quadratic model is at its end there (chapter 7 measured how it fails at such distances).
 
 # %%
-columns = ["train_loss", "test_accuracy", "distance", "trace"]
-both = {"scaled": limits.scaled, "balanced": limits.balanced}
+words = {"train_loss": "training loss", "test_accuracy": "test accuracy"}
+words |= {"distance": "distance R", "trace": "trace"}
+both = {"all weights": limits.scaled, "same function": limits.balanced}
 tables = {
-    name: results.table(rows).set_index("factor")[columns]
+    name: results.table(rows).set_index("factor")[list(words)].rename(columns=words)
     for name, rows in both.items()
 }
 pd.concat(tables, axis=1).round(3)
