@@ -56,10 +56,14 @@ print(f"{network['grid']['dense_accuracy']:.3f}, loss {network['loss']:.3f}")
 widgets.CutANetwork()
 
 # %% [markdown]
-# Two things can be seen. Because the small weights carry little, nothing happens for a long time; then, over a narrow range, everything does. And if the survivors may train again, the break moves far to the right. These are two different questions, and a single number called "the pruning limit" would have hidden it:
+# :::{dropdown} What came out
+# At half, all eight are read as before. Because the small weights carry little, nothing happens for a long time; then, over a narrow range, everything does. And if the survivors may train again, the break moves far to the right.
+# :::
+#
+# Cutting alone and cutting with training are two different questions, and a single number called "the pruning limit" would hide that:
 #
 # - **one-shot**: cut, and touch nothing;
-# - **real existence**: is there *any* network with these survivors whose loss is good enough? Training is the way to look for one, and what it finds is only a lower bound on what exists.
+# - **real existence**: is there *any* network with these survivors whose loss is good enough? Training is the way to look for one, and what it finds is only a lower bound on the sparsity at which one exists.
 #
 # "Good enough" needs a number. Throughout, the loss may rise by $\epsilon$ above that of the trained network. Here $\epsilon$ is how much the loss of one minibatch differs from another's, the paper's choice:
 
@@ -67,10 +71,16 @@ widgets.CutANetwork()
 level = network["loss"] + network["epsilon"]
 passing = [sparsity for sparsity, loss, _ in network["oneShot"] if loss <= level]
 first_miss = next(s for s, loss, _ in network["oneShot"] if loss > level)
-below = max(entry["sparsity"] for entry in network["retrained"] if entry["loss"] <= level)
-above = min(entry["sparsity"] for entry in network["retrained"] if entry["loss"] > level)
+below = max(
+    entry["sparsity"] for entry in network["retrained"] if entry["loss"] <= level
+)
+above = min(
+    entry["sparsity"] for entry in network["retrained"] if entry["loss"] > level
+)
 print(f"ε = {network['epsilon']:.4f}: the loss may reach {level:.4f}")
-print(f"one-shot: it does not up to {first_miss - 0.01:.2f}, and does at {first_miss:.2f}")
+print(
+    f"one-shot: it does not up to {first_miss - 0.01:.2f}, and does at {first_miss:.2f}"
+)
 print(f"trained again: it need not at {below:.2f}, and did at {above:.2f}")
 
 # %% [markdown]
@@ -88,7 +98,11 @@ print(f"trained again: it need not at {below:.2f}, and did at {above:.2f}")
 widgets.HitOrMiss()
 
 # %% [markdown]
-# The angles crowd together. The squared length of the axis' shadow on a random subspace is a share of $D$ squares, and a mean of many independent numbers hardly varies: it is close to $m/D$, within a few times $1/\sqrt{D}$. So in high dimension all subspaces of one size lie at *the same* angle. If that angle is inside the cone, all hit; if it is outside, all miss; and the change between the two takes only some $\sqrt{D}$ dimensions of $D$. That is the cliff.
+# :::{dropdown} What came out
+# They crowd together, and the curve becomes a cliff.
+# :::
+#
+# Why? The squared length of the axis' shadow on a random subspace is a share of $D$ squares, and a mean of many independent numbers hardly varies: it is close to $m/D$, within a few times $1/\sqrt{D}$. So in high dimension all subspaces of one size lie at *the same* angle. If that angle is inside the cone, all hit; if it is outside, all miss; and the change between the two takes only some $\sqrt{D}$ dimensions of $D$. That is the cliff.
 #
 # Where it stands has a name. The **statistical dimension** $\delta$ of a cone says how large it is, in dimensions: a subspace of dimension $m$ has $\delta = m$, all of space has $\delta = D$, and the cone of 45° has $\delta = D/2$. Subspaces begin to hit where
 #
@@ -111,7 +125,11 @@ widgets.HitOrMiss()
 widgets.SublevelSet()
 
 # %% [markdown]
-# A larger $\epsilon$ and a smaller $R$ help always. Roundness helps or harms according to the direction in which one looks; in many dimensions, what counts is how many axes of the ellipsoid are long compared with $R$. That is a count, and the next section writes it down.
+# :::{dropdown} What came out
+# A larger $\epsilon$ and a smaller $R$ help always. Roundness helps or harms according to the direction in which one looks.
+# :::
+#
+# In many dimensions, what counts is how many axes of the ellipsoid are long compared with $R$. That is a count, and the next section writes it down.
 
 # %% [markdown]
 # ## 4. Where two curves meet
@@ -132,7 +150,11 @@ widgets.SublevelSet()
 widgets.TheLimit(network["grid"])
 
 # %% [markdown]
-# Both moves make the network sparser: small weights and flat directions are what can be cut. This is the sense in which an $\ell_1$ penalty "prepares" a network, and sharpness "resists".
+# :::{dropdown} What came out
+# Both moves make the network sparser. Ten times flatter does more than weights halved, because only $R^2\lambda_i/\epsilon$ counts: a factor of ten against a factor of four.
+# :::
+#
+# Small weights and flat directions are what can be cut. This is the sense in which an $\ell_1$ penalty "prepares" a network, and sharpness "resists".
 
 # %% [markdown]
 # ## 5. Four questions, one network
@@ -144,7 +166,12 @@ import pandas as pd
 
 predicted = network["predicted"]
 before = [f"{predicted[name]:.3f}" for name in ("one_shot", "paper", "sharp")]
-measured = [f"{first_miss - 0.01:.2f} to {first_miss:.2f}", "", "", f"{below:.2f} to {above:.2f}"]
+measured = [
+    f"{first_miss - 0.01:.2f} to {first_miss:.2f}",
+    "",
+    "",
+    f"{below:.2f} to {above:.2f}",
+]
 pd.DataFrame(
     {"computed before": [*before, ""], "measured": measured},
     index=[

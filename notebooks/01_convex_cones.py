@@ -36,7 +36,7 @@ plots.use_style()
 # %% [markdown]
 # ## Why a book about pruning starts with cones
 #
-# A trained network sits at weights $w^*$; all weights that do about as well form a set $S$. Pruning moves us to another point, $w^k$, outside of $S$.
+# The front page asks how far a network can be cut, and answers with a picture: some weights are as good as the trained ones, and pruning has to reach one of them. This chapter takes the picture seriously. A trained network sits at weights $w^*$; all weights that do about as well form a set $S$. Pruning moves us to another point, $w^k$, outside of $S$.
 # From there we ask: *in which directions do we see $S$?*
 #
 # How far away a point of $S$ is does not matter for that question: if a direction $v$ leads to $S$, so does $2v$. A set of directions with this property is a cone.
@@ -68,10 +68,14 @@ family = {
     "circular": cones.CircularCone(6, np.pi / 6),  # within 30° of the first axis
     "monotone": cones.MonotoneCone(6),  # entries in rising order
     "semi-definite": cones.PSDCone(3),  # matrices with eigenvalues ≥ 0
-    "ℓ1 descent": cones.L1DescentCone(6, 2),  # directions that lower the sum of |entries|
+    "ℓ1 descent": cones.L1DescentCone(
+        6, 2
+    ),  # directions that lower the sum of |entries|
 }
 
 # %% [markdown]
+# The last one is the **descent cone** of the $\ell_1$ norm: all directions in which one can leave a sparse vector without raising the sum of its entries' magnitudes. Its second argument, called `sparsity`, counts the entries that are *not* zero, as is usual where sparse vectors are recovered. Everywhere else in this book sparsity is the share of zeros.
+#
 # The definition can be tested: random members, mixed with random non-negative factors, must stay inside.
 
 # %%
@@ -86,7 +90,10 @@ for name, cone in family.items():
 #
 # Left: drag $x$, or the cone's edge. $x$ splits into two parts that meet at a right angle; a later section says why. Right: a random line or plane through the origin hits the cone or misses it.
 #
-# **Predict:** which half-angle makes a random *plane* hit every second time? Set it, then spin a few hundred.
+# :::{admonition} Predict
+# :class: tip
+# Which half-angle makes a random *plane* hit every second time? Set it, then spin a few hundred.
+# :::
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -94,6 +101,10 @@ from prunelimit import widgets
 widgets.ConeAndSubspace()
 
 # %% [markdown]
+# :::{dropdown} What came out
+# $30°$. A random plane through the tip hits with probability $\sin\alpha$; chapter 3 shows why.
+# :::
+#
 # ## What a set looks like from outside
 #
 # Stand at the origin and look at a disc of radius $r$ whose centre is at distance $R$. The lines of sight that touch it make a right-angled triangle
@@ -103,9 +114,12 @@ widgets.ConeAndSubspace()
 #
 # Its conic hull is the cone of that half-angle. For $r = 1$ and $R = 2$, $\alpha = 30°$.
 #
-# **Predict:** you step back to $R = 4$. Does the half-angle become $15°$, less, or more? Then open the next output.
+# :::{admonition} Predict
+# :class: tip
+# You step back to $R = 4$. Does the half-angle become $15°$, less, or more?
+# :::
 
-# %% mystnb={"image": {"alt": "Two views of a disc of radius 1. From distance 2 its conic hull has a half-angle of 30 degrees, from distance 4 of 14.5 degrees."}} tags=["hide-output"]
+# %% mystnb={"figure": {"caption": "A disc of radius 1 seen from two distances, with the cone that it fills.", "name": "fig-disc-from-outside"}, "image": {"alt": "Two views of a disc of radius 1. From distance 2 its conic hull has a half-angle of 30 degrees, from distance 4 of 14.5 degrees."}} tags=["hide-input", "hide-output"]
 distances = [2.0, 4.0]
 angles = [np.arcsin(1 / distance) for distance in distances]
 titles = [f"half-angle {np.degrees(angle):.1f}°" for angle in angles]
@@ -113,7 +127,11 @@ plots_geometry.discs_from_outside(distances, 1.0, angles, titles)
 plt.show()
 
 # %% [markdown]
-# Why the hull is all that matters for pruning: a subspace is a set of directions too.
+# :::{dropdown} What came out
+# A little less, $14.5°$: twice the distance halves the *sine* of the angle, not the angle.
+# :::
+#
+# The hull is all that matters for pruning, because a subspace is a set of directions too.
 #
 # :::{prf:proposition} A subspace meets the set when it meets the hull (exact)
 # :label: prp-hull
@@ -161,7 +179,7 @@ print("the two answers agree on every line:", bool(np.all(meets_set == meets_hul
 #
 # In the plane, the polar of a wedge is the wedge between the outward normals of its two sides. A wide cone has a narrow polar.
 
-# %% mystnb={"image": {"alt": "Three wedges of the plane and their polars. The quadrant's polar is the opposite quadrant; a wedge of 60 degrees has a polar of 120 degrees; a ray has a half-plane as its polar."}}
+# %% mystnb={"figure": {"caption": "Three cones of the plane and their polar cones.", "name": "fig-polars"}, "image": {"alt": "Three wedges of the plane and their polars. The quadrant's polar is the opposite quadrant; a wedge of 60 degrees has a polar of 120 degrees; a ray has a half-plane as its polar."}} tags=["hide-input"]
 deg = np.pi / 180
 wedges = [(0, 90 * deg), (-30 * deg, 30 * deg), (44.5 * deg, 45.5 * deg)]
 polars = [(high + 90 * deg, low + 270 * deg) for low, high in wedges]
@@ -182,17 +200,24 @@ plt.show()
 # Every $y \in C^\circ$ has $\langle x - q, y\rangle = \langle p, y \rangle \le 0$, so $q$ meets the conditions of the same theorem for $C^\circ$: it is the nearest point there.
 # :::
 #
-# For a subspace, $C^\circ$ is the orthogonal complement, and this is Pythagoras. Now by hand: project $x = (3, -4)$ onto the quadrant.
+# For a subspace, $C^\circ$ is the orthogonal complement, and this is Pythagoras. Now by hand:
 #
-# **Predict** both parts before you open the output.
+# :::{admonition} Predict
+# :class: tip
+# Project $x = (3, -4)$ onto the quadrant and onto its polar. What are the two parts?
+# :::
 
-# %% mystnb={"image": {"alt": "The point (3, -4) split into (3, 0) in the quadrant and (0, -4) in the opposite quadrant, at right angles."}} tags=["hide-output"]
+# %% mystnb={"figure": {"caption": "A point splits into its projections onto a cone and onto the polar cone.", "name": "fig-split"}, "image": {"alt": "The point (3, -4) split into (3, 0) in the quadrant and (0, -4) in the opposite quadrant, at right angles."}} tags=["hide-input", "hide-output"]
 x = np.array([3.0, -4.0])
 inner, outer = quadrant.project(x), quadrant.polar().project(x)
 plots_geometry.split_of_a_point((0, np.pi / 2), (np.pi, 1.5 * np.pi), x, inner, outer)
 plt.show()
 
 # %% [markdown]
+# :::{dropdown} What came out
+# $(3, 0)$ and $(0, -4)$: the negative entry is set to zero, and it is what the polar keeps.
+# :::
+#
 # And for the whole family, on 1,000 random points each. The polar's projection is the rest $x - \Pi_C(x)$ by construction; what is tested is that the rest is orthogonal, and obtuse to other members.
 
 # %%
@@ -234,7 +259,10 @@ print("onto the cone: ", descent.project(noisy).round(3))
 #
 # A natural answer is its share of space: the chance that a random direction falls into it. A cone of half-angle $30°$ fills a sixth of the plane.
 #
-# **Predict:** which share of $\R^{100}$ does it fill? A tenth, a thousandth, less?
+# :::{admonition} Predict
+# :class: tip
+# Which share of $\R^{100}$ does it fill? A tenth, a thousandth, less? And a typical vector, projected onto it: how much of its length is left?
+# :::
 
 # %% tags=["hide-output"]
 for dim in (2, 3, 10, 30, 100):
@@ -242,17 +270,18 @@ for dim in (2, 3, 10, 30, 100):
     share = np.exp(cone.log_intrinsic_volumes()[-1])
     print(f"D = {dim:>3}: share of space {share:.1e}")
 
-# %% [markdown]
-# Practically nothing. And yet a typical vector, projected onto this cone, keeps about *half* of its length in $\R^{100}$:
-
-# %%
+# %% tags=["hide-output"]
 cone = cones.CircularCone(100, np.pi / 6)
 g = rng.standard_normal((5000, 100))
 kept = np.linalg.norm(cone.project(g), axis=1) / np.linalg.norm(g, axis=1)
 print(f"length kept: {kept.mean():.2f} ± {kept.std():.2f}")
 
 # %% [markdown]
-# The share of space is blind to that. Random vectors hardly ever land *inside* the cone; their projections land on its *border*, and what counts is how large that border is.
+# :::{dropdown} What came out
+# Practically nothing, $7 \cdot 10^{-32}$. And yet a typical vector keeps *half* of its length.
+# :::
+#
+# The share of space is therefore blind to what a projection keeps. Random vectors hardly ever land *inside* the cone; their projections land on its *border*, and what counts is how large that border is.
 #
 # :::{prf:definition} Conic intrinsic volumes
 # :label: def-volumes
@@ -304,10 +333,10 @@ print("formula:", cones.Orthant(6).intrinsic_volumes().round(4))
 # %%
 a, b = cones.CircularCone(6, np.pi / 6), cones.MonotoneCone(5)
 va, vb = a.intrinsic_volumes(), b.intrinsic_volumes()
-signs = (-1.0) ** np.arange(7)
-opposite = cones.CircularCone(6, np.pi / 3).intrinsic_volumes()  # a turned copy of the polar
+turned = cones.CircularCone(6, np.pi / 3)  # a copy of the polar
+opposite = turned.intrinsic_volumes()
 print("1  they sum to one:", np.isclose(va.sum(), 1, rtol=0, atol=1e-12))
-print("2  even and odd balance:", np.isclose(signs @ va, 0, rtol=0, atol=1e-12))
+print("2  even and odd balance:", np.isclose(va[::2].sum(), va[1::2].sum()))
 print("3  the polar reverses:", np.allclose(opposite, va[::-1], rtol=0, atol=1e-12))
 landed = cones.Product(a, b).project(rng.standard_normal((100_000, 11)))
 steps = np.sum(np.diff(landed[:, 6:], axis=1) > 1e-9, axis=1) + 1
@@ -319,7 +348,7 @@ print("   and by its own formula:    ", vb.round(3)[1:])
 #
 # In sixty dimensions, all the weight sits in a few neighbouring $j$: nearly every normal vector is projected onto a face of almost the same dimension.
 
-# %% mystnb={"image": {"alt": "Intrinsic volumes of four cones in 60 dimensions: orthant, circular cones of 30 and 60 degrees, monotone cone. Each is a narrow bump around its mean: 30, 15.5, 44.5 and 4.7."}}
+# %% mystnb={"figure": {"caption": "Intrinsic volumes of four cones in 60 dimensions. The mean of each bump is marked.", "name": "fig-volumes"}, "image": {"alt": "Intrinsic volumes of four cones in 60 dimensions: orthant, circular cones of 30 and 60 degrees, monotone cone. Each is a narrow bump around its mean: 30, 15.5, 44.5 and 4.7."}} tags=["hide-input"]
 shown = {
     "orthant": cones.Orthant(60),
     "circular, 30°": cones.CircularCone(60, 30 * deg),
@@ -332,7 +361,7 @@ plots_geometry.volume_bars(volumes, means)
 plt.show()
 
 # %% [markdown]
-# The mean of each bump deserves a name. It is the *statistical dimension*, the subject of the next chapter, and the bump's narrowness is why pruning has a threshold at all.
+# The mean of each bump deserves a name, because it replaces the share of space as the size of a cone. It is the *statistical dimension*, the subject of the next chapter, and the bump's narrowness is why pruning has a threshold at all.
 #
 # ## What this does *not* say
 #
@@ -431,7 +460,10 @@ rest = points - onto_ray
 print("orthogonal:", np.abs(np.sum(onto_ray * rest, axis=1)).max() < 1e-12)
 print("obtuse:    ", (rest @ u).max() < 1e-12)
 tiny = cones.EllipsoidCone(np.full(3, 1e-6), u)
-print("difference from the tiny ball:", f"{np.abs(tiny.project(points) - onto_ray).max():.0e}")
+print(
+    "difference from the tiny ball:",
+    f"{np.abs(tiny.project(points) - onto_ray).max():.0e}",
+)
 
 # %% [markdown]
 # ```{solution-end}

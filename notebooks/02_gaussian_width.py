@@ -37,7 +37,7 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## How much noise survives the projection?
 #
-# Throw a standard normal vector $g$ in $\R^D$: its squared length is about $D$, one unit for each dimension. Project it onto a subspace of dimension $m$. What survives has squared length about $m$.
+# Chapter 1 ended with a bump: nearly every normal vector is projected onto a face of almost the same dimension, and the mean of that dimension is the size that we want. This chapter measures it without knowing any face. Throw a standard normal vector $g$ in $\R^D$: its squared length is about $D$, one unit for each dimension. Project it onto a subspace of dimension $m$. What survives has squared length about $m$.
 # So the average of $\lVert \Pi_L g \rVert^2$ *measures the dimension* of a subspace. Nothing stops us from measuring a cone in the same way.
 #
 # :::{prf:definition} Statistical dimension
@@ -53,7 +53,10 @@ rng = np.random.default_rng(0)
 #
 # $$\delta = 2 \cdot \frac{\theta}{2\pi} + 1 \cdot \frac12 = \frac12 + \frac{\theta}{\pi}.$$
 #
-# **Predict** $\delta$ of a ray ($\theta \to 0$), of the quadrant, and of a half-plane ($\theta \to \pi$). Then look.
+# :::{admonition} Predict
+# :class: tip
+# What is $\delta$ of a ray ($\theta \to 0$), of the quadrant, and of a half-plane ($\theta \to \pi$)?
+# :::
 
 # %% tags=["hide-output"]
 for name, cone in {
@@ -62,11 +65,13 @@ for name, cone in {
     "half-plane": cones.Product(cones.Orthant(1), cones.Subspace(1, 1)),
 }.items():
     estimate = cones.estimate_statistical_dimension(cone, samples=100_000, seed=1)
-    exact = cone.statistical_dimension()
-    print(f"{name:>10}: exact {exact}, simulated {estimate.value:.3f} ± {estimate.stderr:.3f}")
+    print(f"{name:>10}: exact {cone.statistical_dimension()},", end=" ")
+    print(f"simulated {estimate.value:.3f} ± {estimate.stderr:.3f}")
 
 # %% [markdown]
-# A ray has half a dimension: it keeps the noise half of the time.
+# :::{dropdown} What came out
+# $\tfrac12$, $1$ and $\tfrac32$. A ray has half a dimension, because it keeps the noise half of the time.
+# :::
 #
 # ### The error bar
 #
@@ -77,14 +82,18 @@ cone = cones.CircularCone(50, np.pi / 6)
 for samples in (400, 1600, 6400, 25_600):
     estimate = cones.estimate_statistical_dimension(cone, samples, seed=samples)
     z = estimate.z_score(cone.statistical_dimension())
-    print(f"N = {samples:>6}: {estimate.value:.3f} ± {estimate.stderr:.3f}, {z:+.1f} s.e. off")
+    print(f"N = {samples:>6}: {estimate.value:.3f} ± {estimate.stderr:.3f},", end=" ")
+    print(f"{z:+.1f} s.e. off")
 
 # %% [markdown]
 # ### Shape against size
 #
 # Drag the half-angle, and project normal vectors onto the cone: their mean squared length is $\delta$.
 #
-# **Predict:** the orthant and the circular cone of $45°$ have the same $\delta$. Is one of the two histograms wider? What does a tenfold $D$ do to both?
+# :::{admonition} Predict
+# :class: tip
+# The orthant and the circular cone of $45°$ have the same $\delta$. Is one of the two histograms wider? What does a tenfold $D$ do to both?
+# :::
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -92,6 +101,10 @@ from prunelimit import widgets
 widgets.StatisticalDimension()
 
 # %% [markdown]
+# :::{dropdown} What came out
+# The circular cone's is a little wider. A tenfold $D$ makes both about three times as wide, $\sqrt{10}$, and so three times narrower as a share of $D$.
+# :::
+#
 # ## Rules of calculation
 #
 # :::{prf:theorem} Properties of the statistical dimension (exact)
@@ -120,22 +133,32 @@ tripled = cones.Product(cone, cones.Product(cones.Orthant(4), cones.Subspace(6, 
 both = cone.statistical_dimension() + cone.polar().statistical_dimension()
 mean_volume = np.arange(21) @ cone.intrinsic_volumes()
 print("3  cone and polar:", round(both, 9))
-print("4  product:", np.isclose(tripled.statistical_dimension(), mean_volume + 4 / 2 + 2))
+print(
+    "4  product:", np.isclose(tripled.statistical_dimension(), mean_volume + 4 / 2 + 2)
+)
 print("6  mean of the volumes:", round(mean_volume, 6))
 run = cones.estimate_statistical_dimension(cone, 50_000, seed=3)
 print(f"   simulated: {run.value:.3f} ± {run.stderr:.3f}")
 
 # %% [markdown]
-# A neat consequence of rule 3: a cone that equals its own polar up to a rotation has $\delta = D/2$. The orthant is one, the cone of half-angle $45°$ is one, and so is the cone of positive semi-definite matrices.
+# Rule 3 has a neat consequence: a cone that equals its own polar up to a rotation has $\delta = D/2$. The orthant is one, the cone of half-angle $45°$ is one, and so is the cone of positive semi-definite matrices.
 #
-# **Predict:** an $n \times n$ symmetric matrix has $n(n+1)/2$ free entries. What is $\delta$ of the semi-definite cone for $n = 4$?
+# :::{admonition} Predict
+# :class: tip
+# An $n \times n$ symmetric matrix has $n(n+1)/2$ free entries. What is $\delta$ of the semi-definite cone for $n = 4$?
+# :::
 
 # %% tags=["hide-output"]
 cone = cones.PSDCone(4)
 run = cones.estimate_statistical_dimension(cone, 20_000, seed=4)
-print(f"exact {cone.statistical_dimension()}, simulated {run.value:.2f} ± {run.stderr:.2f}")
+exact = cone.statistical_dimension()
+print(f"exact {exact}, simulated {run.value:.2f} ± {run.stderr:.2f}")
 
 # %% [markdown]
+# :::{dropdown} What came out
+# Half of ten free entries: 5.
+# :::
+#
 # ## A table of sizes
 #
 # | cone in $\R^D$ | $\delta$ | label |
@@ -160,7 +183,7 @@ print(f"exact {cone.statistical_dimension()}, simulated {run.value:.2f} ± {run.
 # (Idea.) In high dimension $g$ is almost perpendicular to the axis, at angle $90°$, with length $\approx \sqrt D$. The edge of the cone nearest to it is $90° - \alpha$ away, so the shadow has squared length $D \cos^2(90° - \alpha)$.
 # :::
 
-# %% mystnb={"image": {"alt": "Statistical dimension divided by D against the half-angle, for D = 3 and D = 100. Simulated points lie on the exact curves; for D = 100 the curve is sine squared to the eye, for D = 3 it is flatter."}}
+# %% mystnb={"figure": {"caption": "Size of circular cones, as a share of the dimension: exact, simulated with standard errors, and the limit $\\sin^2\\alpha$.", "name": "fig-circular-size"}, "image": {"alt": "Statistical dimension divided by D against the half-angle, for D = 3 and D = 100. Simulated points lie on the exact curves; for D = 100 the curve is sine squared to the eye, for D = 3 it is flatter."}} tags=["hide-input"]
 angles = np.linspace(0.02, np.pi / 2 - 0.02, 60)
 lines, points = {}, {}
 for dim in (3, 100):
@@ -171,7 +194,9 @@ for dim in (3, 100):
     x, y = np.degrees(angles[5::10]), np.array([r.value for r in runs]) / dim
     points[f"simulated, D = {dim}"] = x, y, np.array([r.stderr for r in runs]) / dim
 lines[r"$\sin^2\alpha$"] = np.degrees(angles), np.sin(angles) ** 2
-plots_geometry.lines_and_points(lines, points, r"half-angle $\alpha$ (degrees)", r"$\delta / D$")
+plots_geometry.lines_and_points(
+    lines, points, r"half-angle $\alpha$ (degrees)", r"$\delta / D$"
+)
 plt.show()
 
 # %%
@@ -192,7 +217,7 @@ for dim in (10, 100, 1000, 10_000):
 # %% [markdown]
 # ### Sparse vectors
 #
-# The $\ell_1$ norm of a vector with $s$ non-zeros can be lowered only in few directions. Their cone rules which sparse vectors can be recovered from few equations (chapter 3).
+# The $\ell_1$ norm of a vector with $s$ non-zeros can be lowered only in few directions. Their cone, the descent cone of chapter 1 (here $s$ and $\rho = s/D$ count *non-zeros*), rules which sparse vectors can be recovered from few equations (chapter 3).
 #
 # :::{prf:proposition} Descent cones of the ℓ1 norm (asymptotic)
 # :label: prp-l1
@@ -209,16 +234,21 @@ for dim in (10, 100, 1000, 10_000):
 #
 # Both sides at once, for $D = 50$: the exact value is always below the curve, and never by much.
 
-# %% mystnb={"image": {"alt": "Statistical dimension of the descent cone divided by D against the share of non-zeros, D = 50. The exact points lie slightly below the concave curve psi, which rises from 0 to 1."}}
+# %% mystnb={"figure": {"caption": "Size of the descent cone of the $\\ell_1$ norm in 50 dimensions: exact, simulated, and the curve $\\psi$ that bounds it from above.", "name": "fig-descent-size"}, "image": {"alt": "Statistical dimension of the descent cone divided by D against the share of non-zeros, D = 50. The exact points lie slightly below the concave curve psi, which rises from 0 to 1."}} tags=["hide-input"]
 sparsities = np.arange(1, 51)
 descent = [cones.L1DescentCone(50, int(s)) for s in sparsities]
 curve = np.array([c.asymptotic_statistical_dimension() for c in descent])
 exact = np.array([c.statistical_dimension() for c in descent])
-lines = {r"$\psi(s/D)$": (sparsities / 50, curve / 50), "exact": (sparsities / 50, exact / 50)}
+lines = {
+    r"$\psi(s/D)$": (sparsities / 50, curve / 50),
+    "exact": (sparsities / 50, exact / 50),
+}
 runs = [cones.estimate_statistical_dimension(c, 1000, seed=6) for c in descent[4::9]]
 y, error = np.array([(r.value, r.stderr) for r in runs]).T / 50
 points = {"simulated": (sparsities[4::9] / 50, y, error)}
-plots_geometry.lines_and_points(lines, points, "share of non-zeros, $s/D$", r"$\delta / D$")
+plots_geometry.lines_and_points(
+    lines, points, "share of non-zeros, $s/D$", r"$\delta / D$"
+)
 plt.show()
 
 # %% [markdown]
@@ -243,7 +273,8 @@ for alpha in (0.1, 0.5, 1.0, 1.5):
     wedge = cones.CircularCone(2, alpha)
     run = cones.estimate_gaussian_width(wedge, 50_000, seed=7)
     delta = wedge.statistical_dimension()
-    print(f"α = {alpha}: w = {by_hand:.3f}, simulated {run.value:.3f} ± {run.stderr:.3f};", end=" ")
+    print(f"α = {alpha}: w = {by_hand:.3f},", end=" ")
+    print(f"simulated {run.value:.3f} ± {run.stderr:.3f};", end=" ")
     print(f"δ = {delta:.3f}, δ - w² = {delta - by_hand**2:.3f}")
 
 # %% [markdown]
@@ -280,9 +311,11 @@ zoo = {
     "over an ellipsoid": cones.EllipsoidCone(np.linspace(0.2, 2, 20), np.full(20, 0.6)),
 }
 
-# %% mystnb={"image": {"alt": "For ten cones the difference between statistical dimension and squared Gaussian width, all between 0 and 1."}}
+# %% mystnb={"figure": {"caption": "Statistical dimension minus squared Gaussian width for ten cones. The theorem says that every difference lies between 0 and 1.", "name": "fig-sandwich"}, "image": {"alt": "For ten cones the difference between statistical dimension and squared Gaussian width, all between 0 and 1."}} tags=["hide-input"]
 widths = [cones.estimate_gaussian_width(c, 20_000, seed=8).value for c in zoo.values()]
-deltas = [cones.estimate_statistical_dimension(c, 20_000, seed=8).value for c in zoo.values()]
+deltas = [
+    cones.estimate_statistical_dimension(c, 20_000, seed=8).value for c in zoo.values()
+]
 plots_geometry.sandwich(list(zoo), np.square(widths), deltas)
 plt.show()
 
@@ -291,24 +324,36 @@ plt.show()
 #
 # Now the question that pruning asks. The good weights form an ellipsoid; the pruned point moves away from it as more weights are cut. How does the cone shrink?
 #
-# **Predict** for a ball of radius 1 in $\R^{100}$: at which distance does its cone have $\delta = 25$, a quarter of all dimensions? (Recall $\sin\alpha = r/R$.)
+# :::{admonition} Predict
+# :class: tip
+# A ball of radius 1 in $\R^{100}$: at which distance does its cone have $\delta = 25$, a quarter of all dimensions? (Recall $\sin\alpha = r/R$.) And does the cone over a stretched ellipsoid shrink faster, or more slowly?
+# :::
 
-# %% mystnb={"image": {"alt": "Statistical dimension of the cone over a ball and over a stretched ellipsoid in 100 dimensions against the viewer's distance, on falling curves. The ball reaches 25 at distance 2."}} tags=["hide-output"]
+# %% mystnb={"figure": {"caption": "Size of the cone over a ball and over a stretched ellipsoid in 100 dimensions, against the viewer's distance.", "name": "fig-distance"}, "image": {"alt": "Statistical dimension of the cone over a ball and over a stretched ellipsoid in 100 dimensions against the viewer's distance, on falling curves. The ball reaches 25 at distance 2."}} tags=["hide-input", "hide-output"]
 dim, distances = 100, np.array([1.5, 2, 3, 4, 6, 8, 12])
 axis = np.ones(dim) / np.sqrt(dim)
 points = {}
-for name, radii in {"ball": np.ones(dim), "stretched": np.geomspace(0.1, 5, dim)}.items():
+for name, radii in {
+    "ball": np.ones(dim),
+    "stretched": np.geomspace(0.1, 5, dim),
+}.items():
     seen = [cones.EllipsoidCone(radii, distance * axis) for distance in distances]
     runs = [cones.estimate_statistical_dimension(cone, 1000, seed=9) for cone in seen]
     y, error = np.array([(run.value, run.stderr) for run in runs]).T
     points[f"{name}, simulated"] = distances, y, error
 fine = np.linspace(1.5, 12, 100)
 lines = {r"ball: $D\sin^2\alpha + \cos 2\alpha$": (fine, (dim - 2) / fine**2 + 1)}
-plots_geometry.lines_and_points(lines, points, "distance $R$ (radii of the ball)", r"$\delta$")
+plots_geometry.lines_and_points(
+    lines, points, "distance $R$ (radii of the ball)", r"$\delta$"
+)
 plt.show()
 
 # %% [markdown]
-# Distance shrinks the cone, and so does sharpness: a stretched ellipsoid keeps its size for longer, because its few long axes stay visible. These two, the paper's *weight magnitude* and *network sharpness*, are all that enters the pruning limit. The formula for ellipsoids is the business of chapter 4.
+# :::{dropdown} What came out
+# At distance 2, because $D\sin^2\alpha = 25$ asks for $\sin\alpha = \tfrac12$. The stretched ellipsoid shrinks more slowly, because its few long axes stay visible.
+# :::
+#
+# Distance shrinks the cone, and so does sharpness. These two, the paper's *weight magnitude* and *network sharpness*, are all that enters the pruning limit. The formula for ellipsoids is the business of chapter 4. Before that, chapter 3 shows what $\delta$ is good for: it alone says whether a random subspace hits the cone.
 #
 # ## What this does *not* say
 #

@@ -37,7 +37,7 @@ plots.use_style()
 # %% [markdown]
 # ## Does a random line hit the wedge?
 #
-# The set of good weights fills a cone $C$ of directions, as seen from the pruned point. The weights that we may still move span a subspace $L$. Do the two share more than the origin?
+# Chapter 2 measured how large a cone is, and left open why one number should be enough. This chapter asks the question for which it is. The set of good weights fills a cone $C$ of directions, as seen from the pruned point. The weights that we may still move span a subspace $L$. Do the two share more than the origin?
 # We shall turn $L$ at random, uniformly, and ask for the probability.
 #
 # ### In the plane, by hand
@@ -77,7 +77,10 @@ print(f"thrown:  {run.value:.4f} ± {run.stderr:.4f}")
 # A random subspace of dimension $m$ in $\R^D$ holds a vector with non-negative entries only. How likely is that? {cite}`wendel1962problem` counted: $D$ random half-spaces of $\R^m$ have a common direction with probability
 # $2^{1-D} \sum_{i<m} \binom{D-1}{i}$, the chance of fewer than $m$ heads in $D - 1$ tosses.
 #
-# **Predict:** for $D = 20$, at which $m$ is the chance one half?
+# :::{admonition} Predict
+# :class: tip
+# For $D = 20$, at which $m$ is the chance one half?
+# :::
 
 # %% tags=["hide-output"]
 from scipy import stats
@@ -90,14 +93,18 @@ for m in (5, 8, 10, 12, 15):
     print(f"thrown {run.value:.3f} ± {run.stderr:.3f}")
 
 # %% [markdown]
-# At $m = D - \delta = 10$, exactly.
-
-# %% [markdown]
+# :::{dropdown} What came out
+# At $m = 10$, exactly. The orthant has $\delta = 10$, and $m = D - \delta$.
+# :::
+#
 # ### Move the subspace's dimension
 #
 # Drag $m$ through the transition; the shaded tail on the right is the sum in the formula. Then step $D$ up. The axes stay where they are.
 #
-# **Predict** before you press +: what happens to the width of the transition, and what to the bounds (the blue band, of which more below)?
+# :::{admonition} Predict
+# :class: tip
+# Before you press +: what happens to the width of the transition, and what to the bounds (the blue band, of which more below)?
+# :::
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -105,16 +112,22 @@ from prunelimit import widgets
 widgets.Kinematics()
 
 # %% [markdown]
+# :::{dropdown} What came out
+# Against $m/D$ both narrow, by about a factor of three for ten times the dimensions. The band always contains the curve and stays several times wider.
+# :::
+#
 # ## The whole curve
 #
 # A circular cone of $30°$ in $\R^{60}$ has $\delta = 15.5$. The simulation knows nothing of intrinsic volumes: it draws the angle between the cone's axis and a random subspace.
 
-# %% mystnb={"image": {"alt": "Probability that a random subspace meets a circular cone of 30 degrees in 60 dimensions, against the subspace's dimension. The exact curve rises from 0 to 1 between about 35 and 55, with one half near D minus delta = 44.5; simulated points lie on it."}}
+# %%
 cone = cones.CircularCone(60, np.pi / 6)
 exact = kinematics.intersection_probabilities(cone)
 m = np.arange(30, 61, 3)
 runs = [kinematics.simulate_intersection(cone, int(i), trials=2000, seed=2) for i in m]
 thrown = m, [run.value for run in runs], [run.stderr for run in runs]
+
+# %% mystnb={"figure": {"caption": "Chance that a random subspace meets a circular cone of $30\u00b0$ in 60 dimensions: exact curve, thrown subspaces with standard errors, and $D - \\delta$ as a dotted line.", "name": "fig-whole-curve"}, "image": {"alt": "Probability that a random subspace meets a circular cone of 30 degrees in 60 dimensions, against the subspace's dimension. The exact curve rises from 0 to 1 between about 35 and 55, with one half near D minus delta = 44.5; simulated points lie on it."}} tags=["hide-input"]
 location = 60 - cone.statistical_dimension()
 plots_geometry.transition(np.arange(61), {"exact": exact}, {}, thrown, location)
 plt.show()
@@ -132,8 +145,8 @@ for cone, m in [
 ]:
     exact = kinematics.intersection_probability(cone, m)
     run = kinematics.simulate_intersection(cone, m, trials=400, seed=3)
-    z = run.z_score(exact)
-    print(f"{type(cone).__name__:>14}: {exact:.3f}, thrown {run.value:.3f}, {z:+.1f} s.e.")
+    print(f"{type(cone).__name__:>14}: {exact:.3f}, thrown {run.value:.3f},", end=" ")
+    print(f"{run.z_score(exact):+.1f} s.e.")
 
 # %% [markdown]
 # ### Two cones
@@ -169,7 +182,7 @@ for m in (6, 7, 8):
 # \delta(C) + m \ge D + a_\eta \sqrt{D} &\;\Longrightarrow\; \mathbb{P}\{C \cap L \ne \{0\}\} \ge 1 - \eta .
 # \end{aligned}$$
 #
-# Theorem 2.4 of {cite}`zhang2024sparse`, Theorem 7.1 of {cite}`amelunxen2014living`. It is **exact** as a bound and loose as an estimate.
+# Theorem 2.4 of {cite}`zhang2024sparse`, who cite Theorem 7.1 of {cite}`amelunxen2014living`; in this form, with $\sqrt D$, it is their Theorem I for a subspace. It is **exact** as a bound and loose as an estimate.
 # :::
 #
 # :::{prf:proof}
@@ -177,7 +190,10 @@ for m in (6, 7, 8):
 # $V$ has mean $\delta$, and $\lVert \Pi_C g \rVert^2$ is a sum of $V$ squared normal variables. The latter is a smooth function of $g$ and hence concentrates within $O(\sqrt D)$ of $\delta$; then so must $V$.
 # :::
 #
-# **Predict:** for $D = 100$ and $\eta = 0.05$, how many dimensions away from the transition must $m$ be before the theorem says anything?
+# :::{admonition} Predict
+# :class: tip
+# For $D = 100$ and $\eta = 0.05$, how many dimensions away from the transition must $m$ be before the theorem says anything?
+# :::
 
 # %% tags=["hide-output"]
 for dim in (100, 10_000, 1_000_000):
@@ -185,17 +201,21 @@ for dim in (100, 10_000, 1_000_000):
     print(f"D = {dim:>9,}: {gap:7.0f} dimensions, {gap / dim:.1%} of D")
 
 # %% [markdown]
-# In small spaces the bound is of little use; in those of neural networks it is a percent or less.
+# :::{dropdown} What came out
+# 59 of 100: nothing useful. In the spaces of neural networks, with a million dimensions, it is less than a percent.
+# :::
+#
+# The bound can be improved where the cone is small:
 #
 # :::{prf:theorem} The sharper form (exact)
 # :label: thm-sharper
-# Let $\omega^2 = \min\{\delta(C),\, D - \delta(C)\}$ and $\lambda = |\delta(C) + m - D|$. The probability differs from $0$ (below the transition) or from $1$ (above) by at most $\;4 \exp\!\Big( \dfrac{-\lambda^2/8}{\omega^2 + \lambda} \Big)$.
-# Source: {cite}`amelunxen2014living`, Theorem 6.1.
+# Let $\omega^2 = \min\{\delta(C),\, D - \delta(C)\}$ and $t = |\delta(C) + m - D|$. The probability differs from $0$ (below the transition) or from $1$ (above) by at most $\;4 \exp\!\Big( \dfrac{-t^2/8}{\omega^2 + t} \Big)$.
+# Source: {cite}`amelunxen2014living`, Theorem 7.1, from the concentration of the intrinsic volumes (Theorem 6.1).
 # :::
 #
-# For a small cone, $\omega$ is far below $\sqrt D$, and the transition is far narrower than the first theorem admits.
+# For a small cone, $\omega$ is far below $\sqrt D$, and therefore the transition is far narrower than the first theorem admits.
 
-# %% mystnb={"image": {"alt": "Exact probability for a circular cone of 10 degrees in 2000 dimensions against the subspace's dimension, with two pairs of bounds. Both contain the exact step near 1940; the sharper form hugs it much more closely than the plain one."}}
+# %% mystnb={"figure": {"caption": "The exact chance for a cone of $10\u00b0$ in 2,000 dimensions, between the two pairs of bounds.", "name": "fig-bounds"}, "image": {"alt": "Exact probability for a circular cone of 10 degrees in 2000 dimensions against the subspace's dimension, with two pairs of bounds. Both contain the exact step near 1940; the sharper form hugs it much more closely than the plain one."}} tags=["hide-input"]
 cone = cones.CircularCone(2000, np.pi / 18)
 m, delta = np.arange(1200, 2001), cone.statistical_dimension()
 bounds = {
@@ -203,19 +223,23 @@ bounds = {
     r"sharper, $\omega$": kinematics.sharper_bounds(delta, m, 2000),
 }
 exact = kinematics.intersection_probabilities(cone)[m]
-plots_geometry.transition(m, {"exact": exact}, bounds, title=rf"$\delta = {delta:.1f}$, $D = 2000$")
+plots_geometry.transition(
+    m, {"exact": exact}, bounds, title=rf"$\delta = {delta:.1f}$, $D = 2000$"
+)
 plt.show()
 
 # %%
 for lower, upper in bounds.values():
-    print("contains the exact curve:", bool(np.all((lower <= exact) & (exact <= upper))))
+    print(
+        "contains the exact curve:", bool(np.all((lower <= exact) & (exact <= upper)))
+    )
 
 # %% [markdown]
 # ## The jump sharpens
 #
 # Take one shape, a cone of $40°$, in spaces of growing dimension. Drawn against the *fraction* $m/D$ the curve becomes a step at $\cos^2 40° \approx 0.587$. Drawn against the distance from $D - \delta$ in units of $\sqrt D$, all curves agree.
 
-# %% mystnb={"image": {"alt": "Left: probability of meeting against m/D for D = 20, 100, 1000 and 10000; the curves steepen into a step at 0.587. Right: the same curves against (m - (D - delta)) over root D fall on one S-shaped curve between -1.5 and 1.5."}}
+# %% mystnb={"figure": {"caption": "One shape of cone, $40\u00b0$, in 20 to 10,000 dimensions. Left against the share $m/D$, right in units of $\\sqrt D$ around $D-\\delta$.", "name": "fig-sharpening"}, "image": {"alt": "Left: probability of meeting against m/D for D = 20, 100, 1000 and 10000; the curves steepen into a step at 0.587. Right: the same curves against (m - (D - delta)) over root D fall on one S-shaped curve between -1.5 and 1.5."}} tags=["hide-input"]
 curves, angle = {}, np.radians(40)
 for dim in (20, 100, 1000, 10_000):
     cone = cones.CircularCone(dim, angle)
@@ -228,7 +252,7 @@ plt.show()
 # %% [markdown]
 # :::{prf:theorem} Location and shape of the transition (asymptotic)
 # :label: thm-transition
-# The transition is located at $m = D - \delta(C)$ and its width is of order $\omega \le \sqrt{D}$. More precisely, when $\operatorname{Var} V \to \infty$,
+# The transition is located at $m = D - \delta(C)$ and its width is of order $\omega \le \sqrt{D}$. More precisely, when $\delta(C) \to \infty$ and $\operatorname{Var} V$ stays above a fixed share of $\delta(C)$ (or the same for $C^\circ$),
 #
 # $$\mathbb{P}\{C \cap L \ne \{0\}\} \approx \Phi\!\left( \frac{m - (D - \delta(C))}{\sqrt{\operatorname{Var} V}} \right), \qquad \operatorname{Var} V \le 2\,\omega^2,$$
 #
@@ -239,7 +263,10 @@ plt.show()
 # (Idea.) $\lVert \Pi_C g\rVert^2$ depends smoothly on $g$, and smooth functions of many normal variables are nearly normal. It equals $V$ plus the fluctuation of $V$ squared normals around their number, so $V$ is nearly normal as well.
 # :::
 #
-# Each row of the next table has ten times the dimensions of the row above. **Predict:** by which factor does the width grow?
+# :::{admonition} Predict
+# :class: tip
+# Each row of the next table has ten times the dimensions of the row above. By which factor does the width grow?
+# :::
 
 # %% tags=["hide-output"]
 for dim in (100, 1000, 10_000):
@@ -253,7 +280,11 @@ for dim in (100, 1000, 10_000):
     print(f"10-90 % over {ninety - ten}, normal curve off by {worst:.3f}")
 
 # %% [markdown]
-# By $\sqrt{10}$, about three. As a share of $D$ the transition shrinks by the same factor: that is why a network with millions of weights can have *a* pruning limit rather than a pruning slope.
+# :::{dropdown} What came out
+# By $\sqrt{10}$, about three: 18, 56, 179 dimensions.
+# :::
+#
+# As a share of $D$ the transition shrinks by as much as it grows in dimensions. That is why a network with millions of weights can have *a* pruning limit rather than a pruning slope.
 #
 # ## The classic: sparse recovery
 #
@@ -264,7 +295,7 @@ for dim in (100, 1000, 10_000):
 #
 # The colours are linear programmes, the line is $\delta$; neither knows of the other.
 
-# %% mystnb={"image": {"alt": "Share of recovered vectors by linear programming over number of non-zeros and number of equations in 40 dimensions. A sharp border between failure and success follows the curve of the descent cone's statistical dimension."}}
+# %% mystnb={"figure": {"caption": "Sparse recovery by linear programming in 40 dimensions: share of vectors recovered, and the statistical dimension of the descent cone as a line.", "name": "fig-recovery"}, "image": {"alt": "Share of recovered vectors by linear programming over number of non-zeros and number of equations in 40 dimensions. A sharp border between failure and success follows the curve of the descent cone's statistical dimension."}} tags=["hide-input"]
 grid = list(range(1, 41, 2))
 simulated = recovery.recovery_map(40, grid, range(1, 41), trials=10, seed=4)
 curve = {r"$\delta$ of the descent cone": recovery.transition_curve(40, grid)}
@@ -275,7 +306,8 @@ plt.show()
 exact = 1 - kinematics.intersection_probabilities(cones.L1DescentCone(40, 5))[::-1]
 row = simulated.frequency[grid.index(5)]
 for n in (14, 17, 20, 23, 26):
-    print(f"s = 5, {n} equations: exact {exact[n]:.3f}, recovered in {row[n - 1]:.0%} of 10 trials")
+    print(f"s = 5, {n} equations: exact {exact[n]:.3f},", end=" ")
+    print(f"recovered in {row[n - 1]:.0%} of 10 trials")
 
 # %% [markdown]
 # ## A cone without a formula
@@ -291,10 +323,13 @@ cone = cones.EllipsoidCone(radii, centre)
 g = np.random.default_rng(5).standard_normal((20_000, 100))
 kept = np.sum(cone.project(g) ** 2, axis=1)
 delta, variance = kept.mean(), kept.var() - 2 * kept.mean()
-runs = [kinematics.simulate_intersection(cone, m, trials=1000, seed=m) for m in range(58, 100, 4)]
+runs = [
+    kinematics.simulate_intersection(cone, m, trials=1000, seed=m)
+    for m in range(58, 100, 4)
+]
 print(f"δ = {delta:.1f}, Var V = {variance:.1f}")
 
-# %% mystnb={"image": {"alt": "Simulated probability that a random subspace meets the cone over a stretched ellipsoid in 100 dimensions, rising from 0 to 1 around the dotted line at D minus the simulated statistical dimension. The normal curve with the simulated mean and variance runs through the points, well inside the sharper bounds."}}
+# %% mystnb={"figure": {"caption": "Chance that a random subspace meets the cone over an ellipsoid in 100 dimensions: thrown, the normal curve from the simulated mean and variance, and the sharper bounds.", "name": "fig-ellipsoid-chance"}, "image": {"alt": "Simulated probability that a random subspace meets the cone over a stretched ellipsoid in 100 dimensions, rising from 0 to 1 around the dotted line at D minus the simulated statistical dimension. The normal curve with the simulated mean and variance runs through the points, well inside the sharper bounds."}} tags=["hide-input"]
 m = np.arange(56, 101)
 normal = stats.norm.cdf((m - (100 - delta)) / np.sqrt(variance))
 bounds = {"sharper bound": kinematics.sharper_bounds(delta, m, 100)}
@@ -307,11 +342,16 @@ plt.show()
 # ## What this says about pruning
 #
 # Read $C$ as the conic hull of the good weights, seen from $w^k$, and $L$ as the $k$ weights that are kept. Well **below** $k = D - \delta$ the two almost never meet, well **above** they almost always do. Divide by $D$: the smallest fraction of weights that one can keep is $1 - \delta/D$.
-# All that is left is to find $\delta$. That is chapter 4.
+# All that is left is to find $\delta$.
 #
-# Distance works through $\delta$. Let $S$ be a ball of radius 1 in $\R^{100}$ and keep $k = 50$, $75$ or $90$ dimensions. **Predict** the distance at which a subspace of 75 dimensions starts to miss it: $D\sin^2\alpha = D - k$ with $\sin\alpha = 1/R$.
+# Distance works through $\delta$. Let $S$ be a ball of radius 1 in $\R^{100}$ and keep $k = 50$, $75$ or $90$ dimensions.
+#
+# :::{admonition} Predict
+# :class: tip
+# At which distance does a subspace of 75 dimensions start to miss the ball? (Chapter 2: $\delta \approx D\sin^2\alpha$ with $\sin\alpha = 1/R$.)
+# :::
 
-# %% mystnb={"image": {"alt": "Probability that a random subspace of 50, 75 or 90 dimensions meets the unit ball in 100 dimensions, against the ball's distance: three falling S-shaped curves that pass one half near distances 1.4, 2 and 3.2."}} tags=["hide-output"]
+# %% mystnb={"figure": {"caption": "Chance that a subspace of $k$ dimensions meets the unit ball in 100 dimensions, against the ball's distance.", "name": "fig-ball-chance"}, "image": {"alt": "Probability that a random subspace of 50, 75 or 90 dimensions meets the unit ball in 100 dimensions, against the ball's distance: three falling S-shaped curves that pass one half near distances 1.4, 2 and 3.2."}} tags=["hide-input", "hide-output"]
 distances = np.linspace(1.02, 5, 120)
 seen = [cones.CircularCone(100, np.arcsin(1 / distance)) for distance in distances]
 chances = np.array([kinematics.intersection_probabilities(cone) for cone in seen])
@@ -321,7 +361,11 @@ plots_geometry.lines_and_points(lines, {}, *labels)
 plt.show()
 
 # %% [markdown]
-# The further away the pruned point, the more weights must be kept: *projection distance* decides, as in Figure 1 of the paper.
+# :::{dropdown} What came out
+# At distance 2, where $\delta = 25 = D - k$.
+# :::
+#
+# The further away the pruned point, the more weights must be kept: *projection distance* decides, which is what Figure 1 of the paper is about. For a ball we knew $\delta$. The good weights of a network form no ball, and so chapter 4 asks how large an ellipsoid looks.
 #
 # ## What this does *not* say
 #
@@ -437,7 +481,7 @@ for trials in (100, 1000, 4000):
 #
 # ## Sources
 #
-# The kinematic formula and both approximate forms: {cite}`amelunxen2014living`; variance and shape: {cite}`mccoy2014steiner`, {cite}`goldstein2017gaussian`; orthants: {cite}`wendel1962problem`; sparse recovery as face counting: {cite}`donoho2009counting`; pruning: {cite}`zhang2024sparse`. The paper's full text was not at hand: its Theorem 2.4 is given in the wording of the source that it cites. The simulations and the way the recovery map walks along its border are this project's.
+# The kinematic formula and both approximate forms: {cite}`amelunxen2014living`; variance and shape: {cite}`mccoy2014steiner`, {cite}`goldstein2017gaussian`; orthants: {cite}`wendel1962problem`; sparse recovery as face counting: {cite}`donoho2009counting`; pruning: {cite}`zhang2024sparse`. What we hold of the paper is said once, in {ref}`what-we-hold`. The simulations and the way the recovery map walks along its border are this project's.
 #
 #
 # :::{bibliography}

@@ -37,7 +37,7 @@ plots.use_style()
 # %% [markdown]
 # ## Weights that do as well
 #
-# Training ends at weights $w^*$. How much may they change before the loss notices?
+# Chapter 3 left one unknown: $\delta$, the size of the cone under which the pruned weights see the good ones. So which are good? Training ends at weights $w^*$. How much may they change before the loss notices?
 #
 # :::{prf:definition} Loss sublevel set
 # :label: def-sublevel
@@ -46,7 +46,7 @@ plots.use_style()
 # $$S(\epsilon) \approx \{w : \tfrac12 (w-w^*)^\top H (w-w^*) \le \epsilon\}, \qquad r_i = \sqrt{2\epsilon/\lambda_i},$$
 #
 # whose radius along the $i$-th eigenvector of $H$ is $r_i$; where $\lambda_i = 0$ it is infinite.
-# The set is a definition; the ellipsoid is **heuristic**, good for small steps only. Chapter 10 shows where it breaks.
+# The ellipsoid is **heuristic**, good for small steps only. Chapter 10 shows where it breaks.
 # :::
 #
 # Flat directions (small $\lambda_i$) are long axes. Here are three radii at $\epsilon = 1$:
@@ -61,14 +61,16 @@ sublevel.ellipsoid_radii([2.0, 0.5, 0.0], epsilon=1.0)
 # $x = w^* - w^1 = (1, 0)$ and $R = \lVert x \rVert = 1$.
 #
 # - *Leave the survivor alone* (one-shot): the loss rises by $\tfrac12 x^\top H x = 1$.
-# - *Let the survivor move* by $t$: it rises by $\tfrac12 (1, -t) H (1, -t)^\top = 1 - t + t^2$, least at $t = \tfrac12$: $0.75$.
+# - *Let the survivor move* by $t$: it rises by $\tfrac12 (1, -t) H (1, -t)^\top = 1 - t + t^2$.
 #
-# So for $\epsilon = 0.8$ one-shot pruning fails, yet a network with the same mask and a loss within $\epsilon$ exists.
-# Geometrically, the line $L$ of all networks with this mask meets the ellipse, although the point $w^1$ is outside.
+# All networks with this mask form a line $L$. For $\epsilon = 0.8$ one-shot pruning fails, because the point $w^1$ of that line is outside of the ellipse.
 #
-# **Predict:** below which $\epsilon$ does the line miss the ellipse?
+# :::{admonition} Predict
+# :class: tip
+# Does a network with this mask and a loss within $0.8$ exist all the same? Below which $\epsilon$ does the whole line miss the ellipse?
+# :::
 
-# %% mystnb={"image": {"alt": "Two level ellipses of the loss around the trained weights (1, 2). The vertical line of kept weights, w1 = 0, touches the inner ellipse of level 0.75 at (0, 2.5) and passes through the pruned weights (0, 2) on the outer ellipse of level 1."}}
+# %% mystnb={"figure": {"caption": "Two weights: the line of networks with one mask, and level ellipses of the quadratic loss.", "name": "fig-two-weights"}, "image": {"alt": "Two level ellipses of the loss around the trained weights (1, 2). The vertical line of kept weights, w1 = 0, touches the inner ellipse of level 0.75 at (0, 2.5) and passes through the pruned weights (0, 2) on the outer ellipse of level 1."}} tags=["hide-input", "hide-output"]
 hessian = np.array([[2.0, 1.0], [1.0, 2.0]])
 trained = np.array([1.0, 2.0])
 x, y = np.linspace(-0.6, 2.6, 200), np.linspace(0.4, 3.6, 200)
@@ -80,9 +82,11 @@ plots_sublevel.plane_view(x, y, rise, levels, points, [(0, 0.4), (0, 3.6)])
 plt.show()
 
 # %% [markdown]
-# The line touches the ellipse of level 0.75: below it, no network with this mask will do.
+# :::{dropdown} What came out
+# It exists: $1 - t + t^2$ is least at $t = \tfrac12$, where it is $0.75$. The line touches the ellipse of that level, and below it no network with this mask will do.
+# :::
 #
-# The question of this chapter is the same in $D$ dimensions. A mask that keeps $k$ weights leaves a $k$-dimensional plane $L$ through $w^k$,
+# The question is the same in $D$ dimensions. A mask that keeps $k$ weights leaves a $k$-dimensional plane $L$ through $w^k$,
 # at distance $R = \lVert w^* - w^k\rVert$ from the centre. **How large must $k$ be for $L$ to meet $S(\epsilon)$?**
 
 # %% [markdown]
@@ -103,7 +107,7 @@ plt.show()
 #
 # Check it on two ellipses of the same height, one deep, one shallow:
 
-# %% mystnb={"image": {"alt": "Two ellipses at distance 4 from the viewer, both with radius 1.5 across. The deep one, radius 3 along the line of sight, subtends a visibly larger angle than the shallow one, radius 0.5."}}
+# %% mystnb={"figure": {"caption": "Two ellipses of the same height, seen from the same distance along their axis.", "name": "fig-tangents"}, "image": {"alt": "Two ellipses at distance 4 from the viewer, both with radius 1.5 across. The deep one, radius 3 along the line of sight, subtends a visibly larger angle than the shallow one, radius 0.5."}} tags=["hide-input"]
 turn = np.linspace(0, 2 * np.pi, 100)[:-1]
 circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
 ellipses = [np.array([3.0, 1.5]), np.array([0.5, 1.5])]
@@ -120,13 +124,17 @@ for radii, angle in zip(ellipses, angles, strict=True):
     print(f"radii {radii}: tangent {angle:.6f}°, lemma {by_lemma:.6f}°")
 
 # %% [markdown]
-# In three dimensions the lines of sight touch along a rim, and the cone has an elliptic section: a wide angle where the ellipsoid is long, a narrow one where it is short.
+# In three dimensions the lines of sight touch along a rim. For the curious, drawn in space:
 
-# %% mystnb={"image": {"alt": "An ellipsoid in space, long across one axis, with the closed rim where lines of sight from the viewer touch it. The cone of these lines is wide along the long axis and narrow along the short one."}}
+# %% mystnb={"figure": {"caption": "In space the lines of sight touch an ellipsoid along a rim.", "name": "fig-rim"}, "image": {"alt": "An ellipsoid in space, long across one axis, with the closed rim where lines of sight from the viewer touch it. The cone of these lines is wide along the long axis and narrow along the short one."}} tags=["hide-cell"]
 radii, centre = np.array([1.0, 2.0, 0.6]), np.array([4.0, 0.0, 0.0])
 up = np.linspace(0, np.pi, 30)[:, None]
 around = np.linspace(0, 2 * np.pi, 40)
-sphere = (np.sin(up) * np.cos(around), np.sin(up) * np.sin(around), np.cos(up) + 0 * around)
+sphere = (
+    np.sin(up) * np.cos(around),
+    np.sin(up) * np.sin(around),
+    np.cos(up) + 0 * around,
+)
 surface = [c + r * part for c, r, part in zip(centre, radii, sphere, strict=True)]
 plots_sublevel.space_view(surface, sublevel.contact_points(radii, centre))
 plt.show()
@@ -144,16 +152,23 @@ plt.show()
 # Source: {cite}`larsen2022degrees`, taken over by {cite}`zhang2024sparse`.
 # :::
 #
-# **Predict:** take a ball of radius $r$ in $D = 100$ and walk towards it. At $R = r$ you stand on its surface and it fills half of the space around you:
+# :::{admonition} Predict
+# :class: tip
+# Take a ball of radius $r$ in $D = 100$ and walk towards it. At $R = r$ you stand on its surface and it fills half of the space around you:
 # a half-space, $\delta = D - \tfrac12$. What does the formula say there?
+# :::
 
-# %% mystnb={"image": {"alt": "Statistical dimension of the cone over a ball against the viewer's distance in radii, dimension 100. Simulated points follow the exact curve, which rises to 100 at the surface; the width formula only reaches 50 there. From three radii on they agree."}}
+# %% mystnb={"figure": {"caption": "Size of the cone over a ball of radius 1 in 100 dimensions: exact, simulated, and by the width formula (heuristic).", "name": "fig-width-formula"}, "image": {"alt": "Statistical dimension of the cone over a ball against the viewer's distance in radii, dimension 100. Simulated points follow the exact curve, which rises to 100 at the surface; the width formula only reaches 50 there. From three radii on they agree."}} tags=["hide-input", "hide-output"]
 dim, curvature, budget = 100, 2.0, 1.0  # a ball of radius 1
 ratio = np.linspace(1.02, 5, 120)
-exact = [cones.CircularCone(dim, np.arcsin(1 / r)).statistical_dimension() for r in ratio]
+exact = [
+    cones.CircularCone(dim, np.arcsin(1 / r)).statistical_dimension() for r in ratio
+]
 formula = [sublevel.ellipsoid_width(np.full(dim, curvature), r, budget) for r in ratio]
 measured = {
-    r: sublevel.cone_statistical_dimension(np.full(dim, curvature), r, budget, samples=400)
+    r: sublevel.cone_statistical_dimension(
+        np.full(dim, curvature), r, budget, samples=400
+    )
     for r in (1.1, 1.5, 2.0, 3.0, 4.5)
 }
 curves = {"width formula (heuristic)": formula, "circular cone (exact)": exact}
@@ -161,16 +176,21 @@ plots_sublevel.width_against_distance(ratio, curves, measured, dim)
 plt.show()
 
 # %% [markdown]
-# It says $D/2$. The formula uses $\tan\alpha = r/R$ where the ball has $\sin\alpha = r/R$: fine from afar, half of the truth at the door.
-# Keep this in mind; a flat direction has $r_i = \infty$, and no one is far away from *that*.
+# :::{dropdown} What came out
+# It says $D/2$, about half of the truth. The formula uses $\tan\alpha = r/R$ where the ball has $\sin\alpha = r/R$, which is harmless from afar and not at the door.
+# :::
+#
+# A flat direction has $r_i = \infty$, and no one is far away from *that*.
 
 # %% [markdown]
 # ### Two answers that move
 #
-# Before the formulas, the thing itself. On top a slice through weight space, and the same slice along the eigenvectors: drag $w^*$, or the edge of the ellipse.
-# Below, each direction's share $r_i^2/(R^2 + r_i^2)$, and the loss that $k$ weights can reach by two formulas which the next sections derive.
+# Before the formulas, the thing itself: drag $w^*$, or the edge of the ellipse. The two curves are formulas that the next sections derive.
 #
-# **Predict:** which of the two curves will the simulated subspaces follow? Press the button, then look for a spectrum and a budget at which it makes no difference.
+# :::{admonition} Predict
+# :class: tip
+# Which of the two curves will the simulated subspaces follow? Let them fall, then look for a spectrum and a budget at which it makes no difference.
+# :::
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -178,6 +198,10 @@ from prunelimit import widgets
 widgets.SublevelSet()
 
 # %% [markdown]
+# :::{dropdown} What came out
+# They follow the curve of the sharp formula. It makes no difference where a formula gives $k = D/2$: there the two agree.
+# :::
+#
 # ## The paper's limit
 #
 # Put the assumption into chapter 3's transition, $k = D - \delta$. As $r_i^2 = 2\epsilon/\lambda_i$,
@@ -191,19 +215,14 @@ widgets.SublevelSet()
 # A random $k$-dimensional subspace at distance $R$ misses $S(\epsilon)$ with high probability when $k + \delta < D$; with {prf:ref}`asm-width`, when
 # $k < k_\mathrm{paper} = N_\mathrm{eff}(2\epsilon/R^2)$.
 # **Exact** as a bound given $\delta$ (approximate kinematics, chapter 3, for a uniformly random subspace); **heuristic** in its value of $\delta$.
-# Source: {cite}`zhang2024sparse`; we hold a summary of the paper, not its full text.
+# A lower bound on $\rho = k/D$, the fraction *kept*, bounds sparsity from *above*. Source: {cite}`zhang2024sparse` ({ref}`what-we-hold`).
 # :::
 #
 # :::{prf:theorem} Upper bound of the pruning ratio (Zhang et al., Theorem 3.6; heuristic)
 # :label: thm-paper-upper
 # Above the same transition the subspace meets $S(\epsilon)$ with high probability. With $a_\eta = \sqrt{8\log(4/\eta)}$ {cite}`amelunxen2014living` and
 # $w^2 \le \delta \le w^2 + 1$ we get: misses with probability $\ge 1-\eta$ for $k \le N_\mathrm{eff} - 1 - a_\eta\sqrt D$, meets for $k \ge N_\mathrm{eff} + a_\eta\sqrt D$.
-# **Exact** given $w^2$, **heuristic** through {prf:ref}`asm-width`. The paper's own constants are not at hand; these are derived here.
-# :::
-#
-# :::{prf:remark} What stands between them
-# :label: rem-not-held
-# The paper's Lemma 3.3 and Corollary 3.4 lie between the two. We hold their numbers, not their statements, and do not guess them.
+# **Exact** given $w^2$, **heuristic** through {prf:ref}`asm-width`. The constants are derived here.
 # :::
 #
 # If $R$ shrinks as more weights are kept, $k = N_\mathrm{eff}(2\epsilon/R(k)^2)$ is a fixed point. Check three ways that the arithmetic agrees:
@@ -213,15 +232,17 @@ dim, distance, epsilon = 200, 3.0, 0.1
 harmonic = 1 / np.arange(1, dim + 1)
 from_width = dim - sublevel.ellipsoid_width(harmonic, distance, epsilon)
 from_sum = limit.effective_dimension(harmonic, 2 * epsilon / distance**2)
-print(f"{from_width:.6f}  {from_sum:.6f}  {limit.paper_limit(harmonic, distance, epsilon):.6f}")
+solved = limit.paper_limit(harmonic, distance, epsilon)
+print(f"{from_width:.6f}  {from_sum:.6f}  {solved:.6f}")
 
 # %%
 large = np.tile(harmonic, 500)  # D = 100,000: the bounds need room
 interval = limit.paper_interval(large, distance, epsilon, confidence_eta=0.01)
-print(f"k/D between {interval.lower / large.size:.3f} and {interval.upper / large.size:.3f}")
+low, high = interval.lower / large.size, interval.upper / large.size
+print(f"k/D between {low:.3f} and {high:.3f}")
 
 # %% [markdown]
-# Two numbers govern $k_\mathrm{paper}$: how far pruning moves the weights, and how sharp the minimum is.
+# Two numbers govern $k_\mathrm{paper}$: how far pruning moves the weights, and how sharp the minimum is. The paper bounds $\rho = k/D$, the **pruning ratio** of its theorems, which is the fraction *kept*:
 #
 # :::{prf:lemma} Pruning ratio and sharpness (Zhang et al., Lemma 3.5; exact)
 # :label: lem-sharpness
@@ -259,10 +280,11 @@ for name, eigenvalues in spectra.items():
 # :::
 #
 # :::{prf:proof}
+# :class: dropdown
 # Minimise $\tfrac12 u^\top H u$ over all $u$ with $A^\top u = a$. Lagrange: $Hu = A\mu$, so $A^\top H^{-1}A\mu = a$, and the minimum is $\tfrac12 a^\top\mu$.
 # :::
 #
-# In the example with two weights, $A = (1, 0)^\top$ and $(H^{-1})_{11} = \tfrac23$: the least rise is $\tfrac12 \cdot \tfrac32 = 0.75$, as found by hand. A random case, both ways:
+# With two weights, $A = (1, 0)^\top$ and $(H^{-1})_{11} = \tfrac23$ give $\tfrac12 \cdot \tfrac32 = 0.75$, as by hand. A random case, both ways:
 
 # %%
 generator = np.random.default_rng(0)
@@ -279,7 +301,7 @@ print(f"formula {dense:.8f}   least squares {0.5 * residual:.8f}")
 # ### The expected least loss
 #
 # $A(A^\top \Sigma A)^{-1}A^\top$ is a random matrix. For large $D$ it acts, on average, like a simple one:
-# $(\Sigma + \gamma I)^{-1}$, where $\gamma$ makes $\operatorname{Tr}\Sigma(\Sigma+\gamma I)^{-1}$ equal to the number of columns of $A$ {cite}`derezinski2020precise`. That is a *deterministic equivalent*.
+# $(\Sigma + \gamma I)^{-1}$, where $\gamma$ makes $\operatorname{Tr}\Sigma(\Sigma+\gamma I)^{-1}$ equal to the number of columns of $A$ {cite}`lejeune2022asymptotics`. That is a *deterministic equivalent*. ({cite}`derezinski2020precise` bound its error for fewer columns than the stable rank of $\Sigma$; our $D - k$ columns are more.)
 #
 # :::{prf:theorem} Sharp threshold (this project; asymptotic)
 # :label: thm-sharp
@@ -295,18 +317,21 @@ print(f"formula {dense:.8f}   least squares {0.5 * residual:.8f}")
 # :::
 #
 # :::{prf:proof}
+# :class: dropdown
 # *Idea.* Put $\Sigma = H^{-1}$ and $\sigma = 1/\gamma$: the condition on $\gamma$ reads $D - N_\mathrm{eff}(\sigma) = D - k$.
 # Given $L$, the vector $a$ is uniform on a sphere of radius $R$ in $D-k$ dimensions, so
 # $\mathbb{E}\,\ell = \frac{R^2}{2(D-k)} \operatorname{Tr}(A^\top H^{-1}A)^{-1} \approx \frac{R^2}{2(D-k)} \operatorname{Tr}(H^{-1}+\gamma I)^{-1} = \frac{R^2}{2(D-k)}\,\sigma N_\mathrm{eff}(\sigma).$
-# If $x$ points anywhere, only the part of it outside $L$ counts, of squared length $R^2(D-k)/D$. What we take from the source is the equivalent and its error.
+# If $x$ points anywhere, only the part of it outside $L$ counts, of squared length $R^2(D-k)/D$. What we take from the source is the equivalent. It is a limit in which $k$ and $D-k$ grow together: for two weights kept of a steep spectrum the formula stays several percent off, however large $D$ is.
 # :::
 #
 # It is the paper's functional at another ridge. At $k = D/2$ both agree. Does the formula hold for $D = 200$?
 
-# %% mystnb={"image": {"alt": "Least loss rise on a random subspace against its dimension k, for eigenvalues 1/i. Simulated means lie on the curve of the sharp formula from k = 0 to 199 and cross the budget 0.1 near k = 10."}}
+# %% mystnb={"figure": {"caption": "Least quadratic loss on random subspaces, $\\lambda_i = 1/i$, $D = 200$: simulated means with standard errors, and the sharp formula.", "name": "fig-least-loss"}, "image": {"alt": "Least loss rise on a random subspace against its dimension k, for eigenvalues 1/i. Simulated means lie on the curve of the sharp formula from k = 0 to 199 and cross the budget 0.1 near k = 10."}} tags=["hide-input"]
 curves = sublevel.simulate_loss_curves(harmonic, trials=100, seed=1)
 kept = np.arange(0, dim)
-simulated = {k: curves.at(k, distance) for k in (0, 2, 5, 10, 20, 40, 80, 120, 160, 190)}
+simulated = {
+    k: curves.at(k, distance) for k in (0, 2, 5, 10, 20, 40, 80, 120, 160, 190)
+}
 losses = {"sharp": limit.sharp_loss(harmonic, distance, kept)}
 plots_sublevel.loss_curve(kept, losses, simulated, epsilon)
 plt.show()
@@ -328,18 +353,24 @@ print(f"largest distance between formula and simulation: {worst:.1f} standard er
 # :::
 #
 # :::{prf:proof}
+# :class: dropdown
 # Write $k = N_\mathrm{eff}(\sigma)$; $k$ falls as $\sigma$ grows. As $D - k = \sigma\sum_i \frac{1}{\lambda_i+\sigma}$,
 # the factor $\frac{\sigma k}{D-k}$ is the mean of the $\lambda_i$ with weights $p_i \propto \frac{1}{\lambda_i+\sigma}$.
 # Its derivative in $\sigma$ is the covariance under $p$ of $\lambda_i$ and $-\frac{1}{\lambda_i+\sigma}$, two increasing functions of $\lambda_i$, hence $\ge 0$. And $R(k)^2$ does not decrease with $\sigma$.
 # :::
 #
 # So there are three cases: $\epsilon$ above the first value (*any* $k$ will do), below the second (*none* but $k = D$), or one crossing.
+#
+# :::{dropdown} For the curious: a second root that is none
 # Written as a scalar equation, $k = N_\mathrm{eff}(\dots\frac{D-k}{k})$ seems to have more roots: $k = D$ always solves it if no $\lambda_i$ is 0, for both sides are $D$.
-# That root says only that the whole space meets $S(\epsilon)$. The solver looks for the crossing in $\sigma$, and never sees it.
+# That root says only that the whole space meets $S(\epsilon)$. The solver looks for the crossing in $\sigma$, and never sees it. The next cell draws both sides.
+# :::
 
-# %% mystnb={"image": {"alt": "Both sides of the scalar equation against k for eigenvalues 1/i, D = 200. They cross at k = 10.5, the threshold, and meet again at k = 200, the trivial root."}}
+# %% mystnb={"figure": {"caption": "The scalar equation of the sharp limit has a second root, which is trivial.", "name": "fig-roots"}, "image": {"alt": "Both sides of the scalar equation against k for eigenvalues 1/i, D = 200. They cross at k = 10.5, the threshold, and meet again at k = 200, the trivial root."}} tags=["hide-cell"]
 grid = np.linspace(0.5, dim, 400)
-right = limit.effective_dimension(harmonic, 2 * epsilon / distance**2 * (dim - grid) / grid)
+right = limit.effective_dimension(
+    harmonic, 2 * epsilon / distance**2 * (dim - grid) / grid
+)
 threshold = limit.sharp_limit(harmonic, distance, epsilon)
 roots = {"threshold": (threshold, threshold), "trivial root": (dim, dim)}
 plots_sublevel.roots_view(grid, right, roots)
@@ -351,7 +382,11 @@ ends = limit.sharp_loss(narrow, distance, [0, dim - 1e-9])
 print(f"least loss from {ends[0]:.4f} at k = 0 to {ends[1]:.4f} near k = D")
 for tried in (0.2, 0.125, 0.1):
     solution = limit.solve_limit(
-        lambda ridge: limit.effective_dimension(narrow, ridge), distance, tried, dim, "sharp"
+        lambda ridge: limit.effective_dimension(narrow, ridge),
+        distance,
+        tried,
+        dim,
+        "sharp",
     )
     print(f"epsilon {tried}: {solution.status}, k = {solution.kept:.1f}")
 
@@ -360,7 +395,7 @@ for tried in (0.2, 0.125, 0.1):
 #
 # Six spectra, each with a budget, all at $D = 200$, $R = 3$. For each we draw 200 random subspaces and count how many meet $S(\epsilon)$.
 #
-# **Predict** before you look: where $k_\mathrm{paper} < D/2$, on which side of it will the points rise? And in the panel where $k_\mathrm{paper} > D/2$?
+# The six spectra:
 
 # %%
 rank = np.arange(1, dim + 1)
@@ -374,7 +409,7 @@ cases = {
     "random features": (np.linalg.svd(features, compute_uv=False) ** 2, 1.7),
 }
 
-# %% mystnb={"image": {"alt": "Six panels, one a spectrum: the share of random subspaces that meet the sublevel set rises from 0 to 1 around the line of k_sharp in every panel. The line of k_paper lies far to the right in five of them and to the left for random features."}}
+# %%
 panels, draws, trials = {}, {}, 200
 for name, (eigenvalues, budget) in cases.items():
     draws[name] = sublevel.simulate_loss_curves(eigenvalues, trials, seed=4)
@@ -384,15 +419,26 @@ for name, (eigenvalues, budget) in cases.items():
     }
     share = draws[name].meeting(budget, distance)
     panels[name] = {"fraction": share, "trials": trials, "limits": lines}
+
+# %% [markdown]
+# :::{admonition} Predict
+# :class: tip
+# Where $k_\mathrm{paper} < D/2$, on which side of it will the points rise? And in the panel where $k_\mathrm{paper} > D/2$?
+# :::
+
+# %% mystnb={"figure": {"caption": "Six spectra: share of 200 random subspaces that meet $S(\\epsilon)$ in the quadratic model, and both predicted limits.", "name": "fig-meeting"}, "image": {"alt": "Six panels, one a spectrum: the share of random subspaces that meet the sublevel set rises from 0 to 1 around the line of k_sharp in every panel. The line of k_paper lies far to the right in five of them and to the left for random features."}} tags=["hide-input", "hide-output"]
 plots_sublevel.meeting_panels(panels)
 plt.show()
 
 # %% [markdown]
+# :::{dropdown} What came out
 # In every panel the points rise at $k_\mathrm{sharp}$. Where $k_\mathrm{paper} < D/2$ they rise before $k_\mathrm{paper}$: the paper asks for too many weights.
 # Where $k_\mathrm{paper} > D/2$ they rise after it: there it promises too much, and so it is no safe bound either.
+# :::
+#
 # More budgets, chosen so that the thresholds spread over all $k$:
 
-# %% mystnb={"image": {"alt": "Predicted against simulated thresholds for six spectra and six budgets each. The circles of k_sharp lie on the diagonal; the crosses of k_paper lie above it below k = 100, below it above, and meet it at one half."}}
+# %% mystnb={"figure": {"caption": "Predicted against simulated thresholds of the quadratic random-subspace model, for six spectra and up to six budgets each.", "name": "fig-agreement"}, "image": {"alt": "Predicted against simulated thresholds for six spectra and six budgets each. The circles of k_sharp lie on the diagonal; the crosses of k_paper lie above it below k = 100, below it above, and meet it at one half."}} tags=["hide-input"]
 simulated, predicted = [], {"paper": [], "sharp": []}
 for name, (eigenvalues, _) in cases.items():
     for target in (5, 20, 50, 90, 130, 170):
@@ -405,7 +451,7 @@ plots_sublevel.agreement(simulated, predicted, dim)
 plt.show()
 
 # %% [markdown]
-# The two formulas cross at $k = D/2$ because $(D-k)/k = 1$ there. Everywhere else they differ, and the points know which one they follow.
+# The two formulas cross at $k = D/2$, because $(D-k)/k = 1$ there.
 #
 # ## Why the other line misses
 #
@@ -415,10 +461,13 @@ plt.show()
 # %%
 print(f"{'':16}D - δ (projected)   isotropic   paper")
 for name, (eigenvalues, budget) in cases.items():
-    delta = sublevel.cone_statistical_dimension(eigenvalues, distance, budget, 12, 100, seed=5)
+    delta = sublevel.cone_statistical_dimension(
+        eigenvalues, distance, budget, 12, 100, seed=5
+    )
     anywhere = limit.sharp_limit(eigenvalues, distance, budget, orientation="isotropic")
     paper = limit.paper_limit(eigenvalues, distance, budget)
-    print(f"{name:16}{dim - delta.value:8.1f} ± {delta.stderr:3.1f} {anywhere:14.1f} {paper:9.1f}")
+    print(f"{name:16}{dim - delta.value:8.1f} ± {delta.stderr:3.1f}", end=" ")
+    print(f"{anywhere:14.1f} {paper:9.1f}")
 
 # %% [markdown]
 # The kinematics is right, to a dimension or two; the width is off. Reading the isotropic formula backwards gives the width that works:
@@ -433,20 +482,22 @@ for name, (eigenvalues, budget) in cases.items():
 # :::
 #
 # :::{prf:proof}
+# :class: dropdown
 # $\frac{\lambda_i}{\lambda_i+\sigma} = 1 - \frac{r_i^2}{r_i^2 + 2\epsilon/\sigma}$; put $\sigma = 2\epsilon D/(R^2k)$ from {prf:ref}`thm-sharp`.
 # :::
 #
 # For a ball it gives $\delta = D r^2/R^2 = D\sin^2\alpha$: the exact curve of our walk above.
-# A reading, no proof: the formula's viewer stands still at $w^k$, whereas the best point of a plane slides along it to where the ellipsoid is near.
-# If most directions are nearly flat, $\delta$ is almost $D$, the viewer is almost inside, and the far-away formula is at its worst. Trained networks have such spectra (chapter 5).
+# If most directions are nearly flat, $\delta$ is almost $D$, the viewer is almost inside, and the far-away formula is at its worst.
+#
+# Trained networks have such spectra. Chapter 5 shows how to measure them without ever writing down $H$.
 
 # %% [markdown]
 # ## What this does *not* say
 #
 # - **A mask is not a random subspace.** {prf:ref}`thm-sharp` needs the eigenvectors of $H$ in general position to the coordinates, and a mask that knows nothing of $H$. Exercise 2 breaks it.
-# - **A quadratic is not a loss.** $R$ is often a large part of $\lVert w^*\rVert$, and $H$ at $w^*$ need not describe the loss out there. That $k_\mathrm{sharp}$ answers the model's question and $k_\mathrm{paper}$ does not says nothing about which is nearer to a *real* network's threshold; chapters 7 and 10 measure it, and the winner changes.
+# - **A quadratic is not a loss.** $R$ is often a large part of $\lVert w^*\rVert$, and $H$ at $w^*$ need not describe the loss out there. Which formula is nearer to a *real* network's threshold is measured in chapters 7 and 10, and the winner changes.
 # - **Existence is not a recipe.** The threshold is about the best survivors, not the untouched ones of one-shot pruning.
-# - **The proof is an idea.** We take the deterministic equivalent on trust and check it at $D = 200$; we bound neither its error nor the fluctuations (they shrink as $D$ grows: see the standard errors).
+# - **The proof is an idea.** We take the deterministic equivalent on trust and check it at $D = 200$; we bound neither its error nor the fluctuations.
 # - **$\epsilon$ is a choice**, and both limits move with it.
 
 # %% [markdown]
@@ -518,7 +569,6 @@ for name, (eigenvalues, budget) in cases.items():
 # :class: dropdown
 # $N_\mathrm{eff}(\sigma) = mc/(c+\sigma)$. At $\sigma = uc$: $k_\mathrm{paper} = m/(1+u)$, whatever $D$ is.
 # For the sharp one $k = m/(1 + u\frac{D-k}{k})$, so $k + u(D-k) = m$ and $k_\mathrm{sharp} = \frac{m - uD}{1-u}$ (0 if $uD \ge m$).
-# It falls as $D$ grows: the same $R$ is spread over more directions, of which only $m$ cost anything.
 # With $c = 3, m = 30, D = 120, R = 2, \epsilon = 0.4$: $u = 1/15$, $k_\mathrm{paper} = 28.1$, $k_\mathrm{sharp} = 23.6$.
 # :::
 #
@@ -540,7 +590,7 @@ for name, (eigenvalues, budget) in cases.items():
 # print(np.mean(least), limit.one_shot_random_orientation(harmonic.sum(), 3.0, 200),
 #       limit.sharp_loss(harmonic, 3.0, 40))
 # ```
-# The mean is the one-shot value, about 0.13; `sharp_loss` promises little more than half of it. All of the gain comes from cross terms between kept and cut weights.
+# The mean is the one-shot value, about 0.13; `sharp_loss` promises little more than half of it, because its gain comes from cross terms.
 # :::
 #
 # :::{exercise} Criticise: a flatter minimum
@@ -550,7 +600,7 @@ for name, (eigenvalues, budget) in cases.items():
 #
 # :::{solution} ex-sublevel-criticise
 # :class: dropdown
-# (1) The lemma bounds $\rho_\mathrm{paper}$ from above; a smaller bound is not a smaller value, since the shape of the spectrum changed too. (2) The bound contains $R^2\operatorname{Tr} H$, and rescaling moves $R$ as well: the doubled layer now weighs more in $R$, and the *order* of magnitudes, hence the mask, has changed. (3) Whether a sparse network with loss at most $L(w^*)+\epsilon$ exists under a given mask cannot depend on such a rescaling at all; a criterion that does depend on it measures the parametrisation, not the network.
+# (1) The lemma bounds $\rho_\mathrm{paper}$ from above; a smaller bound is not a smaller value, since the shape of the spectrum changed too. (2) The bound contains $R^2\operatorname{Tr} H$, and rescaling moves $R$ as well: the doubled layer now weighs more in $R$, and the *order* of magnitudes, hence the mask, has changed. (3) Whether a network with loss at most $L(w^*)+\epsilon$ exists under a mask cannot depend on a rescaling; a criterion that does measures the parametrisation.
 # :::
 #
 # ## Sources

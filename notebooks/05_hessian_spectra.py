@@ -44,7 +44,7 @@ plots.use_style()
 #
 # $$N_\mathrm{eff}(\sigma) = \sum_{i=1}^D \frac{\lambda_i}{\lambda_i+\sigma} = D - \operatorname{Tr} f(H), \qquad f(\lambda) = \frac{\sigma}{\lambda+\sigma}.$$
 #
-# For a network with millions of weights nobody can write down $H$. But we can multiply it: $Hv$ costs about as much as a few gradients {cite}`pearlmutter1994fast`.
+# That count decides both limits, and the network alone knows it. For a network with millions of weights nobody can write down $H$. But we can multiply it: $Hv$ costs about as much as a few gradients {cite}`pearlmutter1994fast`.
 # This chapter gets $N_\mathrm{eff}$ from such products, and says how sure we may be.
 #
 # ### Two weights by hand
@@ -76,10 +76,13 @@ for rule in (gauss(alphas, betas), gauss_radau(alphas, betas, node=0.0)):
 inputs, targets = load_digits(return_X_y=True)
 inputs = torch.tensor(inputs[:900] / 16.0, dtype=torch.float32)
 targets = torch.tensor(targets[:900])
-torch.manual_seed(0)
-model = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))
-optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
 loss_fn = torch.nn.functional.cross_entropy
+
+# %%
+torch.manual_seed(0)
+layers = torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10)
+model = torch.nn.Sequential(*layers)
+optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
 for _ in range(60):
     optimiser.zero_grad()
     loss = loss_fn(model(inputs), targets)
@@ -92,22 +95,30 @@ exact = spectrum.hessian_spectrum(model, loss_fn, data, policy="abs")
 signed = np.array(exact.eigenvalues)
 mean_curvature = np.abs(signed).mean()
 print(f"loss {loss.item():.3f}, D = {exact.dim}, exact: {exact.exact}")
-print(f"largest {signed.max():.2f}, mean |λ| {mean_curvature:.4f}, smallest {signed.min():.4f}")
+print(f"largest {signed.max():.2f}, mean |λ| {mean_curvature:.4f},", end=" ")
+print(f"smallest {signed.min():.4f}")
 
 # %% [markdown]
 # Below 6,000 weights `hessian_spectrum` builds the matrix and diagonalises it in double precision. Only the weights of linear layers count, as in the mask.
 #
 # ## Why a histogram lies near zero
 #
-# **Predict:** the largest curvature is hundreds of times the mean. If you draw a histogram with 60 bins, in how many of them will the directions lie that decide about pruning?
+# :::{admonition} Predict
+# :class: tip
+# The largest curvature is hundreds of times the mean. If you draw a histogram with 60 bins, in how many of them will the directions lie that decide about pruning?
+# :::
 
-# %% mystnb={"image": {"alt": "Left: histogram of the curvatures with 60 linear bins and a logarithmic count; almost all directions lie in the one bin at zero. Right: the same curvatures by rank on logarithmic axes; they fall smoothly over many powers of ten, through the ridge, and a smaller branch is negative."}}
+# %% mystnb={"figure": {"caption": "All 1,184 curvatures of a small network, as a histogram and by rank. The ridge is marked.", "name": "fig-histogram"}, "image": {"alt": "Left: histogram of the curvatures with 60 linear bins and a logarithmic count; almost all directions lie in the one bin at zero. Right: the same curvatures by rank on logarithmic axes; they fall smoothly over many powers of ten, through the ridge, and a smaller branch is negative."}} tags=["hide-input", "hide-output"]
 ridge = mean_curvature
 plots_spectrum.spectrum_views(signed, ridge)
 plt.show()
 
 # %% [markdown]
-# In one: the bin at zero is wider than the ridge. On the right are the same numbers on logarithmic axes: no gap, no clear bulk, and the ridge right in the middle of the slope.
+# :::{dropdown} What came out
+# In one: the bin at zero is wider than the ridge.
+# :::
+#
+# On the right are the same numbers on logarithmic axes: no gap, no clear bulk, and the ridge right in the middle of the slope.
 # What is $N_\mathrm{eff}$ if each direction is moved to the middle of its bin, or smeared by a Gaussian kernel, as density plots do {cite}`ghorbani2019investigation`?
 
 # %% tags=["within-2%"]
@@ -145,11 +156,14 @@ for name, values, weight in (
 # With a random start, averaging over starts, this is *stochastic Lanczos quadrature* {cite}`ubaru2017fast`. The start is a vector of random signs, for then $\mathbb{E}\, z^\top f(H) z = \operatorname{Tr} f(H)$.
 
 # %%
-operator = spectrum.CurvatureOperator(model, loss_fn, data, kind="ggn", dtype=torch.float64)
+operator = spectrum.CurvatureOperator(
+    model, loss_fn, data, kind="ggn", dtype=torch.float64
+)
 matrix = operator.dense()
 curvatures = np.maximum(torch.linalg.eigvalsh(matrix).numpy(), 0)
 
 
+# %%
 def krylov(products, seed=0, matrix=matrix):
     basis = spectrum.basis.Basis(len(matrix), torch.float64)
     space = spectrum.KrylovSpace(basis, torch.float64)
@@ -160,18 +174,25 @@ def krylov(products, seed=0, matrix=matrix):
 
 
 # %% [markdown]
-# We use the *generalised Gauss–Newton matrix* $\frac1N\sum_n J_n^\top H_n J_n$ for now: the network is linearised, the loss is not {cite}`schraudolph2002fast`. It has no negative eigenvalue. Here are its nodes for 8 and 32 products:
+# We use the *generalised Gauss–Newton matrix* $\frac1N\sum_n J_n^\top H_n J_n$ for now: the network is linearised, the loss is not {cite}`schraudolph2002fast`. For a loss that is convex in the outputs, as cross-entropy is, it has no negative eigenvalue. Here are its nodes for 8 and 32 products:
 
-# %% mystnb={"image": {"alt": "Share of directions above a curvature: a smooth curve of all eigenvalues, and two staircases of 8 and 32 nodes that follow it. The staircases are finest at large curvature and coarse below the ridge."}}
+# %% mystnb={"figure": {"caption": "Share of directions above a curvature: all eigenvalues of the Gauss\u2013Newton matrix, and the nodes of 8 and 32 products.", "name": "fig-nodes"}, "image": {"alt": "Share of directions above a curvature: a smooth curve of all eigenvalues, and two staircases of 8 and 32 nodes that follow it. The staircases are finest at large curvature and coarse below the ridge."}} tags=["hide-input"]
 rules = {}
 for products in (8, 32):
     coefficients = krylov(products).coefficients()
-    rules[f"{products} products"] = gauss(np.diag(coefficients), np.diag(coefficients, -1))
+    rules[f"{products} products"] = gauss(
+        np.diag(coefficients), np.diag(coefficients, -1)
+    )
 plots_spectrum.nodes_view(curvatures, rules, ridge)
 plt.show()
 
 # %% [markdown]
-# Step through it yourself, on a spectrum that you choose. **Predict** which node settles first; then switch reorthogonalisation off and look for ghosts.
+# The nodes are also called **Ritz values**. In exact arithmetic each new vector of the iteration is orthogonal to all before it; with rounding it has to be made so, which is called **reorthogonalisation**. Without it an eigenvector that was found already comes back, and with it a second copy of its Ritz value, a **ghost**. Step through it yourself, on a spectrum that you choose.
+#
+# :::{admonition} Predict
+# :class: tip
+# Which node settles first? And what changes when you switch reorthogonalisation off?
+# :::
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -179,7 +200,11 @@ from prunelimit import widgets
 widgets.Lanczos()
 
 # %% [markdown]
-# Large curvatures are found one by one; the crowd near zero shares a few nodes. Whether that is good enough depends on $\sigma$. We need not guess.
+# :::{dropdown} What came out
+# The one at the largest curvature; then the others, one by one from the outside. Without reorthogonalisation ghosts appear beside the nodes that settled first.
+# :::
+#
+# The crowd near zero shares a few nodes. Whether that is good enough depends on $\sigma$. We need not guess.
 #
 # ## How the bracket closes
 #
@@ -193,9 +218,14 @@ widgets.Lanczos()
 # *Idea.* The error of Gauss' rule is $f^{(2m)}(\xi)$ times a positive number, that of Gauss–Radau is $f^{(2m+1)}(\xi)$ times a positive number (the node is at the left end). The derivatives of $f$ alternate in sign: the even ones are positive, the odd ones negative.
 # :::
 #
-# The same $T_m$ serves *every* ridge. **Predict:** of the ridges $0.1$, $1$ and $10$ times the mean curvature, which bracket closes first?
+# The same $T_m$ serves *every* ridge.
+#
+# :::{admonition} Predict
+# :class: tip
+# Of the ridges $0.1$, $1$ and $10$ times the mean curvature, which bracket closes first?
+# :::
 
-# %% mystnb={"image": {"alt": "Three panels, ridges 0.1, 1 and 10 times the mean curvature: upper and lower ends of the bracket against products, closing on the dashed truth. The largest ridge closes within 8 products, the smallest needs about 24."}}
+# %% mystnb={"figure": {"caption": "Lower and upper bound of one probe's quadratic form against the number of products, for three ridges.", "name": "fig-closing"}, "image": {"alt": "Three panels, ridges 0.1, 1 and 10 times the mean curvature: upper and lower ends of the bracket against products, closing on the dashed truth. The largest ridge closes within 8 products, the smallest needs about 24."}} tags=["hide-input", "hide-output"]
 products = [2, 3, 4, 6, 8, 12, 16, 24, 32]
 probe = spectrum.search.rademacher(len(matrix), 0, 0).double().numpy()
 squares = (torch.linalg.eigh(matrix)[1].numpy().T @ probe) ** 2
@@ -209,7 +239,11 @@ plots_spectrum.closing_brackets(products, panels, r"$z^\top (I - f(H)) z$")
 plt.show()
 
 # %% [markdown]
-# The larger the ridge, the sooner. A fixed number of products is too many for one ridge and too few for another; "stop when the value settles" is unsafe, since a value can rest before it moves again. The bracket says when to stop.
+# :::{dropdown} What came out
+# The larger the ridge, the sooner: at ten times the mean within 8 products, at a tenth of it after about 24.
+# :::
+#
+# A fixed number of products is too many for one ridge and too few for another; "stop when the value settles" is unsafe, since a value can rest before it moves again. The bracket says when to stop.
 #
 # ## One random vector for a whole trace
 #
@@ -260,15 +294,18 @@ print(f"truth {truth / exact.dim:.3f}")
 # %% [markdown]
 # ## Negative curvature
 #
-# The full Hessian is not positive semi-definite, not even after training. Three policies are in use, and they are different questions:
+# The Gauss–Newton matrix has no negative eigenvalue because cross-entropy is convex in the outputs; for a loss that is not, it may have some. The full Hessian has negative eigenvalues in any case, even after training. Three policies are in use, and they are different questions:
 #
-# - `abs`: $|\lambda|$ instead of $\lambda$ (the official code {cite}`zhang2024sparse`): negative curvature counts as if it held the weights in place;
+# - `abs`: $|\lambda_i|$ instead of $\lambda_i$, the paper's choice {cite}`zhang2024sparse`: negative curvature counts as if it held the weights in place;
 # - `clip`: negative curvature counts as flat;
-# - `ggn`: the Gauss–Newton matrix instead.
+# - `ggn`: the Gauss–Newton matrix instead, our default.
 #
-# **Predict:** which one gives the largest $N_\mathrm{eff}$, that is, allows the least pruning?
+# :::{admonition} Predict
+# :class: tip
+# Which one gives the largest $N_\mathrm{eff}$, that is, allows the least pruning?
+# :::
 
-# %% tags=["within-2%"]
+# %% tags=["within-2%", "hide-output"]
 print(f"negative share of the curvature: {exact.negative_share():.1%}")
 for name, values in (
     ("abs", np.abs(signed)),
@@ -278,6 +315,10 @@ for name, values in (
     print(f"{name:5} N_eff/D = {np.sum(values / (values + ridge)) / exact.dim:.3f}")
 
 # %% [markdown]
+# :::{dropdown} What came out
+# `abs`, because it counts every negative curvature as a positive one: 0.090, against 0.077 (`clip`) and 0.066 (`ggn`).
+# :::
+#
 # They can differ by points of sparsity, so every result in this book names its policy. And {prf:ref}`thm-bracket` does not cover the first two: $f(|\lambda|)$ has a kink at $0$. Another bracket does.
 #
 # :::{prf:theorem} A bracket for indefinite matrices (exact; the form is this project's)
@@ -294,8 +335,10 @@ for name, values in (
 #
 # For `clip` add $z^\top H(|H|+\sigma)^{-1}z$, bracketed by Cauchy–Schwarz, and halve: $\max(\lambda,0) = (|\lambda| + \lambda)/2$. Does it close?
 
-# %% mystnb={"image": {"alt": "Three panels at the mean curvature: the brackets for the policies ggn, abs and clip against products. All close on the dashed truth; abs and clip need several times as many products as ggn."}}
-full = spectrum.CurvatureOperator(model, loss_fn, data, "hessian", dtype=torch.float64).dense()
+# %% mystnb={"figure": {"caption": "The same bounds for three policies, at the mean curvature.", "name": "fig-policies"}, "image": {"alt": "Three panels at the mean curvature: the brackets for the policies ggn, abs and clip against products. All close on the dashed truth; abs and clip need several times as many products as ggn."}} tags=["hide-input"]
+full = spectrum.CurvatureOperator(
+    model, loss_fn, data, "hessian", dtype=torch.float64
+).dense()
 products, panels = [4, 8, 16, 32, 48, 64, 96], {}
 for policy, chosen in (("ggn", matrix), ("abs", full), ("clip", full)):
     spaces = [krylov(m, matrix=chosen) for m in products]
@@ -312,16 +355,26 @@ plt.show()
 #
 # ### Curvature that single precision cannot see
 #
-# An example whose class has probability $p$ curves the loss by $p(1-p)$, and a trained network is sure of most examples. In single precision $1-p$ is what two numbers near 1 leave of each other. **Predict** what is left when the right class leads by 18 in the logits.
+# An example whose class has probability $p$ curves the loss by $p(1-p)$, and a trained network is sure of most examples. In single precision $1-p$ is what two numbers near 1 leave of each other.
+#
+# :::{admonition} Predict
+# :class: tip
+# What is left of $p(1-p) \approx 1.5 \cdot 10^{-8}$, when the right class leads by 18 in the logits?
+# :::
 
-# %% tags=["within-2%"]
+# %% tags=["within-2%", "hide-output"]
 for lead in (4.0, 12.0, 16.0, 18.0):
     logits = torch.tensor([lead, 0.0])
     p, single = logits.double().softmax(0)[0], logits.softmax(0)[0]
-    print(f"lead {lead:2.0f}: {p * (1 - p):.3e}, in single precision {single * (1 - single):.3e}")
+    print(f"lead {lead:2.0f}: {p * (1 - p):.3e},", end=" ")
+    print(f"in single precision {single * (1 - single):.3e}")
 
 # %% [markdown]
-# Nothing. The outputs are accurate, their differences are not; so the package takes the outputs as they are and does the loss's own curvature, a few numbers per example, in double precision.
+# :::{dropdown} What came out
+# Nothing: zero.
+# :::
+#
+# The outputs are accurate, their differences are not. Therefore the package takes the outputs as they are and does the loss's own curvature, a few numbers per example, in double precision.
 #
 # ## What a subsample does
 #
@@ -336,23 +389,34 @@ for lead in (4.0, 12.0, 16.0, 18.0):
 # Each example adds $J_n^\top H_nJ_n$, and the $c\times c$ matrix $H_n = \operatorname{diag}(p) - pp^\top$ has $(1,\dots,1)$ in its kernel.
 # :::
 #
-# Few examples make flat directions that are not there. **Predict:** here $D \approx 1{,}200$ and $c = 10$. From which $N$ on will the answer stay?
+# Few examples make flat directions that are not there.
+#
+# :::{admonition} Predict
+# :class: tip
+# Here $D \approx 1{,}200$ and $c = 10$. From which $N$ on will the answer stay?
+# :::
 
-# %% mystnb={"image": {"alt": "Effective dimension against the number of examples from 2 to 900 on a logarithmic axis. It is pressed down by the dashed cap for 2 and 5 examples, rises steadily, and is still rising slowly at 900. Stars for the extrapolated values lie higher than the points they start from."}}
+# %% mystnb={"figure": {"caption": "Effective dimension against the number of examples that the matrix is taken from, with the cap on its rank.", "name": "fig-examples"}, "image": {"alt": "Effective dimension against the number of examples from 2 to 900 on a logarithmic axis. It is pressed down by the dashed cap for 2 and 5 examples, rises steadily, and is still rising slowly at 900. Stars for the extrapolated values lie higher than the points they start from."}} tags=["hide-input", "hide-output"]
 sizes, answers, further = [2, 5, 10, 30, 100, 225, 450, 900], [], {}
 for count in sizes:
     part = spectrum.subsample(data, count, seed=1)
     part = spectrum.CurvatureOperator(model, loss_fn, part, dtype=torch.float64).dense()
     found = np.maximum(torch.linalg.eigvalsh(part).numpy(), 0)
     answers.append(np.sum(found / (found + ridge)))
-for few, many, before, after in zip(sizes[5:], sizes[6:], answers[5:], answers[6:], strict=False):
+for few, many, before, after in zip(
+    sizes[5:], sizes[6:], answers[5:], answers[6:], strict=False
+):
     further[many] = after + (after - before) * few / (many - few)
 caps = np.minimum(9 * np.array(sizes), exact.dim)
 plots_spectrum.against_examples(sizes, answers, caps, further)
 plt.show()
 
 # %% [markdown]
-# The cap soon lies far above, and yet the answer has not settled. So state the $N$ you used; look at half of it as well (`spectrum.data_budget` does); and treat an extrapolation in $1/N$ as **heuristic**: it says which way the answer moves, not where it ends.
+# :::{dropdown} What came out
+# From none of these. The cap $9N$ soon lies far above, and yet at 900 examples the answer has not settled.
+# :::
+#
+# So state the $N$ you used; look at half of it as well (`spectrum.data_budget` does); and treat an extrapolation in $1/N$ as **heuristic**: it says which way the answer moves, not where it ends.
 #
 # The trace is easier. It needs no inverse, does not saturate, and a good estimator uses a low-rank sketch for the outliers {cite}`epperly2024xtrace`:
 
@@ -363,6 +427,8 @@ for method in ("hutchinson", "hutch++", "xtrace"):
 print(f"truth      {curvatures.sum():7.3f}")
 
 # %% [markdown]
+# The spectrum is now known as well as we like, and we know how well. Chapter 6 puts it together with the weights, and asks for the number that the book is about.
+#
 # ## Check yourself
 #
 # Choose an answer to each question, then open it.

@@ -40,7 +40,7 @@ plots.use_style()
 # %% [markdown]
 # ## Three numbers that depend on each other
 #
-# Chapter 4 held the distance $R$ fixed. Magnitude pruning does not: the number $k$ of kept weights sets the distance $R(k)$, the distance sets the ridge
+# Chapter 4 left two formulas for the same question, and chapter 5 the spectrum that both need. What is missing is the answer: a number of weights. It is not yet in reach, because chapter 4 held the distance $R$ fixed and magnitude pruning does not: the number $k$ of kept weights sets the distance $R(k)$, the distance sets the ridge
 # $\sigma = 2\epsilon/R(k)^2$, and the ridge sets how many directions count, $N_\mathrm{eff}(\sigma)$. The limit is the $k$ that gives itself back.
 #
 # ### Two weights by hand
@@ -48,15 +48,23 @@ plots.use_style()
 # Let $w^* = (3, 1)$, both curvatures 1 and $\epsilon = \tfrac12$. Removing weights, smallest first, gives $R(2)^2 = 0$, $R(1)^2 = 1$, $R(0)^2 = 10$.
 # Start at $k = 1$: $\sigma = 1/1 = 1$ and $N_\mathrm{eff}(1) = \tfrac12 + \tfrac12 = 1$. So $k_\mathrm{paper} = 1$.
 #
-# **Predict:** does the smaller weight have to be 1 for that? What happens if it shrinks to $0.5$?
+# :::{admonition} Predict
+# :class: tip
+# Does the smaller weight have to be 1 for that? What happens if it shrinks to $0.5$, and to $0.1$?
+# :::
 
-# %%
+# %% tags=["hide-output"]
 for small in (1.0, 0.5, 0.1):
     profile = limit.distance_profile([3.0, small])
-    print(f"small weight {small}: k_paper = {limit.paper_limit([1.0, 1.0], profile, 0.5):.3f}")
+    kept = limit.paper_limit([1.0, 1.0], profile, 0.5)
+    print(f"small weight {small}: k_paper = {kept:.3f}")
 
 # %% [markdown]
-# A smaller weight is cheaper to remove, so the limit asks for less than one weight. Between integers, $R(k)^2$ is linear: a limit is a real number.
+# :::{dropdown} What came out
+# Less than one weight: 0.931 and 0.909. A smaller weight is cheaper to remove, so the limit falls.
+# :::
+#
+# A limit is a real number, because $R(k)^2$ is taken to be linear between integers. That there is always one limit, and only one, is a theorem:
 #
 # :::{prf:proposition} One fixed point (exact)
 # :label: prop-fixed-point
@@ -74,7 +82,9 @@ for small in (1.0, 0.5, 0.1):
 # %%
 dim, epsilon = 20_000, 0.05
 rng = np.random.default_rng(0)
-eigenvalues = np.concatenate([np.exp(rng.normal(-9, 2.5, dim - 30)), rng.uniform(0.5, 10, 30)])
+eigenvalues = np.concatenate(
+    [np.exp(rng.normal(-9, 2.5, dim - 30)), rng.uniform(0.5, 10, 30)]
+)
 shapes = {
     "equal magnitudes": np.ones(dim),
     "normal weights": rng.standard_normal(dim),
@@ -84,9 +94,9 @@ shapes = {
 networks = {name: 12 * w / np.linalg.norm(w) for name, w in shapes.items()}
 
 # %% [markdown]
-# All four have the same norm, $\lVert w^*\rVert = 12$, and the same spectrum. Only the *shape* of their weights differs. **Predict:** which can be pruned furthest?
+# All four have the same norm, $\lVert w^*\rVert = 12$, and the same spectrum. Only the *shape* of their weights differs. For each we compute the map from $k$ over $R(k)$ and the ridge to $N_\mathrm{eff}$, and where it gives $k$ back:
 
-# %% mystnb={"image": {"alt": "The map from k/D to the effective dimension at the ridge that k sets, for four shapes of weights. Each falls and crosses the diagonal once. The more of the norm sits in few weights, the earlier it crosses: mostly tiny weights first, equal magnitudes last."}}
+# %%
 kept = np.linspace(0, dim, 300)
 profiles = {name: limit.distance_profile(w) for name, w in networks.items()}
 maps, crossings = {}, {}
@@ -95,11 +105,23 @@ for name, profile in profiles.items():
     with np.errstate(divide="ignore"):
         maps[name] = limit.effective_dimension(eigenvalues, 2 * epsilon / radii**2)
     crossings[name] = limit.paper_limit(eigenvalues, profile, epsilon)
+
+# %% [markdown]
+# :::{admonition} Predict
+# :class: tip
+# Which of the four can be pruned furthest, and which least? Draw the curves that you expect on paper: $N_\mathrm{eff}$ at the ridge of $k$, against $k$.
+# :::
+
+# %% mystnb={"figure": {"caption": "Four shapes of weights with one norm and one spectrum. The paper's limit is where a curve meets the diagonal.", "name": "fig-shapes"}, "image": {"alt": "The map from k/D to the effective dimension at the ridge that k sets, for four shapes of weights. Each falls and crosses the diagonal once. The more of the norm sits in few weights, the earlier it crosses: mostly tiny weights first, equal magnitudes last."}} tags=["hide-input", "hide-output"]
 plots_sublevel.fixed_points(kept, maps, crossings, dim)
 plt.show()
 
 # %% [markdown]
-# The more of the norm sits in few weights, the faster $R(k)$ falls and the earlier the crossing. This is what $\ell_1$ training is for: it makes most weights tiny.
+# :::{dropdown} What came out
+# Mostly tiny weights first, then Laplace, then normal, and equal magnitudes last. The more of the norm sits in few weights, the faster $R(k)$ falls, and therefore the earlier the curve crosses the diagonal.
+# :::
+#
+# This is why the paper trains with an $\ell_1$ term: it changes the shape of the weights. The same comparison says which mask to take.
 #
 # :::{prf:proposition} Magnitude is the best mask for the formula (exact)
 # :label: prop-magnitude
@@ -119,10 +141,12 @@ def random_mask(k):
 for name, profile in [*profiles.items(), ("any, random mask", random_mask)]:
     paper = limit.paper_limit(eigenvalues, profile, epsilon)
     sharp = limit.sharp_limit(eigenvalues, profile, epsilon)
-    print(f"{name:20} sparsity: paper {1 - paper / dim:.3f}, sharp {1 - sharp / dim:.3f}")
+    print(
+        f"{name:20} sparsity: paper {1 - paper / dim:.3f}, sharp {1 - sharp / dim:.3f}"
+    )
 
 # %% [markdown]
-# Equal magnitudes and a random mask agree, as they must: where all weights are alike there is nothing to choose.
+# Equal magnitudes and a random mask agree, as they must, because where all weights are alike there is nothing to choose.
 #
 # ## One curve, three limits
 #
@@ -132,16 +156,19 @@ for name, profile in [*profiles.items(), ("any, random mask", random_mask)]:
 #
 # Each limit is the smallest $k$ whose loss is at most $\epsilon$. They share the spectrum, through $\sigma_k$, and the weights, through $R(k)$; they differ by a factor that knows neither.
 
-# %% mystnb={"image": {"alt": "Three loss curves against sparsity on a logarithmic axis, for Laplace weights. All rise with sparsity; the paper's is highest above one half, the sharp one crosses it at one half, the isotropic one is lowest. Each limit is marked where its curve reaches epsilon."}}
+# %%
 laplace = profiles["Laplace weights"]
 ks = dim * np.linspace(0.005, 0.8, 60)
 ridges = np.array([limit.ridge_at(eigenvalues, k) for k in ks])
 paper_loss = 0.5 * np.array([laplace(k) for k in ks]) ** 2 * ridges
 factors = {"paper": 1, "sharp": ks / (dim - ks), "sharp_isotropic": ks / dim}
-thresholds = {}
 dimension = partial(limit.effective_dimension, eigenvalues)  # a function of the ridge
-for name in factors:
-    thresholds[name] = limit.solve_limit(dimension, laplace, epsilon, dim, name).sparsity
+thresholds = {
+    name: limit.solve_limit(dimension, laplace, epsilon, dim, name).sparsity
+    for name in factors
+}
+
+# %% mystnb={"figure": {"caption": "What each formula believes that $k$ weights cost, Laplace weights. A limit is where its curve reaches $\\epsilon$.", "name": "fig-three-losses"}, "image": {"alt": "Three loss curves against sparsity on a logarithmic axis, for Laplace weights. All rise with sparsity; the paper's is highest above one half, the sharp one crosses it at one half, the isotropic one is lowest. Each limit is marked where its curve reaches epsilon."}} tags=["hide-input"]
 losses = {name: paper_loss * factor for name, factor in factors.items()}
 plots_sublevel.three_losses(1 - ks / dim, losses, thresholds, epsilon)
 plt.show()
@@ -160,13 +187,15 @@ plt.show()
 # $N_\mathrm{eff}(\sigma)$ increases with each $\lambda_i$ and decreases with $\sigma$, so at fixed $k$ the ridge $\sigma_k$ increases with each $\lambda_i$. Hence each $\ell(k)$ increases with $\lambda_i$ and $R(k)$, at every $k$, and the first $k$ at which it is at most $\epsilon$ cannot move down.
 # :::
 #
-# The paper states the second lever through the trace (its Lemma 3.5, chapter 4): $\rho_\mathrm{paper} \le R^2\operatorname{Tr}H/(R^2\operatorname{Tr}H + 2\epsilon D)$ {cite}`zhang2024sparse`.
+# The paper states the second lever through the trace of $H$, its *sharpness* ({prf:ref}`lem-sharpness`, the paper's Lemma 3.5). With $\rho_\mathrm{paper} = k_\mathrm{paper}/D$, the fraction kept, $\rho_\mathrm{paper} \le R^2\operatorname{Tr}H/(R^2\operatorname{Tr}H + 2\epsilon D)$ {cite}`zhang2024sparse`.
 # With $R(k)$ in it, the bound is a fixed point too. How much of the truth is in the trace?
 
 # %%
 outliers = eigenvalues >= 0.5
 share = eigenvalues.sum() / 2 / eigenvalues[outliers].sum()
-fewer = np.where(outliers, (1 - share) * eigenvalues, eigenvalues)  # half of the trace, too
+fewer = np.where(
+    outliers, (1 - share) * eigenvalues, eigenvalues
+)  # half of the trace, too
 halved = {"all curvatures halved": eigenvalues / 2, "outliers only": fewer}
 for name, values in {"as it is": eigenvalues, **halved}.items():
     bound = limit.sharpness_bound(values.sum(), laplace, epsilon, dim)
@@ -194,7 +223,8 @@ for scale in (1, 2, 5):
     both = limit.paper_limit(eigenvalues / scale**2, scaled, epsilon) / dim
     only = limit.paper_limit(eigenvalues, scaled, epsilon) / dim
     budget = limit.paper_limit(eigenvalues, laplace, epsilon / scale**2) / dim
-    print(f"c = {scale}: both {both:.6f}, weights only {only:.6f}, budget instead {budget:.6f}")
+    print(f"c = {scale}: both {both:.6f}, weights only {only:.6f},", end=" ")
+    print(f"budget instead {budget:.6f}")
 
 # %% [markdown]
 # ## How sure?
@@ -221,31 +251,39 @@ def count_times(factor):
 
 
 for formula in ("paper", "sharp"):
-    found = [
-        limit.solve_limit(count_times(factor), laplace, epsilon, dim, formula).sparsity
-        for factor in (1.05, 1.0, 0.95)
-    ]
-    print(f"{formula:6} N 5 % larger, as it is, 5 % smaller:", *(f"{s:.4f}" for s in found))
+    given = laplace, epsilon, dim, formula
+    larger, smaller = count_times(1.05), count_times(0.95)
+    counts = larger, count_times(1.0), smaller
+    found = [limit.solve_limit(count, *given).sparsity for count in counts]
+    print(f"{formula:6} N 5 % larger, as it is, 5 % smaller:", end=" ")
+    print(*(f"{s:.4f}" for s in found))
 
 # %% [markdown]
 # **The budget is a choice.** How much more loss is "as good"? The paper takes the standard deviation of the minibatch losses, which shrinks as the batch grows. Before you quote a limit, look at how it moves with $\epsilon$.
 #
-# **Predict:** a budget ten times larger: how many points of sparsity?
+# :::{admonition} Predict
+# :class: tip
+# A budget ten times larger: how many points of sparsity by each formula? Is it the same number for every factor of ten?
+# :::
 
-# %% mystnb={"image": {"alt": "Sparsity allowed by the paper's and the sharp formula against epsilon from 0.0001 to 1, logarithmic. Both rise; they cross at sparsity one half and the sharp one is higher beyond. A shaded band of the kinematic bounds surrounds the paper's line."}}
+# %% mystnb={"figure": {"caption": "Both limits of the made-up network against the budget. The band is the kinematic interval around the paper's limit at $\\eta = 0.01$.", "name": "fig-budgets"}, "image": {"alt": "Sparsity allowed by the paper's and the sharp formula against epsilon from 0.0001 to 1, logarithmic. Both rise; they cross at sparsity one half and the sharp one is higher beyond. A shaded band of the kinematic bounds surrounds the paper's line."}} tags=["hide-input", "hide-output"]
 budgets = np.geomspace(1e-4, 1, 17)
 curves = {
     "paper": [1 - limit.paper_limit(eigenvalues, laplace, e) / dim for e in budgets],
     "sharp": [1 - limit.sharp_limit(eigenvalues, laplace, e) / dim for e in budgets],
 }
-bounds = [limit.paper_interval(eigenvalues, laplace, e, confidence_eta=0.01) for e in budgets]
+bounds = [
+    limit.paper_interval(eigenvalues, laplace, e, confidence_eta=0.01) for e in budgets
+]
 band = ([1 - b.upper / dim for b in bounds], [1 - b.lower / dim for b in bounds])
 xlabel = r"budget $\epsilon$ (units of the loss)"
 plots_sublevel.sparsity_against(budgets, curves, xlabel, {"paper": band})
 plt.show()
 
 # %% [markdown]
-# The answer moves by ten points and more for each factor of ten in $\epsilon$: more than either of the other two doubts. A limit without its $\epsilon$ is no statement.
+# :::{dropdown} What came out
+# By the paper's formula 16 points for each of the first two factors of ten, then 13, then 8. By the sharp one 21, 22 and 14, and then 1.5, because from $\epsilon = 0.1$ on it allows nearly everything. Each step but that last one is larger than either of the other two doubts. A limit without its $\epsilon$ is therefore no statement.
+# :::
 #
 # ## Two networks
 #
@@ -256,25 +294,34 @@ reports = {}
 for name in ("digits-mlp", "fashion-fc5"):
     reports[name] = Result.load(f"../book/results/{name}.json").prediction
 for name, report in reports.items():
-    print(
-        f"{name:12} D = {report.dim:9,}  Tr G = {report.spectrum.trace().value:6.1f}  ||w*|| = {report.distance(0):5.2f}  epsilon = {report.epsilon:.4f}"
-    )
+    trace, norm = report.spectrum.trace().value, report.distance(0)
+    print(f"{name:12} D = {report.dim:9,}  Tr G = {trace:6.1f}", end="  ")
+    print(f"||w*|| = {norm:5.2f}  epsilon = {report.epsilon:.4f}")
 
 # %% [markdown]
-# **Predict:** FC5 has three hundred times as many weights. Where will its curve cross the diagonal, left or right of the small network's?
+# :::{admonition} Predict
+# :class: tip
+# FC5 has three hundred times as many weights. Where will its curve cross the diagonal, left or right of the small network's?
+# :::
 
-# %% mystnb={"image": {"alt": "The map from k/D to the effective dimension over D for the two measured networks. Both fall steeply and cross the diagonal once, at a small share of kept weights."}}
+# %% mystnb={"figure": {"caption": "Two measured networks (curvature: Gauss\u2013Newton). Both axes are shares of all weights.", "name": "fig-two-networks"}, "image": {"alt": "The map from k/D to the effective dimension over D for the two measured networks. Both fall steeply and cross the diagonal once, at a small share of kept weights."}} tags=["hide-input", "hide-output"]
 shares = np.geomspace(1e-3, 0.6, 60)
 maps, crossings = {}, {}
 for name, report in reports.items():
     ridges = [2 * report.epsilon / report.distance(s * report.dim) ** 2 for s in shares]
-    maps[name] = [report.spectrum.effective_dimension(r).value / report.dim for r in ridges]
+    maps[name] = [
+        report.spectrum.effective_dimension(r).value / report.dim for r in ridges
+    ]
     crossings[name] = report.paper.kept / report.dim
 plots_sublevel.fixed_points(shares, maps, crossings, 1)
 plt.show()
 
 # %% [markdown]
-# The crossing with its bracket, for each formula, as a sparsity; and Lemma 3.5's bound, which knows the trace only:
+# :::{dropdown} What came out
+# Far to the left: FC5 keeps 0.7 % of its weights where the small network keeps 11 %. More weights do not mean more sharp directions.
+# :::
+#
+# The crossing with its bracket, for each formula, as a sparsity; and the bound that the trace alone gives:
 
 # %%
 table = {}
@@ -282,11 +329,18 @@ for name, report in reports.items():
     table[name] = {"Lemma 3.5: at least": f"{report.sharpness_bound:.4f}"}
     for formula in ("paper", "sharp"):
         found = getattr(report, formula)
-        table[name][formula] = f"{found.sparsity:.4f}  ({found.lower:.4f} to {found.upper:.4f})"
+        table[name][formula] = (
+            f"{found.sparsity:.4f}  ({found.lower:.4f} to {found.upper:.4f})"
+        )
 pd.DataFrame(table)
 
 # %% [markdown]
-# Now move it. **Predict** before you drag: which lever moves which of the three answers most?
+# Now move it.
+#
+# :::{admonition} Predict
+# :class: tip
+# Which of three changes moves the limits most: the weights halved, the curvature halved, or $\epsilon$ doubled?
+# :::
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -294,7 +348,11 @@ from prunelimit import widgets
 widgets.TheLimit(Result.load("../book/results/digits-mlp.json"))
 
 # %% [markdown]
-# Compare the rows. The trace alone says far less than the spectrum: the curvature sits in few directions, and the bound levels what is far from level. And the two formulas part on the same spectrum, by more than the bracket's width. Which of them a real network follows is a question for experiments (chapters 7 and 10).
+# :::{dropdown} What came out
+# The weights. By {prf:ref}`prop-scale` only $R(k)^2\lambda_i/\epsilon$ counts: halving all curvatures and doubling $\epsilon$ are the same move, and halving all weights is that move twice.
+# :::
+#
+# Compare the rows of the table. The trace alone says far less than the spectrum, because the curvature sits in few directions and the bound levels what is far from level. And the two formulas part on the same spectrum, by more than the bracket's width.
 #
 # ## The ends
 #
@@ -315,6 +373,8 @@ for name, (values, distance, budget) in ends.items():
 
 # %% [markdown]
 # *Any* means that every $k$ will do, so the limit is 0; *none*, that no $k < D$ will. The last line shows the sharp model at its strangest: with equal curvatures a plane at distance $R$ pays the same whatever its dimension.
+#
+# We can now say how sparse a network may be, how sure the computation is, and which choices are in it. We cannot say which of the two formulas a network follows, because no equation knows that. Chapter 7 trains networks, cuts them, and lays the measurements beside both.
 
 # %% [markdown]
 # ## What this does *not* say

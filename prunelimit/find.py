@@ -60,8 +60,8 @@ def find_limit(
     starts from the solution at the nearest denser try that passes. A denser mask cannot: there the
     weights that it adds are 0, often a saddle; it starts anew from the dense network.
 
-    The answer is real existence *as this fine-tuning finds it*, a lower bound on what longer
-    training would reach.
+    The answer is real existence *as this fine-tuning finds it*: a lower bound on the sparsity
+    that longer training would reach.
 
     Parameters
     ----------

@@ -82,9 +82,10 @@ def predict_limit(
         deviation of the minibatch losses at w*, the paper's choice: it depends
         on the batch size, which the report states.
     policy
-        "ggn": the generalised Gauss-Newton matrix, positive semi-definite, with
-        exact brackets. "abs" (the paper's) and "clip": the Hessian with its
-        negative eigenvalues made positive, or dropped.
+        "ggn", ours: the generalised Gauss-Newton matrix, positive semi-definite for
+        a loss that is convex in the outputs, with exact brackets. "abs" (the
+        paper's) and "clip": the Hessian with its negative eigenvalues made
+        positive, or dropped.
     tolerance
         Half width of the bracket wanted, in sparsity, for the paper's and the
         sharp limit.

@@ -10,7 +10,7 @@ from prunelimit.errors import PruneLimitError
 def deviation(eta: float, dim: int) -> float:
     """``a_η √D`` with ``a_η = √(8 log(4/η))``: how far from the transition P ≤ η or ≥ 1-η holds.
 
-    Source: Amelunxen et al. 2014, Theorem 7.1 (exact as a bound).
+    Source: Amelunxen et al. 2014, Theorem I (exact as a bound).
 
     Parameters
     ----------

@@ -111,8 +111,9 @@ def approximate_bounds(
 ) -> tuple[float, float] | tuple[FloatArray, FloatArray]:
     """Lower and upper bound on the intersection probability from the statistical dimension.
 
-    Theorem 7.1 of Amelunxen et al. 2014 (Theorem 2.4 of Zhang et al. 2024), solved for η at
-    the gap ``δ + m - D``: ``η = 4 exp(-gap²/(8 D))``. Exact as a bound, loose as an estimate.
+    Theorem I of Amelunxen et al. 2014 for a subspace (Theorem 2.4 of Zhang et al. 2024, who
+    cite it as Theorem 7.1), solved for η at the gap ``δ + m - D``:
+    ``η = 4 exp(-gap²/(8 D))``. Exact as a bound, loose as an estimate.
 
     Parameters
     ----------
@@ -148,9 +149,9 @@ def sharper_bounds(
 ) -> tuple[float, float] | tuple[FloatArray, FloatArray]:
     """Like `approximate_bounds`, with the transition width ``ω² = min(δ, D - δ)`` in place of D.
 
-    ``η = 4 exp(-(λ²/8)/(ω² + λ))`` at ``λ = |δ + m - D|`` (Amelunxen et al. 2014, Thm. 6.1 with
-    the interlacing of half-tails). Exact as a bound; better for very small and very large cones.
-    Arguments and result as in `approximate_bounds`.
+    ``η = 4 exp(-(λ²/8)/(ω² + λ))`` at ``λ = |δ + m - D|`` (Amelunxen et al. 2014, Theorem
+    7.1, from the concentration of Theorem 6.1). Exact as a bound; better for very small and
+    very large cones. Arguments and result as in `approximate_bounds`.
 
     Raises
     ------

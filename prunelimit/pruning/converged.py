@@ -3,8 +3,9 @@
 Damped Gauss-Newton (Levenberg-Marquardt): around θ the loss is modelled by its gradient g
 and Gauss-Newton matrix G on the survivors, and the step is −(G + μ s I)⁻¹ g with s the mean
 curvature. Each iteration tries several dampings μ on the real loss and keeps the best, so
-the loss never rises. **Upper bound**: what is found is a network with that support, so the
-lowest loss under the mask is at most this.
+the loss never rises. **Upper bound** on the loss: what is found is a network with that
+support, so the lowest loss under the mask is at most this. Hence a *lower* bound on the
+sparsity at which such a network exists.
 
 Up to `Descent.dense_dim` free parameters G is a matrix; beyond, a Krylov space grown from g
 serves all dampings at once (the conjugate gradients of each, in exact arithmetic).

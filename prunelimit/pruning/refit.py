@@ -71,7 +71,8 @@ def refit_survivors(
     ----------
     operator
         The curvature at the dense weights; positive semi-definite for a
-        minimum to exist (the generalised Gauss-Newton matrix is).
+        minimum to exist (the generalised Gauss-Newton matrix is, for a loss
+        that is convex in the outputs).
     weights
         ``(dim,)`` dense weights w*.
     keep

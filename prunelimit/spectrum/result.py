@@ -16,8 +16,9 @@ from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clip
 from prunelimit.spectrum.quadrature import Array
 
 POLICIES = {"ggn": "ggn", "abs": "hessian", "clip": "hessian"}
-"""Policy to the curvature it needs. "ggn": the positive semi-definite Gauss-Newton matrix;
-"abs": |H| (the paper's); "clip": negative curvature counts as flat."""
+"""Policy to the curvature it needs. "ggn": the Gauss-Newton matrix, positive
+semi-definite for a loss that is convex in the outputs; "abs": |H| (the paper's);
+"clip": negative curvature counts as flat."""
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,8 @@ def _compared(rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]) -> di
 def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
     """The prediction beside what other stored results measured: networks that took no part.
 
-    Their real existence is that of SGD with a stated budget, a lower bound on the converged one.
+    Their real existence is that of SGD with a stated budget, a lower bound on the converged
+    sparsity.
     """
     table = []
     for path in paths:

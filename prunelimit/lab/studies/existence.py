@@ -41,7 +41,7 @@ from prunelimit.results.existence import Network
 FORMAT = ExistenceStudy.FORMAT
 
 MOVED = 0.003
-"""A threshold that the doubled budget moved by more, in sparsity, is called a lower bound."""
+"""A threshold that the doubled budget moved by more is called a lower bound on the sparsity."""
 
 ALL_BASELINES = frozenset(list(NETWORKS)[:12])
 """Networks, one a family, with all three baselines and the |H| policy; those after them in the
