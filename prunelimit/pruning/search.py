@@ -24,8 +24,8 @@ Points = Mapping[int, float]
 
 ELASTICITY = 5.6
 """Log of the loss rise by log of the weights removed further, at real existence: the median over
-the 56 rows of the committed study (a tenth lie below 2.7, a tenth above 10.5). Heuristic; it only
-sets the length of the second step."""
+56 rows of a first study, in this repository's history (a tenth lie below 2.7, a tenth above
+10.5). Heuristic; it only sets the length of the second step."""
 
 LEAST_SLOPE = 1.0
 """Of the excess, where ε is a small part of the loss and the elasticity would make it smaller: a

@@ -17,7 +17,6 @@ from prunelimit.results.overview import Overview
 from prunelimit.results.parts import ExperimentConfig, FinalMeasurements, Provenance
 from prunelimit.results.result import Result
 from prunelimit.results.saved import provenance_of, table
-from prunelimit.results.study import Study
 
 __all__ = [
     "CalibrationTable",
@@ -34,7 +33,6 @@ __all__ = [
     "Overview",
     "Provenance",
     "Result",
-    "Study",
     "WeightDistances",
     "provenance_of",
     "table",

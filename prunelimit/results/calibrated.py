@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from prunelimit.results.parts import Provenance
 from prunelimit.results.saved import Saved
 
 
@@ -121,16 +122,6 @@ class TookNoPart:
 
 
 @dataclass(frozen=True)
-class CalibrationSource:
-    """What made the calibration."""
-
-    command: str
-    code: str | None
-    networks: int
-    rows: int
-
-
-@dataclass(frozen=True)
 class CalibrationTable(Saved):
     """Everything that is known about the calibration that ships.
 
@@ -145,6 +136,6 @@ class CalibrationTable(Saved):
     yardstick: Yardstick
     left_out: LeftOut
     took_no_part: tuple[TookNoPart, ...]
-    provenance: CalibrationSource
+    provenance: Provenance
 
     FORMAT = "prunelimit.calibration-table/2"

@@ -11,7 +11,9 @@ from prunelimit import PruneLimitError, results
 
 FOLDER = Path(__file__).parents[2] / "book" / "results"
 KINDS = {
-    "study": results.Study,
+    "calibration": results.CalibrationTable,
+    "existence": results.ExistenceStudy,
+    "expansions": results.Expansions,
     "heuristics-digits": results.MethodsCompared,
     "heuristics-limits": results.LimitStudy,
     "depth/choices": results.Choices,
@@ -19,8 +21,7 @@ KINDS = {
     "depth/rounds": results.LimitsOverRounds,
     "depth/gems": results.LimitsOfGems,
 }
-# The study of existence and its calibration have readers of their own (`lab.studies`).
-FILES = sorted(p for p in FOLDER.rglob("*.json") if p.stem not in {"existence", "calibration"})
+FILES = sorted(FOLDER.rglob("*.json"))
 NEW_IN_THE_SECOND_FORMAT = {"format", "stages", "costs", "epsilon", "examples", "note"}
 
 

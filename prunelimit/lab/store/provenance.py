@@ -61,8 +61,8 @@ def module_command(module: str, arguments: Sequence[str] | None = None) -> str:
 
     Examples
     --------
-    >>> module_command("prunelimit.lab.studies.study", ["--output", "a b.json"])
-    "python -m prunelimit.lab.studies.study --output 'a b.json'"
+    >>> module_command("prunelimit.lab.studies.existence", ["--output", "a b.json"])
+    "python -m prunelimit.lab.studies.existence --output 'a b.json'"
     """
     typed = sys.argv[1:] if arguments is None else arguments
     return shlex.join(["python", "-m", module, *typed])

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
@@ -40,12 +41,10 @@ from prunelimit.expected import (
     facts_of,
 )
 from prunelimit.files import write_json
-from prunelimit.lab.store.provenance import code_version, module_command
-from prunelimit.records import to_plain
+from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.results import CalibrationTable, ExistenceStudy, Result
 from prunelimit.results.calibrated import (
     BaselineShift,
-    CalibrationSource,
     Candidate,
     FamilyLeftOut,
     LeftOut,
@@ -397,21 +396,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     study = ExistenceStudy.load(given.study)
     rows = rows_of(study)
     found, candidates = calibrate(rows)
-    source = CalibrationSource(
-        command=module_command("prunelimit.lab.studies.calibration", arguments),
-        code=code_version(),
-        networks=len(study.networks),
-        rows=len(rows),
+    command = module_command("prunelimit.lab.studies.calibration", arguments)
+    made = describe_run(torch.device("cpu"), command)
+    source = {"command": command, "code": made.code, "networks": len(study.networks)}
+    write_json(
+        given.output,
+        {
+            "format": FORMAT,
+            "calibration": found.to_dict(),
+            "provenance": source | {"rows": len(rows)},
+        },
     )
-    shipped = {"format": FORMAT, "calibration": found.to_dict(), "provenance": to_plain(source)}
-    write_json(given.output, shipped)
     CalibrationTable(
         candidates=candidates,
         half_width=found.half_width,
         yardstick=yardstick(study),
         left_out=judge(rows),
         took_no_part=outside(given.others, found),
-        provenance=source,
+        provenance=made,
     ).save(given.table)
     return 0
 

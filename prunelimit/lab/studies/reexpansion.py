@@ -16,7 +16,7 @@ many times as far away as w* is long. Biases stay as they are. It takes some min
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.lab import data
 from prunelimit.lab.store.provenance import describe_run, module_command
-from prunelimit.lab.studies.corrections import Batches, gauss_newton_matrix
 from prunelimit.lab.studies.hour_network import build
-from prunelimit.network.parameters import prunable_parameters, prunable_weights, with_weights
+from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.pruning import magnitude_order
+from prunelimit.pruning.landscape import Landscape
 from prunelimit.pruning.masks import removed_count
 from prunelimit.records import to_plain
 from prunelimit.widgets.cut_a_network import hour_network
@@ -43,6 +43,7 @@ POINTS = 16
 """How often the real loss is looked at along a path, at least, and four times in each step."""
 TARGET = Path(__file__).parents[2] / "widgets" / "reexpanded.json"
 
+Batches = Iterable[tuple[Tensor, Tensor]]
 Picture = tuple[Tensor, Tensor]
 Draw = Callable[[nn.Module, Batches, Tensor], Picture]
 
@@ -115,10 +116,9 @@ def loss_of(model: nn.Module, batches: Batches) -> Tensor:
 
 def picture_of(model: nn.Module, batches: Batches, weights: Tensor) -> Picture:
     """Gradient ``(n,)`` and Gauss-Newton matrix ``(n, n)`` in the `n` weights given by index."""
-    parameters = list(prunable_parameters(model).values())
-    gradient = torch.autograd.grad(loss_of(model, batches), parameters)
-    flat = torch.cat([g.flatten() for g in gradient])
-    return flat[weights], gauss_newton_matrix(model, batches, weights=weights)
+    together = tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
+    space = Landscape(model, cross_entropy, [(together[0].double(), together[1])])
+    return space.gauss_newton(space.start, space.prunable[weights])
 
 
 def step_to(weights: Tensor, removed: int, picture: Picture, damping: float = DAMPING) -> Tensor:

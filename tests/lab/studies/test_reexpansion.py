@@ -6,8 +6,9 @@ import torch
 from scipy import optimize
 from torch import nn
 
-from prunelimit.lab.studies import corrections, reexpansion
+from prunelimit.lab.studies import reexpansion
 from prunelimit.network.parameters import prunable_weights, with_weights
+from prunelimit.spectrum.operator import CurvatureOperator
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,10 @@ def test_survivors_take_the_damped_pictures_minimiser(linear):
 
 def test_a_block_of_the_matrix_is_that_of_the_whole(linear):
     model, batches = linear
-    whole = corrections.gauss_newton_matrix(model, batches)
+    operator = CurvatureOperator(
+        model, nn.functional.cross_entropy, batches, "ggn", device="cpu", dtype=torch.float64
+    )
+    whole = operator.dense()
     chosen = torch.tensor([7, 0, 11])
-    block = corrections.gauss_newton_matrix(model, batches, weights=chosen)
+    _, block = reexpansion.picture_of(model, batches, chosen)
     assert torch.allclose(block, whole[chosen][:, chosen], rtol=1e-12, atol=1e-15)
