@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,11 @@ class Network:
     l1: float
     epsilon: float
     seed: int = 0
+
+    @property
+    def normalised(self) -> bool:
+        """Whether it has batch, group or layer normalisation."""
+        return any(word in self.kind for word in ("batch", "group", "layernorm", "transformer"))
 
     @property
     def name(self) -> str:
@@ -276,6 +281,11 @@ class ExistenceStudy(Saved):
     def rows(self) -> list[AtEpsilon]:
         """Of all networks, two each."""
         return [row for network in self.networks for row in network.rows]
+
+    def only(self, *, normalised: bool) -> ExistenceStudy:
+        """The part with normalisation layers, or the one without."""
+        chosen = tuple(n for n in self.networks if n.network.normalised == normalised)
+        return replace(self, networks=chosen)
 
     def errors(self, prediction: str, curve: str = "real_existence") -> np.ndarray:
         """Prediction minus measurement, in sparsity, over the rows that have both.

@@ -10,8 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import pytest
 
 import prunelimit
+from prunelimit import PruneLimitError
+from prunelimit.lab.batch.clusters import require_semaphores
+
+
+def refusal() -> str | None:
+    """Why Dask's workers cannot start on this machine."""
+    try:
+        require_semaphores()
+    except PruneLimitError as error:
+        return str(error)
+    return None
+
+
+needs_semaphores = pytest.mark.skipif(refusal() is not None, reason=str(refusal()))
 
 # Trains for real; after two epochs it waits for the file `gate`, if one is named.
 TRAINING = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import multiprocessing
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -198,6 +199,7 @@ def _client_at(address: str, tls: Path | None) -> Iterator[Client]:
 def _local_client(environments: Sequence[Mapping[str, str]], tls: Path | None) -> Iterator[Client]:
     from distributed import Client
 
+    require_semaphores()
     security = temporary_security() if tls is None else given_security(tls)
     try:
         cluster = _local_cluster(environments, security)
@@ -208,6 +210,24 @@ def _local_client(environments: Sequence[Mapping[str, str]], tls: Path | None) -
         ) from error
     with cluster, Client(cluster, set_as_default=False, security=security) as client:
         yield client
+
+
+def require_semaphores() -> None:
+    """Refuse a system on which Dask's workers cannot start.
+
+    Raises
+    ------
+    PruneLimitError
+        If it has no semaphores, as where ``/dev/shm`` cannot be written.
+    """
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except OSError as error:
+        raise PruneLimitError(
+            f"Dask's workers need semaphores, which this system refuses ({_first_line(error)}); "
+            "mount a /dev/shm that you can write, or run the tasks one by one with `prunelimit "
+            "reproduce`"
+        ) from error
 
 
 def _local_cluster(environments: Sequence[Mapping[str, str]], security: Security) -> Any:

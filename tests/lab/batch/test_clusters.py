@@ -1,6 +1,7 @@
 """Workers of each kind: who can reach them, and what happens when they are gone."""
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from batch_support import TRIVIAL, wait_until, write_notebook
+from batch_support import TRIVIAL, needs_semaphores, wait_until, write_notebook
 from slurm_support import REFUSING, FakeSlurm
 
 from prunelimit import PruneLimitError
@@ -128,6 +129,7 @@ def test_a_dask_worker_without_tls_answers_a_stranger() -> None:
         assert answer_to_a_stranger(address, int(port)) == "Dask"
 
 
+@needs_semaphores
 def test_on_one_machine_nothing_listens_beyond_it(tmp_path, notebook, monkeypatch) -> None:
     monkeypatch.setenv("BATCH_OF_TEST", str(tmp_path))
     before, gate = listeners(tmp_path), tmp_path / "gate"
@@ -142,6 +144,7 @@ def test_on_one_machine_nothing_listens_beyond_it(tmp_path, notebook, monkeypatc
     assert running.finish() == ["done"]
 
 
+@needs_semaphores
 def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) -> None:
     root = tmp_path / "my runs"  # a space: paths become words of a shell script
     notebook = write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
@@ -213,10 +216,21 @@ def test_a_local_worker_that_dies_while_it_starts_is_one_sentence(
             raise RuntimeError("Nanny failed to start.") from reason
 
     monkeypatch.setattr(clusters, "_local_cluster", dies)
+    monkeypatch.setattr(clusters, "require_semaphores", lambda: None)
     jobs = batch.plan(tmp_path / "runs", [{}], notebook)
     with pytest.raises(PruneLimitError, match="a worker died while it started .No module") as death:
         batch.run_batch(jobs, batch.Workers(1), progress=False)
     assert "\n" not in str(death.value)
+
+
+def test_a_system_without_semaphores_is_one_sentence(tmp_path, notebook, monkeypatch) -> None:
+    def refused(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(multiprocessing.context.SpawnContext, "Lock", refused)
+    jobs = batch.plan(tmp_path / "runs", [{"task": "a"}], notebook)
+    with pytest.raises(PruneLimitError, match="mount a /dev/shm that you can write"):
+        batch.run_batch(jobs, batch.Workers(1), progress=False)
 
 
 def test_ctrl_c_stays_what_it_is_under_slurm() -> None:

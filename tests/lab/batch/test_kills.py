@@ -6,7 +6,7 @@ import signal
 
 import pandas as pd
 import pytest
-from batch_support import TRAINING, TRIVIAL, Laboratory, wait_until
+from batch_support import TRAINING, TRIVIAL, Laboratory, needs_semaphores, wait_until
 
 from prunelimit.lab.store.locks import owned
 
@@ -14,6 +14,7 @@ from prunelimit.lab.store.locks import owned
 pytestmark = pytest.mark.timeout(1500)
 
 
+@needs_semaphores
 def test_killed_workers_and_drivers_cost_no_finished_epoch(tmp_path) -> None:
     laboratory = Laboratory(tmp_path, TRAINING)
     gate = tmp_path / "gate"
@@ -43,6 +44,7 @@ def test_killed_workers_and_drivers_cost_no_finished_epoch(tmp_path) -> None:
     assert len(list(laboratory.root.glob("digits-*"))) == 2
 
 
+@needs_semaphores
 def test_failures_and_damage_are_tried_again_and_nothing_else(tmp_path) -> None:
     laboratory = Laboratory(tmp_path, TRIVIAL)
     sets = [{"task": "good"}, {"task": "bad", "fail": True}, {"task": "hurt"}, {"task": "cut"}]
@@ -66,6 +68,7 @@ def test_failures_and_damage_are_tried_again_and_nothing_else(tmp_path) -> None:
     assert counts == {"good": 1, "bad": 2, "hurt": 2, "cut": 2}
 
 
+@needs_semaphores
 def test_two_drivers_share_the_work(tmp_path) -> None:
     laboratory = Laboratory(tmp_path, TRIVIAL)
     gate = tmp_path / "gate"
@@ -81,6 +84,7 @@ def test_two_drivers_share_the_work(tmp_path) -> None:
     assert len(laboratory.starts("shared")) == 1
 
 
+@needs_semaphores
 def test_a_job_that_is_over_is_left_alone_when_its_worker_dies(tmp_path) -> None:
     laboratory = Laboratory(tmp_path, TRIVIAL)
     gate = tmp_path / "gate"
