@@ -12,9 +12,8 @@ from book.tools.content import ROOT
 from prunelimit import cones, kinematics, limit, widgets
 
 CHOICE = re.compile(r"^:::\{dropdown\} ([A-C])\. (.+?)\n\n(.+?)\n:::$", re.MULTILINE | re.DOTALL)
-PARTS = re.split(r"^\*\*\d+\.\*\* ", (ROOT / "book" / "quiz.md").read_text(), flags=re.MULTILINE)[
-    1:
-]
+TEXT = (ROOT / "book" / "quiz.md").read_text()
+PARTS = re.split(r"^\*\*\d+\.\*\* ", TEXT, flags=re.MULTILINE)[1:]
 PAGE = HTML / "book" / "quiz.html"
 
 
