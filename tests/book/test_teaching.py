@@ -12,6 +12,7 @@ from widget_support import call_many, needs_node
 from book.tools import plans
 from book.tools.content import ROOT
 from prunelimit import cones, widgets
+from prunelimit.widgets.cut_a_network import hour_network
 
 GUIDE = (ROOT / "book" / "teaching.md").read_text()
 LINKS = re.findall(r'<a href="\.\./notebooks/(\w+)\.html#w=([\w-]+):([^"]+)">', GUIDE)
@@ -61,6 +62,7 @@ def test_each_plan_fills_fifty_minutes_and_has_its_parts(plan):
     assert [end for _, end in marks[:-1]] == [start for start, _ in marks[1:]]
     for part in ("**Open with.**", "**Board.**", "**Listen for.**"):
         assert part in plan
+    assert "#w=" in plan
 
 
 def test_every_link_with_a_state_is_understood():
@@ -127,6 +129,10 @@ def test_the_numbers_of_the_hour_and_of_the_misconceptions():
     again = widgets.CutANetwork(sparsity=0.8, retrained=True).numbers()
     assert (cut[0.5]["right"], cut[0.8]["right"], again["right"]) == (8, 6, 8)
     assert [round(100 * n["accuracy"]) for n in (cut[0.8], again)] == [86, 96]
+    hour = hour_network()
+    allowed = hour["loss"] + hour["epsilon"]
+    assert max(e["sparsity"] for e in hour["retrained"] if e["loss"] <= allowed) == 0.84
+    assert round(hour["predicted"]["sharp"], 3) == 0.874
     far, near = widgets.SublevelSet(epsilon=0.4), widgets.SublevelSet(distance=1.5)
     assert far.numbers()["paper"] == pytest.approx(near.numbers()["paper"])
     hit = widgets.HitOrMiss(dim=1000, angle=30.0, share=0.8).numbers()["probability"]
