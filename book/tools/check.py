@@ -119,7 +119,7 @@ def _shared_by_tests() -> list[Path]:
 
 
 def _digest_of_everything() -> str:
-    folders = [ROOT / n for n in ("book", "notebooks", "tests", "benchmarks", ".ci")]
+    folders = [ROOT / n for n in ("book", "notebooks", "tests", "benchmarks", ".ci", ".github")]
     single = [ROOT / n for n in _WHOLE]
     places = [p for p in (*folders, *single) if p.exists()]
     pages = list(files_below(HTML)) if HTML.is_dir() else []

@@ -75,7 +75,7 @@ def build(book: str = "../html", folder: Path = HANDOUT, html: Path = HTML) -> l
             solved=name == "solutions",
             marks=marks,
             macros=macros(),
-            code_style=Markup(HtmlFormatter(style="tango").get_style_defs(".highlight")),
+            code_style=Markup(HtmlFormatter(style="bw").get_style_defs(".highlight")),
         )
         write_if_different(folder / f"{name}.html", _with_links(text, book, here))
         made.append(folder / f"{name}.html")
@@ -88,6 +88,8 @@ def chapter(path: Path) -> dict[str, Any]:
     soup = BeautifulSoup(path.read_text(), "html.parser")
     for link in soup.select("a[href]"):
         link["href"] = _from_the_top(str(link["href"]), path)
+    for code in soup.select("pre"):
+        code["tabindex"] = "0"  # it scrolls, so a keyboard must reach it
     heading = soup.select_one("h1")
     assert heading is not None
     for link in heading.select("a"):

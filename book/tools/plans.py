@@ -21,7 +21,7 @@ _LABELLED = re.compile(r":{3,}\{prf:\w+\} (.+?)\n(?:# )?:label: (\S+)")
 
 @lru_cache
 def plans() -> dict[str, str]:
-    """Return the text of each plan (the guide's sections of the third level) by its heading."""
+    """Return the text of each plan (a section of the guide) by its heading."""
     parts = re.split(r"^#{2,3} ", GUIDE.read_text(), flags=re.MULTILINE)[1:]
     return {heading: text for heading, _, text in (part.partition("\n") for part in parts)}
 

@@ -20,7 +20,7 @@ from typing import Any
 import jinja2
 import nbformat
 import yaml
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from nbformat import NotebookNode
 
 from book.tools.content import BUILD, ROOT, write_if_different
@@ -167,7 +167,9 @@ def _figure(cell: NotebookNode, data: dict[str, Any]) -> Markup:
     words = [shown.get(kind, {}).get("alt") for kind in ("image", "figure")]
     alt = next((w for w in words if w), "".join(data.get("text/plain", "")))
     picture = "".join(data["image/png"]).replace("\n", "")
-    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(escape(alt), picture)
+    image = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, picture)
+    caption = shown.get("figure", {}).get("caption")
+    return image + Markup(f'<p class="caption">{inline_html(caption)}</p>' if caption else "")
 
 
 def _template() -> jinja2.Template:
