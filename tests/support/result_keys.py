@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prunelimit import results
-from prunelimit.results import choices, methods, overview, parts, result, study
+from prunelimit.results import calibrated, choices, existence, methods, overview, parts, result
 from prunelimit.results.saved import Saved
 
-_MODULES = (choices, methods, overview, parts, result, study)
+_MODULES = (calibrated, choices, existence, methods, overview, parts, result)
 _RECORDS = {
     name: value
     for module in _MODULES

@@ -32,14 +32,16 @@ def test_the_rise_is_that_of_the_schur_complement(bench: Refitting) -> None:
     assert found.fit.rise == pytest.approx(
         0.5 * float(moved @ torch.linalg.solve(block, moved)), rel=1e-4
     )
-    assert found.kept == 18 and float(found.moved.norm()) == pytest.approx(float(moved.norm()))
+    assert found.kept == 18
     again = bench.at(0.5)
     assert again.fit.iterations == 0 and again.fit.residual <= TOLERANCE
 
 
 def test_the_loss_is_that_of_the_network_after_the_step(bench: Refitting) -> None:
     found = bench.at(0.25)
-    after = prunable_weights(bench.model).double() - found.moved + found.fit.step
+    after = prunable_weights(bench.model).double()
+    after[magnitude_order(bench.model)[:9]] = 0.0
+    after += found.fit.step
     network = with_weights(bench.model, after)
     loss, _ = evaluate(network, nn.functional.cross_entropy, bench.data, "cpu")
     assert found.loss == pytest.approx(loss)
