@@ -95,13 +95,15 @@ def test_a_closure_has_what_is_imported_and_no_more() -> None:
     assert size.closure(only_typed) == set()
 
 
-# Counted in the same way, chapter 6 needed 7,687 lines of code before the laboratory was set apart
-# and chapter 9 6,637. Three quarters of the latter are not reached: the search by fine-tuning, the
-# calibrated prediction, the checks of other people's models, masks and adapters have come since.
-@pytest.mark.parametrize(("chapter", "most"), [("06", 0.60 * 7687), ("09", 7800)])
+# Before the laboratory was set apart (commit 864825a), all lines of the files that are imported,
+# blank ones and docstrings among them, were 13,251 for chapter 6 and 11,337 for
+# `prunelimit.predict`, chapter 9's subject: the wish was 60 % and 75 % of these. Chapter 6 has it.
+# Chapter 9 has not: its search by fine-tuning, its calibrated prediction, the checks of other
+# people's models, masks and adapters have come since. What it needs today may only become less.
+@pytest.mark.parametrize(("chapter", "most"), [("06", 0.60 * 13_251), ("09", 14_100)])
 def test_a_chapter_needs_a_small_package(chapter: str, most: float) -> None:
     source = next(text for name, text in size.chapters().items() if name.startswith(chapter))
-    assert size.lines_in(size.closure(source)) <= most
+    assert size.all_lines_in(size.closure(source)) <= most
 
 
 def test_chapters_need_no_laboratory_before_the_seventh() -> None:

@@ -15,6 +15,10 @@ def test_whoever_raises_says_so() -> None:
     assert words.silent_about_errors() == set()
 
 
+def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
+    assert words.fragments() == set()
+
+
 def test_what_counts_as_public_and_as_raising() -> None:
     source = """
 class Cone:
@@ -33,3 +37,7 @@ def passes_on():
     errors = {name: words.raised(node) for name, node in found.items()}
     assert errors["m.Cone.project"] == errors["m.solve"] == {"PruneLimitError"}
     assert errors["m.passes_on"] == set()
+    assert list(words.texts(ast.parse('"""Of it."""\nx = 1\n"""Its size."""'))) == [
+        "Of it.",
+        "Its size.",
+    ]

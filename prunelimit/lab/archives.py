@@ -39,7 +39,7 @@ _FASHION_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 _FASHION_BYTES = 16 + 60_000 * 28 * 28
-"""Of the largest of them."""
+"""Bytes of the largest of them."""
 _MOST_BYTES, _MOST_FILES = 1 << 30, 200_000
 """What an archive may unpack to: Tiny ImageNet is 0.3 GB in 120,206 files, CIFAR 0.2 GB in 8."""
 

@@ -209,46 +209,41 @@ class _Experiment:
         run.world.from_main(lambda: prediction.clear(run))
         curves = self._stage("sweep", Sweeps, sweeps, 1, lambda *_: sweeps.measure(run))
         start = curves.training.largest_sparsity(report.epsilon)
-        read = run, report, start
+        read, kind = (run, report, start), finetune.Finetunings
         refits = self._stage(
             "refit", refit.Refits, refit, 3, lambda _, rows: refit.measure(*read, rows)
         )
         tuned = self._stage(
-            "finetune",
-            finetune.Finetunings,
-            finetune,
-            3,
-            lambda _, rows: finetune.measure(*read, rows),
+            "finetune", kind, finetune, 3, lambda _, rows: finetune.measure(*read, rows)
         )
-        thresholds = Thresholds(
-            one_shot=_one_shot_threshold(curves.training, report.epsilon),
-            quadratic_existence=refits.threshold,
-            real_existence=tuned.threshold,
-            accuracy=accuracy_threshold(curves, self.run.config.accuracy_tolerance),
-        )
-        task, splits = self.task, self.run.splits
+        task, splits = self.task, run.splits
         found = Result(
             task=task.name,
             dataset=task.dataset,
             model=task.model,
             seed=task.seed,
             training=task.training,
-            measurement=self.run.config,
+            measurement=run.config,
             dense=self.dense,
             prediction=report,
-            thresholds=thresholds,
+            thresholds=Thresholds(
+                one_shot=_one_shot_threshold(curves.training, report.epsilon),
+                quadratic_existence=refits.threshold,
+                real_existence=tuned.threshold,
+                accuracy=accuracy_threshold(curves, run.config.accuracy_tolerance),
+            ),
             sweep=from_plain(Sweeps, compact(to_plain(curves))),
             refit=refits.points,
             finetune=tuned.points,
             finetuning=tuned.budget,
-            weights=weight_histogram(self.run.model),
+            weights=weight_histogram(run.model),
             stages=self.stages,
             provenance=self.store.sign(),
             examples=Examples(
                 splits.train.examples, splits.validation.examples, splits.test.examples
             ),
         )
-        return self.run.world.from_main(lambda: _saved(found, self.run.directory))
+        return run.world.from_main(lambda: _saved(found, run.directory))
 
     def _stage(
         self,

@@ -76,7 +76,7 @@ class Task:
 
     @property
     def seed(self) -> int:
-        """Of the split, the initial weights and the training."""
+        """Seed of the split, the initial weights and the training."""
         return self.training.seed
 
     def with_(self, **changes: Any) -> Task:
@@ -125,7 +125,7 @@ class Task:
     def load_data(
         self, root: str | os.PathLike[str] | None = None, *, download: bool = False
     ) -> Splits:
-        """Its splits; see `data.load`."""
+        """The splits of its data set; see `data.load`."""
         splits = data.load(
             self.dataset,
             root,
@@ -137,7 +137,7 @@ class Task:
         return splits if self.examples is None else splits.limited(self.examples)
 
     def build_model(self, splits: Splits) -> nn.Module:
-        """Its untrained network for the inputs of `splits`; see `models.build`."""
+        """The untrained network for the inputs of `splits`; see `models.build`."""
         return models.build(self.model, splits.input_shape, splits.classes, self.seed)
 
     def describe(self) -> dict[str, str]:

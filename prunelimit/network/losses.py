@@ -23,7 +23,7 @@ from prunelimit.network.checks import (
 from prunelimit.network.copies import HALVES, reads
 from prunelimit.network.device import at_device
 from prunelimit.network.evaluate import evaluation_mode
-from prunelimit.network.parameters import Choice, flatten, prunable_parameters
+from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
@@ -219,42 +219,6 @@ def loss_statistics(
         batches=int(sizes.size),
         examples=int(sizes.sum()),
     )
-
-
-def loss_gradient(
-    model: nn.Module,
-    loss_fn: Loss,
-    loader: Loader,
-    device: str | torch.device = "auto",
-    world: World = ALONE,
-    parameters: Choice | None = None,
-) -> Tensor:
-    """Gradient of the mean loss with respect to the weights that count, ``(dim,)``, in eval mode.
-
-    Processes of one `world` share the examples: each gives its own part, even an
-    empty one, as `loader` (see `World.shard`), and all get the whole gradient.
-
-    Examples
-    --------
-    >>> layer = nn.Linear(1, 1, bias=False)
-    >>> _ = layer.weight.data.fill_(1.0)
-    >>> loss_gradient(layer, nn.functional.mse_loss, [(torch.ones(2, 1), torch.zeros(2, 1))])
-    tensor([2.])
-    """
-    place = world.device(device)
-    model, loss_fn = at_device(model, loss_fn, place)
-    weights = list(prunable_parameters(model, parameters).values())
-    total = torch.zeros_like(flatten(weight.detach() for weight in weights))
-    examples = 0
-    with evaluation_mode(model), torch.enable_grad():
-        for inputs, targets in iterate_pairs(loader):
-            loss = scalar_loss(loss_fn, model(inputs.to(place)), targets.to(place))
-            gradients = torch.autograd.grad(
-                loss, weights, allow_unused=True, materialize_grads=True
-            )
-            total += inputs.shape[0] * flatten(gradients)
-            examples += inputs.shape[0]
-    return world.sum(total) / sum(world.gather(examples))
 
 
 def _place(model: nn.Module) -> torch.device:

@@ -15,11 +15,10 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.plots.limits import COLOURS
+from prunelimit.plots.limits import COLOURS, LIMITS
 
 LINES = {
-    "paper": (r"$k_\mathrm{paper}$", COLOURS["purple"], "--"),
-    "sharp": (r"$k_\mathrm{sharp}$", COLOURS["black"], "-."),
+    **LIMITS,
     "sharp_isotropic": (r"$k_\mathrm{sharp}$, isotropic", COLOURS["green"], ":"),
 }
 """Formula name to label, colour and dash."""

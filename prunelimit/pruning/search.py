@@ -28,10 +28,10 @@ ELASTICITY = 5.6
 10.5). Heuristic; it only sets the length of the second step."""
 
 LEAST_SLOPE = 1.0
-"""Of the excess, where ε is a small part of the loss and the elasticity would make it smaller: a
-second step that is too short costs one try more, one that is too long two. Chosen between none, 1
-and 1.6 on the networks of `benchmarks.find` with other seeds (mean tries 3.3, 3.05, 3.1).
-Heuristic."""
+"""Least slope of the excess, where ε is a small part of the loss and the elasticity would make it
+smaller: a second step that is too short costs one try more, one that is too long two. Chosen
+between none, 1 and 1.6 on the networks of `benchmarks.find` with other seeds (mean tries 3.3,
+3.05, 3.1). Heuristic."""
 
 _SLOPE_RANGE = 3.0
 """By how much a slope measured from two tries on one side may differ from the prior one."""

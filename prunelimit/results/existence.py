@@ -279,7 +279,7 @@ class ExistenceStudy(Saved):
 
     @property
     def rows(self) -> list[AtEpsilon]:
-        """Of all networks, two each."""
+        """The rows of all networks, two each."""
         return [row for network in self.networks for row in network.rows]
 
     def only(self, *, normalised: bool) -> ExistenceStudy:

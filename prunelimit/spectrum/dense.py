@@ -17,7 +17,7 @@ DENSE_BLOCK = 64
 """Columns computed at once when the matrix itself is built."""
 
 COPIES = 3
-"""Of the matrix, held at once while its eigenvalues are computed."""
+"""Copies of the matrix that are held at once while its eigenvalues are computed."""
 
 
 def dense_bytes(dim: int, itemsize: int = 8) -> int:

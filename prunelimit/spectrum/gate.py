@@ -34,7 +34,7 @@ from prunelimit.spectrum.operator import TRIAL, CurvatureOperator
 from prunelimit.spectrum.outputs import at_logits
 
 PRODUCTS = 2
-"""With the full data that the gate takes; its other passes are over a few examples."""
+"""Products with the full data that the gate takes; its other passes are over a few examples."""
 
 Pieces = list[Tensor]
 

@@ -328,7 +328,7 @@ class Spectrum:
 
 
 _DOUBLINGS = 24
-"""Of a ridge that rounding hides, from float32's resolution up to the largest curvature."""
+"""Doublings of a hidden ridge, from float32's resolution up to the largest curvature."""
 
 
 def _kept(rule: Rule, ridge: float) -> float:

@@ -218,16 +218,3 @@ def test_a_stage_goes_on_at_the_mask_it_was_at_and_both_processes_sign(
     assert sorted(path.name for path in copied.glob("stages/*")) == sorted(
         f"{name}.json" for name in STAGES
     )
-
-
-def test_damaged_measurements_are_made_again(tmp_path) -> None:
-    path = tmp_path / "stage.npz"
-    Measurements(path, "key").add({"sparsity": 0.5})
-    content = path.read_bytes()
-    middle = len(content) // 2
-    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-    for damaged in (b"", content[:100], flipped):
-        path.write_bytes(damaged)
-        assert Measurements(path, "key").rows == []
-    path.write_bytes(content)
-    assert Measurements(path, "key").at(0.5) == {"sparsity": 0.5}

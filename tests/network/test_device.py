@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.device import at_device, deterministic_kernels, resolve_device
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import batch_losses, loss_gradient, loss_statistics
+from prunelimit.network.losses import batch_losses, loss_statistics
 from prunelimit.network.world import World
 from prunelimit.pruning import FineTuning, finetune, magnitude_mask, sweep
 from prunelimit.spectrum import CurvatureOperator
@@ -51,7 +51,6 @@ def measurements(device: str) -> dict[str, object]:
         "evaluate": lambda m: evaluate(m, LOSS, DATA, device),
         "batch_losses": lambda m: batch_losses(m, LOSS, DATA, device),
         "loss_statistics": lambda m: loss_statistics(m, LOSS, DATA, device),
-        "loss_gradient": lambda m: loss_gradient(m, LOSS, DATA, device),
         "sweep": lambda m: sweep(m, LOSS, DATA, [0.5], device=device),
         "finetune": lambda m: finetune(m, masks, LOSS, DATA, DATA, budget, device=device),
         "operator": lambda m: CurvatureOperator(m, LOSS, DATA, device=device).dense(),
@@ -73,7 +72,7 @@ def test_a_device_is_obeyed_or_refused(what: str, device: str) -> None:
         measurements(device)[what](nn.Linear(3, 2))
 
 
-@pytest.mark.parametrize("measure", [evaluate, batch_losses, loss_gradient])
+@pytest.mark.parametrize("measure", [evaluate, batch_losses])
 def test_what_fails_elsewhere_leaves_the_model_here(measure) -> None:
     model = Anchored(3, 2)
     seen = []

@@ -25,7 +25,7 @@ from prunelimit.lab.store import checkpoints
 from prunelimit.lab.training import train
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import loss_gradient, loss_statistics
+from prunelimit.network.losses import loss_statistics
 from prunelimit.network.world import World
 from prunelimit.predict import predict_limit
 from prunelimit.pruning import FineTuning, finetune, magnitude_mask
@@ -103,7 +103,7 @@ def curvatures(world: World) -> dict[str, Tensor]:
             ggn = CurvatureOperator(model, LOSS, data, device="cpu", world=world)
             # The order of its rows is the examples', which the processes shuffle.
             found[f"{name} {how} gram"] = torch.linalg.eigvalsh(GramOperator(ggn).dense())
-            found[f"{name} {how} gradient"] = loss_gradient(model, LOSS, data, "cpu", world)
+            found[f"{name} {how} gradient"] = ggn.gradient()
     return found
 
 

@@ -122,6 +122,11 @@ def lines_in(names: set[str]) -> int:
     return sum(lines_of_code(modules()[name].read_text(encoding="utf-8")) for name in names)
 
 
+def all_lines_in(names: set[str]) -> int:
+    """Lines of these modules' files, blank ones, comments and docstrings among them."""
+    return sum(modules()[name].read_text(encoding="utf-8").count("\n") for name in names)
+
+
 def chapters() -> dict[str, str]:
     """Name of each chapter to the source of its notebook."""
     paths = sorted((ROOT / "notebooks").glob("[01]*.py"))
@@ -131,7 +136,8 @@ def chapters() -> dict[str, str]:
 if __name__ == "__main__":
     for chapter, text in chapters().items():
         needed = closure(text)
-        print(f"{chapter:32} {len(needed):4} modules {lines_in(needed):6,} lines of code")
+        total = f"{lines_in(needed):6,} lines of code, {all_lines_in(needed):6,} in all"
+        print(f"{chapter:32} {len(needed):4} modules {total}")
     rooms: dict[str, set[str]] = {}
     for name in modules():
         rooms.setdefault((name.split(".") + [""])[1], set()).add(name)

@@ -2,7 +2,8 @@
 
     python tests/support/words_support.py
 
-prints the public names without a docstring, and the public functions that raise and do not say so.
+prints the public names without a docstring, the public functions that raise and do not say so,
+and docstrings that are fragments.
 """
 
 from __future__ import annotations
@@ -73,9 +74,27 @@ def silent_about_errors() -> set[str]:
     }
 
 
+def texts(tree: ast.AST) -> Iterator[str]:
+    """All strings that stand alone: docstrings, and what is said of constants."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str):
+            yield node.value.value
+
+
+def fragments() -> set[str]:
+    """Such strings that say whose or of what, and not what."""
+    return {
+        f"{module}: {text.splitlines()[0]}"
+        for module, path in size.modules().items()
+        for text in texts(ast.parse(path.read_text(encoding="utf-8")))
+        if text.startswith(("Of ", "Its ", "Their "))
+    }
+
+
 if __name__ == "__main__":
     for title, names in (
         ("without a docstring", undocumented()),
         ("that raise and do not say so", silent_about_errors()),
+        ("fragments", fragments()),
     ):
         print(f"{len(names)} {title}", *sorted(names), sep="\n  ")

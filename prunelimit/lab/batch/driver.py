@@ -86,7 +86,7 @@ class _Watch:
 
     @property
     def client(self) -> Client:
-        """Of Dask's."""
+        """Dask's client of these workers."""
         return self.pool.client
 
     def run(self, jobs: Sequence[Job]) -> dict[str, Outcome]:

@@ -273,7 +273,7 @@ def _expanded(names: Sequence[str]) -> list[str]:
 
 
 def _code(notebook: Path) -> str:
-    """Of the code cells, as one program; lines for IPython alone become text that is kept."""
+    """The code cells as one program; lines for IPython alone become text that is kept."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     lines = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code").split("\n")
     return "\n".join(_MAGIC.sub(lambda m: f"{m[1]}_ = {m[2]!r}", line) for line in lines)

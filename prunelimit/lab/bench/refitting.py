@@ -27,8 +27,6 @@ class Refitted:
     ----------
     fit
         The step of the survivors and the rise of the quadratic model.
-    moved
-        ``(dim,)``: x = w* - w^k.
     kept
         How many weights survive.
     loss
@@ -36,7 +34,6 @@ class Refitted:
     """
 
     fit: Refit
-    moved: Tensor
     kept: int
     loss: float
 
@@ -89,7 +86,6 @@ class Refitting:
             progress=self.progress,
         )
         self.step = fit.step
-        masked = torch.where(keep, self.weights, 0.0)
-        network = with_weights(self.model, masked + fit.step)
+        network = with_weights(self.model, torch.where(keep, self.weights, 0.0) + fit.step)
         loss, _ = evaluate(network, cross_entropy, self.data, self.device)
-        return Refitted(fit, self.weights - masked, int(keep.sum()), loss)
+        return Refitted(fit, int(keep.sum()), loss)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -15,8 +14,8 @@ from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuned, finetune
 
 
-def default_budget(training: TrainingConfig, batches: int, steps: int = 3000) -> FineTuning:
-    """At least 12 epochs and at least `steps` steps, at the training's own learning rate.
+def default_budget(training: TrainingConfig, batches: int) -> FineTuning:
+    """At least 12 epochs and at least 3,000 steps, at the training's own learning rate.
 
     Examples
     --------
@@ -25,7 +24,7 @@ def default_budget(training: TrainingConfig, batches: int, steps: int = 3000) ->
     273
     """
     return FineTuning(
-        epochs=max(12, math.ceil(steps / batches)),
+        epochs=max(12, math.ceil(3000 / batches)),
         learning_rate=training.learning_rate,
         momentum=training.momentum,
     )
@@ -67,15 +66,15 @@ class Tuning:
         self.reference = splits.train_eval.with_batch_size(1000)
         self.budget = budget or default_budget(training, len(self.loader))
 
-    def at(self, sparsity: float, factor: int = 1) -> FineTuned:
-        """The magnitude mask of `sparsity`, with `factor` times the epochs."""
+    def at(self, sparsity: float) -> FineTuned:
+        """The magnitude mask of `sparsity`."""
         return finetune(
             self.model,
             magnitude_mask(self.model, sparsity),
             cross_entropy,
             self.loader,
             self.reference,
-            replace(self.budget, epochs=factor * self.budget.epochs),
+            self.budget,
             device=self.device,
             progress=self.progress,
             world=self.world,

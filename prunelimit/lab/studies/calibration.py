@@ -204,7 +204,7 @@ def predict(
 
 
 def families_of(rows: Sequence[Row]) -> list[str]:
-    """In the order of their first appearance."""
+    """Families of the rows, in the order of their first appearance."""
     return list(dict.fromkeys(row.family for row in rows))
 
 

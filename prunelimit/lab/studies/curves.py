@@ -21,7 +21,7 @@ from prunelimit.results.existence import Network
 from prunelimit.spectrum.operator import CurvatureOperator
 
 BATCH = 32
-"""Of training, and of the minibatch losses whose deviation is ε."""
+"""Size of the batches of training, and of those whose losses' deviation is ε."""
 
 
 # -------------------------------------------------------------------- training
@@ -90,7 +90,7 @@ class Bench:
         self.profile: DistanceProfile = distance_profile(self.weights.numpy())
 
     def batch_losses(self) -> np.ndarray:
-        """Of batches of `BATCH` in the stored order, the last shorter one left out."""
+        """Losses of batches of `BATCH` in the stored order, the last shorter one left out."""
         with torch.no_grad():
             pairs = zip(
                 self.found.inputs.split(BATCH), self.found.targets.split(BATCH), strict=True

@@ -17,7 +17,7 @@ from prunelimit.names import unknown_name
 from prunelimit.pruning.finetune import FineTuning
 
 EPSILON = 0.05
-"""Of the paper's architectures: so few examples are fitted to losses whose spread is rounding."""
+"""ε of the paper's architectures: so few examples are fitted to losses whose spread is rounding."""
 
 _MADE_SMALL = "made small: examples, epochs and what else differs from the paper are stated here"
 

@@ -1,0 +1,47 @@
+"""The re-fitted rise is the Schur complement's; each mask begins where the one before ended."""
+
+import pytest
+import torch
+from torch import nn
+
+from prunelimit.lab.bench.refitting import TOLERANCE, Refitting
+from prunelimit.lab.data import Batches
+from prunelimit.network.evaluate import evaluate
+from prunelimit.network.parameters import prunable_weights, with_weights
+from prunelimit.pruning import magnitude_order
+from prunelimit.spectrum.matrix import DenseMatrix
+
+
+@pytest.fixture(scope="module")
+def bench() -> Refitting:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 4))
+    root = torch.randn(36, 50, dtype=torch.float64)
+    data = Batches(torch.randn(20, 1, 3, 3), torch.randint(4, (20,)), 20)
+    return Refitting(
+        model, DenseMatrix(root @ root.T / 50), data, iterations=200, device="cpu", progress=False
+    )
+
+
+def test_the_rise_is_that_of_the_schur_complement(bench: Refitting) -> None:
+    weights = prunable_weights(bench.model).double()
+    removed = magnitude_order(bench.model)[:18]
+    moved = weights[removed]
+    block = torch.linalg.inv(bench.operator.matrix)[removed][:, removed]
+    found = bench.at(0.5)
+    assert found.fit.rise == pytest.approx(
+        0.5 * float(moved @ torch.linalg.solve(block, moved)), rel=1e-4
+    )
+    assert found.kept == 18
+    again = bench.at(0.5)
+    assert again.fit.iterations == 0 and again.fit.residual <= TOLERANCE
+
+
+def test_the_loss_is_that_of_the_network_after_the_step(bench: Refitting) -> None:
+    found = bench.at(0.25)
+    after = prunable_weights(bench.model).double()
+    after[magnitude_order(bench.model)[:9]] = 0.0
+    after += found.fit.step
+    network = with_weights(bench.model, after)
+    loss, _ = evaluate(network, nn.functional.cross_entropy, bench.data, "cpu")
+    assert found.loss == pytest.approx(loss)

@@ -1,0 +1,31 @@
+"""Each mask is tuned from the trained weights, on the examples that define the loss."""
+
+import pytest
+import torch
+from torch import nn
+
+from prunelimit.budgets import FineTuning, TrainingConfig
+from prunelimit.lab.bench.tuning import Tuning, default_budget
+from prunelimit.lab.data import load
+from prunelimit.network.evaluate import evaluate
+
+
+def test_masks_are_tuned_apart_and_the_model_is_left_alone() -> None:
+    splits = load("digits").limited(60)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    before = model[1].weight.clone()
+    config = TrainingConfig(epochs=1, batch_size=20)
+    bench = Tuning(model, splits, config, FineTuning(epochs=2), device="cpu", progress=False)
+    first, again = bench.at(0.5), bench.at(0.5)
+    assert first.losses == again.losses and torch.equal(model[1].weight, before)
+    assert int((first.model[1].weight == 0).sum()) == 320
+    loss, _ = evaluate(first.model, nn.functional.cross_entropy, splits.train_eval, "cpu")
+    assert first.lowest_loss == pytest.approx(loss)
+    assert len(first.losses) == 1 + 2
+
+
+def test_few_batches_get_many_epochs() -> None:
+    config = TrainingConfig(epochs=1, learning_rate=0.3)
+    assert default_budget(config, batches=10).epochs == 300
+    assert default_budget(config, batches=10_000) == FineTuning(12, 0.3, config.momentum)
