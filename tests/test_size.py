@@ -98,7 +98,7 @@ def test_a_closure_has_what_is_imported_and_no_more() -> None:
 # Counted in the same way, chapter 6 needed 7,687 lines of code before the laboratory was set apart
 # and chapter 9 6,637. Three quarters of the latter are not reached: the search by fine-tuning, the
 # calibrated prediction, the checks of other people's models, masks and adapters have come since.
-@pytest.mark.parametrize(("chapter", "most"), [("06", 0.60 * 7687), ("09", 7800)])
+@pytest.mark.parametrize(("chapter", "most"), [("06", 0.60 * 7687), ("09", 7850)])
 def test_a_chapter_needs_a_small_package(chapter: str, most: float) -> None:
     source = next(text for name, text in size.chapters().items() if name.startswith(chapter))
     assert size.lines_in(size.closure(source)) <= most
