@@ -406,7 +406,8 @@ def refuse_no_mean(examples: int, whole: float, parts: float) -> None:
     """
     raise PruneLimitError(
         f"the loss is no plain mean over examples: a batch of {examples} has loss {whole:.6g}, the "
-        f"mean over its parts is {parts:.6g}. Use reduction='mean', and a model that treats "
-        "examples one by one (batch normalisation with running statistics); where the loss divides "
-        "by something else, let the loader yield it as (inputs, targets, weight)"
+        f"mean over its parts is {parts:.6g}. Use reduction='mean', outputs and targets that "
+        "are not broadcast against each other, and a model that treats examples one by one (batch "
+        "normalisation with running statistics); where the loss divides by something else, let the "
+        "loader yield it as (inputs, targets, weight)"
     )

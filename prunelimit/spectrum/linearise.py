@@ -118,7 +118,7 @@ def explained() -> Iterator[None]:
                 "follow, and no once_differentiable"
             )
         raise PruneLimitError(
-            f"the model cannot be differentiated twice: {str(error).strip()[:300]}. {remedy}"
+            f"the model cannot be differentiated twice: {str(error).strip('. ')[:300]}. {remedy}"
         ) from error
 
 
