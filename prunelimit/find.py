@@ -13,9 +13,11 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.checks import check_kind
 from prunelimit.network.contents import digest
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss, check_first_batch
+from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.unwrap import unwrapped
@@ -126,6 +128,8 @@ def find_limit(
     (0.5, 0.55, 10)
     """
     model = unwrapped(model)
+    check_kind(model)
+    epsilon, start = _number("epsilon", epsilon), _number("start", start)
     chosen = prunable_parameters(model, parameters)
     with undisturbed(model, loader), undisturbed(model, validation):
         check_first_batch(*adapt(model, loss_fn, loader, forward))
@@ -155,7 +159,7 @@ def find_limit(
             )
         if finetune is None:
             finetune = default_finetuning(loader, None if report is None else report.spectrum)
-        rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, tolerance)
+        rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, float(tolerance))
         keeper: Keeper = InMemory(model)
         if directory is not None:
             key = _key(model, list(chosen), criterion, finetune)
@@ -166,6 +170,13 @@ def find_limit(
         search = _Search(rule, criterion, retraining, keeper, progress)
         search.run(max_tries)
         return search.result(report)
+
+
+def _number(name: str, value: Any) -> float | None:
+    """As Python's own; of NumPy and torch, too."""
+    if value is None or is_number(value):
+        return None if value is None else float(value)
+    raise PruneLimitError(f"{name} must be a number, got {value!r}")
 
 
 def _check(finetune: object, tolerance: float, max_tries: int) -> None:

@@ -91,7 +91,8 @@ def penalised_parameters(model: nn.Module, which: str = "all") -> list[nn.Parame
         chosen = {id(p): p for p in weights if p.requires_grad}  # a shared weight counts once
     if not chosen:
         raise PruneLimitError(
-            f"{type(model).__name__} has nothing to train: no parameter requires a gradient"
+            f"{type(model).__name__} has nothing to train: no parameter requires a gradient; "
+            "call model.requires_grad_(True), or on the parameters that shall be trained"
         )
     return list(chosen.values())
 

@@ -220,7 +220,7 @@ def _measured_loss(task: _Task, operator: CurvatureOperator) -> LossStatistics:
             f"one pass over the loader gives a mean loss of {operator.loss:.6g}, another "
             f"{loss.mean:.6g}: data or model change from pass to pass. Give a loader without "
             "random transforms (list(loader) keeps the batches of one pass), and a model without "
-            "random layers"
+            "random layers or torch.autocast inside, which computes in half precision"
         )
     return loss
 

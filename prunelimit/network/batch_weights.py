@@ -116,7 +116,8 @@ class BatchWeights:
         if not (math.isfinite(found) and found > 1e-9):
             raise PruneLimitError(
                 "the loss is no plain mean over examples: its slope at one of them does not change "
-                "where others stand beside it, as that of a sum; use reduction='mean'"
+                "where others stand beside it, as that of a sum; use reduction='mean', and outputs "
+                "and targets that are not broadcast against each other"
             )
         self._unit = len(targets) / found
         self._each = found / max(1, _terms(slopes, targets))

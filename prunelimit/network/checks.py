@@ -53,13 +53,34 @@ def check_model(model: nn.Module) -> None:
     --------
     >>> check_model(nn.Linear(2, 2))
     """
-    if not isinstance(model, nn.Module):
-        raise PruneLimitError(
-            f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
-        )
+    check_kind(model)
     if torch.is_inference_mode_enabled():
         raise PruneLimitError(
             "inside torch.inference_mode nothing can be differentiated; call this outside of it"
+        )
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_inference():
+            raise PruneLimitError(
+                f"{name} was made in torch.inference_mode and cannot be differentiated; build the "
+                "model outside of it, and load its state_dict"
+            )
+
+
+def check_kind(model: nn.Module) -> None:
+    """Refuse models that have no weights to be set to zero, each with its remedy.
+
+    Raises
+    ------
+    PruneLimitError
+        For TorchScript, lazy, meta and quantised models, and what is no module.
+
+    Examples
+    --------
+    >>> check_kind(nn.Linear(2, 2))
+    """
+    if not isinstance(model, nn.Module):
+        raise PruneLimitError(
+            f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
         )
     if isinstance(model, torch.jit.ScriptModule):
         raise PruneLimitError(
@@ -91,11 +112,6 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
         raise PruneLimitError(
             f"{name} is quantised; give the model from before quantisation (integers have no "
             "curvature)"
-        )
-    if tensor.is_inference():
-        raise PruneLimitError(
-            f"{name} was made in torch.inference_mode and cannot be differentiated; build the "
-            "model outside of it, and load its state_dict"
         )
 
 
@@ -390,7 +406,8 @@ def refuse_no_mean(examples: int, whole: float, parts: float) -> None:
     """
     raise PruneLimitError(
         f"the loss is no plain mean over examples: a batch of {examples} has loss {whole:.6g}, the "
-        f"mean over its parts is {parts:.6g}. Use reduction='mean', and a model that treats "
-        "examples one by one (batch normalisation with running statistics); where the loss divides "
-        "by something else, let the loader yield it as (inputs, targets, weight)"
+        f"mean over its parts is {parts:.6g}. Use reduction='mean', outputs and targets that "
+        "are not broadcast against each other, and a model that treats examples one by one (batch "
+        "normalisation with running statistics); where the loss divides by something else, let the "
+        "loader yield it as (inputs, targets, weight)"
     )

@@ -104,7 +104,7 @@ def batch_losses(
     """
     check_reiterable(loader)
     model, loss_fn = at_device(model, loss_fn, world.device(device))
-    first = next(iter(prunable_parameters(model).values()))
+    first = next(p for p in model.parameters() if p.is_floating_point())
     weights = BatchWeights(in_double_precision(loss_fn, first.device))
 
     def row(batch: Batch) -> tuple[int, float, float]:

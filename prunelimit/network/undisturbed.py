@@ -30,7 +30,7 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
     """
     modules = list(model.modules())
     attributes = [_without_tables(module) for module in modules]
-    buffers = [dict(module._buffers) for module in modules]
+    buffers = [dict(module._buffers.items()) for module in modules]
     values = {
         id(b): (b, b.detach().clone()) for held in buffers for b in held.values() if b is not None
     }
@@ -44,15 +44,18 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
             for name in set(_without_tables(module)) - set(plain):
                 del module.__dict__[name]
             module.__dict__.update(plain)
-            module._buffers.clear()
-            module._buffers.update(held)
+            if not isinstance(module, torch.jit.ScriptModule):  # whose buffers have fixed places
+                module._buffers.clear()
+                module._buffers.update(held)
         with torch.no_grad():
             for buffer, value in values.values():
-                if not torch.equal(buffer, value):
+                if not (buffer.is_meta or torch.equal(buffer, value)):
                     buffer.copy_(value)
         for parameter, gradient, wanted in gradients:
-            parameter.grad = gradient
-            parameter.requires_grad_(wanted)
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
 
 
 def random_state(device: torch.device) -> tuple[bytes, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from prunelimit.network.checks import check_kind
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import Choice
 from prunelimit.network.unwrap import unwrapped
@@ -52,6 +53,7 @@ def prune(
     90
     """
     plain = unwrapped(original(model))
+    check_kind(plain)
     masks = magnitude_mask(plain, sparsity, parameters)
     copied = apply_masks(copy_model(plain), masks)
     return make_permanent(copied) if permanent else copied

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.adapter import Adapted, Forward, adapt
+from prunelimit.network.checks import check_kind
 from prunelimit.network.copies import copy_together
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import batch_weights, refuse_foreign_reading
@@ -91,6 +92,7 @@ def sweep(
     if not requested:
         raise PruneLimitError("sparsities is empty; give at least one number in [0, 1)")
     plain = unwrapped(model)
+    check_kind(plain)
     chosen = prunable_parameters(plain, parameters)
     order = magnitude_order(plain, chosen) if order is None else order
     dim = order.numel()

@@ -94,8 +94,9 @@ def _check_symmetry(operator: CurvatureOperator, gram: GramOperator | None) -> N
         raise PruneLimitError(
             f"the curvature is not symmetric: u·Hv and v·Hu differ by {gap:.3g} at scale "
             f"{scale:.3g}. Data or model change between products, or a custom backward is wrong: "
-            "use fixed data, a model without random layers, and test torch.autograd.Function "
-            "classes with torch.autograd.gradgradcheck"
+            "use fixed data, a model without random layers and without torch.autocast (half "
+            "precision) inside, and test torch.autograd.Function classes with "
+            "torch.autograd.gradgradcheck"
         )
     if gram is not None:
         form, expected = (

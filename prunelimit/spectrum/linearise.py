@@ -11,9 +11,9 @@ which leaves no cycle between parameters and their gradients' graph as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ def curvature_context(model: nn.Module, allow_tf32: bool = False) -> Iterator[No
     try:
         for norm in frozen:
             setattr(norm, "forward", partial(_affine, norm))  # noqa: B010 (mypy)
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), _uncompiled(model):
             yield
     finally:
         for norm in frozen:
@@ -75,6 +75,15 @@ def curvature_context(model: nn.Module, allow_tf32: bool = False) -> Iterator[No
         matmul.allow_tf32, cudnn.allow_tf32 = before
         for module, mode in modes:
             module.training = mode
+
+
+def _uncompiled(model: nn.Module) -> AbstractContextManager[Any]:
+    """Compiled parts run as they were written: what compilers make has no second derivative."""
+    compiled = any(
+        type(module).__name__ == "OptimizedModule" or module._compiled_call_impl is not None
+        for module in model.modules()
+    )
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 @contextmanager
@@ -109,7 +118,7 @@ def explained() -> Iterator[None]:
                 "follow, and no once_differentiable"
             )
         raise PruneLimitError(
-            f"the model cannot be differentiated twice: {str(error).strip()[:300]}. {remedy}"
+            f"the model cannot be differentiated twice: {str(error).strip('. ')[:300]}. {remedy}"
         ) from error
 
 

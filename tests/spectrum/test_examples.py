@@ -37,6 +37,14 @@ def test_losses_that_need_whole_batches_are_refused(loss_fn, measure) -> None:
         measure(network(), loss_fn, DATA)
 
 
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_column_against_a_vector_is_told_by_its_shapes() -> None:
+    column = nn.Sequential(nn.Linear(4, 1))
+    data = [(X, Y.float())]
+    with pytest.raises(PruneLimitError, match="not broadcast against each other"):
+        hessian_spectrum(column, F.mse_loss, data)
+
+
 @pytest.mark.parametrize("measure", [hessian_spectrum, loss_statistics])
 def test_a_label_out_of_range_in_a_later_batch_is_told(measure) -> None:
     with pytest.raises(PruneLimitError, match=r"IndexError: Target 7 is out of bounds\. Look for"):

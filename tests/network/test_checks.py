@@ -1,0 +1,129 @@
+"""Models and numbers of other kinds: each public call is right, or says the remedy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import prunelimit as pl
+from prunelimit.errors import PruneLimitError
+
+X = torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(24) % 3
+DATA = list(zip(X.split(12), Y.split(12), strict=True))
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).eval()
+
+
+def quantised() -> nn.Module:
+    return torch.ao.quantization.quantize_dynamic(network(), {nn.Linear}, dtype=torch.qint8)
+
+
+def prune(model: nn.Module) -> object:
+    return pl.prune(model, 0.5)
+
+
+def sweep(model: nn.Module) -> object:
+    return pl.sweep(model, F.cross_entropy, DATA, [0.5])
+
+
+def find(model: nn.Module) -> object:
+    return pl.find_limit(model, F.cross_entropy, DATA, epsilon=0.1, start=0.3, max_tries=1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*deprecated.*")
+@pytest.mark.parametrize("call", [prune, sweep, find])
+@pytest.mark.parametrize(
+    ("build", "remedy"),
+    [
+        (lambda: network().to("meta"), r"to_empty\(device='cpu'\)"),
+        (lambda: nn.Sequential(nn.LazyLinear(3)), "run the model on one batch"),
+        (quantised, "give the model from before quantisation"),
+        (lambda: torch.jit.trace(network(), X), "give the torch module that it was made from"),
+    ],
+    ids=["meta", "lazy", "quantised", "scripted"],
+)
+def test_models_without_plain_weights_are_refused(build, remedy: str, call) -> None:
+    with pytest.raises(PruneLimitError, match=remedy):
+        call(build())
+
+
+def test_a_frozen_or_inference_model_is_measured() -> None:
+    with torch.inference_mode():
+        made_there = network()
+    right = sweep(network()).loss
+    for model in (network().requires_grad_(False), made_there):
+        np.testing.assert_allclose(sweep(model).loss, right, rtol=1e-6)
+        assert int((prune(model)[0].weight == 0).sum()) > 0
+    with pytest.raises(PruneLimitError, match=r"call model\.requires_grad_\(True\)"):
+        find(network().requires_grad_(False))
+
+
+class Half(nn.Module):
+    """A part in half precision, whatever the model's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.net(x).float()
+
+
+def test_autocast_inside_is_named() -> None:
+    with pytest.raises(PruneLimitError, match=r"torch\.autocast"):
+        pl.predict_limit(Half(), F.cross_entropy, DATA, 0.05)
+
+
+def test_compiled_parts_are_computed_as_they_were_written() -> None:
+    model = network()
+    right = pl.hessian_spectrum(network(), F.cross_entropy, DATA).eigenvalues
+    model[0] = torch.compile(model[0], backend="aot_eager")
+    found = pl.hessian_spectrum(model, F.cross_entropy, DATA).eigenvalues
+    np.testing.assert_allclose(found, right, atol=1e-9)
+
+
+class Pairs(nn.Module):
+    """No linear layer at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.pairs = nn.Bilinear(4, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pairs(x, x)
+
+
+def test_what_is_chosen_counts_where_nothing_counts_by_default() -> None:
+    report = pl.predict_limit(Pairs(), F.cross_entropy, DATA, 0.05, parameters=["pairs.weight"])
+    assert report.dim == 48
+    normed = network()
+    torch.nn.utils.parametrizations.weight_norm(normed[0])
+    report = pl.predict_limit(normed, F.cross_entropy, DATA, 0.05, parameters=["2.weight"])
+    plain = pl.predict_limit(network(), F.cross_entropy, DATA, 0.05, parameters=["2.weight"])
+    assert float(report.paper.sparsity) == pytest.approx(float(plain.paper.sparsity), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, torch.tensor])
+def test_numbers_of_numpy_and_torch_are_numbers(kind) -> None:
+    found = [
+        pl.find_limit(
+            network(), F.cross_entropy, DATA, epsilon=number(0.125), start=number(0.25),
+            tolerance=number(0.125), max_tries=2, finetune=lambda masked: None,
+        )
+        for number in (float, kind)
+    ]  # fmt: skip
+    assert found[0].to_json() == found[1].to_json()
+    for name, value in (("epsilon", "0.1"), ("start", "0.3")):
+        with pytest.raises(PruneLimitError, match=f"{name} must be a number"):
+            given = {"epsilon": 0.1, "start": 0.3, name: value}
+            pl.find_limit(network(), F.cross_entropy, DATA, **given)
