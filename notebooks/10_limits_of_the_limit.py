@@ -145,7 +145,8 @@ def limits_at(epsilon):
 # %% tags=["within-2%"]
 chosen_by = {}
 for size in (16, 64, 256):
-    deviation = losses.loss_statistics(model, cross_entropy, data.with_batch_size(size)).batch_std
+    batches = data.with_batch_size(size)
+    deviation = losses.loss_statistics(model, cross_entropy, batches).batch_std
     chosen_by[size] = {"ε": deviation} | limits_at(deviation)
 pd.DataFrame(chosen_by).T.round(3)
 
@@ -195,7 +196,7 @@ firm = table.yardstick
 minutes = study.cpu_seconds / 60
 print(f"{firm.networks} networks, {firm.rows} rows, {minutes:.0f} CPU minutes")
 print(f"twice the budget: {1 - firm.moved_little:.1%} move by over 0.3 points,")
-print(f"{100 * firm.mean_moved:.2f} on average and {100 * firm.largest_moved:.1f} at most")
+print(f"{100 * firm.mean_moved:.2f} on average, {100 * firm.largest_moved:.1f} at most")
 
 # %% [markdown]
 # The yardstick matters as much as the ruler's marks. **Real existence** is here what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
@@ -225,9 +226,9 @@ judged(study)
 pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 
 # %% [markdown]
-# *Columns in points of sparsity; the last two in percent of the rows.*
-#
 # :::{dropdown} What came out
+# Columns in points of sparsity, the last two in percent of the rows.
+#
 # - **One-shot** (curve 1): neither formula, by more than forty points in the median (26 for the paper's formula with $|H|$), and always on the sparse side. They speak of existence. An agreement with what a network does *untouched* would be a coincidence.
 # - **Quadratic existence** (curve 3): $k_\mathrm{sharp}$, within a point on four rows of ten where the network has no normalisation. Where it has, scales and shifts are re-fitted too, which the formula does not know, and the quadratic model comes down under nearly any mask: $k_\mathrm{sharp}$ is 14 points too dense in the median. $k_\mathrm{paper}$ is within a point on no row, and too dense on all.
 # - **Real existence** (curve 4): neither. Both are off by four points in the median, $k_\mathrm{paper}$ mostly too dense and $k_\mathrm{sharp}$ mostly too sparse; the truth lies between the two on half of the rows only.

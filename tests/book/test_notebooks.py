@@ -17,7 +17,6 @@ NOTEBOOKS = sorted(
 )
 CHAPTERS = [p for p in NOTEBOOKS if re.match(r"\d\d_", p.name)]
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# Chapter 10 is being rebuilt: take the condition out with that.
 ASKED = re.compile(r"\bPredict\b")
 PREDICT = re.compile(
     r"^(?::::|```)\{admonition\} Predict\n(?::class: tip\n)?.*?^(?::::|```)$", re.M | re.S
