@@ -226,7 +226,7 @@ plots.four_curves_of_result(digits)
 plt.show()
 
 # %% [markdown]
-# Read it from left to right, one question at a time.
+# Read {numref}`fig-four-digits` from left to right, one question at a time.
 #
 # 1. **One-shot** (measured and quadratic): cut, touch nothing. The two do *not* agree, as the next cell shows: the measured rise is two to eight times the model's.
 # 2. **The paper's limit** is a single vertical line. It asks for a random subspace, and answers with a width (chapter 4).
@@ -277,7 +277,7 @@ plots.four_curves_of_result(fashion)
 plt.show()
 
 # %% [markdown]
-# Look at the share kept, because every threshold is close to 1. The paper's formula, with our curvature, lies between what one-shot pruning reaches and what fine-tuning reaches, and coincides with neither.
+# In {numref}`fig-four-fashion`, look at the share kept, because every threshold is close to 1. The paper's formula, with our curvature, lies between what one-shot pruning reaches and what fine-tuning reaches, and coincides with neither.
 # The sharp limit is *beyond the axis*: it says that nearly nothing need be kept. Re-fitting in the quadratic model contradicts it. Therefore its model of a **random** subspace fails here, not only the quadratic picture. What it overlooks:
 
 # %%
