@@ -245,7 +245,7 @@ pd.DataFrame(rises, index=at).rename_axis("sparsity").round(4)
 
 # %% [markdown]
 # Why? The quadratic model says $\tfrac12 x^\top H x$ and leaves out the gradient $g$ of the loss. At a minimum there is none. But $w^*$ minimises the loss *plus the penalty*, and the penalty pulls: cutting adds $-g^\top x$, which at the paper's limit is more than four times $\epsilon$.
-# The step need not be long for that. Even at sparsity 0.55, where both rises are tiny, they are more than a factor of six apart.
+# For short steps that term decides, because it is of first order: even at sparsity 0.55, where both rises are tiny, they are more than a factor of six apart. Further out the loss is no bowl any more, either: the two terms together do not make up the measured rise.
 #
 # The paper compares its limit with the accuracy of the *one-shot* network. What that comparison gives here, chosen on the validation split and
 # reported on the test set:
