@@ -67,7 +67,7 @@ widgets.CutANetwork()
 #
 # "Good enough" needs a number. Throughout, the loss may rise by $\epsilon$ above that of the trained network. Here $\epsilon$ is how much the loss of one minibatch differs from another's, the paper's choice:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"]
 level = network["loss"] + network["epsilon"]
 passing = [sparsity for sparsity, loss, _ in network["oneShot"] if loss <= level]
 first_miss = next(s for s, loss, _ in network["oneShot"] if loss > level)
@@ -161,7 +161,7 @@ widgets.TheLimit(network["grid"])
 #
 # Here is everything that was computed before trying, beside what trying gave. Look at what you wrote down in section 1 before you open it.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"]
 import pandas as pd
 
 predicted = network["predicted"]
@@ -183,7 +183,7 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# On this network, the bowl is a fair picture of the one-shot cut, four points too hopeful. Trained again, the survivors reached sparsities beyond the paper's limit, and the sharp limit lies in the interval where they stopped. It would be easy to stop here and call the sharp limit the answer. It would be wrong: on a network of 266,200 weights, trained on Fashion-MNIST, the survivors reached 0.960, beside the paper's 0.956, while the sharp limit said 0.990 ({doc}`the page of the paper's figures </book/paper>`, the run with the longer training of survivors). Formulas in the trained network's weights, gradient and Hessian see the loss only where they stand, while training walks away from there.
+# On this network, the bowl is a fair picture of the one-shot cut, four points too hopeful. Trained again, the survivors reached sparsities beyond the paper's limit, and the sharp limit lies in the interval where they stopped. It would be easy to stop here and call the sharp limit the answer. It would be wrong: on a network of 266,200 weights, trained on Fashion-MNIST, the survivors reached 0.960, beside 0.956 by the paper's formula, while the sharp limit said 0.990 ({doc}`the page of the paper's figures </book/paper>`, the run with the longer training of survivors). (Both formulas take their curvature from the Gauss–Newton matrix here, which is this book's choice and not the paper's.) Formulas in the trained network's weights, gradient and Hessian see the loss only where they stand, while training walks away from there.
 #
 # Why is the network's own curve soft, where the theory has a cliff? Because a network is not a random subspace against a fixed set. Its mask follows its weights, it is cut once and not thousands of times, and the loss rises gradually with each weight that is gone. The cliff is in the probability; the curve in section 1 is a loss.
 #

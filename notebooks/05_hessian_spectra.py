@@ -428,7 +428,8 @@ print(f"truth      {curvatures.sum():7.3f}")
 
 # %% [markdown]
 # The spectrum is now known as well as we like, and we know how well. Chapter 6 puts it together with the weights, and asks for the number that the book is about.
-#
+
+# %% [markdown]
 # ## Check yourself
 #
 # Choose an answer to each question, then open it.

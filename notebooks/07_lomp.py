@@ -226,7 +226,7 @@ plots.four_curves_of_result(digits)
 plt.show()
 
 # %% [markdown]
-# Read it from left to right, one question at a time.
+# Read {numref}`fig-four-digits` from left to right, one question at a time.
 #
 # 1. **One-shot** (measured and quadratic): cut, touch nothing. The two do *not* agree, as the next cell shows: the measured rise is two to eight times the model's.
 # 2. **The paper's limit** is a single vertical line. It asks for a random subspace, and answers with a width (chapter 4).
@@ -245,7 +245,7 @@ pd.DataFrame(rises, index=at).rename_axis("sparsity").round(4)
 
 # %% [markdown]
 # Why? The quadratic model says $\tfrac12 x^\top H x$ and leaves out the gradient $g$ of the loss. At a minimum there is none. But $w^*$ minimises the loss *plus the penalty*, and the penalty pulls: cutting adds $-g^\top x$, which at the paper's limit is more than four times $\epsilon$.
-# The step need not be long for that. Even at sparsity 0.55, where both rises are tiny, they are a factor of seven apart.
+# For short steps that term decides, because it is of first order: even at sparsity 0.55, where both rises are tiny, they are more than a factor of six apart. Further out the loss is no bowl any more, either: the two terms together do not make up the measured rise.
 #
 # The paper compares its limit with the accuracy of the *one-shot* network. What that comparison gives here, chosen on the validation split and
 # reported on the test set:
@@ -277,7 +277,7 @@ plots.four_curves_of_result(fashion)
 plt.show()
 
 # %% [markdown]
-# Look at the share kept, because every threshold is close to 1. The paper's formula, with our curvature, lies between what one-shot pruning reaches and what fine-tuning reaches, and coincides with neither.
+# In {numref}`fig-four-fashion`, look at the share kept, because every threshold is close to 1. The paper's formula, with our curvature, lies between what one-shot pruning reaches and what fine-tuning reaches, and coincides with neither.
 # The sharp limit is *beyond the axis*: it says that nearly nothing need be kept. Re-fitting in the quadratic model contradicts it. Therefore its model of a **random** subspace fails here, not only the quadratic picture. What it overlooks:
 
 # %%

@@ -23,7 +23,7 @@
 # - do the same from the command line;
 # - tell which of your own choices ($\epsilon$, data, policy, tolerance) the answer depends on.
 #
-# *Reading: 25 minutes. Exercises: 30 minutes. You can begin here; chapter 6 explains what is computed.*
+# *Reading: 30 minutes. Exercises: 30 minutes. You can begin here; chapter 6 explains what is computed.*
 
 # %%
 import matplotlib.pyplot as plt
@@ -394,7 +394,8 @@ refusal(model, loss_fn, loader, epsilon=0)
 
 # %% [markdown]
 # You have an answer for your network, and a list of what it rests on. Chapter 10 takes that list apart, link by link, and says how much each one was worth on networks where everything could be measured.
-#
+
+# %% [markdown]
 # ## Check yourself
 #
 # Choose an answer to each question, then open it.

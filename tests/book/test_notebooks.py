@@ -126,6 +126,10 @@ def test_every_figure_has_a_caption_and_a_name_of_its_own(path):
     assert all(name.startswith("fig-") for name in names) and len(set(names)) == len(names)
 
 
+def captioned(cell):
+    return "figure" in cell.metadata.get("mystnb", {})
+
+
 def given_away(notebook):
     """What is wrong with each "Predict" of `notebook`: nothing may answer it in the open.
 
@@ -254,5 +258,8 @@ def test_every_figure_has_words_for_those_who_do_not_see_it(chapter):
 def test_boxes_are_named_once_over_the_whole_book():
     pages = [prose(nbformat.read(p, as_version=4)) for p in CHAPTERS]
     pages += [p.read_text() for p in sorted(Path(ROOT, "book").glob("*.md"))]
-    labels = [m for text in pages for m in re.findall(r"^:label:\s*(\S+)", text, re.MULTILINE)]
+    named = re.compile(r"^:label:\s*(\S+)|^ *:?name: *(fig-\S+)", re.MULTILINE)
+    labels = [m[1] or m[2] for text in pages for m in named.finditer(text)]
+    cells = [c for path in CHAPTERS for c in code_cells(nbformat.read(path, as_version=4))]
+    labels += [c.metadata["mystnb"]["figure"]["name"] for c in cells if captioned(c)]
     assert sorted(labels) == sorted(set(labels))

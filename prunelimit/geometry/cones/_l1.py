@@ -22,7 +22,8 @@ class L1DescentCone(Cone):
     With the non-zeros first and positive, the cone is
     ``{h : h_1 + … + h_sparsity + Σ_{i > sparsity} |h_i| ≤ 0}``; other supports and
     signs give rotated copies. Its size says how many random measurements basis
-    pursuit needs (Amelunxen et al. 2014, §4).
+    pursuit needs (Amelunxen et al. 2014, §4). `sparsity` counts non-zeros here, as is usual
+    in sparse recovery; everywhere else in this package it is the share of zeros.
 
     The intrinsic volumes are exact: one-dimensional integrals with a relative
     error near 1e-12 (see `log_intrinsic_volumes`), and δ is their mean.
