@@ -185,7 +185,7 @@ plt.show()
 # %% [markdown]
 # ### Two answers that move
 #
-# Before the formulas, the thing itself. With two weights everything can be seen: drag $w^*$, turn $L$, or pull at the edge of the ellipse.
+# With two weights everything can be seen: drag $w^*$, turn $L$, or pull at the ellipse.
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -193,7 +193,7 @@ from prunelimit import widgets
 widgets.OnePicture()
 
 # %% [markdown]
-# With many weights only the loss can be drawn that $k$ of them can reach. The two curves are formulas that the next sections derive.
+# With many, we draw the loss that $k$ of them can reach. The two curves are derived below.
 #
 # :::{admonition} Predict
 # :class: tip
