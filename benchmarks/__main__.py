@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import accuracy, common, coverage, growth, products, recipe, redraw, verdict
+from benchmarks import (
+    accuracy,
+    common,
+    coverage,
+    growth,
+    moving,
+    products,
+    recipe,
+    redraw,
+    verdict,
+)
 
 SECTIONS = {
     "products": lambda quick, examples: products.run(quick, examples),
@@ -15,6 +25,7 @@ SECTIONS = {
     "growth": lambda quick, _: growth.run(quick),
     "recipe": lambda quick, _: recipe.run(quick),
     "coverage": lambda quick, _: coverage.run(20 if quick else 100),
+    "moving": lambda quick, _: moving.run(10, 1) if quick else moving.run(),
     "redraw": lambda quick, _: redraw.run(5 if quick else 40),
 }
 

@@ -1,6 +1,6 @@
 """Milliseconds from an input event to finished layout, for every slider of every widget.
 
-All nine widgets stand on one page, opened from a file in headless Chromium. Each slider that a
+All widgets stand on one page, opened from a file in headless Chromium. Each slider that a
 preset shows is swept over its range three times; painting is the browser's own affair and not
 counted. "undisturbed" takes the fastest of the three at each position: a busy machine shows in the
 other columns.

@@ -22,7 +22,7 @@
 # - say what was measured, on one network that you cut yourself;
 # - choose what to do with a network of your own.
 #
-# *Reading: ten minutes. Four widgets: as long as you like, and an hour is well spent if you write down each guess and go through every step. Nothing is needed before it.*
+# *Reading: ten minutes. Five widgets: as long as you like, and an hour is well spent if you make each guess and go through every step. Nothing is needed before it.*
 #
 # ```{admonition} The answer box
 # 1. **The question is four questions.** How far can you cut if you then touch nothing; what does the paper's formula say; what is possible if the loss is a bowl; what is possible in earnest, when the survivors are trained again?
@@ -49,7 +49,7 @@ print(f"{network['grid']['dense_accuracy']:.3f}, loss {network['loss']:.3f}")
 # To **prune** it is to set weights to zero, the smallest first. **Sparsity** is the share that is gone.
 #
 # ```{admonition} Predict
-# Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity will it break? Write your two numbers down, then press *Next*, or *Cut it*.
+# Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity will it break? Write the first number down, and set the second with the slider *your guess*: this browser remembers it for the last section. Then press *Next*, or *Cut it*.
 # ```
 
 # %% tags=["hide-input"]
@@ -122,7 +122,7 @@ widgets.HitOrMiss()
 # ```
 
 # %% tags=["hide-input"]
-widgets.SublevelSet()
+widgets.OnePicture()
 
 # %% [markdown]
 # :::{dropdown} What came out
@@ -159,7 +159,10 @@ widgets.TheLimit(network["grid"])
 # %% [markdown]
 # ## 5. Four questions, one network
 #
-# Here is everything that was computed before trying, beside what trying gave. Look at what you wrote down in section 1 before you open it.
+# Here is everything that was computed before trying, beside what trying gave and what you guessed in section 1. *Show them* uncovers one answer after another; the same numbers stand in the table below.
+
+# %% tags=["hide-input"]
+widgets.FourAnswers()
 
 # %% tags=["hide-input", "hide-output"]
 import pandas as pd

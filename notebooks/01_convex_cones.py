@@ -92,7 +92,7 @@ for name, cone in family.items():
 #
 # :::{admonition} Predict
 # :class: tip
-# Which half-angle makes a random *plane* hit every second time? Set it, then spin a few hundred.
+# Which half-angle makes a random *plane* hit every second time? Set it, and count the two hundred that fall.
 # :::
 
 # %% tags=["remove-input"]
@@ -131,7 +131,12 @@ plt.show()
 # A little less, $14.5°$: twice the distance halves the *sine* of the angle, not the angle.
 # :::
 #
-# The hull is all that matters for pruning, because a subspace is a set of directions too.
+# The hull is all that matters for pruning, because a subspace is a set of directions too. This is the picture that the book is about, with two weights: from the cut network $w^k$, the set $S(\epsilon)$ of weights that are good enough fills a cone, and the line $L$ of what training the survivor can reach either lies in it or does not. {doc}`Chapter 4 </notebooks/04_sublevel_sets>` makes its parts.
+
+# %% tags=["remove-input"]
+widgets.OnePicture()
+
+# %% [markdown]
 #
 # :::{prf:proposition} A subspace meets the set when it meets the hull (exact)
 # :label: prp-hull

@@ -185,17 +185,23 @@ plt.show()
 # %% [markdown]
 # ### Two answers that move
 #
-# Before the formulas, the thing itself: drag $w^*$, or the edge of the ellipse. The two curves are formulas that the next sections derive.
-#
-# :::{admonition} Predict
-# :class: tip
-# Which of the two curves will the simulated subspaces follow? Let them fall, then look for a spectrum and a budget at which it makes no difference.
-# :::
+# With two weights everything can be seen: drag $w^*$, turn $L$, or pull at the ellipse.
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
 
-widgets.SublevelSet()
+widgets.OnePicture()
+
+# %% [markdown]
+# With many, we draw the loss that $k$ of them can reach. The two curves are derived below.
+#
+# :::{admonition} Predict
+# :class: tip
+# Which of the two curves will the simulated subspaces follow? Press *Next* to let them fall, then look for a spectrum and a budget at which it makes no difference.
+# :::
+
+# %% tags=["remove-input"]
+widgets.SublevelSet(simulate=False)
 
 # %% [markdown]
 # :::{dropdown} What came out

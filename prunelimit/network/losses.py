@@ -23,7 +23,6 @@ from prunelimit.network.checks import (
 from prunelimit.network.copies import HALVES, reads
 from prunelimit.network.device import at_device
 from prunelimit.network.evaluate import evaluation_mode
-from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World

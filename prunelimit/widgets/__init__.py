@@ -1,4 +1,4 @@
-"""The book's widgets: they move in the built page without a kernel, and do more with one.
+"""The book's widgets: they move in the built page without a kernel, and follow Python with one.
 
 Each is an anywidget whose ES module holds the formulas as pure functions beside the
 drawing. Names are loaded on first use.

@@ -77,15 +77,19 @@ function drawConnections(plot, matrix, from, to) {
   for (const [look, d] of paths) plot.add(`<path class="pl-line ${look}" d="${d}"/>`);
 }
 
+// Pixels of one grey as one path: a dozen elements an image instead of 64.
 function drawImage(plot, pixels, x, y, size) {
   const [low, high] = [Math.min(...pixels), Math.max(...pixels)];
   const side = Math.abs(plot.px(size) - plot.px(0));
+  const box = (side + 0.3).toFixed(1);
+  const paths = new Map();
   pixels.forEach((value, j) => {
     const px = plot.px(x + size * (j % PIXELS)).toFixed(1);
     const py = (plot.py(y + size * (PIXELS - 1 - Math.floor(j / PIXELS))) - side).toFixed(1);
-    const ink = ((value - low) / (high - low || 1)).toFixed(2);
-    plot.add(`<rect class="ink" x="${px}" y="${py}" width="${(side + 0.3).toFixed(1)}" height="${(side + 0.3).toFixed(1)}" fill="currentColor" fill-opacity="${ink}"/>`);
+    const ink = Math.round((16 * (value - low)) / (high - low || 1)) / 16;
+    if (ink) paths.set(ink, `${paths.get(ink) || ""}M${px} ${py}h${box}v${box}h-${box}z`);
   });
+  for (const [ink, d] of paths) plot.add(`<path class="ink" d="${d}" fill="currentColor" fill-opacity="${ink}"/>`);
 }
 
 function drawNetwork({ width, height, state, result, data }) {

@@ -117,13 +117,18 @@ export function buildSteps(view) {
 export function sampleSoon(view) {
   const plan = view.spec.samples;
   if (!plan) return;
-  const { memory } = view;
-  const key = plan.key(view.state, view.data);
-  if (memory.sampled !== key) Object.assign(memory, { sampled: key, samples: [], begun: null });
   cancelAnimationFrame(view.sampleFrame);
-  const falling = key !== null && memory.samples.length < plan.most;
+  const falling = view.memory.sampled !== null && view.memory.samples.length < plan.most;
   view.root.dataset.samples = falling ? "falling" : "lie";
   if (falling) view.sampleFrame = requestAnimationFrame(() => sampleSlice(view, plan));
+}
+
+/** Let go of samples that are samples of something else, before anything is computed from them. */
+export function dropStaleSamples(view) {
+  const plan = view.spec.samples;
+  if (!plan) return;
+  const key = plan.key(view.state, view.data);
+  if (view.memory.sampled !== key) Object.assign(view.memory, { sampled: key, samples: [], begun: null });
 }
 
 function sampleSlice(view, plan) {

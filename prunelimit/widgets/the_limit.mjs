@@ -114,7 +114,7 @@ function sentence(state, result, data) {
 export const spec = {
   name: "the-limit",
   keeps: ["guess"],
-  play: { label: "Flatten the loss", states: () => [10, 3, 1, 0.3, 0.1, 0.03, 1].map((sharpness) => ({ sharpness })) },
+  play: { label: "Flatten the loss", states: () => [10, 3, 1, 0.3, 0.1, 0.03].map((sharpness) => ({ sharpness })) },
   start(view) {
     if (view.state.guess !== 0) return;
     recallGuess(view);

@@ -1,7 +1,7 @@
 // The view: one widget on the page, its state, address, panels, readouts and sentence.
 import { adoptAddress, bringIntoView, rememberAddressSoon } from "./address.mjs";
 import { buildControls, element, makeDraggable, showControls } from "./controls.mjs";
-import { buildPlayer, buildSteps, sampleSoon } from "./player.mjs";
+import { buildPlayer, buildSteps, dropStaleSamples, sampleSoon } from "./player.mjs";
 import { MARKS, escapeText } from "./plot.mjs";
 import { admit, format } from "./words.mjs";
 
@@ -174,6 +174,7 @@ class View {
   // ---- redraw
 
   update() {
+    dropStaleSamples(this);
     this.result = this.spec.evaluate(this.state, this.data, this.memory);
     showControls(this);
     this.showReadouts();

@@ -310,9 +310,13 @@ def test_dragging_the_picture_moves_the_state(opened):
         ("statistical-dimension", "shape", "angle"),
         ("cone-and-subspace", "plane", "x1"),
         ("sublevel-set", "losses", "epsilon"),
+        ("one-picture", "plane", "w2"),
+        ("reexpansion", "reach", "sparsity"),
     ]:
         widget = Driven(opened, key)
         before = widget.state()[control]
+        # The driver loses its hold on what is drawn anew; a reader's finger does not.
+        wait_until(opened, f"return {widget.root}.dataset.samples !== 'falling'")
         svg = f"[data-widget={key}] svg[data-panel={panel}]"
         handle = opened.find_elements(By.CSS_SELECTOR, f"{svg} .pl-touch")[-1]
         opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)

@@ -225,7 +225,7 @@ def test_showing_a_widget_also_gives_a_figure_for_print_and_pages_without_script
 
 def test_control_traits_need_no_instance():
     names = [name for name, trait in widgets.SublevelSet.control_traits()]
-    assert names[0] == "family" and isinstance(widgets.SublevelSet.dim, traitlets.Enum)
+    assert names[0] == "epsilon" and isinstance(widgets.SublevelSet.dim, traitlets.Enum)
     assert call("common", "toPosition", {"scale": "log"}, 100) == pytest.approx(2)
 
 
