@@ -82,7 +82,12 @@ print(report)
 # %% tags=["hide-input"]
 def after(products):
     found = hessian_spectrum(
-        model, cross_entropy, data, method="lanczos", max_products=products, tolerance=1e-4
+        model,
+        cross_entropy,
+        data,
+        method="lanczos",
+        max_products=products,
+        tolerance=1e-4,
     )
     nodes, counts = found.density()
     plain = limit.solve_limit(
@@ -207,13 +212,18 @@ print(f"{100 * firm.mean_moved:.2f} on average, {100 * firm.largest_moved:.1f} a
 # Three curves, two formulas: in which of the six pairs will most dots lie within one point of the diagonal? In which will none?
 # :::
 
-# %% mystnb={"figure": {"caption": "Predicted against measured sparsity, two rows a network; the band is one point wide on either side.", "name": "fig-predictions-curves"}, "image": {"alt": "Three panels of predicted against measured sparsity with a band of one point around the diagonal. One-shot: both formulas lie far above. Quadratic existence and real existence: the dots scatter around the diagonal, the paper's mostly below it, the sharp ones mostly above."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Predicted against measured sparsity, two rows a network; the band is one point wide on either side.", "name": "fig-predictions-curves"}, "image": {"alt": "Three panels of predicted against measured sparsity with a band of one point around the diagonal. One-shot: both formulas lie far above. Quadratic existence and real existence: the dots scatter around the diagonal, the paper's mostly below it, the sharp ones mostly above."}} tags=["hide-input", "hide-output"]
 plots_existence.predictions_against_curves(study.rows, results.existence.CURVES)
 plt.show()
 
+
 # %% tags=["hide-cell"]
 def judged(part):
-    pairs = [(c, f) for c in results.existence.CURVES for f in ("paper", "sharp", "paper, |H|")]
+    pairs = [
+        (c, f)
+        for c in results.existence.CURVES
+        for f in ("paper", "sharp", "paper, |H|")
+    ]
     rows = {(c, f): results.existence.summary(part.errors(f, c)) for c, f in pairs}
     signs = {pair: (part.errors(pair[1], pair[0]) > 0).mean() * 100 for pair in pairs}
     return pd.DataFrame(rows).T.assign(**{"too sparse": signs}).round(1)
