@@ -312,8 +312,10 @@ pd.DataFrame(medians).T.round(2)
 expanded = results.Expansions.load("../book/results/expansions.json")
 plots_existence.expansions(expanded)
 plt.show()
+
+# %% tags=["hide-cell"]
 after_pictures = pd.DataFrame(expanded.errors() * 100, columns=expanded.counts).abs()
-print(after_pictures.agg(["mean", "median", "max"]).round(2))
+after_pictures.agg(["mean", "median", "max"]).round(2)
 
 # %% [markdown]
 # :::{dropdown} What came out
