@@ -291,7 +291,7 @@ medians = {
     name: pd.DataFrame([network.elasticities for network in part.networks]).median()
     for name, part in {"no normalisation": plain, "normalised": normalised}.items()
 }
-pd.DataFrame(medians).T.round(2)
+pd.DataFrame(medians).T.rename(columns=lambda name: name.replace("_", " ")).round(2)
 
 # %% [markdown]
 # The formulas, and without normalisation the quadratic model too, answer to $\epsilon$ four times as strongly as the network does and more. So no factor and no shift mends them: what fits at one $\epsilon$ is off at the next.
@@ -365,7 +365,7 @@ plt.show()
 # %% [markdown]
 # Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
 #
-# **With three fine-tunings**, `prunelimit.find_limit`: it starts from the expectation, interpolates the logarithm of the loss, and closes a bracket that is *measured*. On the networks of `python -m benchmarks.find` (22 networks, small MLPs on five data sets, CNNs, transformers) it took three fine-tunings in the median and five at the ninetieth percentile, 0.55 of what bisection takes, and came within a point of a dense grid with the same fine-tuning on 86 % of them. The grids themselves, with and without nested starts, agree within a point on 91 %.
+# **With three fine-tunings**, `prunelimit.find_limit`: it starts from the expectation, interpolates the logarithm of the loss, and closes a bracket that is *measured*. On the networks of `python -m benchmarks.find` (22 networks: small MLPs on four data sets, CNNs and transformers on digits) it took three fine-tunings in the median and five at the ninetieth percentile, 0.55 of what bisection takes, and came within a point of a dense grid with the same fine-tuning on 86 % of them. The grids themselves, with and without nested starts, agree within a point on 91 %.
 #
 # ### What others predict
 #
@@ -478,7 +478,7 @@ plt.show()
 # - Real existence is an upper bound on the loss from one optimiser and the magnitude mask. A better mask or a luckier start would move it.
 # - An error in points hides the scale near 1: at 0.95 a point is a fifth of what is kept.
 # - That no formula *tried* came within a point does not prove that none can; the elasticities say where one would have to look, away from $w^*$.
-# - An earlier study of 28 networks with SGD as the yardstick tried six corrections more (curvature averaged along the way, Böhning's bound, layer by layer, in rounds). Beside a constant none of them had shown anything, so they are gone; they are in the history of this repository.
+# - An earlier study of 28 networks, with SGD as its yardstick, tried more corrections (curvature averaged along the way, Böhning's bound, layer by layer, in rounds). None did better there than $\epsilon$ plus gain, so they are gone; this repository's history has them.
 #
 # ## Sources
 #

@@ -8,8 +8,8 @@ of weights kept, in logarithm, to what a report knows, on a study of small netwo
 square root of that share: errors grow with it, but do not vanish where hardly a weight is kept.
 
 **Heuristic**, with a measured error: the interval's half width is the quantile of the errors on
-the family of networks that was worst when it was left out of the fit whole. It holds for networks
-like those of the study; for one outside of its ranges the report says "extrapolated".
+the family of networks that was worst when it was left out of the fit whole, and a margin. It holds
+for networks like those of the study; for one outside of its ranges the report says "extrapolated".
 """
 
 from __future__ import annotations
