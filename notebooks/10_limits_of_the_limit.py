@@ -44,7 +44,7 @@ from prunelimit.plots import existence as plots_existence
 # A predicted limit is a chain: a *question* (which network, which loss, which $\epsilon$, which of the four curves), a *model* (a quadratic loss, a random subspace), and a
 # *computation* (a spectrum from some products with some data). A bracket speaks of the last link only. We go from the easiest link to the hardest.
 #
-# The network for this: digits averaged to $4\times4$ pixels, 16–16–16–10 units, $\lambda = 10^{-3}$, some 60 epochs. Its 672 weights are few enough to know everything.
+# The network for this: digits averaged to $4\times4$ pixels, 16–16–16–10 units, $\lambda = 10^{-3}$, some 40 epochs. Its 672 weights are few enough to know everything.
 
 
 # %%
@@ -60,8 +60,8 @@ def trained(steps):
     return curves.train(network, found)
 
 
-# %% tags=["within-2%"]
-model = trained(2400)
+# %% tags=["within-5%"]
+model = trained(1600)
 report = predict_limit(model, cross_entropy, data, device="cpu")
 print(report)
 
@@ -106,7 +106,7 @@ steps.round(3)
 
 # %% [markdown]
 # :::{dropdown} What came out
-# At 16 products the plain column is seven points off, at 128 still more than one, and nothing in it says so. Of these, only 256 are enough.
+# At 16 products the plain column is eight points off, at 128 still more than one, and nothing in it says so. Of these, only 256 are enough.
 # :::
 #
 # (`lower` and `upper` enclose $1 - N_\mathrm{eff}/D$ at the exact ridge, probes' error included.) The cure costs nothing: look at the bracket, and go on until it is narrow. `predict_limit` does.
@@ -147,7 +147,7 @@ def limits_at(epsilon):
     return {formula: 1 - k / bench.dim for formula, k in kept.items()}
 
 
-# %% tags=["within-2%"]
+# %% tags=["within-5%"]
 chosen_by = {}
 for size in (16, 64, 256):
     batches = data.with_batch_size(size)
@@ -160,11 +160,11 @@ pd.DataFrame(chosen_by).T.round(3)
 #
 # :::{dropdown} For the curious: negative curvature, and networks that are not trained
 # The Hessian of a network is indefinite; what to do with its negative part is a policy. The paper takes $|H|$, we the Gauss–Newton matrix. At a trained $w^*$ the policies differ by points, on an untrained network by tens of points. Which one is right there? None: the formula is about a
-# *minimum*. What it leaves out, the gradient's share $-g^\top x$ of the rise, is four times $\epsilon$ after 120 steps; `predict_limit` warns when it is larger than $\epsilon$. The next cell has the numbers.
+# *minimum*. What it leaves out, the gradient's share $-g^\top x$ of the rise, is more than four times $\epsilon$ after 120 steps; `predict_limit` warns when it is larger than $\epsilon$. The next cell has the numbers.
 # :::
 
 
-# %% tags=["within-2%", "hide-cell"]
+# %% tags=["within-5%", "hide-cell"]
 def told(network, policy):
     r = predict_limit(network, cross_entropy, data, 0.05, policy=policy, device="cpu")
     limits = {"paper": r.paper.sparsity, "sharp": r.sharp.sparsity}
@@ -172,7 +172,7 @@ def told(network, policy):
     return {"loss": r.loss.mean} | limits | {"negative": share, "−gᵀx": r.linear_rise}
 
 
-stages = {"untrained": trained(0), "120 steps": trained(120), "2,400 steps": model}
+stages = {"untrained": trained(0), "120 steps": trained(120), "1,600 steps": model}
 pairs = [(stage, policy) for stage in stages for policy in ("ggn", "abs", "clip")]
 pd.DataFrame({(s, policy): told(stages[s], policy) for s, policy in pairs}).T.round(3)
 
@@ -458,7 +458,7 @@ plt.show()
 # masked = minimise(space, space.keep(bench.order[: round(sparsity * bench.dim)]))
 # print(bench.loss - dense.loss, sparsity, masked.loss - bench.loss, report.epsilon)
 # ```
-# No. The dense network can be fitted perfectly, so the gain is all of its loss, 0.122; the prediction moves from 0.778 to 0.833, and the converged rise there is 0.060, twice $\epsilon$. A fifth of the study's rows come within a point in this way, this network is not one of them.
+# Nearly. The dense network can be fitted perfectly, so the gain is all of its loss, 0.140; the prediction moves from 0.777 to 0.837, and the converged rise there is 0.043 against $\epsilon = 0.033$: a little too sparse, as for three rows of five in the study.
 # :::
 #
 # :::{exercise}
