@@ -285,10 +285,11 @@ for name, eigenvalues in spectra.items():
 # $\min_{v\in L} \tfrac12 (x-v)^\top H (x-v) = \tfrac12\, a^\top (A^\top H^{-1} A)^{-1} a.$
 # :::
 #
+# ::::{dropdown} Proof
 # :::{prf:proof}
-# :class: dropdown
 # Minimise $\tfrac12 u^\top H u$ over all $u$ with $A^\top u = a$. Lagrange: $Hu = A\mu$, so $A^\top H^{-1}A\mu = a$, and the minimum is $\tfrac12 a^\top\mu$.
 # :::
+# ::::
 #
 # With two weights, $A = (1, 0)^\top$ and $(H^{-1})_{11} = \tfrac23$ give $\tfrac12 \cdot \tfrac32 = 0.75$, as by hand. A random case, both ways:
 
@@ -322,13 +323,14 @@ print(f"formula {dense:.8f}   least squares {0.5 * residual:.8f}")
 # If instead $x$ points anywhere, replace $D - k$ by $D$: $k = N_\mathrm{eff}(2\epsilon D/(R^2k))$.
 # :::
 #
+# ::::{dropdown} Proof
 # :::{prf:proof}
-# :class: dropdown
 # *Idea.* Put $\Sigma = H^{-1}$ and $\sigma = 1/\gamma$: the condition on $\gamma$ reads $D - N_\mathrm{eff}(\sigma) = D - k$.
 # Given $L$, the vector $a$ is uniform on a sphere of radius $R$ in $D-k$ dimensions, so
 # $\mathbb{E}\,\ell = \frac{R^2}{2(D-k)} \operatorname{Tr}(A^\top H^{-1}A)^{-1} \approx \frac{R^2}{2(D-k)} \operatorname{Tr}(H^{-1}+\gamma I)^{-1} = \frac{R^2}{2(D-k)}\,\sigma N_\mathrm{eff}(\sigma).$
 # If $x$ points anywhere, only the part of it outside $L$ counts, of squared length $R^2(D-k)/D$. What we take from the source is the equivalent. It is a limit in which $k$ and $D-k$ grow together: for two weights kept of a steep spectrum the formula stays several percent off, however large $D$ is.
 # :::
+# ::::
 #
 # It is the paper's functional at another ridge. At $k = D/2$ both agree. Does the formula hold for $D = 200$?
 
@@ -358,12 +360,13 @@ print(f"largest distance between formula and simulation: {worst:.1f} standard er
 # to $\frac{R^2}{2}\cdot$ their harmonic mean (as $k \to D$), strictly unless all are equal.
 # :::
 #
+# ::::{dropdown} Proof
 # :::{prf:proof}
-# :class: dropdown
 # Write $k = N_\mathrm{eff}(\sigma)$; $k$ falls as $\sigma$ grows. As $D - k = \sigma\sum_i \frac{1}{\lambda_i+\sigma}$,
 # the factor $\frac{\sigma k}{D-k}$ is the mean of the $\lambda_i$ with weights $p_i \propto \frac{1}{\lambda_i+\sigma}$.
 # Its derivative in $\sigma$ is the covariance under $p$ of $\lambda_i$ and $-\frac{1}{\lambda_i+\sigma}$, two increasing functions of $\lambda_i$, hence $\ge 0$. And $R(k)^2$ does not decrease with $\sigma$.
 # :::
+# ::::
 #
 # So there are three cases: $\epsilon$ above the first value (*any* $k$ will do), below the second (*none* but $k = D$), or one crossing.
 #
@@ -487,10 +490,11 @@ for name, (eigenvalues, budget) in cases.items():
 # It is {prf:ref}`asm-width` with $R\sqrt{k/D}$ in place of $R$. For $x \perp L$ read $R\sqrt{k/(D-k)}$.
 # :::
 #
+# ::::{dropdown} Proof
 # :::{prf:proof}
-# :class: dropdown
 # $\frac{\lambda_i}{\lambda_i+\sigma} = 1 - \frac{r_i^2}{r_i^2 + 2\epsilon/\sigma}$; put $\sigma = 2\epsilon D/(R^2k)$ from {prf:ref}`thm-sharp`.
 # :::
+# ::::
 #
 # For a ball it gives $\delta = D r^2/R^2 = D\sin^2\alpha$: the exact curve of our walk above.
 # If most directions are nearly flat, $\delta$ is almost $D$, the viewer is almost inside, and the far-away formula is at its worst.
