@@ -57,11 +57,13 @@ def all_keys():
 
 def compare_with_python(widget, original):
     """The numbers on the page are the package's, at the page's own settings."""
-    expected = type(original)(data=original.data, **widget.state()).numbers()
-    shown = widget.script(
-        "return Object.fromEntries([...root.querySelectorAll('[data-readout][data-value]')]"
-        ".map((node) => [node.dataset.readout, Number(node.dataset.value)]))"
+    # Both in one call: a widget that moves on its own is between two states meanwhile.
+    state, shown = widget.script(
+        "return [JSON.parse(root.dataset.state), "
+        "Object.fromEntries([...root.querySelectorAll('[data-readout][data-value]')]"
+        ".map((node) => [node.dataset.readout, Number(node.dataset.value)]))]"
     )
+    expected = type(original)(data=original.data, **state).numbers()
     assert expected.keys() <= shown.keys()
     for name, value in expected.items():
         assert shown[name] == pytest.approx(value, rel=1e-9, abs=1e-11), name
