@@ -24,6 +24,7 @@ from torch import Tensor, nn
 import prunelimit as pl
 from benchmarks import common
 from prunelimit import pruning
+from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
 from prunelimit.network.losses import loss_statistics
 
@@ -231,8 +232,10 @@ def walk(
 def crossing(losses: dict[int, float], level: float, passing: int) -> float:
     if passing == 0 or passing + 1 not in losses:
         return passing / 100
-    low, high = (math.log(max(losses[p], 1e-12) / level) for p in (passing, passing + 1))
-    return (passing + low / (low - high)) / 100
+    here, beyond = (
+        (float(p), math.log(max(losses[p], 1e-12) / level)) for p in (passing, passing + 1)
+    )
+    return crossing_between(here, beyond, 0.0) / 100
 
 
 def run_case(case: Case) -> dict[str, Any]:

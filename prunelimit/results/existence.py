@@ -17,19 +17,6 @@ from prunelimit.results.saved import Saved
 CURVES = ("one_shot", "quadratic_existence", "real_existence")
 """What a prediction is held against."""
 
-PREDICTIONS = (
-    "paper",
-    "sharp",
-    "mean of the formulas",
-    "paper at ε + gain",
-    "sharp at ε + gain",
-    "paper at ε + decrement",
-    "sharp at ε + decrement",
-    "paper, |H|",
-    "sharp, |H|",
-)
-"""Sparsities that need no fit. Without "|H|" the matrix is Gauss-Newton; with it, the paper's."""
-
 
 @dataclass(frozen=True)
 class Network:
@@ -163,7 +150,11 @@ class AtEpsilon:
 
     @property
     def predicted(self) -> dict[str, float]:
-        """Each of `PREDICTIONS` that was computed."""
+        """Sparsities that need no fit, by name.
+
+        The matrix is Gauss-Newton; where the name ends in "|H|", the paper's, and only where its
+        products are cheap.
+        """
         found = {"paper": self.paper, "sharp": self.sharp}
         found["mean of the formulas"] = (found["paper"] + found["sharp"]) / 2
         by_level = {"gain": self.gain, "decrement": self.decrement}

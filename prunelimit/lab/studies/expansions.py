@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunelimit.estimates import crossing_between
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.lab.studies import zoo
 from prunelimit.lab.studies.curves import Bench, train
@@ -72,9 +73,11 @@ def crossing(sparsities: Sequence[float], losses: Sequence[float], level: float)
     last = passing[-1]
     if last + 1 == len(losses):
         return sparsities[last]
-    depths = [-math.log1p(-sparsities[i]) for i in (last, last + 1)]
-    low, high = (math.log(max(losses[i], 1e-12) / level) for i in (last, last + 1))
-    return 1 - math.exp(-(depths[0] + (depths[1] - depths[0]) * low / (low - high)))
+    place, beyond = (
+        (-math.log1p(-sparsities[i]), math.log(max(losses[i], 1e-12) / level))
+        for i in (last, last + 1)
+    )
+    return 1 - math.exp(-crossing_between(place, beyond, 0.0))
 
 
 def measure(network: MeasuredNetwork) -> ExpandedNetwork:
