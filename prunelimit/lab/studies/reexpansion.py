@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from prunelimit.files import write_text
 from prunelimit.lab import data
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.lab.studies.hour_network import build
@@ -86,7 +87,7 @@ def main() -> None:
             )
         ),
     }
-    TARGET.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
+    write_text(TARGET, json.dumps(found, separators=(",", ":")) + "\n")
 
 
 def load_hour_network() -> nn.Module:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunelimit.files import write_text
 from prunelimit.lab import tasks
 from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
 from prunelimit.lab.data import Splits
@@ -48,7 +49,7 @@ def main(result_file: str, run_dir: str) -> None:
     result = Result.load(result_file)
     network = from_result(result) | {"paths": measure_paths(tasks.get(result.task), run_dir)}
     target = Path(__file__).parents[2] / "widgets" / "example.json"
-    target.write_text(json.dumps(network, ensure_ascii=False, separators=(",", ":")) + "\n")
+    write_text(target, json.dumps(network, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def measure_paths(task: Task, run_dir: str) -> dict[str, Any]:
