@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -17,6 +18,14 @@ BUILD = ROOT / "_build"
 
 # Results of the chapters depend on these; the rest of the environment only draws and formats.
 _NUMERICAL = ("anywidget", "matplotlib", "numpy", "scikit-learn", "scipy", "torch", "torchvision")
+# Switches by which the libraries take another processor's arithmetic, where they are set.
+_KERNELS = (
+    "ATEN_CPU_CAPABILITY",
+    "MKL_CBWR",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
 _NOISE = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 
 
@@ -42,9 +51,10 @@ def digest_of_files(paths: Iterable[Path]) -> str:
 
 
 def environment() -> str:
-    """Return the Python version and those of the packages that results depend on."""
+    """Return the versions and the switches that results depend on."""
     versions = [f"python {platform.python_version()}"]
     versions += [f"{name} {metadata.version(name)}" for name in _NUMERICAL]
+    versions += [f"{name} {os.environ[name]}" for name in _KERNELS if os.environ.get(name)]
     return ", ".join(versions)
 
 

@@ -1,14 +1,18 @@
 """How far a chapter's numbers may lie from the committed ones, and what a tag cannot excuse."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 
 import nbformat
 import pytest
 
 from book.tools.agreement import agree, settled, tolerance_of
-from book.tools.content import ROOT
+from book.tools.content import ROOT, environment
+from book.tools.execute import Executed, code_digest
 
 
 @pytest.mark.parametrize(
@@ -86,24 +90,50 @@ CELLS = {
 
 
 def test_nbval_compares_a_tagged_cell_within_its_tolerance(tmp_path):
+    _write_notebook(tmp_path, list(CELLS.values()))
+    found, said = _passed(tmp_path, PYTHONPATH=str(ROOT))
+    agreeing = {"agrees", "takes longer"}
+    assert dict(zip(CELLS, found, strict=True)) == {n: n in agreeing for n in CELLS}, said
+
+
+def test_a_notebook_that_the_book_has_run_is_compared_and_not_run_again(tmp_path):
+    printed = ["loss 0.5\n", "loss 0.505\n", "loss 0.9\n"]
+    book = _write_notebook(tmp_path, [(["within-2%"], "1 / 0", "loss 0.5\n")] * len(printed))
+    shutil.copytree(ROOT / "book" / "tools", tmp_path / "book" / "tools")
+    outputs = [[nbformat.v4.new_output("stream", text=text)] for text in printed]
+    executed = Executed(code_digest(book), environment(), {}, 1.0, outputs, {})
+    record = tmp_path / "_build" / "executed" / "chapter.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps(asdict(executed)))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    assert _passed(tmp_path, PYTHONPATH=path)[0] == [True, True, False]
+    # With another processor's arithmetic it is another run.
+    assert _passed(tmp_path, PYTHONPATH=path, MKL_CBWR="COMPATIBLE")[0] == [False] * 3
+
+
+def _write_notebook(folder, cells):
+    """Write the `cells` (tags, source, committed text) as a chapter; return the notebook."""
     book = nbformat.v4.new_notebook()
-    for number, (tags, source, text) in enumerate(CELLS.values(), start=1):
+    for number, (tags, source, text) in enumerate(cells, start=1):
         cell = nbformat.v4.new_code_cell(source, execution_count=number, metadata={"tags": tags})
         cell.outputs = [nbformat.v4.new_output("stream", text=text)]
         book.cells.append(cell)
     # Below the root, whose conftest.py it is that reads the tags.
     for name in ("conftest.py", "pyproject.toml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    (folder / "chapter.ipynb").write_text(nbformat.writes(book))
+    return book
+
+
+def _passed(folder, **environment):
+    """Return for each cell whether pytest passed it, and what pytest said."""
     sanitise = f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval.cfg'}"
-    (tmp_path / "chapter.ipynb").write_text(nbformat.writes(book))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval", "-v"]
     said = subprocess.run(
         [*command, "--nbval-current-env", sanitise, "chapter.ipynb"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
     ).stdout
-    found = ["PASSED" in line for line in said.splitlines() if "::Cell" in line and "%]" in line]
-    agreeing = {"agrees", "takes longer"}
-    assert dict(zip(CELLS, found, strict=True)) == {n: n in agreeing for n in CELLS}, said
+    return ["PASSED" in x for x in said.splitlines() if "::Cell" in x and "%]" in x], said
