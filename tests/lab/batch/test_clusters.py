@@ -235,7 +235,8 @@ def test_a_system_without_semaphores_is_one_sentence(tmp_path, notebook, monkeyp
 
 def test_ctrl_c_stays_what_it_is_under_slurm() -> None:
     code = (
-        "import signal; from prunelimit.lab import batch; batch.slurm_arguments([]); "
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from prunelimit.lab import batch; batch.slurm_arguments([]); "
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
