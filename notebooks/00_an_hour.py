@@ -49,7 +49,7 @@ print(f"{network['grid']['dense_accuracy']:.3f}, loss {network['loss']:.3f}")
 # To **prune** it is to set weights to zero, the smallest first. **Sparsity** is the share that is gone.
 #
 # ```{admonition} Predict
-# Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity will it break? Write the first number down, and set the second with the slider *your guess*: this browser remembers it for the last section. Then press *Next*, or *Cut it*.
+# Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity will it break? Write the first number down, and set the second under *your guess*, with the slider or in figures: this browser remembers it for the last section. Then press *Next*, or *Cut it*.
 # ```
 
 # %% tags=["hide-input"]

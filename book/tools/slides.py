@@ -81,6 +81,7 @@ def build(book: str = "../html", folder: Path = DECK) -> Path:
         slides=shown,
         styles=sorted({s["widget"]["_css"] for s in shown if s["widget"]}),
         style=(_PARTS / "deck.css").read_text(),
+        unscripted=(_PARTS / "unscripted.css").read_text(),
         script=(_PARTS / "deck.mjs").read_text(),
         macros=macros(),
     )

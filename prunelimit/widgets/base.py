@@ -76,8 +76,12 @@ def slider(
     log: bool = False,
     percent: bool = False,
     unit: str = "",
+    typed: bool = False,
 ) -> Any:
-    """A number with a slider, a whole one if `default` is; `step` is in decades if `log`."""
+    """A number with a slider, a whole one if `default` is; `step` is in decades if `log`.
+
+    A `typed` one, a share in percent, has a field for the number beside its slider.
+    """
     integer = isinstance(default, int)
     control = {
         "kind": "slider",
@@ -89,6 +93,7 @@ def slider(
         "integer": integer,
         "percent": percent,
         "unit": unit,
+        "typed": typed,
     }
     trait = traitlets.CInt if integer else traitlets.CFloat
     return trait(default, min=low, max=high).tag(sync=True, control=control)

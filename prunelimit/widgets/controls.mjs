@@ -32,9 +32,29 @@ function buildSlider(view, control) {
     min: toPosition(control, control.min), max: toPosition(control, control.max), step: control.step,
   });
   input.addEventListener("input", () => view.set({ [control.key]: fromPosition(control, Number(input.value)) }));
-  const row = element("div", { class: "pl-control" }, element("label", { for: id }, control.label), input, shown);
-  view.inputs.set(control.key, { control, input, shown, row });
+  const typed = control.typed ? buildField(view, control) : null;
+  const row = element("div", { class: "pl-control" }, element("label", { for: id }, control.label), input, typed ? typed.parentNode : shown);
+  view.inputs.set(control.key, { control, input, shown, typed, row });
   return row;
+}
+
+// A share in percent, to type: empty for 0, and followed while it is written.
+function buildField(view, control) {
+  const field = element("input", {
+    type: "number", inputmode: "decimal", "data-field": control.key, placeholder: "–",
+    min: 100 * control.min, max: 100 * control.max, step: "any",
+  });
+  field.addEventListener("input", () => {
+    const unfinished = field.validity.badInput || (field.value === "" && control.min > 0);
+    if (!unfinished) view.set({ [control.key]: Number(field.value) / 100 });
+  });
+  field.addEventListener("change", () => showField(field, view.state[control.key]));
+  element("label", { class: "pl-field" }, element("span", { class: "pl-hidden" }, `${control.label}, typed, in percent`), field, "%");
+  return field;
+}
+
+function showField(field, value) {
+  field.value = value ? String(Number((100 * value).toFixed(1))) : "";
 }
 
 function buildChoice(view, control) {
@@ -68,7 +88,7 @@ function buildToggle(view, control) {
 
 /** Bring every control to the present state. */
 export function showControls(view) {
-  for (const { control, input, shown, row } of view.inputs.values()) {
+  for (const { control, input, shown, typed, row } of view.inputs.values()) {
     const value = view.state[control.key];
     row.hidden = view.spec.shows ? !view.spec.shows(control.key, view.state, view.data) : false;
     if (control.kind === "toggle") input.checked = value;
@@ -81,6 +101,7 @@ export function showControls(view) {
       const text = control.percent ? percent(value) : `${format(value)}${control.unit || ""}`;
       shown.textContent = text;
       input.setAttribute("aria-valuetext", text);
+      if (typed && Math.abs(Number(typed.value) / 100 - value) > 1e-9) showField(typed, value);
     }
   }
 }

@@ -8,23 +8,32 @@ const HIDDEN_X = 66;
 const OUTPUT_X = 92;
 const BUCKETS = [0.15, 0.4]; // of the largest weight: faint, middle, strong
 
+// The weights of a stored network from the smallest up, as [layer, place]: sorted once.
+const ORDERS = new WeakMap();
+function smallestFirst(layers) {
+  if (!ORDERS.has(layers)) {
+    const found = layers.flatMap((layer, l) => layer.weight.map((w, j) => [Math.abs(w), l, layer.at[j]]));
+    found.sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]);
+    ORDERS.set(layers, found.map(([, l, at]) => [l, at]));
+  }
+  return ORDERS.get(layers);
+}
+
+const countWeights = (layers) => layers.reduce((sum, layer) => sum + layer.shape[0] * layer.shape[1], 0);
+
 /** Dense matrices of a stored network, with the `removed` smallest weights set to 0. */
 export function weights(layers, removed = 0) {
-  const magnitudes = [];
-  layers.forEach((layer, l) => layer.weight.forEach((w, j) => magnitudes.push([Math.abs(w), l, j])));
-  const total = layers.reduce((sum, layer) => sum + layer.shape[0] * layer.shape[1], 0);
-  const zeros = total - magnitudes.length; // they go first
-  magnitudes.sort((a, b) => a[0] - b[0] || a[1] - b[1] || layers[a[1]].at[a[2]] - layers[b[1]].at[b[2]]);
-  const gone = new Set(magnitudes.slice(0, Math.max(0, removed - zeros)).map(([, l, j]) => `${l}:${j}`));
-  return layers.map((layer, l) => {
-    const matrix = Array.from({ length: layer.shape[0] }, () => new Float64Array(layer.shape[1]));
-    layer.weight.forEach((w, j) => {
-      if (gone.has(`${l}:${j}`)) return;
-      const at = layer.at[j];
-      matrix[Math.floor(at / layer.shape[1])][at % layer.shape[1]] = w;
-    });
-    return { matrix, bias: layer.bias };
+  const flat = layers.map((layer) => {
+    const all = new Float64Array(layer.shape[0] * layer.shape[1]);
+    layer.weight.forEach((w, j) => { all[layer.at[j]] = w; });
+    return all;
   });
+  const order = smallestFirst(layers);
+  const zeros = countWeights(layers) - order.length; // they go first
+  for (const [l, at] of order.slice(0, Math.max(0, removed - zeros))) flat[l][at] = 0;
+  return layers.map(({ shape: [rows, columns], bias }, l) => ({
+    matrix: Array.from({ length: rows }, (_, i) => flat[l].subarray(i * columns, (i + 1) * columns)), bias,
+  }));
 }
 
 function affine({ matrix, bias }, input) {
@@ -46,7 +55,7 @@ export function nearest(retrained, sparsity) {
 const column = (rows, j) => rows.map((row) => row[j]);
 
 export function evaluate(state, data) {
-  const dim = data.layers.reduce((sum, layer) => sum + layer.shape[0] * layer.shape[1], 0);
+  const dim = countWeights(data.layers);
   const again = state.retrained ? nearest(data.retrained, state.sparsity) : null;
   const sparsity = again ? again.sparsity : state.sparsity;
   const network = again ? weights(again.layers) : weights(data.layers, Math.round(state.sparsity * dim));
@@ -66,15 +75,16 @@ const outputPlace = (i) => [OUTPUT_X, 3 + (54 * (9 - i)) / 9];
 
 // Connections by sign and strength: six paths, however many there are.
 function drawConnections(plot, matrix, from, to) {
-  const largest = Math.max(1e-9, ...matrix.map((row) => Math.max(...row.map(Math.abs))));
-  const paths = new Map();
+  const [starts, ends] = [matrix[0], matrix].map((list, end) => Array.from(list, (_, j) => plot.path([[from, to][end](j)]).slice(1)));
+  const largest = Math.max(1e-9, ...matrix.map((row) => row.reduce((most, w) => Math.max(most, Math.abs(w)), 0)));
+  const looks = ["pl-hair pl-faint", "pl-hair", "pl-thin"];
+  const found = ["blue", "orange pl-dash"].flatMap((colour) => looks.map((look) => ({ look: `${colour} ${look}`, d: "" })));
   matrix.forEach((row, i) => row.forEach((w, j) => {
     if (!w) return;
-    const strength = BUCKETS.filter((bound) => Math.abs(w) > bound * largest).length;
-    const key = `${w > 0 ? "blue" : "orange pl-dash"} ${["pl-hair pl-faint", "pl-hair", "pl-thin"][strength]}`;
-    paths.set(key, `${paths.get(key) || ""}${plot.path([from(j), to(i)])}`);
+    const strength = (Math.abs(w) > BUCKETS[0] * largest) + (Math.abs(w) > BUCKETS[1] * largest);
+    found[(w > 0 ? 0 : looks.length) + strength].d += `M${starts[j]}L${ends[i]}`;
   }));
-  for (const [look, d] of paths) plot.add(`<path class="pl-line ${look}" d="${d}"/>`);
+  for (const { look, d } of found) if (d) plot.add(`<path class="pl-line ${look}" d="${d}"/>`);
 }
 
 // Pixels of one grey as one path: a dozen elements an image instead of 64.
@@ -84,12 +94,13 @@ function drawImage(plot, pixels, x, y, size) {
   const box = (side + 0.3).toFixed(1);
   const paths = new Map();
   pixels.forEach((value, j) => {
+    const ink = Math.round((16 * (value - low)) / (high - low || 1)) / 16;
+    if (!ink) return;
     const px = plot.px(x + size * (j % PIXELS)).toFixed(1);
     const py = (plot.py(y + size * (PIXELS - 1 - Math.floor(j / PIXELS))) - side).toFixed(1);
-    const ink = Math.round((16 * (value - low)) / (high - low || 1)) / 16;
-    if (ink) paths.set(ink, `${paths.get(ink) || ""}M${px} ${py}h${box}v${box}h-${box}z`);
+    paths.set(ink, `${paths.get(ink) || ""}M${px} ${py}h${box}v${box}h-${box}z`);
   });
-  for (const [ink, d] of paths) plot.add(`<path class="ink" d="${d}" fill="currentColor" fill-opacity="${ink}"/>`);
+  for (const [ink, d] of paths) plot.addStill(`<path class="ink" d="${d}" fill="currentColor" fill-opacity="${ink}"/>`);
 }
 
 function drawNetwork({ width, height, state, result, data }) {
@@ -98,6 +109,9 @@ function drawNetwork({ width, height, state, result, data }) {
   const { hidden, label } = result.labels[state.digit];
   const [first, second] = result.network;
   const centre = (j) => pixelPlace(j).map((value) => value + GRID.size / 2);
+  const [left, top] = [plot.px(GRID.left), plot.py(GRID.bottom + GRID.size * PIXELS)];
+  const side = plot.px(GRID.left + GRID.size * PIXELS) - left;
+  plot.addStill(`<rect class="pl-sheet" x="${left}" y="${top}" width="${side}" height="${side}"/>`); // the lines end at its edge
   drawImage(plot, digit.pixels, GRID.left, GRID.bottom, GRID.size);
   drawConnections(plot, first.matrix, centre, (i) => hiddenPlace(i, hidden.length));
   drawConnections(plot, second.matrix, (i) => hiddenPlace(i, hidden.length), outputPlace);

@@ -37,7 +37,7 @@ export const MARKS = {
   cross: (x, y, r) => `M${x - r} ${y - r}l${2 * r} ${2 * r}M${x + r} ${y - r}l${-2 * r} ${2 * r}`,
 };
 
-/** Axes, lines, marks and words in pixels of the panel; `toString` is the SVG's content. */
+/** Axes, lines, marks and words in pixels of the panel, in `layers` of SVG from back to front. */
 export class Plot {
   constructor({ width, height, x, y, xLabel = "", yLabel = "", xLog = false, yLog = false, square = false, bare = false, rows = false }) {
     Object.assign(this, { width, height, xLog, yLog, xLabel, yLabel, bare, rows });
@@ -49,6 +49,7 @@ export class Plot {
     this.y = [...y];
     if (square) this.makeSquare();
     this.items = []; // cut off at the frame
+    this.still = []; // on top of them: pictures that stay as they are while the reader moves something
     this.over = []; // marks, words and handles on top of it
   }
 
@@ -102,6 +103,11 @@ export class Plot {
       pen = "L";
     }
     return text;
+  }
+
+  addStill(svg) {
+    this.still.push(svg);
+    return this;
   }
 
   add(svg) {
@@ -222,9 +228,14 @@ export class Plot {
     return `<path class="pl-grid" d="${grid}"/><path class="pl-frame" d="M${this.left} ${this.top}V${this.bottom}H${this.right}"/>${words}`;
   }
 
-  toString() {
+  // Apart, so that the view draws only those anew that have changed.
+  layers() {
     const clip = `pl-clip-${this.name || ""}`;
     const box = `<clipPath id="${clip}"><rect x="${this.left}" y="${this.top - 1}" width="${this.right - this.left + 1}" height="${this.bottom - this.top + 1}"/></clipPath>`;
-    return `${box}${this.axes()}<g clip-path="url(#${clip})">${this.items.join("")}</g>${this.over.join("")}`;
+    return [`${box}${this.axes()}`, `<g clip-path="url(#${clip})">${this.items.join("")}</g>`, this.still.join(""), this.over.join("")];
+  }
+
+  toString() {
+    return this.layers().join("");
   }
 }

@@ -9,6 +9,7 @@ import { admit, format } from "./words.mjs";
 const COPY = Math.random().toString(36).slice(2, 8);
 let viewsMade = 0;
 const NARROWEST = 80; // pixels
+const SVG = "http://www.w3.org/2000/svg";
 
 /** One widget on the page: its controls, panels, readouts, sentence and address. */
 class View {
@@ -112,7 +113,8 @@ class View {
     const holder = element("div", { class: "pl-panels" });
     const more = element("div", { class: "pl-panels" });
     this.panels = this.spec.panels.map((panel, index) => {
-      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      const svg = document.createElementNS(SVG, "svg");
+      const layers = [0, 1, 2, 3].map(() => svg.appendChild(document.createElementNS(SVG, "g")));
       svg.setAttribute("role", "img");
       svg.setAttribute("class", panel.drag ? `pl-plot pl-draggable pl-touch-${panel.drag.touch || "none"}` : "pl-plot");
       svg.setAttribute("data-panel", panel.name);
@@ -120,7 +122,7 @@ class View {
       const caption = element("figcaption", { id: `${this.id}-panel-${index}` }, panel.title);
       const figure = element("figure", { class: `pl-panel ${panel.wide ? "pl-wide" : ""}` }, caption, svg, legend);
       (panel.more ? more : holder).append(figure);
-      const entry = { panel, svg, legend, caption, plot: null };
+      const entry = { panel, svg, layers, legend, caption, plot: null };
       if (panel.drag) makeDraggable(this, entry);
       return entry;
     });
@@ -221,9 +223,11 @@ class View {
       entry.svg.setAttribute("height", height);
       entry.plot = entry.panel.draw({ width, height, state: this.state, result: this.result, data: this.data, memory: this.memory });
       entry.plot.name = `${this.id}-${entry.panel.name}`;
-      const content = String(entry.plot);
-      if (content !== entry.content) entry.svg.innerHTML = content;
-      entry.content = content;
+      entry.plot.layers().forEach((content, j) => {
+        const layer = entry.layers[j];
+        if (content !== layer.shown) layer.innerHTML = content;
+        layer.shown = content;
+      });
       entry.svg.setAttribute("aria-label", `${entry.panel.title}. ${words}`);
       this.showLegend(entry);
     }

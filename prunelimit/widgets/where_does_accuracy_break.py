@@ -46,7 +46,7 @@ class WhereDoesAccuracyBreak(base.BookWidget):
         ("Two points may go, and the measured curve.", {"reveal": True}),
     )
 
-    guess = base.slider("your guess", 0.3, 0.01, 0.99, 0.005, percent=True)
+    guess = base.slider("your guess", 0.3, 0.01, 0.99, 0.005, percent=True, typed=True)
     loss = base.slider("accuracy that may be lost", 0.02, 0.0, 0.2, 0.005, percent=True)
     reveal = base.toggle("reveal the measured curve", False)
 

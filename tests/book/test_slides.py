@@ -157,3 +157,34 @@ def test_the_deck_lives_in_a_browser(page, tmp_path):
         assert faults(browser) == []
     finally:
         browser.quit()
+
+
+@needs_browser
+def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, tmp_path):
+    browser = open_browser(tmp_path / "profile")
+    screen = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    try:
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        browser.get(page.as_uri())
+        wait_until(browser, "return document.body.dataset.ready === 'yes'")
+        for slide in DECK:
+            here = f"document.querySelector('section.present#{slide.name}')"
+            wait_until(browser, f"return {here} !== null")
+            if slide in LIVING:
+                wait_until(browser, f"return {here}.querySelector('svg.pl-plot path') !== null")
+            room = browser.execute_script(f"return {here}.clientHeight - {here}.scrollHeight")
+            assert room >= 0, slide.title
+            browser.execute_script(PRESS, RIGHT)
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        browser.get("about:blank")
+        browser.get(page.as_uri())
+        tops, notes, stills = browser.execute_script(
+            """const seen = (node) => node.offsetHeight > 20;
+            const all = (what) => [...document.querySelectorAll(what)];
+            return [all('.slides > section').map((one) => one.getBoundingClientRect().top),
+            all('aside.notes').every(seen), all('.still img').every(seen)]"""
+        )
+        assert sorted(set(tops)) == tops and len(tops) == len(DECK)
+        assert notes and stills
+    finally:
+        browser.quit()

@@ -297,6 +297,24 @@ def test_a_guess_is_remembered_and_laid_beside_the_answers(opened):
     assert "than you guessed" in widget.sentence()
 
 
+def test_a_guess_may_be_typed(opened):
+    widget = Driven(opened, "cut-a-network")
+    field = opened.find_element(By.CSS_SELECTOR, "[data-widget=cut-a-network] [data-field=guess]")
+    assert field.get_attribute("value") == ""
+    field.send_keys("72.5", Keys.TAB)
+    assert widget.state()["guess"] == pytest.approx(0.725)
+    assert opened.execute_script("return localStorage.getItem('prunelimit.guess.digits 64-12-10')")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("400")
+    assert widget.state()["guess"] == pytest.approx(0.99)
+    assert field.get_attribute("value") == "99"
+    widget.move("guess", 0.5)
+    assert field.get_attribute("value") == "50"
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(Keys.DELETE)
+    assert widget.state()["guess"] == 0
+
+
 def test_arrow_keys_move_a_slider(opened):
     widget = Driven(opened, "kinematics")
     slider = opened.find_element(By.CSS_SELECTOR, "[data-widget=kinematics] [data-control=angle]")
