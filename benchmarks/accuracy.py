@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from benchmarks.common import clustered, trained_network
 from prunelimit.estimates import Interval
-from prunelimit.limit import distance_profile, paper_limit
+from prunelimit.limit.distance import distance_profile
+from prunelimit.limit.solve import paper_limit
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.spectrum import POLICIES, CurvatureOperator, Spectrum, matrix_spectrum
 from prunelimit.spectrum.quadrature import gauss

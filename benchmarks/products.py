@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks.common import interleaved, table
 from prunelimit.lab.models import build
 from prunelimit.network.parameters import prunable_parameters
-from prunelimit.spectrum import CurvatureOperator
+from prunelimit.spectrum import CurvatureOperator, Workspace
 from prunelimit.spectrum.memory import available_bytes
 
 LOSS = nn.CrossEntropyLoss()
@@ -152,7 +152,7 @@ def one_row(
     model, data = setup(name, shape, classes, examples, batch)
     memory = available_bytes(torch.device("cpu")) // 6  # two operators, and room for the peers
     kept = {
-        kind: CurvatureOperator(model, LOSS, data, kind, memory=memory)
+        kind: CurvatureOperator(model, LOSS, data, kind, workspace=Workspace(memory))
         for kind in ("hessian", "ggn")
     }
     others = peers(model, data)

@@ -19,8 +19,8 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.lab.data import load
 from prunelimit.lab.models import build
-from prunelimit.limit import paper_limit, solve_limit
 from prunelimit.limit.distance import DistanceProfile, distance_profile
+from prunelimit.limit.solve import paper_limit, solve_limit
 from prunelimit.network.losses import loss_statistics
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.predict import predict_limit

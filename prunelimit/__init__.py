@@ -5,10 +5,7 @@ The package mirrors the book: chapter 1 is :mod:`prunelimit.geometry.cones`, cha
 use, so that the pure geometry can be imported without loading torch.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import Any
+from prunelimit.on_use import loaded_on_use
 
 __version__ = "0.1.0"
 
@@ -28,11 +25,7 @@ _PUBLIC = {
 
 __all__ = ["__version__", *_PUBLIC]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'prunelimit' has no attribute {name!r}")
+__getattr__, _names = loaded_on_use(__name__, _PUBLIC)
 
 
 def __dir__() -> list[str]:

@@ -21,6 +21,7 @@ from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.world import Execution
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
 from prunelimit.pruning.criterion import Criterion, LossRise, Metric, mean_loss, metric_drop
@@ -164,9 +165,8 @@ def find_limit(
         if directory is not None:
             key = _key(model, list(chosen), criterion, finetune)
             keeper = Folder(Path(directory), key, model)
-        retraining = Retraining(
-            model, list(chosen), loss_fn, loader, finetune, device, progress, forward
-        )
+        how = Execution(device, progress)
+        retraining = Retraining(model, list(chosen), loss_fn, loader, finetune, how, forward)
         search = _Search(rule, criterion, retraining, keeper, progress)
         search.run(max_tries)
         return search.result(report)

@@ -70,6 +70,21 @@ def _name(f: dataclasses.Field[Any]) -> str:
     return name
 
 
+def rounded(plain: Any, digits: int = 6) -> Any:
+    """Plain values with their numbers to so many significant digits: more only make a file longer.
+
+    Examples
+    --------
+    >>> rounded({"loss": [1 / 3, None], "epochs": 12345678})
+    {'loss': [0.333333, None], 'epochs': 12345678}
+    """
+    if isinstance(plain, float):
+        return float(f"{plain:.{digits}g}")
+    if isinstance(plain, dict):
+        return {key: rounded(entry, digits) for key, entry in plain.items()}
+    return [rounded(entry, digits) for entry in plain] if isinstance(plain, list | tuple) else plain
+
+
 def compact(plain: Any) -> Any:
     """Six digits for the numbers in long lists, but for the spectrum's: a third of the file.
 
@@ -83,7 +98,7 @@ def compact(plain: Any) -> Any:
     if isinstance(plain, dict):
         return {k: v if k == "spectrum" else compact(v) for k, v in plain.items()}
     if isinstance(plain, list):
-        return [float(f"{v:.6g}") if isinstance(v, float) else compact(v) for v in plain]
+        return [rounded(v) if isinstance(v, float) else compact(v) for v in plain]
     return plain
 
 

@@ -228,7 +228,7 @@ class PruningLimit:
 
     def plot(self) -> Figure:
         """The one-shot curve, ε, and the limits with their brackets."""
-        from prunelimit.plots.limits import limit_figure
+        from prunelimit.plots.report import limit_figure
 
         limits = {
             name: (estimate.lower, float(estimate.sparsity), estimate.upper)

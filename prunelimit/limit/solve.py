@@ -37,31 +37,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.estimates import Interval
-from prunelimit.geometry.deviation import deviation
-from prunelimit.limit.distance import (
-    Distance,
-    DistanceProfile,
-    as_distance_function,
-    distance_profile,
-)
+from prunelimit.limit.distance import Distance, as_distance_function
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
-
-__all__ = [
-    "Distance",
-    "DistanceProfile",
-    "LimitSolution",
-    "distance_profile",
-    "effective_dimension",
-    "one_shot_random_orientation",
-    "paper_interval",
-    "paper_limit",
-    "ridge_at",
-    "sharp_limit",
-    "sharp_loss",
-    "sharpness_bound",
-    "solve_limit",
-]
 
 Formula = Literal["paper", "sharp", "sharp_isotropic"]
 Orientation = Literal["orthogonal", "isotropic"]
@@ -201,7 +178,7 @@ def paper_limit(
     >>> round(paper_limit(1 / np.arange(1, 201), 3.0, 0.1), 1)
     75.9
     """
-    return _solve(spectral_measure(eigenvalues, weights), distance, epsilon, "paper").kept
+    return solve_measure(spectral_measure(eigenvalues, weights), distance, epsilon, "paper").kept
 
 
 def sharp_limit(
@@ -243,8 +220,8 @@ def sharp_limit(
     >>> round(sharp_limit(1 / np.arange(1, 201), 3.0, 0.1), 1)
     10.5
     """
-    formula = _formula_of(orientation)
-    return _solve(spectral_measure(eigenvalues, weights), distance, epsilon, formula).kept
+    formula = formula_of(orientation)
+    return solve_measure(spectral_measure(eigenvalues, weights), distance, epsilon, formula).kept
 
 
 def solve_limit(
@@ -301,87 +278,6 @@ def solve_limit(
     ).solve()
 
 
-def sharp_loss(
-    eigenvalues: ArrayLike,
-    distance: Distance,
-    kept: ArrayLike,
-    weights: ArrayLike | None = None,
-    orientation: Orientation = "orthogonal",
-) -> float | NDArray[np.float64]:
-    """Expected least loss rise on a random k-dimensional subspace at distance R.
-
-    ``(R²/2) σ k/(D - k)`` with N(σ) = k (or ``(R²/2) σ k/D`` if isotropic).
-
-    Parameters
-    ----------
-    eigenvalues, distance, weights, orientation
-        As in `sharp_limit`.
-    kept
-        k, a number or an array, between 0 and D.
-
-    Returns
-    -------
-    float or ndarray
-        In the units of epsilon. At k = 0 it is R² Tr H/(2D); it is 0 from k = rank on
-        if the Hessian is singular, and at k = D.
-
-    Raises
-    ------
-    PruneLimitError
-        For bad input.
-
-    Notes
-    -----
-    Ours, asymptotic: right in the limit in which k and D - k grow together while the
-    spectrum keeps its shape. At a fixed small k the relative error stays: eigenvalues
-    1/i² at k = 2 are several percent off, however large D is.
-
-    Examples
-    --------
-    >>> sharp_loss([2.0, 2.0, 2.0, 2.0], 1.0, 2)
-    1.0
-    """
-    measure = spectral_measure(eigenvalues, weights)
-    radius = as_distance_function(distance, measure.dim)
-    formula = _formula_of(orientation)
-    many = np.asarray(kept, dtype=np.float64)
-    values = np.array(
-        [
-            0.5 * radius(number) ** 2 * _curvature_at(measure, number, formula)
-            for number in map(float, many.ravel())
-        ]
-    )
-    return float(values[0]) if many.ndim == 0 else values.reshape(many.shape)
-
-
-def ridge_at(eigenvalues: ArrayLike, kept: float, weights: ArrayLike | None = None) -> float:
-    """The ridge σ at which the effective dimension is `kept`: the inverse of N.
-
-    Parameters
-    ----------
-    eigenvalues, weights
-        As in `effective_dimension`.
-    kept
-        k between 0 and D.
-
-    Returns
-    -------
-    float
-        Infinity at k = 0, and 0 from k = rank on.
-
-    Raises
-    ------
-    PruneLimitError
-        If `kept` is outside [0, D], or the spectrum is bad.
-
-    Examples
-    --------
-    >>> round(ridge_at([1.0, 1.0, 0.0], 1.0), 12)
-    1.0
-    """
-    return _ridge_at(spectral_measure(eigenvalues, weights), float(kept))
-
-
 def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float) -> float:
     """Bound on the paper's k/D from the trace alone: R² Tr H/(R² Tr H + 2εD).
 
@@ -422,90 +318,6 @@ def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float
             "(for an indefinite Hessian use the trace of |H|, of its positive part, or of the GGN)"
         )
     return paper_limit([trace / dim], distance, epsilon, weights=[dim]) / dim
-
-
-def one_shot_random_orientation(trace: float, distance: float, dim: float) -> float:
-    """Expected loss rise R² Tr H/(2D) of a step of length R in a random direction.
-
-    Parameters
-    ----------
-    trace
-        Tr H (of any sign).
-    distance
-        R >= 0.
-    dim
-        Number of weights D.
-
-    Returns
-    -------
-    float
-        In the units of the loss. Exact for a quadratic loss: E uuᵀ = I/D for a random
-        unit vector u.
-
-    Raises
-    ------
-    PruneLimitError
-        If `dim` is not positive and finite.
-
-    Examples
-    --------
-    >>> one_shot_random_orientation(trace=10.0, distance=2.0, dim=100)
-    0.2
-    """
-    if not (math.isfinite(dim) and dim > 0):
-        raise PruneLimitError(f"dim must be a positive number of weights; got {dim}")
-    return as_distance_function(distance, dim)(0.0) ** 2 * trace / (2 * dim)
-
-
-def paper_interval(
-    eigenvalues: ArrayLike,
-    distance: Distance,
-    epsilon: float,
-    confidence_eta: float,
-    weights: ArrayLike | None = None,
-) -> Interval:
-    """The paper's limit with the ends that the kinematics formula gives it.
-
-    Parameters
-    ----------
-    eigenvalues, distance, epsilon, weights
-        As in `paper_limit`.
-    confidence_eta
-        η in (0, 1): each end fails with probability at most η.
-
-    Returns
-    -------
-    Interval
-        `lower`: below it a random k-dimensional subspace misses the sublevel set with
-        probability at least 1 - η. `upper`: above it, it meets the set with probability
-        at least 1 - η. `value` is `paper_limit`. All clipped to [0, D].
-
-    Raises
-    ------
-    PruneLimitError
-        For bad input.
-
-    Notes
-    -----
-    Exact as a bound (Amelunxen et al. 2014, Theorem I and Proposition 10.2) given that
-    the squared width is D - N(2ε/R²), which is heuristic:
-    ``k = N - 1 - a√D`` and ``k = N + a√D`` with ``a = √(8 log(4/η))``. The
-    constants are derived here, not the paper's (its Theorem 3.6).
-
-    Examples
-    --------
-    >>> paper_interval(np.ones(10_000), 1.0, 0.5, confidence_eta=0.1).value
-    5000.0
-    """
-    if not 0 < confidence_eta < 1:
-        raise PruneLimitError(f"confidence_eta must lie between 0 and 1; got {confidence_eta}")
-    measure = spectral_measure(eigenvalues, weights)
-    spread = deviation(confidence_eta, 1) * math.sqrt(measure.dim)
-    lower, value, upper = (
-        _solve(measure, distance, epsilon, "paper", shift).kept
-        for shift in (-1 - spread, 0.0, spread)
-    )
-    return Interval(lower=lower, value=value, upper=upper)
 
 
 @dataclass
@@ -623,48 +435,23 @@ class _Equation:
         return LimitSolution(self.dim, 0.0, self.radius(self.dim), "none", self.dim)
 
 
-def _solve(
+def solve_measure(
     measure: SpectralMeasure,
     distance: Distance,
     epsilon: float,
     formula: Formula,
     shift: float = 0.0,
 ) -> LimitSolution:
+    """Solve a limit's equation for a spectrum, with `shift` added to k."""
     return _Equation(
         measure.dimension, measure.codimension, measure.dim, distance, epsilon, formula, shift
     ).solve()
 
 
-def _formula_of(orientation: Orientation) -> Formula:
+def formula_of(orientation: Orientation) -> Formula:
+    """The formula for an orientation of w* - w^k."""
     if orientation == "orthogonal":
         return "sharp"
     if orientation == "isotropic":
         return "sharp_isotropic"
     raise PruneLimitError(f"orientation must be orthogonal or isotropic; got {orientation!r}")
-
-
-def _curvature_at(measure: SpectralMeasure, kept: float, formula: Formula) -> float:
-    """The `formula`'s curvature at k = `kept`, so that the loss is R²/2 times it."""
-    ridge = _ridge_at(measure, kept)
-    if math.isinf(ridge):
-        return measure.trace() / measure.dim
-    if ridge == 0:
-        return 0.0
-    return ridge * kept / (measure.dim - kept if formula == "sharp" else measure.dim)
-
-
-def _ridge_at(measure: SpectralMeasure, kept: float) -> float:
-    if not 0 <= kept <= measure.dim:
-        raise PruneLimitError(f"kept = {kept} is outside 0 ... {measure.dim:g}, the dimension")
-    if kept == 0:
-        return math.inf
-    if kept >= measure.rank:
-        return 0.0
-    # N lies between rank · λ/(λ + σ) for the smallest and the largest positive λ.
-    odds = math.log(measure.rank - kept) - math.log(kept)
-    low = math.log(measure.nodes.min()) + odds - 1e-9
-    high = math.log(measure.nodes.max()) + odds + 1e-9
-    log_ridge = brentq(
-        lambda t: measure.dimension(math.exp(t)) - kept, low, high, xtol=1e-14, maxiter=500
-    )
-    return math.exp(log_ridge)

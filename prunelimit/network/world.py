@@ -8,6 +8,7 @@ nothing. `prunelimit.lab.distributed` has the world of several processes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -165,3 +166,26 @@ class World:
 
 ALONE = World()
 """A process alone: every function's default."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a long piece of work is carried out; what comes out does not depend on it.
+
+    Attributes
+    ----------
+    device
+        "auto", "cpu", "cuda" or "mps".
+    progress
+        Show a progress bar: True, False, or None for only on a terminal.
+    world
+        Processes that share the work, each called with the same arguments.
+    """
+
+    device: str = "auto"
+    progress: bool | None = None
+    world: World = ALONE
+
+
+USUAL = Execution()
+"""On the device that there is, with a bar on a terminal, in a process alone."""

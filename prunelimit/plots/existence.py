@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from prunelimit.plots.limits import COLOURS, CURVES, LIMITS
+from prunelimit.plots.style import COLOURS, CURVES, LIMITS
 
 if TYPE_CHECKING:
     from prunelimit.results.calibrated import CalibrationTable

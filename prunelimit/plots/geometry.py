@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 from numpy.typing import ArrayLike
 
-from prunelimit.plots.limits import COLOURS
+from prunelimit.plots.style import COLOURS
 
 Sector = tuple[float, float]
 _LINES = (("blue", "-"), ("vermilion", "--"), ("green", "-."), ("purple", ":"), ("black", "-"))

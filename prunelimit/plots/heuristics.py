@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from prunelimit.plots.limits import COLOURS, LIMITS
+from prunelimit.plots.style import COLOURS, LIMITS
 
 if TYPE_CHECKING:
     from prunelimit.results.methods import LimitRow, MethodRow

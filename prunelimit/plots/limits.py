@@ -1,107 +1,18 @@
-"""Figures of the experiments and of a pruning limit. No mathematics lives here.
-
-Colours are Okabe and Ito's, which people with colour-blindness tell apart; every
-series has a marker or a dash of its own as well.
-"""
+"""Figures of one task's result (chapter 7). No mathematics lives here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from cycler import cycler
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from prunelimit.plots.style import COLOURS, CURVES, kept_axis, mark_limits, sparsity_axis
 
 if TYPE_CHECKING:
     from prunelimit.results import Result
-
-COLOURS = {
-    "black": "#000000",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "vermilion": "#D55E00",
-    "purple": "#CC79A7",
-    "grey": "#666666",
-}
-
-CURVES = {
-    "one_shot": ("one-shot, measured", COLOURS["vermilion"], "o"),
-    "one_shot_quadratic": ("one-shot, quadratic model", COLOURS["orange"], "v"),
-    "quadratic_existence": ("quadratic existence (re-fit)", COLOURS["blue"], "s"),
-    "real_existence": ("real existence (fine-tuned)", COLOURS["green"], "D"),
-}
-LIMITS = {
-    "paper": (r"$k_\mathrm{paper}$", COLOURS["purple"], "--"),
-    "sharp": (r"$k_\mathrm{sharp}$", COLOURS["black"], "-."),
-}
-
-
-def use_style() -> None:
-    """Set matplotlib's defaults for the book: sizes, a white card, colours with markers.
-
-    Examples
-    --------
-    >>> use_style()
-    >>> mpl.rcParams["axes.grid"]
-    True
-    """
-    cycle = [COLOURS[name] for name in ("blue", "vermilion", "green", "orange", "purple", "black")]
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (7.0, 4.2),
-            "figure.dpi": 110,
-            "figure.facecolor": "white",
-            "savefig.facecolor": "white",
-            "figure.constrained_layout.use": True,
-            "font.size": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.alpha": 0.3,
-            "axes.prop_cycle": cycler(color=cycle) + cycler(marker=list("osD^vX")),
-            "lines.markersize": 5,
-            "legend.frameon": False,
-            "legend.fontsize": 9.5,
-        }
-    )
-
-
-def _sparsity_axis(ax: Axes) -> None:
-    ax.set_xlabel(r"sparsity $s = 1 - k/D$")
-
-
-def _kept_axis(ax: Axes, sparsest: float) -> None:
-    """Share kept, logarithmic and falling to the right, labelled by sparsity: near 1 it counts."""
-    ticks = np.array([0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
-    shown = ticks[ticks <= sparsest + 1e-9]
-    ax.set_xscale("log")
-    ax.set_xlim(1.15, (1 - sparsest) / 1.15)
-    ax.set_xticks(1 - shown, [f"{tick:g}" for tick in shown])
-    ax.minorticks_off()
-    ax.set_xlabel(r"sparsity $s = 1 - k/D$ (share kept, logarithmic)")
-
-
-def mark_limits(
-    ax: Axes, limits: Mapping[str, Sequence[float]], sparsest: float | None = None
-) -> None:
-    """Draw each limit ``name -> (lower, value, upper)`` as a line with its bracket shaded.
-
-    With `sparsest` the axis is that of shares kept, and what lies beyond is drawn at its end.
-    """
-    for name, ends in limits.items():
-        label, colour, dash = LIMITS[name]
-        beyond = sparsest is not None and ends[1] > sparsest
-        text = f"{label}: {ends[1]:.4f}" + (" (beyond the axis)" if beyond else "")
-        lower, value, upper = ends if sparsest is None else (1 - min(e, sparsest) for e in ends)
-        ax.axvline(value, color=colour, linestyle=dash, linewidth=1.6, marker="", label=text)
-        ax.axvspan(lower, upper, color=colour, alpha=0.15, linewidth=0)
 
 
 def four_curves(
@@ -148,7 +59,7 @@ def four_curves(
     ax.set_yscale("log")
     ax.set_ylim(floor, None)
     ax.set_ylabel(r"loss rise $L - L(w^*)$ (nats)")
-    _kept_axis(ax, sparsest)
+    kept_axis(ax, sparsest)
     ax.set_title(title)
     figure.legend(loc="outside lower center", ncols=3)
     return figure
@@ -186,7 +97,7 @@ def accuracy_of_result(result: Result, sparsest: float = 0.999) -> Figure:
         ax.plot(kept, accuracies, color=colour, marker=marker, markevery=every, label=label)
     mark_limits(ax, _limits_of_result(result), sparsest)
     ax.set_ylabel("test accuracy (share of examples)")
-    _kept_axis(ax, sparsest)
+    kept_axis(ax, sparsest)
     ax.set_title(result.task)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -224,7 +135,7 @@ def accuracy_curve(
         ax.plot(sparsities, values, marker=marker, markevery=0.05, label=name)
     mark_limits(ax, limits)
     ax.set_ylabel("accuracy (share of examples)")
-    _sparsity_axis(ax)
+    sparsity_axis(ax)
     ax.set_title(title)
     ax.legend(loc="lower left")
     return figure
@@ -246,48 +157,4 @@ def weight_histogram(weights: Mapping[str, np.ndarray], thresholds: Mapping[str,
     ax.set_xlabel(r"magnitude $|w_i|$")
     ax.set_ylabel("number of weights")
     ax.legend()
-    return figure
-
-
-def limit_figure(
-    curve: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
-    crossing: float,
-    limits: Mapping[str, Sequence[float]],
-    epsilon: float,
-) -> Figure:
-    """What `predict_limit` found: the one-shot curve, ε, and each limit with its bracket.
-
-    Parameters
-    ----------
-    curve
-        Sparsities, and the rises of the loss that the quadratic model predicts there.
-    crossing
-        Sparsity at which the curve meets `epsilon`.
-    limits
-        "paper" and "sharp" to (lower, value, upper) sparsities.
-    epsilon
-        The loss rise allowed.
-    """
-    figure, ax = plt.subplots()
-    sparsities, rises = curve
-    _, colour, marker = CURVES["one_shot_quadratic"]
-    ax.plot(
-        sparsities,
-        np.maximum(rises, epsilon / 30),
-        color=colour,
-        marker=marker,
-        label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {crossing:.3f}",
-    )
-    ax.axhline(
-        epsilon,
-        color=COLOURS["grey"],
-        linestyle=":",
-        marker="",
-        label=rf"$\epsilon = {epsilon:.3g}$",
-    )
-    mark_limits(ax, limits)
-    ax.set_yscale("log")
-    ax.set_ylabel(r"predicted loss rise (units of the loss)")
-    _sparsity_axis(ax)
-    ax.legend(loc="upper left")
     return figure

@@ -11,13 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from prunelimit.plots.limits import (
-    COLOURS,
-    CURVES,
-    LIMITS,
-    accuracies_of_result,
-    curves_of_result,
-)
+from prunelimit.plots.limits import accuracies_of_result, curves_of_result
+from prunelimit.plots.style import COLOURS, CURVES, LIMITS
 
 if TYPE_CHECKING:
     from prunelimit.estimates import Interval

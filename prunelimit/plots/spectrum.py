@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from prunelimit.estimates import Interval
-from prunelimit.plots.limits import COLOURS
+from prunelimit.plots.style import COLOURS
 
 SERIES = (("blue", "o"), ("vermilion", "s"), ("green", "D"), ("purple", "^"))
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.plots.limits import COLOURS, LIMITS
+from prunelimit.plots.style import COLOURS, LIMITS
 
 LINES = {
     **LIMITS,

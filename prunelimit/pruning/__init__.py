@@ -1,72 +1,39 @@
 """Pruning: masks, the measured curves, and what survivors can make good (chapters 7 and 8).
 
-What the re-fit and the search for a threshold need is loaded on their first use.
+Names are loaded on first use, but for those that are called as their modules are.
 """
 
-import importlib
-from typing import Any
-
-from prunelimit.pruning.attach import (
-    apply_masks,
-    attached_masks,
-    change_masks,
-    make_permanent,
-    stored_weights,
-)
-from prunelimit.pruning.finetune import FineTuned, FineTuning, finetune
-from prunelimit.pruning.masks import (
-    LayerCount,
-    layer_counts,
-    layerwise_mask,
-    magnitude_mask,
-    magnitude_order,
-    random_mask,
-    removed_count,
-    semi_structured_mask,
-    sparsity_of,
-)
-from prunelimit.pruning.one_shot import OneShotCurve, one_shot_curve
+from prunelimit.on_use import loaded_on_use
+from prunelimit.pruning.finetune import finetune
 from prunelimit.pruning.prune import prune
-from prunelimit.pruning.sweep import Sweep, sweep
+from prunelimit.pruning.sweep import sweep
 
 _PUBLIC = {
-    "Crossing": "threshold",
+    "apply_masks": "attach",
+    "attached_masks": "attach",
+    "change_masks": "attach",
+    "make_permanent": "attach",
+    "stored_weights": "attach",
+    "FineTuned": "finetune",
+    "FineTuning": "finetune",
+    "LayerCount": "masks",
+    "layer_counts": "masks",
+    "layerwise_mask": "other_masks",
+    "magnitude_mask": "masks",
+    "magnitude_order": "masks",
+    "random_mask": "other_masks",
+    "removed_count": "masks",
+    "semi_structured_mask": "other_masks",
+    "sparsity_of": "masks",
+    "OneShotCurve": "one_shot",
+    "one_shot_curve": "one_shot",
     "Refit": "refit",
-    "find_crossing": "threshold",
     "refit_survivors": "refit",
+    "Sweep": "sweep",
+    "Crossing": "threshold",
+    "find_crossing": "threshold",
 }
 
-__all__ = [
-    "Crossing",
-    "FineTuned",
-    "FineTuning",
-    "LayerCount",
-    "OneShotCurve",
-    "Refit",
-    "Sweep",
-    "apply_masks",
-    "attached_masks",
-    "change_masks",
-    "find_crossing",
-    "finetune",
-    "layer_counts",
-    "layerwise_mask",
-    "magnitude_mask",
-    "magnitude_order",
-    "make_permanent",
-    "one_shot_curve",
-    "prune",
-    "random_mask",
-    "refit_survivors",
-    "removed_count",
-    "semi_structured_mask",
-    "sparsity_of",
-    "stored_weights",
-    "sweep",
-]
+__all__ = ["finetune", "prune", "sweep", *_PUBLIC]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"prunelimit.pruning.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module 'prunelimit.pruning' has no attribute {name!r}")
+__getattr__, __dir__ = loaded_on_use(__name__, _PUBLIC)

@@ -17,7 +17,7 @@ from prunelimit.network.adapter import Forward, adapt, read_alike
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.view import original
-from prunelimit.network.world import ALONE, World
+from prunelimit.network.world import USUAL, Execution
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 
@@ -53,11 +53,8 @@ def finetune(
     loader: Loader,
     reference: Loader,
     budget: FineTuning,
-    *,
-    device: str = "auto",
-    progress: bool | None = None,
+    execution: Execution = USUAL,
     forward: Forward | None = None,
-    world: World = ALONE,
 ) -> FineTuned:
     """Train the survivors of `masks` on `loss_fn` alone (no L1) and keep the best epoch.
 
@@ -77,15 +74,11 @@ def finetune(
         The data on which the loss of S(ε) is measured.
     budget
         How long and how fast.
-    device
-        "auto", "cpu", "cuda" or "mps".
-    progress
-        See `prunelimit.progress.track`.
+    execution
+        Device, progress, and the processes that train together.
     forward
         How outputs are computed, where batches have another form; see
         `prunelimit.network.adapter.adapt`.
-    world
-        Processes that train together, each called with the same arguments.
 
     Returns
     -------
@@ -108,6 +101,7 @@ def finetune(
     >>> tuned.lowest_loss < tuned.losses[0], int((tuned.model.weight == 0).sum())
     (True, 6)
     """
+    device, world = execution.device, execution.world
     place = world.device(device)
     adapted = adapt(model, loss_fn, reference, forward)
     model, loss_fn, reference = adapted
@@ -118,7 +112,7 @@ def finetune(
     rates = _cosine(budget, batches_in(loader))
     losses = [evaluate(working, loss_fn, reference, device, world)[0]]
     best = copy.deepcopy(working.state_dict())
-    shown = progress if world.is_main else False
+    shown = execution.progress if world.is_main else False
     for epoch in track(range(budget.epochs), "fine-tune", enabled=shown):
         descent.epoch(epoch, loader, rates[epoch])
         losses.append(evaluate(working, loss_fn, reference, device, world)[0])

@@ -15,6 +15,7 @@ from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import original, seen_like
+from prunelimit.network.world import Execution
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.finetune import finetune as run_budget
@@ -81,7 +82,7 @@ class Retraining:
         What a budget trains on.
     finetune
         A budget, or the user's loop.
-    device, progress, forward
+    execution, forward
         Of a budget; see `prunelimit.pruning.finetune`.
     """
 
@@ -90,8 +91,7 @@ class Retraining:
     loss_fn: Loss
     loader: Loader
     finetune: FineTuning | OwnLoop
-    device: str = "auto"
-    progress: bool | None = None
+    execution: Execution = Execution()
     forward: Forward | None = None
 
     def run(self, start: nn.Module, sparsity: float) -> nn.Module:
@@ -111,9 +111,8 @@ class Retraining:
                 self.loader,
                 self.loader,
                 self.finetune,
-                device=self.device,
-                progress=self.progress,
-                forward=self.forward,
+                self.execution,
+                self.forward,
             )
             trained = tuned.model.to(next(self.model.parameters()).device)
             return seen_like(start, trained)

@@ -4,10 +4,7 @@ Names are loaded on first use, so that a stored spectrum is read without the mac
 computes one.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import Any
+from prunelimit.on_use import loaded_on_use
 
 _PUBLIC = {
     "DataBudget": "budget",
@@ -20,6 +17,7 @@ _PUBLIC = {
     "GramOperator": "gram",
     "KrylovSpace": "krylov",
     "CurvatureOperator": "operator",
+    "Workspace": "operator",
     "POLICIES": "result",
     "Spectrum": "result",
     "Target": "search",
@@ -31,12 +29,4 @@ _PUBLIC = {
 
 __all__ = sorted(_PUBLIC)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"prunelimit.spectrum.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module 'prunelimit.spectrum' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = loaded_on_use(__name__, _PUBLIC)

@@ -31,7 +31,7 @@ from prunelimit.spectrum.gate import check_consistency
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace, ritz_pairs
 from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
-from prunelimit.spectrum.operator import CurvatureOperator
+from prunelimit.spectrum.operator import CurvatureOperator, Workspace
 from prunelimit.spectrum.quadrature import Array
 from prunelimit.spectrum.result import POLICIES, Spectrum
 from prunelimit.spectrum.search import Search, Target
@@ -211,10 +211,12 @@ def operator_for(
         POLICIES[policy],
         chosen,
         device=device,
-        memory=None if effort.memory is None else effort.memory // 2,
         dtype=torch.float64 if dense else None,
-        chunk=world.from_main(lambda: _stored_chunk(path)),
-        world=world,
+        workspace=Workspace(
+            None if effort.memory is None else effort.memory // 2,
+            world.from_main(lambda: _stored_chunk(path)),
+            world,
+        ),
     )
 
 

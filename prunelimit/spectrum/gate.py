@@ -194,7 +194,7 @@ class _Trial:
 
 def _check_derivatives(operator: CurvatureOperator) -> None:
     trial = _trial(operator)
-    with curvature_context(trial.model, operator.allow_tf32):
+    with curvature_context(trial.model):
         _check_gradient(trial)
         _check_product(trial, operator.kind)
 
@@ -207,7 +207,7 @@ def _trial(operator: CurvatureOperator) -> _Trial:
     def attempt(model: nn.Module, loss_fn: LossFunction) -> Tensor:
         kind = next(p.dtype for p in model.parameters() if p.is_floating_point())
         own = [t.to(kind) if t.is_floating_point() else t for t in (inputs, targets)]
-        with curvature_context(model, operator.allow_tf32), torch.enable_grad():
+        with curvature_context(model), torch.enable_grad():
             return loss_fn(model(own[0]), own[1]).sum()
 
     placed = place(operator.model, operator.raw_loss, attempt, operator.device, dtype)

@@ -43,7 +43,7 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 @contextmanager
-def curvature_context(model: nn.Module, allow_tf32: bool = False) -> Iterator[None]:
+def curvature_context(model: nn.Module) -> Iterator[None]:
     """Eval mode, full float32 products and twice-differentiable attention; all restored.
 
     Batch normalisation, an affine map once it is frozen, is computed as one: torch's own
@@ -61,7 +61,7 @@ def curvature_context(model: nn.Module, allow_tf32: bool = False) -> Iterator[No
     modes = [(module, module.training) for module in model.modules()]
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (matmul.allow_tf32, cudnn.allow_tf32)
-    matmul.allow_tf32, cudnn.allow_tf32 = allow_tf32, allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = False
     model.eval()
     frozen = [module for module in _normalisations(model) if "forward" not in vars(module)]
     try:

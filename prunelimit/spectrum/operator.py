@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -65,6 +66,32 @@ WEIGHTS_NOTE = (
 )
 
 
+@dataclass(frozen=True)
+class Workspace:
+    """What products may take, and who computes them.
+
+    Attributes
+    ----------
+    memory
+        Bytes for the kept graphs and cached data; None is half of what is free on the device.
+    chunk
+        Examples handled at once; None is 1,000 or what memory allows.
+    world
+        Processes that share the examples; each gives its own part as the loader, of any size,
+        even empty (see `World.shard`). Products, like the constructor, are then collective: all
+        processes ask for the same one, and all get it.
+    """
+
+    memory: int | None = None
+    chunk: int | None = None
+    world: World = ALONE
+
+    def __post_init__(self) -> None:
+        """Refuse chunks without an example."""
+        if self.chunk is not None and self.chunk < 1:
+            raise PruneLimitError(f"chunk={self.chunk} examples at once; it must be at least 1")
+
+
 class CurvatureOperator:
     """Hessian or generalised Gauss-Newton matrix of a mean loss, restricted to some parameters.
 
@@ -80,11 +107,6 @@ class CurvatureOperator:
         what its mean loss divides by, as far as the loss shows it: its examples,
         the targets that are not ignored, or their class weights. A third entry
         ``weight`` says it outright (a number, or one for each example).
-    world
-        Processes that share the examples; each gives its own part as `loader`,
-        of any size, even empty (see `World.shard`). Products, like the
-        constructor, are then collective: all processes ask for the same one,
-        and all get it.
     kind
         ``"hessian"`` or ``"ggn"``: J^T H_out J averaged over examples (Schraudolph
         2002), positive semi-definite for losses convex in the outputs.
@@ -95,14 +117,8 @@ class CurvatureOperator:
         ``"auto"``, or a torch device. A model that lives elsewhere is copied.
     dtype
         Compute in this dtype on a copy of the model; default: the model's own.
-    memory
-        Bytes the kept graphs and cached data may take; default: half of what
-        is free on the device.
-    chunk
-        Examples handled at once; default: 1,000 or what memory allows.
-    allow_tf32
-        Let CUDA multiply matrices in TF32; by default curvature is computed in
-        full float32.
+    workspace
+        See `Workspace`.
 
     Attributes
     ----------
@@ -151,24 +167,19 @@ class CurvatureOperator:
         *,
         device: str | torch.device = "auto",
         dtype: torch.dtype | None = None,
-        memory: int | None = None,
-        chunk: int | None = None,
-        allow_tf32: bool = False,
-        world: World = ALONE,
+        workspace: Workspace = Workspace(),
     ) -> None:
         if kind not in LINEARISATIONS:
             raise PruneLimitError(
                 f"kind={kind!r} is unknown; the curvatures are {', '.join(sorted(LINEARISATIONS))}"
             )
-        if chunk is not None and chunk < 1:
-            raise PruneLimitError(f"chunk={chunk} examples at once; it must be at least 1")
         check_reiterable(loader)
         check_model(model)
         model = unwrapped(model)
         check_modes(model)
         names = list(prunable_parameters(model) if parameters is None else parameters)
         _pick(model, names)
-        self.kind, self.world, self.allow_tf32 = kind, world, allow_tf32
+        self.kind, self.world = kind, workspace.world
         self._loader, order = in_fixed_order(loader)
         placed = place(model, loss_fn, self._attempt, curvature_device(device, model), dtype)
         self.notes = tuple(note for note in (order, placed.note) if note)
@@ -179,12 +190,12 @@ class CurvatureOperator:
         self.dim = sum(p.numel() for p in self.parameters.values())
         self.products = 0.0
         free = memory_module.available_bytes(self.device, self.world.local_size)
-        self._memory = free // 2 if memory is None else int(memory)
+        self._memory = free // 2 if workspace.memory is None else int(workspace.memory)
         with on_any_examples():
             self._settle_loss(placed.loss_fn)
             self._read()
             self._check_derivatives()
-        self._plan(chunk)
+        self._plan(workspace.chunk)
 
     # ------------------------------------------------------------------ data
     def _read(self) -> None:
@@ -228,7 +239,7 @@ class CurvatureOperator:
             t.to(first.device, first.dtype if t.is_floating_point() else None)
             for t in (inputs, targets)
         ]
-        with curvature_context(model, self.allow_tf32), torch.enable_grad():
+        with curvature_context(model), torch.enable_grad():
             loss = loss_fn(model(moved[0]), moved[1])
         return loss.sum()
 
@@ -399,7 +410,7 @@ class CurvatureOperator:
 
     def context(self) -> AbstractContextManager[None]:
         """The settings under which linearisations are built and applied."""
-        return curvature_context(self.model, self.allow_tf32)
+        return curvature_context(self.model)
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
         return self.matmul(vectors)

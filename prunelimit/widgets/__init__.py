@@ -10,10 +10,7 @@ Examples
 30.0
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import Any
+from prunelimit.on_use import loaded_on_use
 
 _PUBLIC = {
     "WhereDoesAccuracyBreak": "where_does_accuracy_break",
@@ -34,12 +31,4 @@ _PUBLIC = {
 
 __all__ = list(_PUBLIC)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"prunelimit.widgets.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module 'prunelimit.widgets' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = loaded_on_use(__name__, _PUBLIC)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import crossing_between
+from prunelimit.records import rounded
 from prunelimit.widgets import base
 
 if TYPE_CHECKING:
@@ -195,5 +196,5 @@ def _name(model: str, dataset: str) -> str:
 
 
 def _short(numbers: ArrayLike) -> list[float]:
-    """Nine significant digits."""
-    return [float(f"{number:.9g}") for number in np.asarray(numbers, dtype=float).tolist()]
+    nine: list[float] = rounded(np.asarray(numbers, dtype=float).tolist(), digits=9)
+    return nine

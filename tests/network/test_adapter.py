@@ -18,6 +18,7 @@ from prunelimit import PruneLimitError, pruning
 from prunelimit.network.adapter import adapt
 from prunelimit.network.packing import Packer
 from prunelimit.network.view import ModelView, original
+from prunelimit.network.world import Execution
 from prunelimit.pruning import apply_masks, magnitude_mask, make_permanent
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -190,9 +191,9 @@ def test_fine_tuning_takes_them_and_returns_the_users_kind_of_model() -> None:
 
     budget = pruning.FineTuning(epochs=3, learning_rate=0.1)
     masks = magnitude_mask(model, 0.5)
-    tuned = pruning.finetune(model, masks, loss, data, data, budget, device="cpu")
+    tuned = pruning.finetune(model, masks, loss, data, data, budget, Execution("cpu"))
     plain = [((x, z), y) for x, z, y in batches("flat")]
-    other = pruning.finetune(Two(), masks, F.cross_entropy, plain, plain, budget, device="cpu")
+    other = pruning.finetune(Two(), masks, F.cross_entropy, plain, plain, budget, Execution("cpu"))
     assert type(tuned.model) is Two and list(tuned.model.state_dict()) == list(model.state_dict())
     assert tuned.losses == pytest.approx(other.losses)
     assert all(bool((tuned.model.get_parameter(n)[~m] == 0).all()) for n, m in masks.items())

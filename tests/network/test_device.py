@@ -10,7 +10,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.network.device import at_device, deterministic_kernels, resolve_device
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import batch_losses, loss_statistics
-from prunelimit.network.world import World
+from prunelimit.network.world import Execution, World
 from prunelimit.pruning import FineTuning, finetune, magnitude_mask, sweep
 from prunelimit.spectrum import CurvatureOperator
 
@@ -52,7 +52,7 @@ def measurements(device: str) -> dict[str, object]:
         "batch_losses": lambda m: batch_losses(m, LOSS, DATA, device),
         "loss_statistics": lambda m: loss_statistics(m, LOSS, DATA, device),
         "sweep": lambda m: sweep(m, LOSS, DATA, [0.5], device=device),
-        "finetune": lambda m: finetune(m, masks, LOSS, DATA, DATA, budget, device=device),
+        "finetune": lambda m: finetune(m, masks, LOSS, DATA, DATA, budget, Execution(device)),
         "operator": lambda m: CurvatureOperator(m, LOSS, DATA, device=device).dense(),
     }
 

@@ -4,7 +4,7 @@ import pytest
 from plot_support import line
 
 from book.tools.content import ROOT
-from prunelimit.plots import existence, limits
+from prunelimit.plots import existence, style
 from prunelimit.results import ExistenceStudy
 
 
@@ -15,6 +15,6 @@ def rows():
 
 def test_a_dot_a_row_at_measured_and_predicted(rows) -> None:
     (ax,) = existence.predictions_against_curves(rows, ["real_existence"]).axes
-    measured, predicted = line(ax, limits.LIMITS["sharp"][0])
+    measured, predicted = line(ax, style.LIMITS["sharp"][0])
     assert measured.tolist() == [row.measured["real_existence"] for row in rows]
     assert predicted.tolist() == [row.predicted["sharp"] for row in rows]

@@ -5,7 +5,7 @@ import pytest
 from plot_support import line
 
 from book.tools.content import ROOT
-from prunelimit.plots import limits
+from prunelimit.plots import limits, style
 from prunelimit.results import Result
 
 
@@ -16,12 +16,12 @@ def result() -> Result:
 
 def test_the_curves_are_the_results_and_the_limits_stand_at_the_shares_kept(result) -> None:
     (ax,) = limits.four_curves_of_result(result).axes
-    kept, rises = line(ax, limits.CURVES["real_existence"][0])
+    kept, rises = line(ax, style.CURVES["real_existence"][0])
     floor = result.epsilon / 30
     assert kept == pytest.approx([1 - p.sparsity for p in result.finetune])
     assert rises == pytest.approx([max(p.rise, floor) for p in result.finetune])
-    for name in limits.LIMITS:
-        places, _ = line(ax, limits.LIMITS[name][0])
+    for name in style.LIMITS:
+        places, _ = line(ax, style.LIMITS[name][0])
         assert places == pytest.approx(1 - getattr(result.prediction, name).sparsity)
 
 
@@ -29,13 +29,13 @@ def test_a_limit_beyond_the_axis_stands_at_its_end_and_says_so() -> None:
     curve = {"one_shot": ([0.0, 0.5, 0.9], [0.0, 0.01, 0.2])}
     found = limits.four_curves(curve, {"paper": (0.95, 0.999, 1.0)}, 0.1, sparsest=0.9)
     (ax,) = found.axes
-    places, _ = line(ax, limits.LIMITS["paper"][0])
+    places, _ = line(ax, style.LIMITS["paper"][0])
     assert places == pytest.approx(0.1)
     assert "0.9990 (beyond the axis)" in ax.get_legend_handles_labels()[1][-1]
 
 
 def test_accuracies_are_those_of_the_test_set(result) -> None:
     (ax,) = limits.accuracy_of_result(result).axes
-    kept, accuracy = line(ax, limits.CURVES["one_shot"][0])
+    kept, accuracy = line(ax, style.CURVES["one_shot"][0])
     sweep = result.sweep.test
     assert np.allclose(kept, 1 - sweep.sparsities) and np.allclose(accuracy, sweep.accuracy)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from plot_support import line
 
-from prunelimit.plots import limits, sublevel
+from prunelimit.plots import style, sublevel
 
 
 def test_a_limit_looks_the_same_in_every_chapter() -> None:
-    assert {name: sublevel.LINES[name] for name in limits.LIMITS} == limits.LIMITS
+    assert {name: sublevel.LINES[name] for name in style.LIMITS} == style.LIMITS
 
 
 def test_roots_stand_where_they_are_given() -> None:

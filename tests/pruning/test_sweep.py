@@ -8,6 +8,7 @@ from torch import nn
 import prunelimit as pl
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_weights
+from prunelimit.network.world import Execution
 from prunelimit.pruning import (
     FineTuning,
     apply_masks,
@@ -104,7 +105,7 @@ def test_fine_tuning_keeps_the_mask_and_the_best_epoch() -> None:
         data,
         data,
         FineTuning(epochs=30, learning_rate=0.2),
-        device="cpu",
+        Execution("cpu"),
     )
     weights = prunable_weights(tuned.model)
     assert int((weights == 0).sum()) == round(0.7 * 81)
@@ -124,7 +125,7 @@ def test_fine_tuning_that_diverges_says_so() -> None:
             data,
             data,
             FineTuning(epochs=3, learning_rate=1e10),
-            device="cpu",
+            Execution("cpu"),
         )
     with pytest.raises(pl.PruneLimitError, match="epochs"):
         FineTuning(epochs=0)

@@ -20,6 +20,7 @@ from prunelimit.spectrum import (
     CurvatureWarning,
     GramOperator,
     KrylovSpace,
+    Workspace,
     hessian_spectrum,
     matrix_spectrum,
     spectrum_of_space,
@@ -213,7 +214,7 @@ def test_gram_matrix_has_the_same_curvatures(network) -> None:
     model, data = network
     few = [(data[0][0][:7], data[0][1][:7]), (data[1][0][:4], data[1][1][:4])]
     truth = dense_eigenvalues(model, few, "ggn")
-    operator = CurvatureOperator(model, CE, few, dtype=torch.float64, chunk=3)
+    operator = CurvatureOperator(model, CE, few, dtype=torch.float64, workspace=Workspace(chunk=3))
     gram = torch.linalg.eigvalsh(GramOperator(operator).dense()).numpy()
     np.testing.assert_allclose(gram, truth[-len(gram) :], atol=1e-9 * truth.max())
     with pytest.raises(PruneLimitError, match="no Gram form"):

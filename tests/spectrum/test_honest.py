@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_model
-from prunelimit.spectrum import CurvatureOperator, GramOperator, hessian_spectrum
+from prunelimit.spectrum import CurvatureOperator, GramOperator, Workspace, hessian_spectrum
 from prunelimit.spectrum.gate import check_consistency
 
 CLASS_WEIGHTS = torch.tensor([0.2, 3.0, 1.0], dtype=torch.float64)
@@ -143,7 +143,7 @@ def test_the_matrix_is_that_of_the_mean_over_all_terms(name: str, chunk, kind: s
     build, loss_fn, data = WEIGHED[name]
     model = build()
     outputs, targets = together(model, data)
-    operator = CurvatureOperator(model, loss_fn, data, kind, chunk=chunk)
+    operator = CurvatureOperator(model, loss_fn, data, kind, workspace=Workspace(chunk=chunk))
     assert operator.loss == pytest.approx(float(loss_fn(outputs, targets).detach()), rel=1e-9)
     if kind == "ggn":
         right = dense_ggn(model, outputs, lambda z: loss_fn(z, targets))
@@ -159,7 +159,7 @@ def test_given_weights_define_the_mean() -> None:
     weights = [torch.rand(len(x), dtype=torch.float64) + 0.5 for x, _ in data]
     model, loss_fn = Network(), F.cross_entropy
     per_batch = [(x, t, float(w.sum())) for (x, t), w in zip(data, weights, strict=True)]
-    operator = CurvatureOperator(model, loss_fn, per_batch, "hessian", chunk=2)
+    operator = CurvatureOperator(model, loss_fn, per_batch, "hessian", workspace=Workspace(chunk=2))
     shares = torch.stack([w.sum() for w in weights])
     shares = shares / shares.sum()
     right = sum(

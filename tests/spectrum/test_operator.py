@@ -13,7 +13,7 @@ from torch.func import functional_call, hessian
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.parameters import prunable_parameters
-from prunelimit.spectrum import CurvatureOperator
+from prunelimit.spectrum import CurvatureOperator, Workspace
 
 RAGGED = (5, 1, 8, 3)
 
@@ -148,8 +148,10 @@ def test_chunking_keeping_and_streaming_change_nothing(kind: str) -> None:
     model, data = mlp(nn.Tanh), ragged_data()
     vectors = torch.randn(model[0].weight.numel() + 35 + 15, 3, dtype=torch.float64)
     reference = CurvatureOperator(model, nn.functional.cross_entropy, data, kind=kind) @ vectors
-    for options in ({"chunk": 4}, {"memory": 0}, {"memory": 20_000, "chunk": 2}):
-        operator = CurvatureOperator(model, nn.functional.cross_entropy, data, kind=kind, **options)
+    for space in (Workspace(chunk=4), Workspace(memory=0), Workspace(20_000, 2)):
+        operator = CurvatureOperator(
+            model, nn.functional.cross_entropy, data, kind=kind, workspace=space
+        )
         for _ in range(2):  # the second product uses what the first one kept
             torch.testing.assert_close(operator @ vectors, reference, rtol=1e-10, atol=1e-13)
         single = torch.stack([operator @ column for column in vectors.T], dim=1)
@@ -352,7 +354,8 @@ def test_refuses_models_without_a_fixed_loss_or_parameters() -> None:
 
 def test_refuses_wrong_options_and_shapes() -> None:
     refuse("kind='fisher'", kind="fisher")
-    refuse("chunk=0", chunk=0)
+    with pytest.raises(PruneLimitError, match="chunk=0"):
+        Workspace(chunk=0)
     refuse("device 'gpu'", device="gpu")
     operator = CurvatureOperator(mlp(nn.ReLU), nn.functional.cross_entropy, ragged_data())
     with pytest.raises(PruneLimitError, match=r"\(3,\)"):
@@ -368,7 +371,9 @@ def test_notices_a_loader_that_changes() -> None:
             self.passes += 1
             return iter(ragged_data()[: 4 if self.passes < 9 else 2])
 
-    operator = CurvatureOperator(mlp(nn.ReLU), nn.functional.cross_entropy, Shrinking(), memory=0)
+    operator = CurvatureOperator(
+        mlp(nn.ReLU), nn.functional.cross_entropy, Shrinking(), workspace=Workspace(0)
+    )
     with pytest.raises(PruneLimitError, match="same data"):
         for _ in range(9):
             operator @ torch.ones(operator.dim)

@@ -26,10 +26,10 @@ from prunelimit.lab.training import train
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import loss_statistics
-from prunelimit.network.world import World
+from prunelimit.network.world import Execution, World
 from prunelimit.predict import predict_limit
 from prunelimit.pruning import FineTuning, finetune, magnitude_mask
-from prunelimit.spectrum import CurvatureOperator, hessian_spectrum
+from prunelimit.spectrum import CurvatureOperator, Workspace, hessian_spectrum
 from prunelimit.spectrum.gram import GramOperator
 
 RAGGED = (5, 1, 8, 3, 8)
@@ -93,14 +93,18 @@ def curvatures(world: World) -> dict[str, Tensor]:
         for how in PARTS:
             data = part_of(world, how)
             for kind in KINDS:
-                operator = CurvatureOperator(model, LOSS, data, kind, device="cpu", world=world)
+                operator = CurvatureOperator(
+                    model, LOSS, data, kind, device="cpu", workspace=Workspace(world=world)
+                )
                 generator = torch.Generator().manual_seed(5)
                 vectors = torch.randn(operator.dim, 3, generator=generator, dtype=torch.float64)
                 key = f"{name} {how} {kind}"
                 found[f"{key} product"] = operator.matmul(vectors)
                 found[f"{key} matrix"] = operator.dense()
                 found[f"{key} loss"] = numbers(operator.loss)
-            ggn = CurvatureOperator(model, LOSS, data, device="cpu", world=world)
+            ggn = CurvatureOperator(
+                model, LOSS, data, device="cpu", workspace=Workspace(world=world)
+            )
             # The order of its rows is the examples', which the processes shuffle.
             found[f"{name} {how} gram"] = torch.linalg.eigvalsh(GramOperator(ggn).dense())
             found[f"{name} {how} gradient"] = ggn.gradient()
@@ -164,9 +168,8 @@ def trainings(world: World, folder: Path) -> dict[str, Tensor]:
     loader = splits.train_eval.with_batch_size(16).shuffled()
     budget = FineTuning(epochs=3, learning_rate=0.05)
     mask = magnitude_mask(model, 0.8)
-    tuned = finetune(
-        model, mask, LOSS, loader, splits.train_eval, budget, device="cpu", world=world
-    )
+    how = Execution("cpu", world=world)
+    tuned = finetune(model, mask, LOSS, loader, splits.train_eval, budget, how)
     found |= {f"tuned {name}": tensor for name, tensor in tuned.model.state_dict().items()}
     return found
 
@@ -189,7 +192,7 @@ def refusals(world: World) -> dict[str, str]:
 
     model = network("mlp")
     data = part_of(world, "shared")
-    operator = CurvatureOperator(model, LOSS, data, device="cpu", world=world)
+    operator = CurvatureOperator(model, LOSS, data, device="cpu", workspace=Workspace(world=world))
     other = network("mlp")
     other[1].weight.data += world.rank
     normalised = nn.Sequential(Double(), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 10))

@@ -11,7 +11,8 @@ from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
-from prunelimit.pruning.masks import Masks, layerwise_mask, magnitude_mask, random_mask
+from prunelimit.pruning.masks import Masks, magnitude_mask
+from prunelimit.pruning.other_masks import layerwise_mask, random_mask
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,7 @@ class LompConfig(OneShotConfig):
 
 @driven(OneShotConfig)
 def dense(work: Work[OneShotConfig]) -> Found:
-    """Remove nothing, whatever `sparsity` says: what the others are compared with.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> import torch
-    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
-    >>> config = OneShotConfig(TrainingConfig(epochs=1))
-    >>> dense(nn.Linear(2, 1), data, mse_loss, 0.0, config).sparsity
-    0.0
-    """
+    """Remove nothing, whatever `sparsity` says: what the others are compared with."""
     return _cut_once(work, lambda network: magnitude_mask(network, 0.0))
 
 
@@ -69,14 +60,6 @@ def lomp(work: Work[LompConfig]) -> Found:
     ------
     PruneLimitError
         On a setting that makes no sense, or a training that diverges.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> import torch
-    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
-    >>> lomp(nn.Linear(2, 1), data, mse_loss, 0.5, LompConfig(TrainingConfig(epochs=1))).sparsity
-    0.5
     """
     return _cut_once(work, lambda network: magnitude_mask(network, work.sparsity))
 
@@ -87,32 +70,13 @@ def random_control(work: Work[OneShotConfig]) -> Found:
 
     With ``retrain_epochs`` equal to the whole budget it prunes the untrained
     network: the control for every method that scores weights at initialisation.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> import torch
-    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
-    >>> config = OneShotConfig(TrainingConfig(epochs=1), retrain_epochs=1)
-    >>> random_control(nn.Linear(2, 1), data, mse_loss, 0.5, config, seed=1).sparsity
-    0.5
     """
     return _cut_once(work, lambda network: random_mask(network, work.sparsity, work.seed))
 
 
 @driven(OneShotConfig)
 def layerwise_control(work: Work[OneShotConfig]) -> Found:
-    """As `lomp` without L1, but the same share of every layer is removed.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> import torch
-    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
-    >>> config = OneShotConfig(TrainingConfig(epochs=1))
-    >>> layerwise_control(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
-    0.5
-    """
+    """As `lomp` without L1, but the same share of every layer is removed."""
     return _cut_once(work, lambda network: layerwise_mask(network, work.sparsity))
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.budgets import FineTuning, TrainingConfig
 from prunelimit.lab.data import Splits
-from prunelimit.network.world import ALONE, World
+from prunelimit.network.world import USUAL, Execution
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuned, finetune
 
@@ -46,7 +46,7 @@ class Tuning:
         Of each mask; by default `default_budget`.
     training
         How the network was trained, in batches of what size.
-    device, progress, world
+    execution
         See `prunelimit.pruning.finetune.finetune`.
     """
 
@@ -56,12 +56,9 @@ class Tuning:
         splits: Splits,
         training: TrainingConfig,
         budget: FineTuning | None = None,
-        *,
-        device: str = "auto",
-        progress: bool | None = None,
-        world: World = ALONE,
+        execution: Execution = USUAL,
     ) -> None:
-        self.model, self.device, self.progress, self.world = model, device, progress, world
+        self.model, self.execution = model, execution
         self.loader = splits.train_eval.with_batch_size(training.batch_size).shuffled()
         self.reference = splits.train_eval.with_batch_size(1000)
         self.budget = budget or default_budget(training, len(self.loader))
@@ -75,7 +72,5 @@ class Tuning:
             self.loader,
             self.reference,
             self.budget,
-            device=self.device,
-            progress=self.progress,
-            world=self.world,
+            self.execution,
         )

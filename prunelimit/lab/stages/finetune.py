@@ -12,6 +12,7 @@ from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.measurements import Measurements
 from prunelimit.network.evaluate import evaluate
+from prunelimit.network.world import Execution
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import FinetunePoint
@@ -50,9 +51,7 @@ class _Masks:
             run.splits,
             run.training,
             run.config.finetuning,
-            device=run.device,
-            progress=run.progress,
-            world=run.world,
+            Execution(run.device, run.progress, run.world),
         )
 
     def rise(self, sparsity: float) -> float:

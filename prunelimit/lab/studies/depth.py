@@ -48,6 +48,7 @@ from prunelimit.lomp import TrainingConfig
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import loss_statistics
 from prunelimit.network.parameters import prunable_weights
+from prunelimit.network.world import Execution
 from prunelimit.predict import curvature_operator
 from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.one_shot import one_shot_curve
@@ -144,9 +145,8 @@ class _Study:
     device: str
 
     def __post_init__(self) -> None:
-        self.tuning = Tuning(
-            self.model, self.splits, self.training, device=self.device, progress=False
-        )
+        how = Execution(self.device, progress=False)
+        self.tuning = Tuning(self.model, self.splits, self.training, execution=how)
         self.weights: Tensor = prunable_weights(self.model).double()
         self.profile: DistanceProfile = distance_profile(self.weights.cpu().numpy())
         self.epsilon = self.spread(128)

@@ -34,7 +34,7 @@ from prunelimit.progress import progress_bar
 from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
-from prunelimit.records import to_plain
+from prunelimit.records import rounded, to_plain
 from prunelimit.results import ExistenceStudy
 from prunelimit.results.existence import Network
 
@@ -242,7 +242,7 @@ def collect(runs: Path, output: Path, command: str) -> int:
     study = {
         "format": FORMAT,
         "planned": len(NETWORKS),
-        "networks": [_rounded(_marked(row)) for row in found],
+        "networks": [rounded(_marked(row)) for row in found],
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
         "provenance": to_plain(describe_run(torch.device("cpu"), command)),
     }
@@ -258,15 +258,6 @@ def _marked(network: dict[str, Any]) -> dict[str, Any]:
         moved = found["once"] is not None and found["value"] - found["once"] > MOVED
         rows.append(row | {"real_existence": found | {"lower_bound": moved}})
     return network | {"rows": rows}
-
-
-def _rounded(value: Any) -> Any:
-    """Six significant digits: more would only make the file longer."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items()}
-    return [_rounded(entry) for entry in value] if isinstance(value, list) else value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,9 +19,10 @@ from torch.nn.functional import cross_entropy
 from prunelimit.files import write_json
 from prunelimit.lab import data
 from prunelimit.lab.data import Splits
-from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.training import train
 from prunelimit.lomp import TrainingConfig, evaluate
+from prunelimit.network.world import Execution
 from prunelimit.predict import predict_limit
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
@@ -79,12 +80,7 @@ def measure(model: nn.Module, splits: Splits) -> dict[str, Any]:
             "accuracy": [round(float(a), 4) for a in tested.accuracy],
             "dense_accuracy": round(float(tested.dense_accuracy), 4),
         },
-        "provenance": to_plain(
-            describe_run(
-                torch.device("cpu"),
-                module_command("prunelimit.lab.studies.hour_network", ["RUN_DIR"]),
-            )
-        ),
+        "provenance": to_plain(describe_module("prunelimit.lab.studies.hour_network", ["RUN_DIR"])),
     }
 
 
@@ -94,9 +90,8 @@ def _retrain(model: nn.Module, splits: Splits) -> list[dict[str, Any]]:
     found = []
     for sparsity in RETRAINED:
         masks = magnitude_mask(model, sparsity)
-        tuned = finetune(
-            model, masks, cross_entropy, loader.shuffled(), loader, BUDGET, progress=False
-        )
+        how = Execution(progress=False)
+        tuned = finetune(model, masks, cross_entropy, loader.shuffled(), loader, BUDGET, how)
         model = tuned.model
         accuracy = evaluate(model, cross_entropy, splits.test, "cpu")[1]
         entry = {"sparsity": sparsity, "loss": round(tuned.lowest_loss, 5)}

@@ -10,7 +10,8 @@ import numpy as np
 
 from prunelimit.estimates import Interval
 from prunelimit.limit.distance import Distance
-from prunelimit.limit.solve import Formula, paper_interval, solve_limit
+from prunelimit.limit.kinematic import paper_interval
+from prunelimit.limit.solve import Formula, solve_limit
 from prunelimit.results import LimitsOverDistance, Overview, Result
 from prunelimit.spectrum.result import Spectrum
 

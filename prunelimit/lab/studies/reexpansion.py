@@ -27,13 +27,13 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.files import write_text
 from prunelimit.lab import data
-from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies.hour_network import build
 from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.landscape import Landscape
 from prunelimit.pruning.masks import removed_count
-from prunelimit.records import to_plain
+from prunelimit.records import rounded, to_plain
 from prunelimit.widgets.cut_a_network import hour_network
 
 FORMAT = "prunelimit.reexpanded/1"
@@ -77,15 +77,11 @@ def main() -> None:
         "format": FORMAT,
         "name": network["name"],
         "dim": prunable_weights(model).numel(),
-        "loss": _short(loss_of(model, batches).detach()),
-        "epsilon": _short(network["epsilon"]),
+        "loss": rounded(loss_of(model, batches).item()),
+        "epsilon": rounded(network["epsilon"]),
         "sparsities": SPARSITIES,
         "runs": measure(model, batches),
-        "provenance": to_plain(
-            describe_run(
-                torch.device("cpu"), module_command("prunelimit.lab.studies.reexpansion", [])
-            )
-        ),
+        "provenance": to_plain(describe_module("prunelimit.lab.studies.reexpansion", [])),
     }
     write_text(TARGET, json.dumps(found, separators=(",", ":")) + "\n")
 
@@ -205,13 +201,8 @@ def measure(model: nn.Module, batches: Batches) -> dict[str, Any]:
     }
 
 
-def _plain(stage: Stage) -> list[Any]:
-    losses = [_short(loss) for loss in stage.losses]
-    return [stage.removed, _short(stage.slope), _short(stage.curvature), losses]
-
-
-def _short(number: Any) -> float:
-    return float(f"{float(number):.6g}")
+def _plain(stage: Stage) -> Any:
+    return rounded([stage.removed, stage.slope, stage.curvature, stage.losses])
 
 
 if __name__ == "__main__":

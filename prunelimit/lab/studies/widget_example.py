@@ -25,6 +25,7 @@ from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import train
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.world import Execution
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.results import Result
@@ -83,7 +84,7 @@ def _tuned(
     reference = splits.train_eval.with_batch_size(1000)
     budget = FineTuning(epochs=epochs, learning_rate=task.training.learning_rate)
     loader = splits.train_eval.with_batch_size(task.training.batch_size).shuffled()
-    tuned = finetune(model, masks, loss_fn, loader, reference, budget, device="cpu").model
+    tuned = finetune(model, masks, loss_fn, loader, reference, budget, Execution("cpu")).model
     return tuned, _accuracy(tuned, splits)
 
 

@@ -8,6 +8,7 @@ from prunelimit.budgets import FineTuning, TrainingConfig
 from prunelimit.lab.bench.tuning import Tuning, default_budget
 from prunelimit.lab.data import load
 from prunelimit.network.evaluate import evaluate
+from prunelimit.network.world import Execution
 
 
 def test_masks_are_tuned_apart_and_the_model_is_left_alone() -> None:
@@ -16,7 +17,7 @@ def test_masks_are_tuned_apart_and_the_model_is_left_alone() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     before = model[1].weight.clone()
     config = TrainingConfig(epochs=1, batch_size=20)
-    bench = Tuning(model, splits, config, FineTuning(epochs=2), device="cpu", progress=False)
+    bench = Tuning(model, splits, config, FineTuning(epochs=2), Execution("cpu", False))
     first, again = bench.at(0.5), bench.at(0.5)
     assert first.losses == again.losses and torch.equal(model[1].weight, before)
     assert int((first.model[1].weight == 0).sum()) == 320

@@ -7,7 +7,7 @@ import pytest
 
 from book.tools.content import ROOT
 from prunelimit.lab.studies import readings
-from prunelimit.limit import paper_limit
+from prunelimit.limit.solve import paper_limit
 from prunelimit.results import Result
 
 

@@ -1,0 +1,38 @@
+"""Packages that load a name when it is first used, so that what is not used is not loaded."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def loaded_on_use(
+    package: str, public: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The ``__getattr__`` and ``__dir__`` of a package that loads its names on first use.
+
+    Parameters
+    ----------
+    package
+        Its ``__name__``.
+    public
+        Name to the module that has it: one of the package's own, or a full name. By convention
+        the package's table ``_PUBLIC``, which tools read from the source.
+
+    Examples
+    --------
+    >>> find, names = loaded_on_use("prunelimit", {"PruneLimitError": "errors"})
+    >>> find("PruneLimitError").__name__, names()
+    ('PruneLimitError', ['PruneLimitError'])
+    """
+    own = package.partition(".")[0] + "."
+
+    def find(name: str) -> Any:
+        if name not in public:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = public[name]
+        module = module if module.startswith(own) else f"{package}.{module}"
+        return getattr(importlib.import_module(module), name)
+
+    return find, lambda: sorted(public)

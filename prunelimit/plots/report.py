@@ -1,0 +1,55 @@
+"""The figure of a prediction (chapter 9). No mathematics lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from prunelimit.plots.style import COLOURS, CURVES, mark_limits, sparsity_axis
+
+
+def limit_figure(
+    curve: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
+    crossing: float,
+    limits: Mapping[str, Sequence[float]],
+    epsilon: float,
+) -> Figure:
+    """What `predict_limit` found: the one-shot curve, ε, and each limit with its bracket.
+
+    Parameters
+    ----------
+    curve
+        Sparsities, and the rises of the loss that the quadratic model predicts there.
+    crossing
+        Sparsity at which the curve meets `epsilon`.
+    limits
+        "paper" and "sharp" to (lower, value, upper) sparsities.
+    epsilon
+        The loss rise allowed.
+    """
+    figure, ax = plt.subplots()
+    sparsities, rises = curve
+    _, colour, marker = CURVES["one_shot_quadratic"]
+    ax.plot(
+        sparsities,
+        np.maximum(rises, epsilon / 30),
+        color=colour,
+        marker=marker,
+        label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {crossing:.3f}",
+    )
+    ax.axhline(
+        epsilon,
+        color=COLOURS["grey"],
+        linestyle=":",
+        marker="",
+        label=rf"$\epsilon = {epsilon:.3g}$",
+    )
+    mark_limits(ax, limits)
+    ax.set_yscale("log")
+    ax.set_ylabel(r"predicted loss rise (units of the loss)")
+    sparsity_axis(ax)
+    ax.legend(loc="upper left")
+    return figure

@@ -1,0 +1,99 @@
+"""What the figures of all chapters share: colours, markers, axes.
+
+Colours are Okabe and Ito's, which people with colour-blindness tell apart; every
+series has a marker or a dash of its own as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+
+COLOURS = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermilion": "#D55E00",
+    "purple": "#CC79A7",
+    "grey": "#666666",
+}
+
+CURVES = {
+    "one_shot": ("one-shot, measured", COLOURS["vermilion"], "o"),
+    "one_shot_quadratic": ("one-shot, quadratic model", COLOURS["orange"], "v"),
+    "quadratic_existence": ("quadratic existence (re-fit)", COLOURS["blue"], "s"),
+    "real_existence": ("real existence (fine-tuned)", COLOURS["green"], "D"),
+}
+LIMITS = {
+    "paper": (r"$k_\mathrm{paper}$", COLOURS["purple"], "--"),
+    "sharp": (r"$k_\mathrm{sharp}$", COLOURS["black"], "-."),
+}
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the book: sizes, a white card, colours with markers.
+
+    Examples
+    --------
+    >>> use_style()
+    >>> mpl.rcParams["axes.grid"]
+    True
+    """
+    cycle = [COLOURS[name] for name in ("blue", "vermilion", "green", "orange", "purple", "black")]
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (7.0, 4.2),
+            "figure.dpi": 110,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "font.size": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+            "axes.prop_cycle": cycler(color=cycle) + cycler(marker=list("osD^vX")),
+            "lines.markersize": 5,
+            "legend.frameon": False,
+            "legend.fontsize": 9.5,
+        }
+    )
+
+
+def sparsity_axis(ax: Axes) -> None:
+    """Name the axis of sparsities."""
+    ax.set_xlabel(r"sparsity $s = 1 - k/D$")
+
+
+def kept_axis(ax: Axes, sparsest: float) -> None:
+    """Share kept, logarithmic and falling to the right, labelled by sparsity: near 1 it counts."""
+    ticks = np.array([0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
+    shown = ticks[ticks <= sparsest + 1e-9]
+    ax.set_xscale("log")
+    ax.set_xlim(1.15, (1 - sparsest) / 1.15)
+    ax.set_xticks(1 - shown, [f"{tick:g}" for tick in shown])
+    ax.minorticks_off()
+    ax.set_xlabel(r"sparsity $s = 1 - k/D$ (share kept, logarithmic)")
+
+
+def mark_limits(
+    ax: Axes, limits: Mapping[str, Sequence[float]], sparsest: float | None = None
+) -> None:
+    """Draw each limit ``name -> (lower, value, upper)`` as a line with its bracket shaded.
+
+    With `sparsest` the axis is that of shares kept, and what lies beyond is drawn at its end.
+    """
+    for name, ends in limits.items():
+        label, colour, dash = LIMITS[name]
+        beyond = sparsest is not None and ends[1] > sparsest
+        text = f"{label}: {ends[1]:.4f}" + (" (beyond the axis)" if beyond else "")
+        lower, value, upper = ends if sparsest is None else (1 - min(e, sparsest) for e in ends)
+        ax.axvline(value, color=colour, linestyle=dash, linewidth=1.6, marker="", label=text)
+        ax.axvspan(lower, upper, color=colour, alpha=0.15, linewidth=0)
