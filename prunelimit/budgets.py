@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 
 SCHEDULES = ("constant", "multistep", "cosine")
 PRESETS = ("as_intended", "as_released")
@@ -63,22 +63,22 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        _require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
-        _require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
-        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0")
-        _require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
-        _require(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "0 or more")
-        _require(0 <= self.l1 < math.inf, "l1", self.l1, "0 or more")
-        _require(0 < self.gamma < math.inf, "gamma", self.gamma, "above 0")
-        _require(self.warmup_epochs >= 0, "warmup_epochs", self.warmup_epochs, "0 or more")
-        _require(min(self.milestones, default=1) >= 1, "milestones", self.milestones, "at least 1")
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0")
+        require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
+        require(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "0 or more")
+        require(0 <= self.l1 < math.inf, "l1", self.l1, "0 or more")
+        require(0 < self.gamma < math.inf, "gamma", self.gamma, "above 0")
+        require(self.warmup_epochs >= 0, "warmup_epochs", self.warmup_epochs, "0 or more")
+        require(min(self.milestones, default=1) >= 1, "milestones", self.milestones, "at least 1")
         for name, known in (
             ("schedule", SCHEDULES),
             ("preset", PRESETS),
             ("penalised", ("all", "prunable")),
         ):
             value = getattr(self, name)
-            _require(value in known, name, value, f"one of {', '.join(known)}")
+            require(value in known, name, value, f"one of {', '.join(known)}")
 
     def scaled(self, epochs: int) -> TrainingConfig:
         """The same schedule squeezed or stretched to `epochs`.
@@ -86,7 +86,7 @@ class TrainingConfig:
         Warm-up and milestones keep their share of the run, rounded to whole
         epochs; a warm-up keeps at least one.
         """
-        _require(epochs >= 1, "epochs", epochs, "at least 1")
+        require(epochs >= 1, "epochs", epochs, "at least 1")
         factor = epochs / self.epochs
         return replace(
             self,
@@ -120,8 +120,3 @@ class FineTuning:
                 f"fine-tuning needs epochs >= 1 and learning_rate > 0, got {self.epochs} and "
                 f"{self.learning_rate}"
             )
-
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")

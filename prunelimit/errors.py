@@ -7,5 +7,17 @@ class PruneLimitError(ValueError):
     """Bad input: the message names the value and the remedy."""
 
 
+def require(holds: bool, name: str, value: object, expected: str) -> None:
+    """Refuse a setting that makes no sense.
+
+    Raises
+    ------
+    PruneLimitError
+        Unless it `holds`.
+    """
+    if not holds:
+        raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")
+
+
 class DivergenceError(PruneLimitError):
     """Training or an iteration left the finite numbers; what was good is kept."""

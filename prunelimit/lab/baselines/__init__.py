@@ -3,19 +3,38 @@
 Every method is called alike, ``method(model, data, loss_fn, sparsity, config,
 seed=…)``, takes an untrained network, leaves it alone, spends no more epochs
 than ``config.training.epochs``, and removes exactly ``round(sparsity * dim)``
-weights. `METHODS` lists them.
+weights. `METHODS` lists them, so that a table is a loop.
+
+Examples
+--------
+>>> import torch
+>>> data = [(torch.eye(2), torch.ones(2, 1))]
+>>> config = SnipConfig(TrainingConfig(epochs=1))
+>>> snip(torch.nn.Linear(2, 1), data, torch.nn.functional.mse_loss, 0.5, config).sparsity
+0.5
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prunelimit.budgets import TrainingConfig
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Pruned
 from prunelimit.lab.baselines._driver import Work
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse, used_weights
-from prunelimit.lab.baselines._gradual import GradualConfig, cubic_sparsity, gradual_magnitude
+from prunelimit.lab.baselines._gradual import (
+    GradualConfig,
+    cubic_sparsity,
+    gradual_magnitude,
+    gradual_schedule,
+)
 from prunelimit.lab.baselines._grasp import GraspConfig, grasp, grasp_scores
 from prunelimit.lab.baselines._iterative_magnitude import (
     IterativeMagnitudeConfig,
     iterative_counts,
     iterative_magnitude,
     iterative_rounds,
+    round_lengths,
 )
 from prunelimit.lab.baselines._one_shot import (
     LompConfig,
@@ -32,7 +51,7 @@ from prunelimit.lab.baselines._rare_gems import (
     rare_gems_mask,
     signed_constants,
 )
-from prunelimit.lab.baselines._registry import METHODS, Method
+from prunelimit.lab.baselines._scored import balanced_examples, first_examples
 from prunelimit.lab.baselines._smart_ratio import (
     SmartRatioConfig,
     smart_ratio,
@@ -59,12 +78,16 @@ __all__ = [
     "SnipConfig",
     "SurgeonConfig",
     "SynflowConfig",
+    "TrainingConfig",
     "Work",
+    "balanced_examples",
     "brain_surgeon",
     "cubic_sparsity",
     "dense",
     "effective_sparsity",
+    "first_examples",
     "gradual_magnitude",
+    "gradual_schedule",
     "grasp",
     "grasp_scores",
     "iterative_counts",
@@ -77,6 +100,7 @@ __all__ = [
     "rare_gems",
     "rare_gems_counts",
     "rare_gems_mask",
+    "round_lengths",
     "signed_constants",
     "smart_ratio",
     "smart_ratio_counts",
@@ -88,3 +112,46 @@ __all__ = [
     "synflow_scores",
     "used_weights",
 ]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of a comparison.
+
+    Attributes
+    ----------
+    label
+        For people.
+    run
+        ``run(model, data, loss_fn, sparsity, config, seed=…, device=…, progress=…)``.
+    config
+        Class of its configuration; every one has a field ``training``.
+    source
+        Key in the bibliography; empty for a control.
+    """
+
+    label: str
+    run: Callable[..., Pruned]
+    config: Callable[..., Any]
+    source: str
+
+
+METHODS: dict[str, Method] = {
+    "dense": Method("dense", dense, OneShotConfig, ""),
+    "lomp": Method("LOMP", lomp, LompConfig, "zhang2024sparse"),
+    "random_control": Method("random mask", random_control, OneShotConfig, ""),
+    "layerwise_control": Method("layerwise magnitude", layerwise_control, OneShotConfig, ""),
+    "iterative_magnitude": Method(
+        "iterative magnitude", iterative_magnitude, IterativeMagnitudeConfig, "frankle2019lottery"
+    ),
+    "gradual_magnitude": Method(
+        "gradual magnitude", gradual_magnitude, GradualConfig, "zhu2017prune"
+    ),
+    "rare_gems": Method("Rare Gems", rare_gems, RareGemsConfig, "sreenivasan2022rare"),
+    "smart_ratio": Method("Smart-Ratio", smart_ratio, SmartRatioConfig, "su2020sanity"),
+    "snip": Method("SNIP", snip, SnipConfig, "lee2019snip"),
+    "grasp": Method("GraSP", grasp, GraspConfig, "wang2020grasp"),
+    "synflow": Method("SynFlow", synflow, SynflowConfig, "tanaka2020synflow"),
+    "brain_surgeon": Method("brain surgeon", brain_surgeon, SurgeonConfig, "hassibi1993obs"),
+}
+"""The methods of chapter 8, in the order of its table."""

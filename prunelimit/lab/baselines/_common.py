@@ -188,15 +188,3 @@ def keep_largest(
 def magnitudes(parameters: Mapping[str, Tensor]) -> Tensor:
     """``(dim,)`` absolute values of the prunable weights."""
     return flatten(p.detach().abs() for p in parameters.values())
-
-
-def require(holds: bool, name: str, value: object, expected: str) -> None:
-    """Refuse a setting that makes no sense.
-
-    Raises
-    ------
-    PruneLimitError
-        Unless it `holds`.
-    """
-    if not holds:
-        raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")

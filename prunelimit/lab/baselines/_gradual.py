@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
@@ -47,7 +47,7 @@ class GradualConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        _common.require(self.interval >= 1, "interval", self.interval, "at least 1")
+        require(self.interval >= 1, "interval", self.interval, "at least 1")
         if not 0 <= self.begin < self.end <= 1:
             raise PruneLimitError(
                 f"need 0 <= begin < end <= 1, got begin={self.begin}, end={self.end}"
@@ -116,14 +116,6 @@ def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     Zhu and Gupta (2017), "To prune, or not to prune". They prune each layer to
     the same sparsity; here the rank is global, as for all methods. A weight
     that is removed does not come back.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> data = [(torch.eye(2), torch.ones(2, 1))]
-    >>> config = GradualConfig(TrainingConfig(epochs=4), interval=1)
-    >>> gradual_magnitude(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
-    0.5
     """
     training = work.config.training
     batches = _common.training_batches(work.data, training, work.seed)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from prunelimit.lab.baselines import _common, _scored
+from prunelimit.errors import require
+from prunelimit.lab.baselines import _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Loss
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
@@ -34,10 +35,10 @@ class GraspConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        _common.require(
+        require(
             self.samples_per_class >= 1, "samples_per_class", self.samples_per_class, "at least 1"
         )
-        _common.require(self.temperature > 0, "temperature", self.temperature, "above 0")
+        require(self.temperature > 0, "temperature", self.temperature, "above 0")
 
 
 def grasp_scores(
@@ -100,30 +101,10 @@ def grasp(work: Work[GraspConfig]) -> Found:
     Wang, Zhang and Grosse (2020), "Picking winning tickets before training by
     preserving gradient flow".
 
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`; the targets have to be class indices.
-    config
-        See `GraspConfig`.
-
-    Returns
-    -------
-    Pruned
-
     Raises
     ------
     PruneLimitError
         If the targets are no class indices.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import cross_entropy
-    >>> import torch
-    >>> data = [(torch.eye(2), torch.tensor([0, 1]))]
-    >>> config = GraspConfig(TrainingConfig(epochs=1))
-    >>> grasp(nn.Linear(2, 2), data, cross_entropy, 0.5, config).sparsity
-    0.5
     """
     examples = _scored.balanced_examples(
         work.data, work.config.training, work.config.samples_per_class, work.seed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
@@ -38,8 +38,8 @@ class IterativeMagnitudeConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        _common.require(0 < self.round_share < 1, "round_share", self.round_share, "in (0, 1)")
-        _common.require(self.rewind_epoch >= 0, "rewind_epoch", self.rewind_epoch, "0 or more")
+        require(0 < self.round_share < 1, "round_share", self.round_share, "in (0, 1)")
+        require(self.rewind_epoch >= 0, "rewind_epoch", self.rewind_epoch, "0 or more")
 
 
 def iterative_counts(dim: int, sparsity: float, round_share: float = 0.2) -> tuple[int, ...]:
@@ -149,15 +149,6 @@ def iterative_magnitude(work: Work[IterativeMagnitudeConfig]) -> Found:
     ------
     PruneLimitError
         If the budget is too small for the rounds.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> import torch
-    >>> data = [(torch.eye(4), torch.zeros(4, 2))]
-    >>> config = IterativeMagnitudeConfig(TrainingConfig(epochs=5))
-    >>> iterative_magnitude(nn.Linear(4, 2), data, mse_loss, 0.5, config).sparsity
-    0.5
     """
     *_, last = iterative_rounds(work)
     return last

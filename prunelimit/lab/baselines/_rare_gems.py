@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
@@ -49,16 +49,14 @@ class RareGemsConfig:
 
     def __post_init__(self) -> None:
         """Refuse a search that is too short for a single drop."""
-        _common.require(self.period >= 1, "period", self.period, "at least 1")
-        _common.require(
+        require(self.period >= 1, "period", self.period, "at least 1")
+        require(
             self.search_learning_rate > 0,
             "search_learning_rate",
             self.search_learning_rate,
             "above 0",
         )
-        _common.require(
-            self.regularisation >= 0, "regularisation", self.regularisation, "0 or more"
-        )
+        require(self.regularisation >= 0, "regularisation", self.regularisation, "0 or more")
         if not self.period < self.searched < self.training.epochs:
             raise PruneLimitError(
                 f"search_epochs is {self.searched} of {self.training.epochs} epochs; it must be "
@@ -213,26 +211,8 @@ def rare_gems(work: Work[RareGemsConfig]) -> Found:
 
     Sreenivasan et al. (2022), "Rare gems: finding lottery tickets at
     initialization". Biases and normalisation wait in the search, and are
-    trained with the weights. What they call sparsity is the share kept.
-
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`; of the weights of `model` only the signs are used.
-    config
-        See `RareGemsConfig`.
-
-    Returns
-    -------
-    Pruned
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> data = [(torch.eye(4), torch.ones(4, 2))]
-    >>> config = RareGemsConfig(TrainingConfig(epochs=14))
-    >>> rare_gems(nn.Linear(4, 2), data, mse_loss, 0.5, config).sparsity
-    0.5
+    trained with the weights. What they call sparsity is the share kept. Of the weights
+    of `model` only the signs are used.
     """
     config, training = work.config, work.config.training
     frozen = signed_constants(work.model)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from prunelimit.errors import PruneLimitError
-from prunelimit.lab.baselines import _common
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
@@ -34,7 +33,7 @@ class SmartRatioConfig:
 
     def __post_init__(self) -> None:
         """Refuse a share outside (0, 1]."""
-        _common.require(0 < self.linear_keep <= 1, "linear_keep", self.linear_keep, "in (0, 1]")
+        require(0 < self.linear_keep <= 1, "linear_keep", self.linear_keep, "in (0, 1]")
 
 
 def smart_ratio_counts(
@@ -164,15 +163,6 @@ def smart_ratio(work: Work[SmartRatioConfig]) -> Found:
     ------
     PruneLimitError
         If the classifier's share alone is more than is kept in all.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> data = [(torch.eye(2), torch.ones(2, 1))]
-    >>> config = SmartRatioConfig(TrainingConfig(epochs=1))
-    >>> model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
-    >>> smart_ratio(model, data, mse_loss, 0.5, config).sparsity
-    0.5
     """
     masks = smart_ratio_mask(work.model, work.sparsity, work.config.linear_keep, work.seed)
     return work.trained_under(masks, work.config.training)

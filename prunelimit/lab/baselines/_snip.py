@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from prunelimit.lab.baselines import _common, _scored
+from prunelimit.errors import require
+from prunelimit.lab.baselines import _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Loss
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lomp import TrainingConfig
@@ -30,7 +31,7 @@ class SnipConfig:
 
     def __post_init__(self) -> None:
         """Refuse an empty batch."""
-        _common.require(self.examples >= 1, "examples", self.examples, "at least 1")
+        require(self.examples >= 1, "examples", self.examples, "at least 1")
 
 
 def snip_scores(
@@ -81,15 +82,6 @@ def snip(work: Work[SnipConfig]) -> Found:
     Lee, Ajanthan and Torr (2019), "SNIP: single-shot network pruning based on
     connection sensitivity". Their initial weights have a variance scaled by
     layer; here `model` brings its own.
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> import torch
-    >>> data = [(torch.eye(2), torch.ones(2, 1))]
-    >>> config = SnipConfig(TrainingConfig(epochs=1))
-    >>> snip(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
-    0.5
     """
     examples = _scored.first_examples(
         work.data, work.config.training, work.config.examples, work.seed

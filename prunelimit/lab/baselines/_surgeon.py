@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prunelimit.errors import require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
@@ -36,8 +37,8 @@ class SurgeonConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        _common.require(self.max_products >= 1, "max_products", self.max_products, "at least 1")
-        _common.require(self.tolerance > 0, "tolerance", self.tolerance, "above 0")
+        require(self.max_products >= 1, "max_products", self.max_products, "at least 1")
+        require(self.tolerance > 0, "tolerance", self.tolerance, "above 0")
 
 
 @driven(SurgeonConfig)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prunelimit.errors import require
 from prunelimit.lab.baselines import _common, _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
@@ -34,7 +35,7 @@ class SynflowConfig:
 
     def __post_init__(self) -> None:
         """Refuse less than one round."""
-        _common.require(self.rounds >= 1, "rounds", self.rounds, "at least 1")
+        require(self.rounds >= 1, "rounds", self.rounds, "at least 1")
 
 
 def synflow_scores(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -104,25 +105,6 @@ def synflow(work: Work[SynflowConfig]) -> Found:
     of every layer sum to the same R. A bias adds flow behind the layer that lost it,
     and layers do empty. Of an MLP with layers of 32, 1 % of the weights kept: 4 of 6
     and 9 of 12 with biases, none without (seed 0).
-
-    Parameters
-    ----------
-    model, data, loss_fn, sparsity, seed, device, progress
-        As in `lomp`; of `data` the mask uses the shape of one input.
-    config
-        See `SynflowConfig`.
-
-    Returns
-    -------
-    Pruned
-
-    Examples
-    --------
-    >>> from torch.nn.functional import mse_loss
-    >>> data = [(torch.eye(2), torch.ones(2, 1))]
-    >>> config = SynflowConfig(TrainingConfig(epochs=1))
-    >>> synflow(nn.Linear(2, 1), data, mse_loss, 0.5, config).sparsity
-    0.5
     """
     placed = copy_model(work.model).to(resolve_device(work.device))
     masks = synflow_mask(placed, _common.example(work.data), work.sparsity, work.config.rounds)

@@ -28,9 +28,9 @@ from prunelimit.lab.baselines import (
     lomp,
     random_control,
     rare_gems_mask,
+    round_lengths,
     signed_constants,
 )
-from prunelimit.lab.baselines._iterative_magnitude import round_lengths
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_weights
 from prunelimit.pruning import magnitude_mask

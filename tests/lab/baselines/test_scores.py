@@ -15,7 +15,10 @@ from prunelimit.lab.baselines import (
     GradualConfig,
     GraspConfig,
     SnipConfig,
+    balanced_examples,
     cubic_sparsity,
+    first_examples,
+    gradual_schedule,
     grasp,
     grasp_scores,
     iterative_counts,
@@ -28,8 +31,6 @@ from prunelimit.lab.baselines import (
     synflow_mask,
     synflow_scores,
 )
-from prunelimit.lab.baselines._gradual import gradual_schedule
-from prunelimit.lab.baselines._scored import balanced_examples, first_examples
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import (
     flatten,
