@@ -8,8 +8,6 @@ from prunelimit.limit.sublevel import (
     ellipsoid_radii,
     ellipsoid_width,
     simulate_loss_curves,
-    simulate_minimum_loss,
-    simulate_threshold,
 )
 
 __all__ = [
@@ -20,6 +18,4 @@ __all__ = [
     "ellipsoid_radii",
     "ellipsoid_width",
     "simulate_loss_curves",
-    "simulate_minimum_loss",
-    "simulate_threshold",
 ]

@@ -273,7 +273,14 @@ class LossCurves:
         Each draw has a smallest k of its own; the value is their (lower) median, and the
         ends are order statistics that enclose the median of the law with probability
         `coverage`. Ends are exact for any law (binomial), no normality needed.
+
+        Raises
+        ------
+        PruneLimitError
+            For a negative epsilon.
         """
+        if not epsilon >= 0:
+            raise PruneLimitError(f"epsilon must be a loss increase of at least 0; got {epsilon}")
         smallest = np.sort(self._meets(epsilon, distance).argmax(axis=1))
         trials = smallest.size
         below = int(stats.binom.ppf((1 - coverage) / 2, trials, 0.5))
@@ -352,88 +359,6 @@ def simulate_loss_curves(
         for _ in track(range(trials), "drawing subspaces", enabled=progress)
     ]
     return LossCurves(np.stack(rows))
-
-
-def simulate_minimum_loss(
-    eigenvalues: ArrayLike,
-    distance: Distance,
-    kept: int,
-    trials: int = 100,
-    seed: int | np.random.Generator = 0,
-    orientation: Orientation = "orthogonal",
-    progress: bool | None = None,
-) -> Estimate:
-    """Mean least loss on random `kept`-dimensional subspaces at distance R, with its error.
-
-    Parameters
-    ----------
-    distance
-        R, a number or a function of k.
-    kept
-        Dimension k of the subspace, 0 to D.
-    eigenvalues, trials, seed, orientation, progress
-        As in `simulate_loss_curves`.
-
-    Returns
-    -------
-    Estimate
-        In the units of epsilon.
-
-    Raises
-    ------
-    PruneLimitError
-        For bad input.
-
-    Examples
-    --------
-    >>> round(simulate_minimum_loss([2.0, 2.0, 2.0], 1.0, kept=1, trials=9, seed=0).value, 12)
-    1.0
-    """
-    curves = simulate_loss_curves(
-        eigenvalues, trials, seed, orientation, largest_kept=kept, progress=progress
-    )
-    return curves.at(kept, distance)
-
-
-def simulate_threshold(
-    eigenvalues: ArrayLike,
-    distance: Distance,
-    epsilon: float,
-    trials: int = 100,
-    seed: int | np.random.Generator = 0,
-    orientation: Orientation = "orthogonal",
-    progress: bool | None = None,
-) -> Interval:
-    """Smallest k at which half of the random subspaces meet the sublevel set.
-
-    Parameters
-    ----------
-    distance
-        R, a number or a function of k.
-    epsilon
-        Loss that may be lost, at least 0.
-    eigenvalues, trials, seed, orientation, progress
-        As in `simulate_loss_curves`.
-
-    Returns
-    -------
-    Interval
-        The threshold between the ends of its 95 % confidence interval.
-
-    Raises
-    ------
-    PruneLimitError
-        For bad input.
-
-    Examples
-    --------
-    >>> simulate_threshold([2.0, 2.0, 0.0, 0.0], 1.0, 0.1, trials=99, seed=0).value
-    2.0
-    """
-    if not epsilon >= 0:
-        raise PruneLimitError(f"epsilon must be a loss increase of at least 0; got {epsilon}")
-    curves = simulate_loss_curves(eigenvalues, trials, seed, orientation, progress=progress)
-    return curves.threshold(epsilon, distance)
 
 
 def _draw(

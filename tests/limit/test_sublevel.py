@@ -83,7 +83,7 @@ def test_mean_loss_agrees_with_the_dense_formula(orientation):
             x -= basis @ (basis.T @ x)
         losses.append(dense_minimum(spectrum, x / np.linalg.norm(x), basis))
     mean, stderr = np.mean(losses), np.std(losses) / math.sqrt(len(losses))
-    found = sublevel.simulate_minimum_loss(spectrum, 2.0, 5, 3000, 7, orientation)
+    found = sublevel.simulate_loss_curves(spectrum, 3000, 7, orientation, 5).at(5, 2.0)
     difference = found.value - 4 * mean
     assert abs(difference) < 4 * math.hypot(found.stderr, 4 * stderr)
 
@@ -168,9 +168,8 @@ def test_viewer_inside_sees_everything():
 def test_simulated_thresholds(name, epsilon, orthogonal, isotropic):
     """Within a dimension of the formula, and within three of the sheet's few-draw values."""
     for orientation, sheet in (("orthogonal", orthogonal), ("isotropic", isotropic)):
-        found = sublevel.simulate_threshold(
-            SPECTRA[name], 3.0, epsilon, trials=200, seed=9, orientation=orientation
-        )
+        curves = sublevel.simulate_loss_curves(SPECTRA[name], 200, 9, orientation)
+        found = curves.threshold(epsilon, 3.0)
         formula = limit.sharp_limit(SPECTRA[name], 3.0, epsilon, orientation=orientation)
         assert found.lower - 1.5 <= formula <= found.upper + 1.5
         assert abs(found.value - sheet) <= 3
@@ -179,7 +178,7 @@ def test_simulated_thresholds(name, epsilon, orthogonal, isotropic):
 def test_threshold_follows_a_distance_that_shrinks():
     spectrum = SPECTRA["exponential"]
     profile = limit.distance_profile(np.random.default_rng(2).laplace(size=DIM) * 0.2)
-    found = sublevel.simulate_threshold(spectrum, profile, 0.01, trials=200, seed=4)
+    found = sublevel.simulate_loss_curves(spectrum, 200, 4).threshold(0.01, profile)
     formula = limit.sharp_limit(spectrum, profile, 0.01)
     assert found.lower - 1.5 <= formula <= found.upper + 1.5
 
@@ -218,8 +217,8 @@ def test_bad_input_is_refused():
         (lambda: sublevel.contact_points([1.0, 1.0], [0.5, 0.0]), "outside"),
         (lambda: sublevel.simulate_loss_curves(spectrum, trials=1), "trials"),
         (lambda: sublevel.simulate_loss_curves(spectrum, orientation="up"), "orientation"),
-        (lambda: sublevel.simulate_minimum_loss(spectrum, 1.0, kept=3), "largest_kept"),
-        (lambda: sublevel.simulate_threshold(spectrum, 1.0, -0.1), "epsilon"),
+        (lambda: sublevel.simulate_loss_curves(spectrum, largest_kept=3), "largest_kept"),
+        (lambda: sublevel.simulate_loss_curves(spectrum).threshold(-0.1), "epsilon"),
     ):
         with pytest.raises(PruneLimitError, match=message):
             call()
