@@ -32,6 +32,7 @@ from prunelimit.network.contents import digest
 from prunelimit.network.evaluate import LossFunction, evaluate
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
+from prunelimit.records import from_plain, to_plain
 from prunelimit.results import FinalMeasurements
 
 EXPLOSION = 1e3
@@ -243,7 +244,7 @@ class _Job:
             return None
         checkpoints.restore(newest, self.model, self.descent.optimizer)
         self.checkpoint, self.epoch = newest, newest.epoch
-        self.history = [_record(entry) for entry in newest.history]
+        self.history = [from_plain(EpochRecord, entry) for entry in newest.history]
         if self.world.is_main:
             # A kill between writing the newest and removing the one before left both.
             checkpoints.drop_older(newest)
@@ -301,7 +302,7 @@ class _Job:
             self.model,
             self.descent.optimizer,
             self.run,
-            self._history_json(),
+            to_plain(self.history),
         )
         checkpoints.drop_older(checkpoint)
         self._write_report(None)
@@ -313,11 +314,8 @@ class _Job:
     def _penalised_values(self) -> list[Tensor]:
         return [parameter.detach() for parameter in self.penalised]
 
-    def _history_json(self) -> list[dict[str, Any]]:
-        return [_without_nan(asdict(record)) for record in self.history]
-
     def _write_report(self, final: dict[str, float] | None) -> None:
-        report = {"run": self.run, "history": self._history_json(), "final": final}
+        report = {"run": self.run, "history": to_plain(self.history), "final": final}
         write_json(self.run_dir / REPORT, report)
 
     def _require_sane(self, what: str, loss: float, rate: float) -> None:
@@ -441,7 +439,7 @@ def read_history(run_dir: str | os.PathLike[str]) -> tuple[EpochRecord, ...]:
     PruneLimitError
         If there is no training in `run_dir`.
     """
-    return tuple(_record(entry) for entry in _report_of(run_dir)["history"])
+    return tuple(from_plain(EpochRecord, entry) for entry in _report_of(run_dir)["history"])
 
 
 def epochs_of(run_dir: str | os.PathLike[str]) -> tuple[int, int]:
@@ -463,16 +461,3 @@ def _report_of(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PruneLimitError(f"{run_dir} holds no training: {error!r}") from error
     return report
-
-
-def _without_nan(entry: dict[str, Any]) -> dict[str, Any]:
-    # JSON has no NaN; a browser would choke on it.
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in entry.items()
-    }
-
-
-def _record(entry: dict[str, Any]) -> EpochRecord:
-    values: dict[str, Any] = {k: math.nan if v is None else v for k, v in entry.items()}
-    return EpochRecord(**values)

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from prunelimit import __version__
+from prunelimit.network.device import resolve_device
 from prunelimit.results.parts import Machine, Provenance
 
 _PACKAGES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn")
@@ -66,6 +67,13 @@ def module_command(module: str, arguments: Sequence[str] | None = None) -> str:
     """
     typed = sys.argv[1:] if arguments is None else arguments
     return shlex.join(["python", "-m", module, *typed])
+
+
+def describe_module(
+    module: str, arguments: Sequence[str] | None = None, device: str = "cpu"
+) -> Provenance:
+    """`describe_run` of a process that runs a module (see `module_command`)."""
+    return describe_run(resolve_device(device), module_command(module, arguments))
 
 
 def code_version() -> str | None:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from prunelimit.estimates import crossing_between
-from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies import zoo
 from prunelimit.lab.studies.curves import Bench, train
 from prunelimit.progress import progress_bar
@@ -124,8 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for network in chosen:
             measured.append(measure(network))
             bar.update(1, network.name)
-    command = module_command("prunelimit.lab.studies.expansions", arguments)
-    made = describe_run(torch.device("cpu"), command)
+    made = describe_module("prunelimit.lab.studies.expansions", arguments)
     Expansions(COUNTS, tuple(measured), made).save(given.output)
     return 0
 

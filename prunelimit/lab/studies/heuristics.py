@@ -43,11 +43,10 @@ from prunelimit.lab.baselines import (
     rare_gems,
 )
 from prunelimit.lab.data import Splits
-from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.tasks import Task
 from prunelimit.lomp import TrainingConfig
 from prunelimit.network.copies import copy_model
-from prunelimit.network.device import resolve_device
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.predict import predict_limit
@@ -426,13 +425,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         rows = compare(task, given.sparsity, given.seed, device=given.device)
         kind, made = MethodsCompared, {"rows": tuple(rows)}
-    command = module_command("prunelimit.lab.studies.heuristics", arguments)
     found = kind(
         task=task.name,
         epochs=task.training.epochs,
         l1=task.training.l1,
         seconds=round(time.perf_counter() - began, 1),
-        provenance=describe_run(resolve_device(given.device), command),
+        provenance=describe_module("prunelimit.lab.studies.heuristics", arguments, given.device),
         **made,
     )
     found.save(given.output)
