@@ -1,13 +1,12 @@
 """predict_limit against a dense matrix computed apart, and every bad input with its message."""
 
 import copy
-import dataclasses
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
+from network_support import trained
 from torch import nn
 from torch.func import functional_call, hessian, jacrev
 
@@ -17,29 +16,6 @@ from prunelimit.pruning import magnitude_order
 from prunelimit.spectrum import CurvatureOperator
 
 cross_entropy = nn.functional.cross_entropy
-
-
-def trained(
-    activation: type[nn.Module], l1: float, seed: int, widths: tuple[int, ...] = (6, 12, 8, 3)
-) -> tuple[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]]:
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(230, widths[0], generator=generator)
-    targets = (inputs[:, :3] + 0.5 * torch.randn(230, 3, generator=generator)).argmax(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        layers: list[nn.Module] = []
-        for a, b in zip(widths, widths[1:], strict=False):
-            layers += [nn.Linear(a, b), activation()]
-        model = nn.Sequential(*layers[:-1])
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    for _ in range(150):
-        loss = cross_entropy(model(inputs), targets)
-        loss = loss + l1 * sum(p.abs().sum() for p in model.parameters())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    batches = [(inputs[i : i + 50], targets[i : i + 50]) for i in range(0, 230, 50)]
-    return model.eval(), batches
 
 
 def dense_curvature(model: nn.Module, batches: list, kind: str) -> torch.Tensor:
@@ -182,22 +158,6 @@ def test_more_loss_allowed_is_never_less_sparse() -> None:
         assert report.sharpness_bound <= report.paper.sparsity + 1e-9
 
 
-def test_report_survives_json_and_both_spellings_of_the_ends_work(tmp_path) -> None:
-    model, batches = trained(nn.Tanh, 1e-3, 0)
-    report = pl.predict_limit(model, cross_entropy, batches)
-    path = tmp_path / "report.json"
-    text = report.to_json(path)
-    assert json.loads(text) == json.loads(path.read_text())
-    for again in (pl.PruningLimit.from_json(path), pl.PruningLimit.from_json(text)):
-        assert again.summary() == report.summary()
-        assert again.spectrum == report.spectrum
-        assert again.distance(report.paper.kept) == pytest.approx(report.paper.distance, rel=1e-3)
-    assert report.paper.sparsity.lower == report.paper.lower
-    assert report.paper.sparsity.upper == report.paper.upper
-    assert "paper's limit" in str(report) and "<table>" in report._repr_html_()
-    assert report.plot().axes[0].get_xlabel()
-
-
 def test_the_model_its_mode_and_its_gradients_are_left_alone() -> None:
     model, batches = trained(nn.Tanh, 1e-3, 0)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -301,45 +261,6 @@ def test_what_the_users_own_code_raises_is_explained(case) -> None:
         pl.predict_limit(case[0], None, case[1])
     with pytest.raises(pl.PruneLimitError, match="must be tensors"):
         pl.predict_limit(case[0], cross_entropy, [{"inputs": 1}])
-
-
-def test_a_page_shows_what_a_report_says_and_runs_none_of_it() -> None:
-    model, batches = trained(nn.Tanh, 1e-3, 0)
-    report = pl.predict_limit(model, cross_entropy, batches)
-    attack = "<script>alert('x')</script>"
-    hostile = dataclasses.replace(
-        report, policy=attack, epsilon_source=attack, warnings=(attack, "{0.__class__}")
-    )
-    shown = hostile._repr_html_()
-    assert "<script" not in shown and shown.count("&lt;script&gt;") == 3
-    assert "{0.__class__}" in shown and "<table>" in shown and shown.count("<li>") == 3
-
-
-def test_reports_that_cannot_be_are_refused(tmp_path) -> None:
-    model, batches = trained(nn.Tanh, 1e-3, 0)
-    data = pl.predict_limit(model, cross_entropy, batches).to_dict()
-    for name, value in (
-        ("policy", "<script>"),
-        ("dim", 3),
-        ("epsilon", -1.0),
-        ("warnings", "<script>"),
-        ("paper", data["paper"] | {"sparsity": 7.0, "upper": 8.0}),
-        ("loss", None),
-        ("spectrum", []),
-    ):
-        with pytest.raises(pl.PruneLimitError):
-            pl.PruningLimit.from_json(json.dumps(data | {name: value}))
-    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{")
-    for source in (tmp_path / "bytes.json", "{" * 100_000, '{"a":' * 100_000, "a\0b"):
-        with pytest.raises(pl.PruneLimitError, match="cannot read a report"):
-            pl.PruningLimit.from_json(source)
-
-
-def test_other_json_is_refused(tmp_path) -> None:
-    with pytest.raises(pl.PruneLimitError, match="no report"):
-        pl.PruningLimit.from_json('{"format": "something else"}')
-    with pytest.raises(pl.PruneLimitError, match="cannot read"):
-        pl.PruningLimit.from_json(tmp_path / "missing.json")
 
 
 def _weights_read_by_the_loss(model: nn.Module):

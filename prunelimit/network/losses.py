@@ -93,7 +93,7 @@ def batch_losses(
     Raises
     ------
     PruneLimitError
-        If the loader is empty or a loss is not finite.
+        If the loader is empty, or the loss is no number.
 
     Examples
     --------

@@ -432,28 +432,3 @@ def test_interval_is_clipped_in_small_dimensions():
     plenty = limit.paper_interval(np.ones(10_000), 1.0, 1e9, 0.1)
     assert plenty.lower == 0
     assert plenty.upper == pytest.approx(math.sqrt(8 * math.log(40) * 10_000), abs=0.01)
-
-
-# -- distance profile -------------------------------------------------------------------------
-
-
-@given(st.lists(st.floats(-10, 10), min_size=1, max_size=30))
-def test_profile_is_the_norm_of_what_is_removed(values):
-    weights = np.array(values)
-    profile = limit.distance_profile(weights)
-    order = np.argsort(-np.abs(weights), kind="stable")
-    assert profile.dim == weights.size
-    for kept in range(weights.size + 1):
-        removed = np.delete(weights, order[:kept])
-        assert profile(kept) == pytest.approx(np.linalg.norm(removed), abs=1e-12)
-
-
-def test_profile_between_integers_and_outside():
-    profile = limit.distance_profile([[3.0, 0.0], [-4.0, 4.0]])
-    assert profile(0.5) ** 2 == pytest.approx((41 + 25) / 2)
-    with pytest.raises(PruneLimitError, match="outside"):
-        profile(4.1)
-    with pytest.raises(PruneLimitError, match="NaN"):
-        limit.distance_profile([1.0, math.nan])
-    with pytest.raises(PruneLimitError, match="at least one"):
-        limit.distance_profile([])

@@ -1,5 +1,7 @@
 """Small networks as people have them, shared by the tests of masks, choices and batches."""
 
+import copy
+from functools import cache
 from typing import Any
 
 import torch
@@ -64,3 +66,36 @@ class Mixed(nn.Module):
 def images(count: int = 12, seed: int = 1) -> Tensor:
     """Random images ``(count, 64)``."""
     return torch.rand(count, 64, generator=torch.Generator().manual_seed(seed))
+
+
+def trained(
+    activation: type[nn.Module], l1: float, seed: int, widths: tuple[int, ...] = (6, 12, 8, 3)
+) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+    """A fully connected network fitted to 230 examples, and its ragged batches.
+
+    Trained once in a process; every call gets a copy.
+    """
+    return copy.deepcopy(_trained(activation, l1, seed, widths))
+
+
+@cache
+def _trained(
+    activation: type[nn.Module], l1: float, seed: int, widths: tuple[int, ...]
+) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(230, widths[0], generator=generator)
+    targets = (inputs[:, :3] + 0.5 * torch.randn(230, 3, generator=generator)).argmax(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layers: list[nn.Module] = []
+        for a, b in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(a, b), activation()]
+        model = nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(150):
+        loss = nn.functional.cross_entropy(model(inputs), targets)
+        loss = loss + l1 * sum(p.abs().sum() for p in model.parameters())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval(), list(zip(inputs.split(50), targets.split(50), strict=True))

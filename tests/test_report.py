@@ -1,0 +1,81 @@
+"""A report keeps what it says: as text, as a page, as a file; and refuses what cannot be one."""
+
+import dataclasses
+import json
+
+import pytest
+from network_support import trained
+from torch import nn
+
+import prunelimit as pl
+
+
+@pytest.fixture(scope="module")
+def report() -> pl.PruningLimit:
+    model, batches = trained(nn.Tanh, 1e-3, 0)
+    return pl.predict_limit(model, nn.functional.cross_entropy, batches)
+
+
+def test_report_survives_json_and_both_spellings_of_the_ends_work(report, tmp_path) -> None:
+    path = tmp_path / "report.json"
+    text = report.to_json(path)
+    assert json.loads(text) == json.loads(path.read_text())
+    for again in (pl.PruningLimit.from_json(path), pl.PruningLimit.from_json(text)):
+        assert again.summary() == report.summary()
+        assert again.spectrum == report.spectrum
+        assert again.distance(report.paper.kept) == pytest.approx(report.paper.distance, rel=1e-3)
+    assert report.paper.sparsity.lower == report.paper.lower
+    assert report.paper.sparsity.upper == report.paper.upper
+    assert "paper's limit" in str(report) and "<table>" in report._repr_html_()
+    assert report.plot().axes[0].get_xlabel()
+
+
+def test_a_page_shows_what_a_report_says_and_runs_none_of_it(report) -> None:
+    attack = "<script>alert('x')</script>"
+    hostile = dataclasses.replace(
+        report, policy=attack, epsilon_source=attack, warnings=(attack, "{0.__class__}")
+    )
+    shown = hostile._repr_html_()
+    assert "<script" not in shown and shown.count("&lt;script&gt;") == 3
+    assert "{0.__class__}" in shown and "<table>" in shown and shown.count("<li>") == 3
+
+
+def test_reports_that_cannot_be_are_refused(report, tmp_path) -> None:
+    data = report.to_dict()
+    for name, value in (
+        ("policy", "<script>"),
+        ("dim", 3),
+        ("epsilon", -1.0),
+        ("warnings", "<script>"),
+        ("paper", data["paper"] | {"sparsity": 7.0, "upper": 8.0}),
+        ("loss", None),
+        ("spectrum", []),
+    ):
+        with pytest.raises(pl.PruneLimitError):
+            pl.PruningLimit.from_json(json.dumps(data | {name: value}))
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{")
+    for source in (tmp_path / "bytes.json", "{" * 100_000, '{"a":' * 100_000, "a\0b"):
+        with pytest.raises(pl.PruneLimitError, match="cannot read a report"):
+            pl.PruningLimit.from_json(source)
+
+
+def test_other_json_is_refused(tmp_path) -> None:
+    with pytest.raises(pl.PruneLimitError, match="no report"):
+        pl.PruningLimit.from_json('{"format": "something else"}')
+    with pytest.raises(pl.PruneLimitError, match="cannot read"):
+        pl.PruningLimit.from_json(tmp_path / "missing.json")
+
+
+def test_both_ends_of_a_limit_have_to_enclose_it() -> None:
+    limit = {"sparsity": 0.5, "lower": 0.4, "upper": 0.6, "kept": 5.0, "distance": 1.0}
+    limit |= {"ridge": 0.1, "status": "solved"}
+    assert pl.report.LimitEstimate.from_dict(limit).to_dict() == limit
+    with pytest.raises(pl.PruneLimitError, match="not between its ends"):
+        pl.report.LimitEstimate.from_dict(limit | {"upper": 0.45})
+
+
+def test_a_report_made_before_something_was_kept_is_read(report) -> None:
+    data = report.to_dict()
+    del data["counted"]
+    again = pl.PruningLimit.from_dict(data)
+    assert again.counted is None and f"D = {report.dim:,} prunable weights" in again.summary()
