@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from prunelimit.plots.style import COLOURS, LIMITS
+from prunelimit.plots.style import COLOURS, draw_limits
 
 if TYPE_CHECKING:
     from prunelimit.results.methods import LimitRow, MethodRow
@@ -68,7 +67,7 @@ def limits_over_rounds(rows: Sequence[LimitRow]) -> Figure:
     rounds = [row.round or 0 for row in rows]
     reached = [row.sparsity or 0.0 for row in rows]
     ax.plot(rounds, reached, "o-", color=COLOURS["blue"], label="sparsity of the network")
-    _limit_lines(ax, rounds, rows)
+    draw_limits(ax, rounds, rows, "sD")
     ax.set_xlabel("rounds of pruning behind it")
     ax.set_ylabel(r"sparsity $s = 1 - k/D$")
     ax.legend()
@@ -80,7 +79,7 @@ def limits_over_factor(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
     figure, axes = plt.subplots(1, len(studies), figsize=(9.0, 3.8), sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes[0], studies.items(), strict=True):
         factors = [row.factor or 1 for row in rows]
-        _limit_lines(ax, factors, rows)
+        draw_limits(ax, factors, rows, "sD")
         one_shot = [row.one_shot for row in rows]
         colour = COLOURS["orange"]
         ax.plot(factors, one_shot, "v-", color=colour, label="one-shot, quadratic model")
@@ -89,12 +88,6 @@ def limits_over_factor(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
     axes[0, 0].set_ylabel(r"predicted sparsity")
     axes[0, 0].legend()
     return figure
-
-
-def _limit_lines(ax: Axes, x: Sequence[float], rows: Sequence[LimitRow]) -> None:
-    for (name, (label, colour, dash)), marker in zip(LIMITS.items(), "sD", strict=True):
-        values = [getattr(row, name) for row in rows]
-        ax.plot(x, values, color=colour, linestyle=dash, marker=marker, label=label)
 
 
 def unused_weights(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:

@@ -9,7 +9,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit.plots.style import COLOURS, CURVES, kept_axis, mark_limits, sparsity_axis
+from prunelimit.plots.style import (
+    COLOURS,
+    CURVES,
+    draw_epsilon,
+    kept_axis,
+    mark_limits,
+    sparsity_axis,
+)
 
 if TYPE_CHECKING:
     from prunelimit.results import Result
@@ -46,15 +53,7 @@ def four_curves(
         shown = np.maximum(np.asarray(rises, dtype=float), floor)
         every = 0.04 if kept.size > 30 else 1
         ax.plot(kept, shown, color=colour, marker=marker, markevery=every, label=label)
-    ax.axhline(epsilon, color=COLOURS["grey"], linewidth=1.2, linestyle=":", marker="")
-    ax.annotate(
-        rf"$\epsilon = {epsilon:.3g}$",
-        (0.01, epsilon),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 4),
-        textcoords="offset points",
-        color=COLOURS["grey"],
-    )
+    draw_epsilon(ax, epsilon, rf"$\epsilon = {epsilon:.3g}$")
     mark_limits(ax, limits, sparsest)
     ax.set_yscale("log")
     ax.set_ylim(floor, None)

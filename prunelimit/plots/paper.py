@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from prunelimit.plots.limits import accuracies_of_result, curves_of_result
-from prunelimit.plots.style import COLOURS, CURVES, LIMITS
+from prunelimit.plots.style import COLOURS, CURVES, LIMITS, draw_limits, share_axis
 
 if TYPE_CHECKING:
     from prunelimit.estimates import Interval
@@ -35,16 +35,6 @@ def _panels(titles: Sequence[str], height: float = 2.7) -> tuple[Figure, list[Ax
     for ax in axes[len(titles) :]:
         ax.set_visible(False)
     return figure, axes[: len(titles)]
-
-
-def _share_axis(ax: Axes, densest: float, sparsest: float) -> None:
-    """Share kept, logarithmic and falling to the right; the ticks say the sparsity."""
-    nines = [0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999]
-    shown = np.array([s for s in nines if densest <= s <= sparsest + 1e-12])
-    ax.set_xscale("log")
-    ax.set_xlim(1.2 * (1 - densest), (1 - sparsest) / 1.2)
-    ax.set_xticks(1 - shown, [f"{s:g}" for s in shown])
-    ax.minorticks_off()
 
 
 def _mark(ax: Axes, result: Result, sparsest: float) -> None:
@@ -86,7 +76,7 @@ def loss_panels(results: Results) -> Figure:
         _mark(ax, result, result.measurement.sparsest)
         ax.set_yscale("log")
         ax.set_ylim(floor, None)
-        _share_axis(ax, 0.0, result.measurement.sparsest)
+        share_axis(ax, result.measurement.sparsest)
     _name_axes(axes, "sparsity (share kept, log.)", "training-loss rise")
     _legend(figure, axes)
     return figure
@@ -100,7 +90,7 @@ def accuracy_panels(results: Results) -> Figure:
             _line(ax, name, sparsities, accuracies)
         _mark(ax, result, result.measurement.sparsest)
         ax.set_ylim(0, 1.02)
-        _share_axis(ax, 0.0, result.measurement.sparsest)
+        share_axis(ax, result.measurement.sparsest)
     _name_axes(axes, "sparsity (share kept, log.)", "test accuracy")
     _legend(figure, axes)
     return figure
@@ -145,7 +135,7 @@ def thresholds(rows: Sequence[Overview]) -> Figure:
             label=label,
         )
     ax.set_yticks(heights, [row.name for row in rows])
-    _share_axis(ax, 0.0, 1 - floor)
+    share_axis(ax, 1 - floor)
     ax.set_xlabel("sparsity (share kept, logarithmic; the right edge holds all that is beyond)")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
@@ -197,19 +187,12 @@ def limits_over_epsilon(study: OverEpsilon) -> Figure:
     for name in ("one_shot", "one_shot_quadratic"):
         label, colour, marker = CURVES[name]
         ax.plot(epsilons, [getattr(row, name) for row in rows], marker, color=colour, label=label)
-    _both_limits(ax, epsilons, rows)
+    draw_limits(ax, epsilons, rows)
     ax.set_xscale("log")
     ax.set_xlabel(r"$\epsilon$ (nats)")
     ax.set_ylabel("sparsity")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
-
-
-def _both_limits(ax: Axes, x: Sequence[float], rows: Sequence[Any]) -> None:
-    for name, (label, colour, dash) in LIMITS.items():
-        ax.plot(
-            x, [getattr(row, name) for row in rows], color=colour, ls=dash, marker="", label=label
-        )
 
 
 def limits_over_batch_and_data(
@@ -220,7 +203,7 @@ def limits_over_batch_and_data(
     A bar is the range over random subsets of that size.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), sharey=True)
-    _both_limits(left, [row.batch_size for row in batches], batches)
+    draw_limits(left, [row.batch_size for row in batches], batches)
     left.set_xlabel(r"batch size of $\epsilon$")
     left.set_ylabel("predicted sparsity")
     sizes = sorted({row.examples for row in samples})
@@ -314,7 +297,7 @@ def over_rounds(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
         rounds = [row.round or 0 for row in rows]
         reached = [row.sparsity or 0.0 for row in rows]
         ax.plot(rounds, reached, "o-", color=COLOURS["blue"], label="reached")
-        _both_limits(ax, rounds, rows)
+        draw_limits(ax, rounds, rows)
         last = reached[-1]
         ax.axhline(last, color=COLOURS["grey"], ls=":", marker="", label="the last one")
         ax.set_title(title, fontsize=10)
@@ -331,7 +314,7 @@ def over_decay(rows: Sequence[LimitRow]) -> Figure:
     names = [f"{row.weight_decay:g}" for row in rows]
     left.plot(places, [r.distance_at_80 for r in rows], "s-", color=COLOURS["blue"])
     left.set_ylabel(r"$R$ at sparsity 0.8")
-    _both_limits(right, places.tolist(), rows)
+    draw_limits(right, places, rows)
     right.set_ylabel("predicted sparsity")
     right.legend()
     for ax in (left, right):

@@ -7,11 +7,15 @@ series has a marker or a dash of its own as well.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from prunelimit.estimates import Estimate
 
 COLOURS = {
     "black": "#000000",
@@ -35,6 +39,9 @@ LIMITS = {
     "paper": (r"$k_\mathrm{paper}$", COLOURS["purple"], "--"),
     "sharp": (r"$k_\mathrm{sharp}$", COLOURS["black"], "-."),
 }
+
+
+NINES = (0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 
 
 def use_style() -> None:
@@ -72,15 +79,54 @@ def sparsity_axis(ax: Axes) -> None:
     ax.set_xlabel(r"sparsity $s = 1 - k/D$")
 
 
-def kept_axis(ax: Axes, sparsest: float) -> None:
-    """Share kept, logarithmic and falling to the right, labelled by sparsity: near 1 it counts."""
-    ticks = np.array([0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
-    shown = ticks[ticks <= sparsest + 1e-9]
+def share_axis(ax: Axes, sparsest: float, ticks: Sequence[float] = NINES) -> None:
+    """Share kept, logarithmic and falling to the right; the ticks say the sparsity."""
+    shown = np.array([tick for tick in ticks if tick <= sparsest + 1e-12])
     ax.set_xscale("log")
     ax.set_xlim(1.15, (1 - sparsest) / 1.15)
     ax.set_xticks(1 - shown, [f"{tick:g}" for tick in shown])
     ax.minorticks_off()
+
+
+def kept_axis(ax: Axes, sparsest: float) -> None:
+    """A named `share_axis` with ticks where it counts, near 1."""
+    share_axis(ax, sparsest, (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999))
     ax.set_xlabel(r"sparsity $s = 1 - k/D$ (share kept, logarithmic)")
+
+
+def draw_limits(ax: Axes, x: ArrayLike, rows: Sequence[Any], markers: str = "  ") -> None:
+    """Draw a line for each of `LIMITS`, from the entry of that name in each row."""
+    for (name, (label, colour, dash)), marker in zip(LIMITS.items(), markers, strict=True):
+        values = [getattr(row, name) for row in rows]
+        ax.plot(x, values, color=colour, ls=dash, marker=marker.strip(), label=label)
+
+
+def draw_epsilon(ax: Axes, epsilon: float, text: str = r"$\epsilon$", place: float = 0.01) -> None:
+    """Draw the level ε, named at a share `place` of the axis."""
+    ax.axhline(epsilon, color=COLOURS["grey"], linewidth=1.2, linestyle=":", marker="")
+    ax.annotate(
+        text,
+        (place, epsilon),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        color=COLOURS["grey"],
+    )
+
+
+def draw_simulated(
+    ax: Axes, simulated: Mapping[Any, Estimate], label: str, colour: str = "blue"
+) -> None:
+    """Draw estimates with bars of two standard errors."""
+    ax.errorbar(
+        list(simulated),
+        [estimate.value for estimate in simulated.values()],
+        yerr=[2 * estimate.stderr for estimate in simulated.values()],
+        fmt="o",
+        color=COLOURS[colour],
+        capsize=3,
+        label=label,
+    )
 
 
 def mark_limits(

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.plots.style import COLOURS, LIMITS
+from prunelimit.plots.style import COLOURS, LIMITS, draw_epsilon, draw_simulated
 
 LINES = {
     **LIMITS,
@@ -121,15 +121,7 @@ def width_against_distance(
     looks = zip(curves.items(), ("purple", "green"), ("--", "-"), strict=False)
     for (name, values), colour, dash in looks:
         ax.plot(distances, values, color=COLOURS[colour], linestyle=dash, marker="", label=name)
-    ax.errorbar(
-        list(simulated),
-        [estimate.value for estimate in simulated.values()],
-        yerr=[2 * estimate.stderr for estimate in simulated.values()],
-        fmt="o",
-        color=COLOURS["vermilion"],
-        capsize=3,
-        label="projected Gaussians, ±2 standard errors",
-    )
+    draw_simulated(ax, simulated, "projected Gaussians, ±2 standard errors", "vermilion")
     ax.axhline(dim, color=COLOURS["grey"], linestyle=":", marker="")
     ax.set_xlabel(r"distance of the viewer, $R/r$")
     ax.set_ylabel(r"statistical dimension $\delta$")
@@ -148,19 +140,8 @@ def loss_curve(
     for name, values in formulas.items():
         label, colour, dash = LINES[name]
         ax.plot(kept, values, color=colour, linestyle=dash, marker="", label=f"formula of {label}")
-    ax.errorbar(
-        list(simulated),
-        [estimate.value for estimate in simulated.values()],
-        yerr=[2 * estimate.stderr for estimate in simulated.values()],
-        fmt="o",
-        color=COLOURS["blue"],
-        capsize=3,
-        label="simulated, ±2 standard errors",
-    )
-    ax.axhline(epsilon, color=COLOURS["grey"], linestyle=":", marker="")
-    ax.annotate(rf"$\epsilon = {epsilon:g}$", (0.9, epsilon), color=COLOURS["grey"],
-                xycoords=("axes fraction", "data"), xytext=(0, 3),
-                textcoords="offset points")  # fmt: skip
+    draw_simulated(ax, simulated, "simulated, ±2 standard errors")
+    draw_epsilon(ax, epsilon, rf"$\epsilon = {epsilon:g}$", 0.9)
     ax.set_ylim(0, None)
     ax.set_xlabel(r"kept dimensions $k$")
     ax.set_ylabel("least loss rise (units of the loss)")
@@ -280,9 +261,7 @@ def three_losses(
         label, colour, dash = LINES[name]
         ax.plot(sparsity, values, color=colour, linestyle=dash, marker="", label=label)
         ax.plot(thresholds[name], epsilon, marker=marker, color=colour, ls="", ms=8)
-    ax.axhline(epsilon, color=COLOURS["grey"], linestyle=":", marker="")
-    ax.annotate(r"$\epsilon$", (0.01, epsilon), xycoords=("axes fraction", "data"),
-                xytext=(0, 4), textcoords="offset points", color=COLOURS["grey"])  # fmt: skip
+    draw_epsilon(ax, epsilon)
     ax.set_yscale("log")
     ax.set_xlabel(r"sparsity $1 - k/D$")
     ax.set_ylabel("least loss rise by the formula")
