@@ -80,7 +80,7 @@ def fixed_depth(
             nodes = np.abs(nodes) if policy == "abs" else np.maximum(nodes, 0)
             plain = float(weights @ (nodes / (nodes + ridge)))
             found[f"{depth}"].append(matrix.dim * plain)
-            found[f"{depth} smeared"].append(matrix.dim * _smeared(nodes, weights, ridge))
+            found[f"{depth} smeared"].append(matrix.dim * smeared(nodes, weights, ridge))
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -99,7 +99,7 @@ def lanczos(matrix: DenseMatrix, start: Tensor, depth: int) -> tuple[np.ndarray,
     return np.array(alphas), np.array(betas)
 
 
-def _smeared(nodes: np.ndarray, weights: np.ndarray, ridge: float) -> float:
+def smeared(nodes: np.ndarray, weights: np.ndarray, ridge: float) -> float:
     """A Gaussian density on a grid of 10,000 bins, squared sigma 1e-5 (PyHessian's defaults)."""
     grid = np.linspace(nodes.min() - 1, nodes.max() + 1, 10_000)
     density = np.exp(-((grid[:, None] - nodes) ** 2) / 2e-5) @ weights

@@ -49,7 +49,7 @@ def test_the_reference_lanczos_and_slq_are_right() -> None:
 
 def test_smearing_fills_the_space_near_zero() -> None:
     nodes, weights = np.array([0.0, 1.0]), np.array([0.9, 0.1])
-    assert accuracy._smeared(nodes, weights, 1e-3) > 5 * float(weights @ (nodes / (nodes + 1e-3)))
+    assert accuracy.smeared(nodes, weights, 1e-3) > 5 * float(weights @ (nodes / (nodes + 1e-3)))
 
 
 def test_products_to_the_goal() -> None:

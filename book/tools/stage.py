@@ -1,8 +1,7 @@
 """Lay out what Sphinx reads under ``_build/source``: the sources, with fresh outputs put in.
 
 The committed files are never written. Page names are the same as in the repository, so links to
-the source still fit. A chapter that is planned in ``_toc.yml`` and not written yet is shown by its
-page in ``book/planned``.
+the source still fit.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from book.tools.address import address, configuration
 from book.tools.content import BUILD, ROOT, files_below, write_if_different
 
 STAGE = BUILD / "source"
-_NOT_STAGED = {"planned", "tools"}
+_NOT_STAGED = {"tools"}
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,6 @@ class Page:
 
     name: str
     source: Path
-
-    @property
-    def is_planned(self) -> bool:
-        """Whether the chapter itself is still to be written."""
-        return self.source.parent.name == "planned"
 
     def notebook(self) -> NotebookNode | None:
         """Return the page as a notebook where it has code to run, else None."""
@@ -58,7 +52,7 @@ def pages() -> list[Page]:
     Raises
     ------
     FileNotFoundError
-        The table of contents names a page that is neither written nor planned.
+        The table of contents names a page that is not written.
     """
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
     return [_page(name) for name in _names(toc)]
@@ -124,24 +118,23 @@ def _names(toc: dict[str, Any]) -> list[str]:
 
 
 def _page(name: str) -> Page:
-    planned = ROOT / "book" / "planned" / f"{Path(name).name}.md"
-    for source in (ROOT / f"{name}.ipynb", ROOT / f"{name}.md", planned):
+    for source in (ROOT / f"{name}.ipynb", ROOT / f"{name}.md"):
         if source.is_file():
             return Page(name, source)
     raise FileNotFoundError(
-        f"book/_toc.yml names {name}, and there is no {name}.ipynb, no {name}.md and no "
-        f"{planned.relative_to(ROOT)}: write one of them or take the line out"
+        f"book/_toc.yml names {name}, and there is no {name}.ipynb and no {name}.md: "
+        "write one of them or take the line out"
     )
 
 
 def _staged(page: Page, shown: dict[Path, NotebookNode]) -> tuple[Path, bytes]:
     if page.source not in shown:
         return Path(f"{page.name}.md"), page.source.read_bytes()
-    text = nbformat.writes(_with_noscript(shown[page.source]))
+    text = nbformat.writes(with_noscript(shown[page.source]))
     return Path(f"{page.name}.ipynb"), text.encode()
 
 
-def _with_noscript(notebook: NotebookNode) -> NotebookNode:
+def with_noscript(notebook: NotebookNode) -> NotebookNode:
     """Show a widget's static figure, where its output carries one, to readers without scripts."""
     for cell in notebook.cells:
         for output in list(cell.get("outputs", [])):

@@ -256,7 +256,7 @@ def _read_cifar(layout: Any, root: Path, download: bool, label_key: str) -> Arch
             f"{layout.__name__} is not in {folder} (missing: {', '.join(missing)}). Put "
             f"{layout.url} or what it holds in {root}, or download it once with download=True"
         )
-    classes = len(_unpickle(folder / layout.meta["filename"])[layout.meta["key"]])
+    classes = len(unpickle(folder / layout.meta["filename"])[layout.meta["key"]])
 
     def read(files: list[list[str]]) -> tuple[Tensor, Tensor]:
         batches = [_cifar_batch(folder / name, label_key) for name, _ in files]
@@ -269,7 +269,7 @@ def _read_cifar(layout: Any, root: Path, download: bool, label_key: str) -> Arch
 
 
 def _cifar_batch(path: Path, label_key: str) -> tuple[Tensor, Tensor]:
-    entry = _unpickle(path)
+    entry = unpickle(path)
     try:
         data = np.ascontiguousarray(entry["data"], dtype=np.uint8)
         images = torch.from_numpy(data.reshape(len(data), 3, 32, 32).copy())
@@ -302,7 +302,14 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
-def _unpickle(path: Path) -> dict[str, Any]:
+def unpickle(path: Path) -> dict[str, Any]:
+    """The dictionary of a CIFAR file, by a reader that cannot run code from it.
+
+    Raises
+    ------
+    PruneLimitError
+        If the file is damaged, or asks for anything else.
+    """
     try:
         # The official files were written by Python 2; latin1 keeps its byte strings whole.
         content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()

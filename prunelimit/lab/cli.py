@@ -43,6 +43,20 @@ app = typer.Typer(
 ModelArgument = Annotated[
     str, typer.Argument(help="module:factory of a function that returns the model, e.g. net:make")
 ]
+DataOption = Annotated[
+    str, typer.Option("--data", "-d", help="a data set's name, or module:factory of a loader")
+]
+BatchSizeOption = Annotated[int, typer.Option(help="of a named data set's minibatches")]
+ExamplesOption = Annotated[
+    int | None, typer.Option(help="use so many training examples of a named data set")
+]
+DataRootOption = Annotated[Path | None, typer.Option(help="where data sets lie")]
+LossOption = Annotated[
+    str, typer.Option(help="name in torch.nn.functional, or module:function (outputs, targets)")
+]
+EpsilonOption = Annotated[
+    float | None, typer.Option(help="loss rise allowed; default: std of minibatch losses")
+]
 CheckpointOption = Annotated[
     Path | None,
     typer.Option("--checkpoint", "-c", help="weights: .safetensors, or a state dict of torch.save"),
@@ -126,27 +140,15 @@ def _drop_stdout() -> None:
 @app.command()
 def predict(
     model: ModelArgument,
-    data: Annotated[
-        str,
-        typer.Option("--data", "-d", help="a data set's name, or module:factory of a loader"),
-    ],
+    data: DataOption,
     checkpoint: CheckpointOption = None,
-    loss: Annotated[
-        str,
-        typer.Option(help="name in torch.nn.functional, or module:function (outputs, targets)"),
-    ] = "cross_entropy",
-    epsilon: Annotated[
-        float | None, typer.Option(help="loss rise allowed; default: std of minibatch losses")
-    ] = None,
+    loss: LossOption = "cross_entropy",
+    epsilon: EpsilonOption = None,
     policy: Annotated[str, typer.Option(help="ggn, abs or clip")] = "ggn",
-    tolerance: Annotated[
-        float, typer.Option(help="half width of the bracket, in sparsity")
-    ] = 0.005,
-    batch_size: Annotated[int, typer.Option(help="of a named data set's minibatches")] = 128,
-    examples: Annotated[
-        int | None, typer.Option(help="use so many training examples of a named data set")
-    ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
+    tolerance: ToleranceOption = 0.005,
+    batch_size: BatchSizeOption = 128,
+    examples: ExamplesOption = None,
+    data_root: DataRootOption = None,
     seed: Annotated[int, typer.Option(help="of the probes and the subset")] = 0,
     parameters: ParametersOption = None,
     forward: ForwardOption = None,
@@ -188,25 +190,17 @@ def predict(
 @app.command()
 def find(
     model: ModelArgument,
-    data: Annotated[
-        str,
-        typer.Option("--data", "-d", help="a data set's name, or module:factory of a loader"),
-    ],
+    data: DataOption,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="pruned weights (.safetensors), and a .json beside"),
     ],
     checkpoint: CheckpointOption = None,
-    loss: Annotated[
-        str,
-        typer.Option(help="name in torch.nn.functional, or module:function (outputs, targets)"),
-    ] = "cross_entropy",
+    loss: LossOption = "cross_entropy",
     report: Annotated[
         Path | None, typer.Option(help="that `prunelimit predict -o` wrote; default: predict first")
     ] = None,
-    epsilon: Annotated[
-        float | None, typer.Option(help="loss rise allowed; default: std of minibatch losses")
-    ] = None,
+    epsilon: EpsilonOption = None,
     metric: Annotated[
         str | None,
         typer.Option(help="instead: accuracy, or module:function (outputs, targets)"),
@@ -232,11 +226,9 @@ def find(
     directory: Annotated[
         Path | None, typer.Option(help="keep every try here, and go on from it")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="of a named data set's minibatches")] = 128,
-    examples: Annotated[
-        int | None, typer.Option(help="use so many training examples of a named data set")
-    ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
+    batch_size: BatchSizeOption = 128,
+    examples: ExamplesOption = None,
+    data_root: DataRootOption = None,
     seed: Annotated[int, typer.Option(help="of the subset")] = 0,
     parameters: ParametersOption = None,
     forward: ForwardOption = None,
@@ -371,11 +363,11 @@ def reproduce(
     scale: Annotated[
         float, typer.Option(help="below 1 everything is shorter, for a quick look")
     ] = 1.0,
-    epsilon: Annotated[float | None, typer.Option(help="loss rise allowed")] = None,
+    epsilon: EpsilonOption = None,
     policy: Annotated[str, typer.Option(help="ggn, abs or clip")] = "ggn",
     tolerance: ToleranceOption = 0.005,
     device: DeviceOption = "auto",
-    data_root: Annotated[Path | None, typer.Option(help="where data sets lie")] = None,
+    data_root: DataRootOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="copy result.json")] = None,
 ) -> None:
     """Train, predict, measure and compare one task; the same command goes on after a stop.

@@ -169,7 +169,7 @@ def build(name: str, input_shape: tuple[int, ...], classes: int, seed: int = 0) 
     """
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
-    _check_shape(name, tuple(input_shape), classes)
+    check_shape(name, tuple(input_shape), classes)
     with torch.random.fork_rng(devices=[]):
         model = MODELS[name].make(tuple(input_shape), classes)
     for module in model.modules():
@@ -204,7 +204,8 @@ def _he_normal(weight: Tensor, generator: torch.Generator) -> None:
     nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
 
 
-def _check_shape(name: str, input_shape: tuple[int, ...], classes: int) -> None:
+def check_shape(name: str, input_shape: tuple[int, ...], classes: int) -> None:
+    """Refuse inputs or classes that the architecture `name` cannot have."""
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise PruneLimitError(
             f"input_shape is {input_shape}; expected (channels, height, width), all at least 1"

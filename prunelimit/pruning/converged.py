@@ -191,7 +191,7 @@ def _finished(run: _Run, level: float, rules: Descent) -> bool:
 def _iterate(landscape: Landscape, run: _Run, rules: Descent) -> None:
     """One Gauss-Newton matrix, and the best of its steps."""
     if len(run.columns) > rules.dense_dim:
-        solve = _krylov_solver(landscape, run, rules.krylov)
+        solve = krylov_solver(landscape, run, rules.krylov)
     else:
         solve = _dense_solver(landscape, run)
     run.used += 1
@@ -228,7 +228,7 @@ def _dense_solver(landscape: Landscape, run: _Run) -> Callable[[Tensor], Tensor]
     return solve
 
 
-def _krylov_solver(landscape: Landscape, run: _Run, depth: int) -> Callable[[Tensor], Tensor]:
+def krylov_solver(landscape: Landscape, run: _Run, depth: int) -> Callable[[Tensor], Tensor]:
     """Steps ``(dampings, size)`` within the Krylov space of the gradient (Lanczos)."""
     if landscape.l1:
         raise PruneLimitError(

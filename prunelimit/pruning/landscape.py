@@ -129,20 +129,22 @@ class Landscape:
         return copied
 
     # ------------------------------------------------------------ evaluation
-    def _outputs(self, point: Tensor, inputs: Tensor) -> Tensor:
+    def outputs_at(self, point: Tensor, inputs: Tensor) -> Tensor:
+        """The network's outputs with the parameters of `point`; differentiable."""
         result: Tensor = functional_call(self.model, unflatten(point, self.shapes), (inputs,))
         return result
 
-    def _loss(self, point: Tensor) -> Tensor:
-        return self.loss_fn(self._outputs(point, self.inputs), self.targets)
+    def loss(self, point: Tensor) -> Tensor:
+        """The data loss at `point`; differentiable."""
+        return self.loss_fn(self.outputs_at(point, self.inputs), self.targets)
 
     def losses(self, points: Tensor) -> Tensor:
         """Loss at each of ``(points, size)``, the l1 term included; infinite where it is NaN."""
         with torch.no_grad():
             if self.batches_pay and len(points) > 1:
-                values = vmap(self._loss)(points)
+                values = vmap(self.loss)(points)
             else:
-                values = torch.stack([self._loss(point) for point in points])
+                values = torch.stack([self.loss(point) for point in points])
         values = values + self._penalty(points)
         return torch.where(torch.isfinite(values), values, torch.inf)
 
@@ -197,10 +199,10 @@ class Landscape:
             return layer_jacobian(self.model, inputs, columns)
 
         def outputs(here: Tensor, example: Tensor) -> Tensor:
-            return self._outputs(here, example[None]).flatten()
+            return self.outputs_at(here, example[None]).flatten()
 
         whole = vmap(jacrev(outputs), (None, 0))(point, inputs).detach()
-        return self._outputs(point, inputs).detach(), whole[..., columns]
+        return self.outputs_at(point, inputs).detach(), whole[..., columns]
 
     def _outer(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Slope ``(n, outputs)`` and curvature of each example's loss in its outputs."""

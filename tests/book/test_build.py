@@ -117,7 +117,7 @@ def test_a_contents_line_without_a_page_is_named(monkeypatch, tmp_path):
 def test_a_widgets_figure_is_shown_where_scripts_are_off():
     data = {WIDGET: {"model_id": "1"}, "text/html": "<img alt='a cone'>"}
     cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data=data)])
-    shown = stage._with_noscript(nbformat.v4.new_notebook(cells=[cell]))
+    shown = stage.with_noscript(nbformat.v4.new_notebook(cells=[cell]))
     html = shown.cells[0].outputs[1]["data"]["text/html"]
     assert html == "<noscript><img alt='a cone'></noscript>"
 

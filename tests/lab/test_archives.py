@@ -84,7 +84,7 @@ def test_pickles_of_any_protocol_are_read(cifar10):
         for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
             content = pickle.loads(path.read_bytes())
             path.write_bytes(pickle.dumps(content, protocol=protocol))
-            assert _archives._unpickle(path).keys() == content.keys()
+            assert _archives.unpickle(path).keys() == content.keys()
 
 
 def test_a_pickle_that_wants_to_run_code_is_refused(cifar10, tmp_path):

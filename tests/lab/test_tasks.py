@@ -62,7 +62,7 @@ def test_every_task_is_called_after_what_it_trains_and_its_model_takes_its_data(
     assert name.startswith(task.dataset.partition("-mnist")[0])
     side = {"digits": 8, "fashion-mnist": 28, "tiny-imagenet": 64}.get(task.dataset, 32)
     channels = 1 if task.dataset in ("digits", "fashion-mnist") else 3
-    models._check_shape(task.model, (channels, side, side), 10)
+    models.check_shape(task.model, (channels, side, side), 10)
 
 
 def test_digits_from_task_to_outputs():

@@ -86,7 +86,7 @@ def test_a_small_network_comes_at_least_as_low_as_long_adam():
     for step in range(1500):
         optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 1500)
         optimizer.zero_grad()
-        landscape._loss(torch.where(keep, point, 0.0)).backward()
+        landscape.loss(torch.where(keep, point, 0.0)).backward()
         optimizer.step()
     adam = float(landscape.losses(torch.where(keep, point.detach(), 0.0)[None]))
     assert found.loss <= adam + 1e-4
@@ -100,7 +100,7 @@ def test_the_krylov_steps_solve_the_damped_equations():
     columns = mask(landscape, model, 12).nonzero()[:, 0]
     run = converged._Run(columns, landscape.start, 1.0, [])
     slope, matrix = landscape.gauss_newton(landscape.start, columns)
-    steps = converged._krylov_solver(landscape, run, 60)(torch.tensor([1e-2, 1.0]).double())
+    steps = converged.krylov_solver(landscape, run, 60)(torch.tensor([1e-2, 1.0]).double())
     for step in steps[:, columns]:
         # (G + c I) step = -g for some damping c: what is left over is along the step.
         left = -slope - matrix @ step
@@ -171,12 +171,12 @@ def test_the_written_derivatives_are_those_of_autograd(kind, shape, widths):
     _, rows = layer_jacobian(landscape.model, landscape.inputs, columns)
 
     def outputs(point: torch.Tensor) -> torch.Tensor:
-        return landscape._outputs(point, landscape.inputs)
+        return landscape.outputs_at(point, landscape.inputs)
 
     whole = torch.autograd.functional.jacobian(outputs, landscape.start)
     assert torch.allclose(rows, whole[..., columns], atol=1e-12)
     slope, matrix = landscape.gauss_newton(landscape.start, columns)
-    expected = torch.autograd.functional.jacobian(landscape._loss, landscape.start)
+    expected = torch.autograd.functional.jacobian(landscape.loss, landscape.start)
     assert torch.allclose(slope, expected[columns], atol=1e-12)
     bend = torch.autograd.functional.hessian(
         lambda z: cross_entropy(z, landscape.targets), outputs(landscape.start)
@@ -201,7 +201,7 @@ def test_a_layer_that_is_not_known_takes_the_general_way():
     assert not is_known(model)
     columns = torch.arange(landscape.size)
     slope, _ = landscape.gauss_newton(landscape.start, columns)
-    expected = torch.autograd.functional.jacobian(landscape._loss, landscape.start)
+    expected = torch.autograd.functional.jacobian(landscape.loss, landscape.start)
     assert torch.allclose(slope, expected, atol=1e-12)
 
 

@@ -235,7 +235,7 @@ def test_a_built_page_shows_the_figure_to_readers_without_scripts():
 
     bundle = widgets.Kinematics()._repr_mimebundle_()
     cell = v4.new_code_cell("", outputs=[v4.new_output("display_data", data=bundle)])
-    shown = stage._with_noscript(v4.new_notebook(cells=[cell])).cells[0].outputs[-1]
+    shown = stage.with_noscript(v4.new_notebook(cells=[cell])).cells[0].outputs[-1]
     html = shown["data"]["text/html"]
     assert html.startswith('<noscript><img alt="Kinematics: hit or miss?: A random subspace')
     assert bundle["image/png"] in html

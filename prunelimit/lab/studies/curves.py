@@ -156,13 +156,14 @@ class Bench:
         low, high = 0, self.dim
         while high - low > 1:
             middle = (low + high) // 2
-            if self._refitted_rise(middle, biases) <= epsilon:
+            if self.refitted_rise(middle, biases) <= epsilon:
                 low = middle
             else:
                 high = middle
         return low / self.dim
 
-    def _refitted_rise(self, removed: int, biases: bool) -> float:
+    def refitted_rise(self, removed: int, biases: bool) -> float:
+        """The quadratic model's rise with its survivors (and biases) re-fitted."""
         keep = self.landscape.keep(self.order[:removed])
         moved = torch.where(keep, 0.0, self.landscape.start)
         if not biases:

@@ -92,8 +92,8 @@ def test_the_quadratic_curves_are_those_of_dense_algebra():
     inverse = torch.linalg.pinv(bench.block()[free][:, free])
     image = (bench.block() @ moved)[free]
     best = rises[20] - 0.5 * float(image @ inverse @ image)
-    assert bench._refitted_rise(20, biases=False) == pytest.approx(best, rel=1e-3)
-    assert bench._refitted_rise(20, biases=True) <= best * (1 + 1e-6)
+    assert bench.refitted_rise(20, biases=False) == pytest.approx(best, rel=1e-3)
+    assert bench.refitted_rise(20, biases=True) <= best * (1 + 1e-6)
 
 
 def test_a_finished_network_is_only_read_again(measured, monkeypatch):
