@@ -33,7 +33,7 @@ def test_ratios_are_formed_within_rounds(monkeypatch) -> None:
 def test_results_name_the_machine(tmp_path) -> None:
     stored = json.loads(common.save("x", {"value": 1}, tmp_path).read_text())
     assert stored["results"] == {"value": 1}
-    assert {"processor", "cores", "versions", "load"} <= set(stored["machine"])
+    assert {"machine", "packages", "peers", "load"} <= set(stored["machine"])
 
 
 def test_the_reference_lanczos_and_slq_are_right() -> None:

@@ -17,6 +17,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.predict import predict_limit
 from prunelimit.progress import track
-from prunelimit.report import PruningLimit
+from prunelimit.pruning.masks import sparsity_of
 from prunelimit.results.methods import LimitRow, LimitStudy, MethodRow, MethodsCompared
 from prunelimit.results.saved import Saved
 
@@ -235,20 +236,11 @@ def limits_over_rounds(
     list of LimitRow
         One a training.
     """
-    rows: list[LimitRow] = []
-
-    def measure(number: int, network: nn.Module) -> None:
-        report = predict_limit(
-            network, cross_entropy, splits.train_eval, epsilon, device=device, progress=progress
-        )
-        zeros = sum(int((p == 0).sum()) for p in prunable_parameters(network).values())
-        row = _limits(report, _accuracy(network, splits, device))
-        rows.append(replace(row, round=number, sparsity=zeros / report.dim))
-
     work = Work(model, splits, cross_entropy, sparsity, config, seed, device, progress)
-    for number, (network, _) in enumerate(iterative_rounds(work)):
-        measure(number, network)
-    return rows
+    return [
+        limits_of(network, splits, epsilon, device, round=number, sparsity=sparsity_of(masks))
+        for number, (network, masks) in enumerate(iterative_rounds(work))
+    ]
 
 
 def limits_after_rare_gems(
@@ -286,14 +278,13 @@ def limits_after_rare_gems(
     list of LimitRow
         One a network.
     """
-    how: dict[str, Any] = {"device": device, "progress": False}
     rows = []
     for sparsity, regularisation in product(sparsities, regularisations):
         settings = replace(config, regularisation=regularisation)
-        found = rare_gems(model, splits, cross_entropy, sparsity, settings, seed=seed, **how).model
-        report = predict_limit(found, cross_entropy, splits.train_eval, epsilon, **how)
-        row = _limits(report, _accuracy(found, splits, device))
-        rows.append(replace(row, sparsity=sparsity, regularisation=regularisation))
+        how: dict[str, Any] = {"seed": seed, "device": device, "progress": False}
+        found = rare_gems(model, splits, cross_entropy, sparsity, settings, **how).model
+        varied = {"sparsity": sparsity, "regularisation": regularisation}
+        rows.append(limits_of(found, splits, epsilon, device, **varied))
     return rows
 
 
@@ -364,11 +355,7 @@ def limit_study(
     plain = replace(task.training, l1=0.0)
     how: dict[str, Any] = {"seed": task.seed, "device": device, "progress": progress}
 
-    def row(network: nn.Module, **known: Any) -> LimitRow:
-        report = predict_limit(
-            network, cross_entropy, splits.train_eval, epsilon, device=device, progress=progress
-        )
-        return replace(_limits(report, _accuracy(network, splits, device)), **known)
+    row = partial(limits_of, splits=splits, epsilon=epsilon, device=device)
 
     def decayed(decay: float) -> nn.Module:
         config = OneShotConfig(replace(plain, weight_decay=decay))
@@ -388,8 +375,15 @@ def limit_study(
     }
 
 
-def _limits(report: PruningLimit, test_accuracy: float) -> LimitRow:
+def limits_of(
+    network: nn.Module, splits: Splits, epsilon: float, device: str, **varied: Any
+) -> LimitRow:
+    """The predicted limits of a network, with what was `varied` to get it."""
+    report = predict_limit(
+        network, cross_entropy, splits.train_eval, epsilon, device=device, progress=False
+    )
     return LimitRow(
+        **varied,
         paper=float(report.paper.sparsity),
         sharp=float(report.sharp.sparsity),
         one_shot=float(report.one_shot.sparsity),
@@ -398,12 +392,8 @@ def _limits(report: PruningLimit, test_accuracy: float) -> LimitRow:
         norm=report.distance(0),
         trace=report.spectrum.trace().value,
         train_loss=report.loss.mean,
-        test_accuracy=test_accuracy,
+        test_accuracy=evaluate(network, cross_entropy, splits.test, device)[1],
     )
-
-
-def _accuracy(network: nn.Module, splits: Splits, device: str) -> float:
-    return evaluate(network, cross_entropy, splits.test, device)[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
