@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -18,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.files import write_text
+from prunelimit.files import write_json
+from prunelimit.lab.store.provenance import describe_run
+from prunelimit.records import to_plain
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -69,51 +67,28 @@ def table(rows: Mapping[str, Mapping[str, float]], columns: list[str]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """The machine, the versions, and how busy it was."""
-    versions = {}
-    for name in ("torch", "numpy", "scipy", "curvlinops-for-pytorch", "hessian-eigenthings"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "absent"
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "system": platform.platform(),
-        "python": sys.version.split()[0],
-        "versions": versions,
+    """The machine, the versions (of the peers, too), and how busy it was."""
+    peers = ("curvlinops-for-pytorch", "hessian-eigenthings")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return to_plain(describe_run(device)) | {
+        "peers": {name: _version(name) for name in peers},
         "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
     }
 
 
-def _processor() -> str:
+def _version(package: str) -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor()
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"
 
 
 def save(name: str, results: Mapping[str, Any], folder: Path = RESULTS) -> Path:
     """Write results with the machine's description."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    content = _finite({"machine": machine(), "results": results})
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_json(path, {"machine": machine(), "results": to_plain(results)})
     return path
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for infinity, which JSON does not know."""
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def clustered(

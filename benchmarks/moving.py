@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import table
-from prunelimit import widgets
+from benchmarks.redraw import all_widgets
 from tests.support import widget_support as support
 
 ROOT = Path(__file__).parents[1]
@@ -65,17 +65,8 @@ requestAnimationFrame(tick);
 
 def run(events: int = 60, loads: int = LOADS) -> dict[str, Any]:
     """Measure, print one row a widget, and return the rows and the cold loads."""
-    made = [getattr(widgets, name)() for name in widgets.__all__]
-    with tempfile.TemporaryDirectory() as folder:
-        page = support.write_page(Path(folder) / "all.html", *made)
-        browser = support.open_browser(Path(folder) / "profile")
-        try:
-            browser.set_script_timeout(120)
-            browser.get(page.as_uri())
-            support.wait_until(browser, "return document.body.dataset.ready === 'yes'")
-            rows = {type(widget).__name__: _felt(browser, widget, events) for widget in made}
-        finally:
-            browser.quit()
+    with all_widgets() as (browser, made):
+        rows = {type(widget).__name__: _felt(browser, widget, events) for widget in made}
     print(table(rows, ["median ms", "p10 ms", "p95 ms", "falling", "frames per s"]))
     cold = {link: f"{sum(_lands(link) for _ in range(loads))} of {loads}" for link in _built()}
     print(*(f"{link}: {found}" for link, found in cold.items()), sep="\n")

@@ -9,6 +9,8 @@ other columns.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +23,27 @@ from tests.support import widget_support as support
 ROUNDS = 3
 
 
-def run(events: int = 40) -> dict[str, Any]:
-    """Sweep, print one row a widget, and return the rows with the slowest slider named."""
+@contextmanager
+def all_widgets() -> Iterator[tuple[Any, list[Any]]]:
+    """A browser that shows every widget on one page, and the widgets."""
     made = [getattr(widgets, name)() for name in widgets.__all__]
     with tempfile.TemporaryDirectory() as folder:
         page = support.write_page(Path(folder) / "all.html", *made)
         browser = support.open_browser(Path(folder) / "profile")
         try:
+            browser.set_script_timeout(120)
             browser.get(page.as_uri())
             support.wait_until(browser, "return document.body.dataset.ready === 'yes'")
-            version = browser.capabilities["browserVersion"]
-            rows = {
-                type(widget).__name__: _summary(_sweeps(browser, widget, events)) for widget in made
-            }
+            yield browser, made
         finally:
             browser.quit()
+
+
+def run(events: int = 40) -> dict[str, Any]:
+    """Sweep, print one row a widget, and return the rows with the slowest slider named."""
+    with all_widgets() as (browser, made):
+        version = browser.capabilities["browserVersion"]
+        rows = {type(w).__name__: _summary(_sweeps(browser, w, events)) for w in made}
     print(table(rows, ["median ms", "p95 ms", "max ms", "undisturbed"]))
     return {"chromium": version, "widgets": rows}
 

@@ -51,7 +51,7 @@ def _accuracy(results: dict[str, Any]) -> Iterator[tuple[str, float, float, bool
         ratio = found["products_to_goal"]["ratio to the better SLQ"]
         never = float("inf")  # at neither depth does more probes bring SLQ to 1 %
         yield _at_least(
-            f"{row}: products to 1 %, SLQ / ours", never if ratio is None else ratio, 3.0
+            f"{row}: products to 1 %, SLQ / ours", never if ratio is None else float(ratio), 3.0
         )
 
 
