@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from prunelimit.budgets import TrainingConfig
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.network.device import deterministic_kernels
 from prunelimit.network.evaluate import LossFunction, evaluate
@@ -26,7 +25,6 @@ from prunelimit.network.world import ALONE, World
 
 __all__ = [
     "Descent",
-    "TrainingConfig",
     "add_l1_subgradient",
     "batches_in",
     "evaluate",

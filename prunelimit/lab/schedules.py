@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from prunelimit.budgets import TrainingConfig
+from prunelimit.recipe import TrainingConfig
 
 
 def learning_rates(config: TrainingConfig, steps_per_epoch: int) -> NDArray[np.float64]:

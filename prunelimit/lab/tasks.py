@@ -17,8 +17,8 @@ from torch import nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab import data, models
 from prunelimit.lab.data import Splits
-from prunelimit.lomp import TrainingConfig
 from prunelimit.names import unknown_name
+from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)

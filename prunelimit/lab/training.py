@@ -27,11 +27,12 @@ from prunelimit.lab.schedules import learning_rates
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.store.checkpoints import SavedEpoch
 from prunelimit.lab.store.keys import Key, code_of, differences
-from prunelimit.lomp import Descent, TrainingConfig, penalised_parameters
+from prunelimit.lomp import Descent, penalised_parameters
 from prunelimit.network.contents import digest
 from prunelimit.network.evaluate import LossFunction, evaluate
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
+from prunelimit.recipe import TrainingConfig
 from prunelimit.records import from_plain, to_plain
 from prunelimit.results import FinalMeasurements
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
 from prunelimit.network.checks import LossFunction, check_reiterable, iterate_pairs
-from prunelimit.spectrum.engine import CurvatureWarning, hessian_spectrum
+from prunelimit.spectrum.engine import CurvatureWarning
+from prunelimit.spectrum.hessian import hessian_spectrum
 from prunelimit.spectrum.result import Spectrum
 
 

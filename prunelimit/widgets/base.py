@@ -74,13 +74,13 @@ def slider(
     step: float,
     *,
     log: bool = False,
-    percent: bool = False,
     unit: str = "",
     typed: bool = False,
 ) -> Any:
     """A number with a slider, a whole one if `default` is; `step` is in decades if `log`.
 
-    A `typed` one, a share in percent, has a field for the number beside its slider.
+    A share whose `unit` is "%" is shown in percent; a `typed` one has a field for the number
+    beside its slider.
     """
     integer = isinstance(default, int)
     control = {
@@ -91,8 +91,8 @@ def slider(
         "step": step,
         "scale": "log" if log else "linear",
         "integer": integer,
-        "percent": percent,
-        "unit": unit,
+        "percent": unit == "%",
+        "unit": "" if unit == "%" else unit,
         "typed": typed,
     }
     trait = traitlets.CInt if integer else traitlets.CFloat

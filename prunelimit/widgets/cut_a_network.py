@@ -53,9 +53,9 @@ class CutANetwork(base.BookWidget):
         ),
     )
 
-    sparsity = base.slider("sparsity", 0.0, 0.0, 0.99, 0.01, percent=True)
+    sparsity = base.slider("sparsity", 0.0, 0.0, 0.99, 0.01, unit="%")
     retrained = base.toggle("let the survivors train", False)
-    guess = base.slider("your guess: it breaks at", 0.0, 0.0, 0.99, 0.01, percent=True, typed=True)
+    guess = base.slider("your guess: it breaks at", 0.0, 0.0, 0.99, 0.01, unit="%", typed=True)
     digit = base.choice("digit drawn large", 3, {j: str(j) for j in range(8)})
 
     def __init__(self, **settings: Any) -> None:

@@ -50,7 +50,7 @@ class CutTheHistogram(base.BookWidget):
         ("Nine in ten. Look at the accuracy on the right.", {"sparsity": 0.9}),
     )
 
-    sparsity = base.slider("sparsity", 0.6, 0.0, 0.999, 0.001, percent=True)
+    sparsity = base.slider("sparsity", 0.6, 0.0, 0.999, 0.001, unit="%")
 
     def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:
         data = settings.pop("data", None) or as_network(network)

@@ -40,7 +40,7 @@ class FourAnswers(base.BookWidget):
     )
 
     shown = base.slider("answers shown", 0, 0, MOST, 1)
-    guess = base.slider("your guess", 0.0, 0.0, 0.99, 0.01, percent=True, typed=True)
+    guess = base.slider("your guess", 0.0, 0.0, 0.99, 0.01, unit="%", typed=True)
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(data=settings.pop("data", None) or answers(hour_network()), **settings)

@@ -53,7 +53,7 @@ class HitOrMiss(base.BookWidget):
         ),
     )
 
-    share = base.slider("subspace dimension m / D", 0.5, 0.02, 0.98, 0.005, percent=True)
+    share = base.slider("subspace dimension m / D", 0.5, 0.02, 0.98, 0.005, unit="%")
     dim = base.choice("dimension D", 2, {d: f"{d:,}" for d in DIMS}, stepper=True)
     angle = base.slider("half-angle of the cone", 45.0, 5.0, 85.0, 1.0, unit="°")
     simulate = base.toggle("throw subspaces", True)

@@ -60,7 +60,7 @@ class Paths(base.BookWidget):
         ),
     )
 
-    sparsity = base.slider("sparsity", 0.9, 0.6, 0.99, 0.005, percent=True)
+    sparsity = base.slider("sparsity", 0.9, 0.6, 0.99, 0.005, unit="%")
     guess = base.choice("my guess", "none", METHODS)
     reveal = base.toggle("reveal the accuracies", False)
 

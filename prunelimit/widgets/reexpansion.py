@@ -58,7 +58,7 @@ class Reexpansion(base.BookWidget):
     )
 
     pictures = base.choice("pictures on the way", 1, {n: str(n) for n in PICTURES}, stepper=True)
-    sparsity = base.slider("sparsity at the end", 0.8, 0.68, 0.88, 0.04, percent=True)
+    sparsity = base.slider("sparsity at the end", 0.8, 0.68, 0.88, 0.04, unit="%")
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(data=settings.pop("data", None) or measured_paths(), **settings)

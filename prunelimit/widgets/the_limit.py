@@ -63,7 +63,7 @@ class TheLimit(base.BookWidget):
     epsilon = base.slider("loss budget ε", 0.05, 1e-4, 2.0, 0.005, log=True)
     scale = base.slider("weights ×", 1.0, 0.25, 4.0, 0.005, log=True)
     sharpness = base.slider("curvature ×", 1.0, 0.01, 100.0, 0.01, log=True)
-    guess = base.slider("your guess", 0.0, 0.0, 0.999, 0.001, percent=True, typed=True)
+    guess = base.slider("your guess", 0.0, 0.0, 0.999, 0.001, unit="%", typed=True)
     reveal = base.toggle("show what was measured", False)
 
     def __init__(

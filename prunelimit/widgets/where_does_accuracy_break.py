@@ -46,8 +46,8 @@ class WhereDoesAccuracyBreak(base.BookWidget):
         ("Two points may go, and the measured curve.", {"reveal": True}),
     )
 
-    guess = base.slider("your guess", 0.3, 0.01, 0.99, 0.005, percent=True, typed=True)
-    loss = base.slider("accuracy that may be lost", 0.02, 0.0, 0.2, 0.005, percent=True)
+    guess = base.slider("your guess", 0.3, 0.01, 0.99, 0.005, unit="%", typed=True)
+    loss = base.slider("accuracy that may be lost", 0.02, 0.0, 0.2, 0.005, unit="%")
     reveal = base.toggle("reveal the measured curve", False)
 
     def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:

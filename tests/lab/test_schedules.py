@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
 
 from prunelimit.lab import tasks
 from prunelimit.lab.schedules import learning_rates
-from prunelimit.lomp import TrainingConfig
+from prunelimit.recipe import TrainingConfig
 
 STEPS = 391  # of 50,000 images at batch 128
 

@@ -8,7 +8,7 @@ import torch
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab import data, models, tasks
 from prunelimit.lab.tasks import TASKS, Task
-from prunelimit.lomp import TrainingConfig
+from prunelimit.recipe import TrainingConfig
 
 # λ, rate, schedule, warm-up, Lanczos steps, as in the paper's table of hyperparameters.
 PAPER = {

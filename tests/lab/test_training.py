@@ -17,8 +17,9 @@ from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.lab import data, models, training
 from prunelimit.lab.store.checkpoints import load_checkpoint
 from prunelimit.lab.training import train
-from prunelimit.lomp import TrainingConfig, add_l1_subgradient, evaluate
+from prunelimit.lomp import add_l1_subgradient, evaluate
 from prunelimit.network.device import resolve_device
+from prunelimit.recipe import TrainingConfig
 
 QUICK = TrainingConfig(epochs=3, learning_rate=0.05, batch_size=64, l1=1e-4)
 

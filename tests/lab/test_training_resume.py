@@ -22,7 +22,7 @@ from prunelimit.lab.data import Batches
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.store.checkpoints import load_checkpoint
 from prunelimit.lab.training import train
-from prunelimit.lomp import TrainingConfig
+from prunelimit.recipe import TrainingConfig
 
 CONFIG = TrainingConfig(epochs=4, learning_rate=0.05, batch_size=16, schedule="cosine", seed=3)
 

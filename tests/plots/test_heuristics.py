@@ -7,6 +7,7 @@ import pytest
 from plot_support import line, ticks
 
 from prunelimit.plots import heuristics
+from prunelimit.plots.style import LIMITS
 from prunelimit.results.methods import LimitRow, MethodRow
 
 
@@ -40,4 +41,4 @@ def test_limits_over_rounds_draws_both_limits() -> None:
     rows = [first, replace(first, round=1, sparsity=0.5, sharp=0.9)]
     (ax,) = heuristics.limits_over_rounds(rows).axes
     assert np.array_equal(line(ax, "sparsity of")[1], [0.0, 0.5])
-    assert line(ax, heuristics.LIMITS["sharp"][0])[1] == pytest.approx([0.8, 0.9])
+    assert line(ax, LIMITS["sharp"][0])[1] == pytest.approx([0.8, 0.9])

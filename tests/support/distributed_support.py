@@ -23,12 +23,12 @@ from prunelimit.lab.data import Splits, load
 from prunelimit.lab.distributed import current
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.training import train
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import loss_statistics
 from prunelimit.network.world import Execution, World
 from prunelimit.predict import predict_limit
 from prunelimit.pruning import FineTuning, finetune, magnitude_mask
+from prunelimit.recipe import TrainingConfig
 from prunelimit.spectrum import CurvatureOperator, Workspace, hessian_spectrum
 from prunelimit.spectrum.gram import GramOperator
 

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from prunelimit.budgets import TrainingConfig
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Pruned
 from prunelimit.lab.baselines._driver import Work
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse, used_weights
@@ -61,6 +60,7 @@ from prunelimit.lab.baselines._smart_ratio import (
 from prunelimit.lab.baselines._snip import SnipConfig, snip, snip_scores
 from prunelimit.lab.baselines._surgeon import SurgeonConfig, brain_surgeon
 from prunelimit.lab.baselines._synflow import SynflowConfig, synflow, synflow_mask, synflow_scores
+from prunelimit.recipe import TrainingConfig
 
 __all__ = [
     "COMMON_TRAINING",

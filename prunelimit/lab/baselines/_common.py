@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.data import Splits
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import flatten, unflatten
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.masks import kept_count
+from prunelimit.recipe import TrainingConfig
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 Data = Splits | Loader

@@ -22,13 +22,14 @@ from prunelimit.lab.baselines._common import (
 )
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.schedules import learning_rates
-from prunelimit.lomp import Descent, TrainingConfig, batches_in, penalised_parameters
+from prunelimit.lomp import Descent, batches_in, penalised_parameters
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.masks import kept_count, sparsity_of
+from prunelimit.recipe import TrainingConfig
 
 Config = TypeVar("Config")
 

@@ -18,10 +18,11 @@ from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
-from prunelimit.lomp import TrainingConfig, batches_in
+from prunelimit.lomp import batches_in
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.attach import Masks, change_masks, stored_weights
 from prunelimit.pruning.masks import kept_count
+from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)

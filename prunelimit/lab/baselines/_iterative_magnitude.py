@@ -11,9 +11,9 @@ from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.pruning.masks import Masks, kept_count
+from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)

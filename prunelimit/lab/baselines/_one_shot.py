@@ -10,9 +10,9 @@ from torch import nn
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
-from prunelimit.lomp import TrainingConfig
 from prunelimit.pruning.masks import Masks, magnitude_mask
 from prunelimit.pruning.other_masks import layerwise_mask, random_mask
+from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)

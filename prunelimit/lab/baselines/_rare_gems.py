@@ -14,12 +14,13 @@ from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lab.schedules import learning_rates
-from prunelimit.lomp import Descent, TrainingConfig, batches_in
+from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.progress import track
 from prunelimit.pruning.masks import Masks
+from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)

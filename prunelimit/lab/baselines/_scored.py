@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines._common import Data, Loss, seeded, start_epoch, training_batches
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters
+from prunelimit.recipe import TrainingConfig
 
 
 def first_examples(data: Data, config: TrainingConfig, count: int, seed: int) -> list[Tensor]:

@@ -10,8 +10,8 @@ from prunelimit.errors import require
 from prunelimit.lab.baselines import _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING, Loss
 from prunelimit.lab.baselines._driver import Found, Work, driven
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_parameters
+from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)

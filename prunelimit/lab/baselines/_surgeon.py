@@ -8,10 +8,10 @@ from prunelimit.errors import require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_weights, with_weights
 from prunelimit.pruning.masks import magnitude_mask
 from prunelimit.pruning.refit import refit_survivors
+from prunelimit.recipe import TrainingConfig
 from prunelimit.spectrum.operator import CurvatureOperator
 
 

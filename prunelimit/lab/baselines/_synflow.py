@@ -11,11 +11,11 @@ from prunelimit.errors import require
 from prunelimit.lab.baselines import _common, _scored
 from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.masks import Masks
+from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.world import World
+from prunelimit.recipe import TrainingConfig
 from prunelimit.results.parts import ExperimentConfig
 
 

@@ -44,7 +44,6 @@ from prunelimit.lab.studies.scales import scale_of
 from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import train
 from prunelimit.limit.distance import DistanceProfile, distance_profile
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import loss_statistics
 from prunelimit.network.parameters import prunable_weights
@@ -53,6 +52,7 @@ from prunelimit.predict import curvature_operator
 from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.sweep import sweep
+from prunelimit.recipe import TrainingConfig
 from prunelimit.records import compact
 from prunelimit.results import (
     Choices,
@@ -73,7 +73,7 @@ from prunelimit.results.choices import (
 )
 from prunelimit.results.saved import Saved
 from prunelimit.spectrum.budget import subsample
-from prunelimit.spectrum.engine import hessian_spectrum
+from prunelimit.spectrum.hessian import hessian_spectrum
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import Spectrum
 

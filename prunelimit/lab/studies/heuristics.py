@@ -46,13 +46,13 @@ from prunelimit.lab.baselines import (
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.tasks import Task
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.predict import predict_limit
 from prunelimit.progress import track
 from prunelimit.pruning.masks import sparsity_of
+from prunelimit.recipe import TrainingConfig
 from prunelimit.results.methods import LimitRow, LimitStudy, MethodRow, MethodsCompared
 from prunelimit.results.saved import Saved
 

@@ -21,12 +21,13 @@ from prunelimit.lab import data
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.training import train
-from prunelimit.lomp import TrainingConfig, evaluate
+from prunelimit.lomp import evaluate
 from prunelimit.network.world import Execution
 from prunelimit.predict import predict_limit
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning, finetune
 from prunelimit.pruning.sweep import sweep
+from prunelimit.recipe import TrainingConfig
 from prunelimit.records import to_plain
 from prunelimit.widgets.network import from_report
 

@@ -31,9 +31,9 @@ from prunelimit.lab.baselines import (
     round_lengths,
     signed_constants,
 )
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import flatten, prunable_weights
 from prunelimit.pruning import magnitude_mask
+from prunelimit.recipe import TrainingConfig
 
 TRAINING = TrainingConfig(epochs=13, learning_rate=0.02, l1=0.0)
 

@@ -31,7 +31,6 @@ from prunelimit.lab.baselines import (
     synflow_mask,
     synflow_scores,
 )
-from prunelimit.lomp import TrainingConfig
 from prunelimit.network.parameters import (
     flatten,
     prunable_parameters,
@@ -39,6 +38,7 @@ from prunelimit.network.parameters import (
     unflatten,
     with_weights,
 )
+from prunelimit.recipe import TrainingConfig
 from prunelimit.spectrum import CurvatureOperator
 
 

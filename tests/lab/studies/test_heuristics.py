@@ -9,7 +9,7 @@ from torch import nn
 from prunelimit.lab import models, tasks
 from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig
 from prunelimit.lab.studies import heuristics
-from prunelimit.lomp import TrainingConfig
+from prunelimit.recipe import TrainingConfig
 from prunelimit.results import MethodsCompared
 
 
