@@ -8,6 +8,7 @@ use, so that the pure geometry can be imported without loading torch.
 from __future__ import annotations
 
 import importlib
+import random
 from typing import Any
 
 __version__ = "0.1.0"
@@ -31,7 +32,11 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+        state = random.getstate()  # of which rich draws when it is imported
+        try:
+            return getattr(importlib.import_module(_PUBLIC[name]), name)
+        finally:
+            random.setstate(state)
     raise AttributeError(f"module 'prunelimit' has no attribute {name!r}")
 
 
