@@ -22,7 +22,7 @@
 # - project a point onto a cone, name its polar cone, and split every vector into the two parts;
 # - say why "which share of space?" is the wrong question about a cone in many dimensions, and what replaces it.
 #
-# *Reading: 45 minutes. Exercises: 40 minutes. You need vectors, inner products and orthogonal projection onto a subspace.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You need vectors, inner products and orthogonal projection onto a subspace.*
 
 # %%
 import matplotlib.pyplot as plt

@@ -22,7 +22,7 @@
 # - use the two rulers of the paper, Gaussian width and statistical dimension, and prove that they agree up to one;
 # - read off how the size of a cone changes with its angle, with the dimension and with the viewer's distance.
 #
-# *Reading: 45 minutes. Exercises: 40 minutes. You need chapter 1, expectation and variance.*
+# *Reading: 30 minutes. Exercises: 45 minutes. You need chapter 1, expectation and variance.*
 
 # %%
 import matplotlib.pyplot as plt

@@ -22,7 +22,7 @@
 # - state the approximate kinematics formula of the paper (its Theorem 2.4), and say how loose it is;
 # - explain why the answer jumps from "almost never" to "almost always" near $m = D - \delta(C)$, and how wide the jump is.
 #
-# *Reading: 50 minutes. Exercises: 40 minutes. You need chapters 1 and 2.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You need chapters 1 and 2.*
 
 # %%
 import matplotlib.pyplot as plt
