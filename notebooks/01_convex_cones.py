@@ -243,7 +243,7 @@ for name, cone in family.items():
 cones.MonotoneCone(6).project([1.0, 3.0, 2.0, 2.5, 5.0, 4.0])
 
 # %% [markdown]
-# **Clipping eigenvalues**: the nearest matrix without negative curvature. (We shall need it: Hessians have some.)
+# **Clipping eigenvalues**: the nearest matrix without negative curvature. (We shall need it: the *Hessian*, the second derivative of a network's loss, has some.)
 
 # %%
 psd = cones.PSDCone(2)
