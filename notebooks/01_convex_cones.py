@@ -436,7 +436,7 @@ plt.show()
 #
 # :::{exercise} A wedge by hand
 # :label: ex-wedge
-# Calculate. A wedge has opening angle $\theta < \pi$. Use its intrinsic volumes to find the mean dimension $\sum_j j\, v_j$ of the face that a normal vector is projected onto.
+# **Calculate.** A wedge has opening angle $\theta < \pi$. Use its intrinsic volumes to find the mean dimension $\sum_j j\, v_j$ of the face that a normal vector is projected onto.
 # Do the same for the polar, and add the two.
 # :::
 #
@@ -448,7 +448,7 @@ plt.show()
 #
 # :::{exercise} Project onto a ray
 # :label: ex-ray
-# Code. Write the projection of a batch of points onto the ray $\{t u : t \ge 0\}$ through a unit vector $u$, in one line. Test Moreau's three conditions on random points, and compare with an `EllipsoidCone` over a tiny ball around $u$.
+# **Code.** Write the projection of a batch of points onto the ray $\{t u : t \ge 0\}$ through a unit vector $u$, in one line. Test Moreau's three conditions on random points, and compare with an `EllipsoidCone` over a tiny ball around $u$.
 # :::
 
 # %% [markdown]
@@ -476,7 +476,7 @@ print(
 #
 # :::{exercise} A convenient sentence
 # :label: ex-convenient
-# Criticise. "The sublevel set of a network's loss is convex near the minimum. So a subspace through the pruned weights reaches a network that is as good as the trained one exactly when it meets the conic hull." Which words carry more than they can bear?
+# **Criticise.** "The sublevel set of a network's loss is convex near the minimum. So a subspace through the pruned weights reaches a network that is as good as the trained one exactly when it meets the conic hull." Which words carry more than they can bear?
 # :::
 #
 # :::{solution} ex-convenient
