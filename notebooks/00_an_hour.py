@@ -22,7 +22,7 @@
 # - say what was measured, on one network that you cut yourself;
 # - choose what to do with a network of your own.
 #
-# *Reading: ten minutes. Five widgets: as long as you like, and an hour is well spent if you make each guess and go through every step. Nothing is needed before it.*
+# *Reading: 25 minutes. An hour, if you write each guess down, go through every step of the five widgets and play with them. Nothing is needed before it.*
 #
 # ```{admonition} The answer box
 # 1. **The question is four questions.** How far can you cut if you then touch nothing; what does the paper's formula say; what is possible if the loss is a bowl; what is possible in earnest, when the survivors are trained again?

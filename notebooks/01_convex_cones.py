@@ -22,7 +22,7 @@
 # - project a point onto a cone, name its polar cone, and split every vector into the two parts;
 # - say why "which share of space?" is the wrong question about a cone in many dimensions, and what replaces it.
 #
-# *Reading: 45 minutes. Exercises: 40 minutes. You need vectors, inner products and orthogonal projection onto a subspace.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You need vectors, inner products and orthogonal projection onto a subspace.*
 
 # %%
 import matplotlib.pyplot as plt
@@ -243,7 +243,7 @@ for name, cone in family.items():
 cones.MonotoneCone(6).project([1.0, 3.0, 2.0, 2.5, 5.0, 4.0])
 
 # %% [markdown]
-# **Clipping eigenvalues**: the nearest matrix without negative curvature. (We shall need it: Hessians have some.)
+# **Clipping eigenvalues**: the nearest matrix without negative curvature. (We shall need it: the *Hessian*, the second derivative of a network's loss, has some.)
 
 # %%
 psd = cones.PSDCone(2)
@@ -436,7 +436,7 @@ plt.show()
 #
 # :::{exercise} A wedge by hand
 # :label: ex-wedge
-# Calculate. A wedge has opening angle $\theta < \pi$. Use its intrinsic volumes to find the mean dimension $\sum_j j\, v_j$ of the face that a normal vector is projected onto.
+# **Calculate.** A wedge has opening angle $\theta < \pi$. Use its intrinsic volumes to find the mean dimension $\sum_j j\, v_j$ of the face that a normal vector is projected onto.
 # Do the same for the polar, and add the two.
 # :::
 #
@@ -448,7 +448,7 @@ plt.show()
 #
 # :::{exercise} Project onto a ray
 # :label: ex-ray
-# Code. Write the projection of a batch of points onto the ray $\{t u : t \ge 0\}$ through a unit vector $u$, in one line. Test Moreau's three conditions on random points, and compare with an `EllipsoidCone` over a tiny ball around $u$.
+# **Code.** Write the projection of a batch of points onto the ray $\{t u : t \ge 0\}$ through a unit vector $u$, in one line. Test Moreau's three conditions on random points, and compare with an `EllipsoidCone` over a tiny ball around $u$.
 # :::
 
 # %% [markdown]
@@ -476,7 +476,7 @@ print(
 #
 # :::{exercise} A convenient sentence
 # :label: ex-convenient
-# Criticise. "The sublevel set of a network's loss is convex near the minimum. So a subspace through the pruned weights reaches a network that is as good as the trained one exactly when it meets the conic hull." Which words carry more than they can bear?
+# **Criticise.** "The sublevel set of a network's loss is convex near the minimum. So a subspace through the pruned weights reaches a network that is as good as the trained one exactly when it meets the conic hull." Which words carry more than they can bear?
 # :::
 #
 # :::{solution} ex-convenient

@@ -22,7 +22,7 @@
 # - use the two rulers of the paper, Gaussian width and statistical dimension, and prove that they agree up to one;
 # - read off how the size of a cone changes with its angle, with the dimension and with the viewer's distance.
 #
-# *Reading: 45 minutes. Exercises: 40 minutes. You need chapter 1, expectation and variance.*
+# *Reading: 30 minutes. Exercises: 45 minutes. You need chapter 1, expectation and variance.*
 
 # %%
 import matplotlib.pyplot as plt
@@ -424,7 +424,7 @@ plt.show()
 #
 # :::{exercise} A half-space
 # :label: ex-halfspace
-# Calculate $\delta$ and all intrinsic volumes of a half-space $\{x_1 \ge 0\}$ in $\R^D$, and the same for its polar.
+# **Calculate** $\delta$ and all intrinsic volumes of a half-space $\{x_1 \ge 0\}$ in $\R^D$, and the same for its polar.
 # :::
 #
 # :::{solution} ex-halfspace
@@ -435,7 +435,7 @@ plt.show()
 #
 # :::{exercise} The variance behind the sandwich
 # :label: ex-variance
-# Code. For circular cones of angle $30°$ in $D = 2, 10, 100, 1000$, estimate the variance of $f(g) = \sup\langle g, u\rangle$ (`cone.unit_support`). Which value does it approach? How does that fit with the theorem's bound of one?
+# **Code.** For circular cones of angle $30°$ in $D = 2, 10, 100, 1000$, estimate the variance of $f(g) = \sup\langle g, u\rangle$ (`cone.unit_support`). Which value does it approach? How does that fit with the theorem's bound of one?
 # :::
 
 # %% [markdown]
@@ -458,7 +458,7 @@ for dim in (2, 10, 100, 1000):
 #
 # :::{exercise} Too precise
 # :label: ex-precise
-# Criticise. "We estimated the statistical dimension of our network's cone as $\delta = 8123.4 \pm 0.2$, so the pruning limit is known to four digits." What does the error bar cover, and what does it not?
+# **Criticise.** "We estimated the statistical dimension of our network's cone as $\delta = 8123.4 \pm 0.2$, so the pruning limit is known to four digits." What does the error bar cover, and what does it not?
 # :::
 #
 # :::{solution} ex-precise

@@ -22,7 +22,7 @@
 # - state the approximate kinematics formula of the paper (its Theorem 2.4), and say how loose it is;
 # - explain why the answer jumps from "almost never" to "almost always" near $m = D - \delta(C)$, and how wide the jump is.
 #
-# *Reading: 50 minutes. Exercises: 40 minutes. You need chapters 1 and 2.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You need chapters 1 and 2.*
 
 # %%
 import matplotlib.pyplot as plt
@@ -435,7 +435,7 @@ plt.show()
 #
 # :::{exercise} A plane and a cone in space
 # :label: ex-plane
-# Calculate. In $\R^3$, find the probability that a random plane through the tip meets a circular cone of half-angle $\alpha$ in more than the tip, (a) from geometry, (b) from $v_2$ and the kinematic formula. When is it one half?
+# **Calculate.** In $\R^3$, find the probability that a random plane through the tip meets a circular cone of half-angle $\alpha$ in more than the tip, (a) from geometry, (b) from $v_2$ and the kinematic formula. When is it one half?
 # :::
 #
 # :::{solution} ex-plane
@@ -447,7 +447,7 @@ plt.show()
 #
 # :::{exercise} How many trials?
 # :label: ex-trials
-# Code. For the orthant in $\R^{40}$ and $m = 24$, compare the simulated with the exact probability at 100, 1,000 and 4,000 trials. How does the standard error scale, and how many trials would tell $0.90$ from $0.91$?
+# **Code.** For the orthant in $\R^{40}$ and $m = 24$, compare the simulated with the exact probability at 100, 1,000 and 4,000 trials. How does the standard error scale, and how many trials would tell $0.90$ from $0.91$?
 # :::
 
 # %% [markdown]
@@ -470,7 +470,7 @@ for trials in (100, 1000, 4000):
 #
 # :::{exercise} Sharp, therefore true?
 # :label: ex-sharp
-# Criticise. "The phase transition in $\R^{10^7}$ has a relative width of less than a thousandth. So the predicted pruning limit of a network with ten million weights is accurate to a thousandth." What is accurate here?
+# **Criticise.** "The phase transition in $\R^{10^7}$ has a relative width of less than a thousandth. So the predicted pruning limit of a network with ten million weights is accurate to a thousandth." What is accurate here?
 # :::
 #
 # :::{solution} ex-sharp

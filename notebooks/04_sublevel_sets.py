@@ -23,7 +23,7 @@
 # - put the same question to the same model exactly, and derive the answer, $k_\mathrm{sharp}$;
 # - judge both by simulation, and say where each of them errs.
 #
-# *Reading: 50 minutes. Exercises: 40 minutes. You need chapters 1 to 3, eigenvalues and least squares.*
+# *Reading: 45 minutes. Exercises: 45 minutes. You need chapters 1 to 3, eigenvalues and least squares.*
 
 # %%
 import matplotlib.pyplot as plt

@@ -23,7 +23,7 @@
 # - tell the two errors apart: too few products, too few probes;
 # - say what negative curvature and a subsample of the data do to the answer, and by how much.
 #
-# *Reading: 45 minutes. Exercises: 40 minutes. You need chapter 4, eigenvalues, and a little PyTorch.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You need chapter 4, eigenvalues, and a little PyTorch.*
 
 # %%
 import matplotlib.pyplot as plt

@@ -22,7 +22,7 @@
 # - say what makes a network prunable: small weights in the right place, and flat directions;
 # - say how sure the answer is, and how much of it is your choice of $\epsilon$.
 #
-# *Reading: 40 minutes. Exercises: 35 minutes. You need chapter 4 (both formulas) and the idea of chapter 5: a spectrum is known through $N_\mathrm{eff}$.*
+# *Reading: 35 minutes. Exercises: 45 minutes. You need chapter 4 (both formulas) and the idea of chapter 5: a spectrum is known through $N_\mathrm{eff}$.*
 
 # %%
 from functools import partial

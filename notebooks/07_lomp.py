@@ -23,7 +23,7 @@
 # - read a figure with four curves and two predicted limits without mixing up which question each answers;
 # - name the choices of the experiment that move the answer: $\epsilon$, the batch size, the schedule, the fine-tuning budget.
 #
-# *Reading: 40 minutes. Exercises: 40 minutes. You need chapters 4 to 6.*
+# *Reading: 35 minutes. Exercises: 45 minutes. You need chapters 4 to 6.*
 
 # %%
 import tempfile

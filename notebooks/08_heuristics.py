@@ -22,7 +22,7 @@
 # - compare methods fairly: same count, same budget, several seeds, and the weights that are kept for nothing counted apart;
 # - name a transformation that leaves a network as it is and moves its predicted limit.
 #
-# *Reading: 35 minutes. Exercises: 40 minutes. You need chapters 6 and 7.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You need chapters 6 and 7.*
 
 # %%
 import matplotlib.pyplot as plt

@@ -23,7 +23,7 @@
 # - do the same from the command line;
 # - tell which of your own choices ($\epsilon$, data, policy, tolerance) the answer depends on.
 #
-# *Reading: 30 minutes. Exercises: 30 minutes. You can begin here; chapter 6 explains what is computed.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You can begin here; chapter 6 explains what is computed.*
 
 # %%
 import matplotlib.pyplot as plt

@@ -24,7 +24,7 @@
 # - say which formula answers which of the four curves, and why no formula in $(w^*, g, H)$ says what fine-tuning reaches;
 # - judge a correction beside null models, on families of networks that took no part.
 #
-# *Reading: 30 minutes. Exercises: 40 minutes. You need chapters 6 and 7.*
+# *Reading: 35 minutes. Exercises: 45 minutes. You need chapters 6 and 7.*
 
 # %%
 import matplotlib.pyplot as plt

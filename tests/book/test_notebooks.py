@@ -6,9 +6,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from book.tools.agreement import tolerance_of
 from book.tools.content import ROOT
+from book.tools.minutes import length
 from book.tools.notebooks import paired_text
 
 PAIRS = sorted((ROOT / "notebooks").rglob("*.py"))
@@ -205,9 +207,10 @@ def test_every_chapter_is_short(chapter):
 
 def test_an_hour_is_an_hour_and_stands_alone():
     chapter = nbformat.read(ROOT / "notebooks" / "00_an_hour.ipynb", as_version=4)
-    shown = sum(WIDGET in o.get("data", {}) for c in code_cells(chapter) for o in c.outputs)
-    assert 1 <= shown <= 6
-    assert len(prose(chapter).split()) / 200 + 2 * shown <= 60  # minutes
+    found = length(chapter)
+    assert found.words <= 3500
+    assert 1 <= found.widgets <= 6
+    assert found.reading <= 60
     assert "you need chapter" not in prose(chapter).lower()
     # Each guess is asked for before the widget that answers it, and not after.
     kinds = ["predict" if "} Predict" in c.source else c.cell_type for c in chapter.cells]
@@ -221,10 +224,37 @@ def test_the_table_of_contents_numbers_the_chapters(chapter):
     assert re.match(r"# (?!chapter\b|\d)\w", title, re.IGNORECASE), title
 
 
-def test_every_chapter_says_what_it_is_for_and_how_long_it_takes(chapter):
-    top = prose(chapter)[:2500].lower()
-    assert "objectives" in top or "after this chapter you can" in top
-    assert re.search(r"\bminutes?\b", top)
+@pytest.mark.parametrize("path", CHAPTERS, ids=by_name)
+def test_every_chapter_says_what_it_is_for_and_how_long_it_takes(path):
+    chapter = nbformat.read(path, as_version=4)
+    top = prose(chapter)[:2500]
+    assert "objectives" in top.lower() or "after this chapter you can" in top.lower()
+    assert f"*{length(chapter).told()}" in top
+
+
+def test_the_minutes_are_counted_by_the_rule():
+    text = new_markdown_cell("one two three\n\n:::{admonition} Predict\nfour\n:::")
+    solved = new_markdown_cell(":::{exercise}\nleft out\n:::\n\n```{solution-start} a\n```")
+    end = new_markdown_cell("```{solution-end}\n```")
+    folded = {"tags": ["hide-input"]}
+
+    def picture(**others):
+        return [new_output("display_data", data={"image/png": "", **others})]
+
+    cells = [
+        text,
+        new_code_cell("plot()", outputs=picture()),
+        new_code_cell("Widget()", metadata=folded, outputs=picture(**{WIDGET: {}})),
+        new_code_cell("import this", metadata=folded),
+        solved,
+        new_code_cell("plot()", outputs=picture()),
+        end,
+    ]
+    found = length(new_notebook(cells=cells))
+    assert (found.widgets, found.guesses, found.figures, found.open_cells) == (1, 1, 1, 1)
+    assert (found.cells, found.exercises, found.exercising) == (4, 1, 15)
+    assert found.words < 15 and found.reading == 10  # 2 + 1 + 1 + 1 and the words
+    assert found.told() == "Reading: 10 minutes. Exercises: 15 minutes."
 
 
 def test_every_chapter_says_what_it_does_not_say(chapter):
