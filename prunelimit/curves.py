@@ -36,6 +36,11 @@ class Sweep:
 
     def __post_init__(self) -> None:
         """Counts are whole numbers, also where they were read from a file."""
+        arrays = (self.sparsities, self.kept, self.loss, self.accuracy)
+        if {np.shape(array) for array in arrays} != {(np.size(self.kept),)}:
+            raise PruneLimitError("the arrays of a sweep have to be of one length")
+        if not np.isfinite(self.kept).all():
+            raise PruneLimitError("a sweep's kept weights have to be whole numbers")
         object.__setattr__(self, "kept", np.asarray(self.kept).astype(np.int64))
 
     def largest_sparsity(self, epsilon: float) -> float:

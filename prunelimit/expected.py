@@ -119,9 +119,28 @@ class Expected:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Expected:
-        """Read what `to_dict` wrote."""
-        sparsity = BracketedFloat(data["sparsity"], data["lower"], data["upper"])
-        return cls(sparsity, data["coverage"], tuple(data["why"]))
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        PruneLimitError
+            If an entry is missing, unknown or of another type, or the ends are out of order.
+        """
+        stored = from_plain(_StoredExpected, data, "the expected sparsity")
+        ends = (stored.lower, stored.upper)
+        sparsity = BracketedFloat.read(stored.sparsity, *ends, "the expected sparsity")
+        return cls(sparsity, stored.coverage, stored.why)
+
+
+@dataclass(frozen=True)
+class _StoredExpected:
+    """A prediction as it lies in a file."""
+
+    sparsity: float
+    lower: float
+    upper: float
+    coverage: float
+    why: tuple[str, ...]
 
 
 @dataclass(frozen=True)

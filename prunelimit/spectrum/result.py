@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Estimate, Interval
+from prunelimit.names import shown
 from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
 from prunelimit.spectrum.quadrature import Array
 
@@ -73,7 +74,7 @@ class Spectrum:
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
             raise PruneLimitError(
-                f"policy={self.policy!r} is unknown; choose one of {', '.join(POLICIES)}"
+                f"policy={shown(self.policy)} is unknown; choose one of {', '.join(POLICIES)}"
             )
         other = self.outer if self.policy == "ggn" else self.folded
         if self.eigenvalues is None and (self.gauss is None or other is None or self.probes < 1):
@@ -279,6 +280,43 @@ class Spectrum:
         nodes, weights = self.density(signed=True)
         total = float(weights @ np.abs(nodes))
         return float(weights @ np.maximum(-nodes, 0.0)) / total if total > 0 else 0.0
+
+
+_LARGEST = 1e100
+"""No curvature is larger, and what is computed from it overflows nowhere."""
+
+
+def require_sensible(spectrum: Spectrum) -> None:
+    """Refuse a spectrum, read from a file, that no computation finds.
+
+    Raises
+    ------
+    PruneLimitError
+        If its parts do not fit each other, or a number is out of its range; the message names it.
+    """
+    rules = [rule for rule in (spectrum.gauss, spectrum.outer, spectrum.folded) if rule is not None]
+    parts = [list(vars(rule).values()) for rule in rules]
+    values = () if spectrum.eigenvalues is None else spectrum.eigenvalues
+    sensible = {
+        "dim": spectrum.dim >= 1,
+        "eigenvalues": spectrum.eigenvalues is None or len(values) == spectrum.dim,
+        "rules": all(len(column) == len(rule[0]) > 0 for rule in parts for column in rule),
+        "numbers": all((np.abs(column) < _LARGEST).all() for column in (values, *sum(parts, []))),
+        "weights": all(
+            min(column, default=0) >= 0
+            for rule in rules
+            if isinstance(rule, Rule)
+            for column in (rule.weights, rule.random)
+        ),
+        "examples": spectrum.examples is None or spectrum.examples >= 1,
+        "outputs": spectrum.outputs is None or spectrum.outputs >= 1,
+        "probes": spectrum.probes >= (spectrum.eigenvalues is None),
+        "rounding": 0 <= spectrum.rounding < 1,
+        "confidence": 0 <= spectrum.confidence < 1,
+    }
+    wrong = next((name for name, holds in sensible.items() if not holds), None)
+    if wrong is not None:
+        raise PruneLimitError(f"the spectrum's {wrong} cannot be; no computation says so")
 
 
 _DOUBLINGS = 24
