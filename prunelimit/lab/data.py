@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab import archives as _archives
 from prunelimit.names import unknown_name
 
@@ -126,8 +126,7 @@ class Batches:
         seed: int = 0,
     ) -> None:
         _check_examples(images, labels)
-        if batch_size < 1:
-            raise PruneLimitError(f"batch_size is {batch_size}; it must be at least 1")
+        require(batch_size >= 1, "batch_size", batch_size, "at least 1")
         self.batch_size = int(batch_size)
         self.shuffle = shuffle
         self.augment = augment
@@ -301,8 +300,7 @@ class Splits:
         >>> small.train.examples, small.validation.examples, small.test.examples
         (200, 142, 200)
         """
-        if examples < 1:
-            raise PruneLimitError(f"examples is {examples}; it must be at least 1")
+        require(examples >= 1, "examples", examples, "at least 1")
         # One seed for all, so that `train` and `train_eval` stay the same examples.
         return self._map(lambda b: b.subset(min(examples, b.examples), self.seed))
 
@@ -376,10 +374,8 @@ def load(
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
     spec = DATASETS[name]
-    if not 0 < validation_fraction < 1:
-        raise PruneLimitError(
-            f"validation_fraction is {validation_fraction}; it must lie strictly between 0 and 1"
-        )
+    inside = 0 < validation_fraction < 1
+    require(inside, "validation_fraction", validation_fraction, "strictly between 0 and 1")
     archive = _archives.READERS[spec.archive](data_root(root), download)
     train_images, test_images = archive.train_images, archive.test_images
     if spec.pad_to_cifar:

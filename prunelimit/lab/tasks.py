@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import require
 from prunelimit.lab import data, models
 from prunelimit.lab.data import Splits
 from prunelimit.names import unknown_name
@@ -69,10 +69,9 @@ class Task:
             raise unknown_name("data set", self.dataset, data.DATASETS)
         if self.model not in models.MODELS:
             raise unknown_name("model", self.model, models.MODELS)
-        if self.lanczos_steps < 1:
-            raise PruneLimitError(f"lanczos_steps is {self.lanczos_steps}; it must be at least 1")
-        if self.examples is not None and self.examples < 1:
-            raise PruneLimitError(f"examples is {self.examples}; it must be at least 1")
+        require(self.lanczos_steps >= 1, "lanczos_steps", self.lanczos_steps, "at least 1")
+        enough = self.examples is None or self.examples >= 1
+        require(enough, "examples", self.examples, "at least 1")
 
     @property
     def seed(self) -> int:

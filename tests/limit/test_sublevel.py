@@ -4,21 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from limit_support import DIM, RANKS
+from limit_support import SPECTRA as REGULAR
 from scipy import stats
 
 from prunelimit import limit, sublevel
 from prunelimit.cones import CircularCone
 from prunelimit.errors import PruneLimitError
 
-DIM = 200
-RANKS = np.arange(1, DIM + 1)
-SPECTRA = {
-    "harmonic": 1 / RANKS,
-    "inverse_square": 1 / RANKS**2.0,
-    "exponential": np.exp(-np.linspace(0, 12, DIM)),
-    "two_level": np.where(RANKS <= DIM // 10, 10.0, 1e-3),
-    "half_flat": np.where(RANKS <= DIM // 2, 1 / RANKS, 0.0),
-}
+SPECTRA = REGULAR | {"half_flat": np.where(RANKS <= DIM // 2, 1 / RANKS, 0.0)}
 # spectrum, epsilon, simulated thresholds (16-24 draws a point) for both orientations, R = 3
 SIMULATED = [
     ("harmonic", 0.1, 9, 8),

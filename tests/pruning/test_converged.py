@@ -5,31 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from converged_support import EXACT, mask, tiny_network
 from scipy.optimize import minimize as scipy_minimize
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
-from prunelimit.lab.studies import zoo
-from prunelimit.pruning import converged, existence
+from prunelimit.pruning import converged
 from prunelimit.pruning.converged import Descent, minimise
-from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
-from prunelimit.pruning.layers import is_known, layer_jacobian
-from prunelimit.pruning.masks import magnitude_order
-
-EXACT = Descent(iterations=200, tolerance=1e-12, patience=3)
-
-
-def tiny_network(seed: int = 0) -> tuple[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]]:
-    torch.manual_seed(seed)
-    inputs = torch.randn(60, 4)
-    targets = (inputs[:, 0] * inputs[:, 1] > 0).long() + (inputs[:, 2] > 1).long()
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), [(inputs, targets)]
-
-
-def mask(landscape: Landscape, model: nn.Module, removed: int) -> torch.Tensor:
-    return landscape.keep(magnitude_order(model)[:removed])
 
 
 @pytest.mark.parametrize("dense_dim", [100, 0])
@@ -148,123 +132,6 @@ def test_wrong_shapes_and_values_are_refused():
         Descent(iterations=0)
 
 
-KINDS = [
-    ("mlp-gelu-layernorm", (1, 4, 4), (5, 4)),
-    ("cnn-batch", (1, 8, 8), (3, 4)),
-    ("cnn-group", (1, 8, 8), (4, 3)),
-    ("resnet-batch", (1, 8, 8), (3, 4)),
-    ("transformer", (1, 6, 5), (4, 6)),
-]
-
-
-@pytest.mark.parametrize(("kind", "shape", "widths"), KINDS)
-def test_the_written_derivatives_are_those_of_autograd(kind, shape, widths):
-    torch.manual_seed(0)
-    model = zoo.build(kind, shape, 3, widths)
-    model(torch.randn(20, *shape))  # running statistics away from 0 and 1
-    for parameter in model.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    data = [(torch.randn(7, *shape), torch.randint(3, (7,)))]
-    landscape = Landscape(model.eval(), cross_entropy, data)
-    columns = torch.randperm(landscape.size)[: landscape.size // 2].sort().values
-    assert is_known(model)
-    _, rows = layer_jacobian(landscape.model, landscape.inputs, columns)
-
-    def outputs(point: torch.Tensor) -> torch.Tensor:
-        return landscape.outputs_at(point, landscape.inputs)
-
-    whole = torch.autograd.functional.jacobian(outputs, landscape.start)
-    assert torch.allclose(rows, whole[..., columns], atol=1e-12)
-    slope, matrix = landscape.gauss_newton(landscape.start, columns)
-    expected = torch.autograd.functional.jacobian(landscape.loss, landscape.start)
-    assert torch.allclose(slope, expected[columns], atol=1e-12)
-    bend = torch.autograd.functional.hessian(
-        lambda z: cross_entropy(z, landscape.targets), outputs(landscape.start)
-    )
-    dense = torch.einsum("ncp,ncmd,mdq->pq", rows, bend, rows)
-    assert torch.allclose(matrix, dense, atol=1e-12)
-
-
-class Scale(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor([1.0, 0.5, -1.0, 2.0]))
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(inputs * self.scale)
-
-
-def test_a_layer_that_is_not_known_takes_the_general_way():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), Scale(), nn.Linear(4, 2))
-    landscape = Landscape(model, cross_entropy, [(torch.randn(9, 3), torch.randint(2, (9,)))])
-    assert not is_known(model)
-    columns = torch.arange(landscape.size)
-    slope, _ = landscape.gauss_newton(landscape.start, columns)
-    expected = torch.autograd.functional.jacobian(landscape.loss, landscape.start)
-    assert torch.allclose(slope, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("guess", [0.1, 0.6, 0.95])
-def test_the_threshold_is_where_a_scan_finds_it(guess):
-    torch.manual_seed(4)
-    model = nn.Linear(20, 1)
-    inputs = torch.randn(200, 20)
-    truth = torch.linspace(2, 0, 20)[:, None] ** 2
-    with torch.no_grad():
-        model.weight.copy_(truth.T + 0.01 * torch.randn(1, 20))
-    landscape = Landscape(model, mse_loss, [(inputs, inputs @ truth)])
-    order = magnitude_order(model)
-    scan = [
-        minimise(landscape, landscape.keep(order[:count]), descent=EXACT).loss
-        for count in range(21)
-    ]
-    level = 1.0
-    last = max(count for count, loss in enumerate(scan) if loss <= level)
-    found = ExistenceSearch(landscape, order).threshold(level, guess, double=True)
-    assert (found.lower, found.upper) == (last / 20, (last + 1) / 20)
-    assert found.lower <= found.value <= found.upper
-    assert found.status == "bracketed" and found.moved == 0
-
-
-def test_the_upper_end_was_tried_from_the_solution_next_to_it(monkeypatch):
-    torch.manual_seed(7)
-    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 1))
-    inputs = torch.randn(60, 6)
-    targets = inputs[:, :1] * inputs[:, 1:2]
-    landscape = Landscape(model, mse_loss, [(inputs, targets)])
-    starts = {}
-
-    def watched(landscape, keep, start=None, **rest):
-        starts.setdefault(int((~keep).sum()), []).append(start)
-        return minimise(landscape, keep, start, **rest)
-
-    monkeypatch.setattr(existence, "minimise", watched)
-    search = ExistenceSearch(landscape, magnitude_order(model))
-    found = search.threshold(0.3, 0.6)
-    lower, upper = (round(end * search.dim) for end in (found.lower, found.upper))
-    beside = search.minima[lower].point
-    assert any(torch.equal(start, beside) for start in starts[upper] if start is not None)
-
-
-def test_the_budget_is_doubled_until_that_moves_nothing():
-    torch.manual_seed(7)
-    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 1))
-    inputs = torch.randn(60, 6)
-    landscape = Landscape(model, mse_loss, [(inputs, inputs[:, :1] * inputs[:, 1:2])])
-    order = magnitude_order(model)
-    hasty = ExistenceSearch(landscape, order, Descent(iterations=6, patience=2))
-    patient = ExistenceSearch(landscape, order, Descent(iterations=200))
-    once, found, long = (
-        search.threshold(0.1, 0.6, double=double)
-        for search, double in ((hasty, False), (hasty, True), (patient, True))
-    )
-    assert once.budget == 6 and once.once is None
-    assert found.value > once.value + existence.SETTLED
-    assert found.budget > 6 and found.moved <= existence.SETTLED
-    assert long.moved <= existence.SETTLED and long.budget == 200
-
-
 def test_a_step_is_damped_by_the_mean_curvature_and_by_each_parameter_s_own():
     model, data = tiny_network(3)
     landscape = Landscape(model, cross_entropy, data)
@@ -280,13 +147,3 @@ def test_a_step_is_damped_by_the_mean_curvature_and_by_each_parameter_s_own():
         assert torch.allclose(matrix @ step + extra * step, -slope, atol=1e-10)
     with pytest.raises(PruneLimitError, match="scalings"):
         Descent(scalings=("both",))
-
-
-def test_levels_beyond_reach_and_beyond_need_are_named():
-    torch.manual_seed(5)
-    model = nn.Linear(6, 1)
-    landscape = Landscape(model, mse_loss, [(torch.randn(30, 6), torch.randn(30, 1))])
-    search = ExistenceSearch(landscape, magnitude_order(model))
-    assert search.threshold(1e-3, 0.5).status == "none"
-    found = search.threshold(1e3, 0.5)
-    assert (found.status, found.value) == ("any", 1.0)

@@ -99,3 +99,10 @@ def _trained(
         loss.backward()
         optimizer.step()
     return model.eval(), list(zip(inputs.split(50), targets.split(50), strict=True))
+
+
+def classifier(seed: int = 0) -> tuple[nn.Module, list]:
+    """An untrained network of 81 weights with random data."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 4)).eval()
+    return model, [(torch.randn(n, 5), torch.randint(4, (n,))) for n in (30, 30, 7)]

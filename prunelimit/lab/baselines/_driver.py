@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
@@ -158,27 +158,9 @@ def _counted(
     before_step(first + step, model)
 
 
-class Method(Protocol):
-    """How a method is called: with what `Work` holds, and a configuration of its own."""
-
-    __name__: str
-
-    def __call__(
-        self,
-        model: nn.Module,
-        data: Data,
-        loss_fn: Loss,
-        sparsity: float,
-        config: Any = None,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        progress: bool | None = None,
-    ) -> Pruned:
-        """The network that the method prunes and trains."""
-
-
-def driven(default: Callable[[], Any]) -> Callable[[Callable[[Work[Any]], Found]], Method]:
+def driven(
+    default: Callable[[], Any],
+) -> Callable[[Callable[[Work[Any]], Found]], Callable[..., Pruned]]:
     """Make a method of a function that finds network and masks for a `Work`.
 
     Parameters
@@ -187,20 +169,17 @@ def driven(default: Callable[[], Any]) -> Callable[[Callable[[Work[Any]], Found]
         Gives the configuration where the caller has none. Every one has a field ``training``.
     """
 
-    def decorate(find: Callable[[Work[Any]], Found]) -> Method:
+    def decorate(find: Callable[[Work[Any]], Found]) -> Callable[..., Pruned]:
         def run(
             model: nn.Module,
             data: Data,
             loss_fn: Loss,
             sparsity: float,
             config: Any = None,
-            *,
-            seed: int = 0,
-            device: str = "auto",
-            progress: bool | None = None,
+            **how: Any,
         ) -> Pruned:
             config = default() if config is None else config
-            work = Work(model, data, loss_fn, sparsity, config, seed, device, progress)
+            work = Work(model, data, loss_fn, sparsity, config, **how)
             work.kept  # noqa: B018  complains before any long work
             network, masks = find(work)
             return _counted_result(find.__name__, network, masks, work)

@@ -17,7 +17,7 @@ from typing import Any
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
-from prunelimit.lab.batch.parameters import check_device, configure
+from prunelimit.lab.batch.parameters import CONFIGURED, check_device, configure
 from prunelimit.lab.store.keys import Key, code_of
 from prunelimit.names import path_part, unknown_name
 
@@ -196,16 +196,13 @@ def job_key(notebook: Path, parameters: Mapping[str, Any]) -> Key:
     )
 
 
-_CONFIGURED = ("task", "l1", "seed", "epochs", "examples", "scale", "measurement")
-
-
 def _described(values: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the parameters stand for; None if they are a notebook's own."""
     try:
-        task, measurement = configure(**{k: v for k, v in values.items() if k in _CONFIGURED})
+        task, measurement = configure(**{k: v for k, v in values.items() if k in CONFIGURED})
     except (PruneLimitError, TypeError):
         return None
-    rest = {k: v for k, v in values.items() if k not in _CONFIGURED}
+    rest = {k: v for k, v in values.items() if k not in CONFIGURED}
     return rest | {"task": task.counted(), "measurement": asdict(measurement)}
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prunelimit.lab.batch.parameters import configure
+from prunelimit.lab.batch.parameters import CONFIGURED, configure
 from prunelimit.names import unknown_name
 
-_PARAMETERS = ("task", "l1", "seed", "epochs", "examples", "scale", "measurement")
 _PLACES = ("device", "data_root", "run_dir")
 _PLAIN = (bool, int, float, str, list, dict, tuple, type(None))
 _OF_IPYTHON = ("In", "Out")
@@ -43,11 +42,11 @@ def announce(variables: Mapping[str, Any]) -> str:
         for name, value in variables.items()
         if not name.startswith("_") and name not in _OF_IPYTHON and isinstance(value, _PLAIN)
     }
-    known = (*_PARAMETERS, *_PLACES)
+    known = (*CONFIGURED, *_PLACES)
     for name in given:
         if name not in known:
             raise unknown_name("parameter", name, known)
-    chosen, _ = configure(**{name: given[name] for name in _PARAMETERS if name in given})
+    chosen, _ = configure(**{name: given[name] for name in CONFIGURED if name in given})
     scale = given.get("scale", 1.0)
     whole, _ = configure(given["task"])
     epochs, all_epochs = chosen.training.epochs, whole.training.epochs

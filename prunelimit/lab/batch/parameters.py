@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from prunelimit.lab.tasks import Task
     from prunelimit.pruning.finetune import FineTuning
 
+CONFIGURED = ("task", "l1", "seed", "epochs", "examples", "scale", "measurement")
+"""Parameters that `configure` takes."""
+
 _FEWEST_POINTS = 10
 _SEEDS = 2**63
 _FRACTIONS = ("tolerance", "resolution", "sparsest", "accuracy_tolerance")

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from limit_support import (
+    DIM,
+    RIDGES,
+    SPECTRA,
+    budgets,
+    distances,
+    eigenvalue_lists,
+    scan,
+    solve,
+)
 
 from prunelimit import limit
 from prunelimit.errors import PruneLimitError
 
-DIM = 200
-RANKS = np.arange(1, DIM + 1)
-SPECTRA = {
-    "harmonic": 1 / RANKS,
-    "inverse_square": 1 / RANKS**2.0,
-    "exponential": np.exp(-np.linspace(0, 12, DIM)),
-    "two_level": np.where(RANKS <= DIM // 10, 10.0, 1e-3),
-}
 # spectrum, epsilon, k_paper, k_sharp orthogonal, isotropic at R = 3. The two sharp values
 # marked were 4.4 and 102.6 in the table that this project started from; a scan of the
 # equation (below) gives these.
@@ -29,42 +31,6 @@ TABLE = [
     ("two_level", 0.01, 75.9, 36.3, 32.1),
     ("two_level", 0.1, 27.7, 20.5, 20.4),
 ]
-
-eigenvalue_lists = st.lists(
-    st.one_of(st.just(0.0), st.floats(1e-6, 1e3)), min_size=2, max_size=40
-).map(np.array)
-distances = st.floats(1e-2, 1e2)
-budgets = st.floats(1e-5, 1e2)
-
-
-def scan(eigenvalues, distance, epsilon, ridge_of_k):
-    """Largest k on a fine grid at which N(ridge(k)) still reaches k: no solver involved."""
-    grid = np.linspace(0, eigenvalues.size, 50_001)[1:-1]
-    radius = np.array([distance(k) for k in grid]) if callable(distance) else distance
-    with np.errstate(divide="ignore"):
-        ridge = ridge_of_k(grid, eigenvalues.size, 2 * epsilon / np.square(radius))
-    dimension = np.zeros_like(grid)
-    for eigenvalue in eigenvalues[eigenvalues > 0]:
-        dimension += eigenvalue / (eigenvalue + ridge)
-    reached = grid[dimension >= grid]
-    return reached[-1] if reached.size else 0.0
-
-
-RIDGES = {
-    "paper": lambda k, dim, level: level,
-    "sharp": lambda k, dim, level: level * (dim - k) / k,
-    "sharp_isotropic": lambda k, dim, level: level * dim / k,
-}
-
-
-def solve(eigenvalues, distance, epsilon, formula):
-    return limit.solve_limit(
-        lambda ridge: limit.effective_dimension(eigenvalues, ridge),
-        distance,
-        epsilon,
-        len(eigenvalues),
-        formula,
-    )
 
 
 @pytest.mark.parametrize(("name", "epsilon", "paper", "sharp", "isotropic"), TABLE)
@@ -358,77 +324,3 @@ def test_ten_million_weights():
     sharp = limit.sharp_limit(spectrum, 10.0, 1.0)
     level = 0.02 * (dim - sharp) / sharp
     assert limit.effective_dimension(spectrum, level) / dim == pytest.approx(sharp / dim, abs=1e-9)
-
-
-# -- loss curve -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("orientation", ["orthogonal", "isotropic"])
-@pytest.mark.parametrize("name", SPECTRA)
-def test_loss_curve_is_the_limit_inverted(name, orientation):
-    for epsilon in (0.02, 0.3):
-        kept = limit.sharp_limit(SPECTRA[name], 3.0, epsilon, orientation=orientation)
-        if 0 < kept < DIM:
-            loss = limit.sharp_loss(SPECTRA[name], 3.0, kept, orientation=orientation)
-            assert loss == pytest.approx(epsilon, rel=1e-7)
-
-
-@given(eigenvalue_lists, distances)
-def test_loss_curve_falls_between_its_ends(eigenvalues, distance):
-    dim = eigenvalues.size
-    start = limit.one_shot_random_orientation(eigenvalues.sum(), distance, dim)
-    for orientation in ("orthogonal", "isotropic"):
-        losses = limit.sharp_loss(
-            eigenvalues, distance, np.linspace(0, dim, 9), orientation=orientation
-        )
-        assert losses[0] == pytest.approx(start)
-        assert losses[-1] == 0
-        assert (np.diff(losses) <= 1e-9 * start).all()
-
-
-def test_loss_of_the_last_dimension_is_the_harmonic_mean():
-    spectrum = np.array([1.0, 2.0, 4.0])
-    loss = limit.sharp_loss(spectrum, 1.0, 3 - 1e-9)
-    assert loss == pytest.approx(0.5 * 3 / (1 / spectrum).sum(), rel=1e-6)
-
-
-def test_ridge_at_inverts_effective_dimension():
-    spectrum = np.r_[SPECTRA["inverse_square"], np.zeros(30)]
-    for ridge in (1e-6, 1e-3, 1.0, 1e3):
-        kept = limit.effective_dimension(spectrum, ridge)
-        assert limit.ridge_at(spectrum, kept) == pytest.approx(ridge, rel=1e-9)
-    assert limit.ridge_at(spectrum, 0) == math.inf
-    assert limit.ridge_at(spectrum, DIM) == 0
-
-
-def test_one_shot_random_orientation_is_the_mean_over_directions():
-    generator = np.random.default_rng(5)
-    spectrum = SPECTRA["harmonic"]
-    directions = generator.standard_normal((4000, DIM))
-    directions *= 3.0 / np.linalg.norm(directions, axis=1, keepdims=True)
-    losses = 0.5 * np.square(directions) @ spectrum
-    expected = limit.one_shot_random_orientation(spectrum.sum(), 3.0, DIM)
-    assert abs(losses.mean() - expected) < 4 * losses.std() / math.sqrt(losses.size)
-
-
-# -- interval -------------------------------------------------------------------------------
-
-
-def test_interval_ends_solve_their_own_equations():
-    spectrum = np.tile(SPECTRA["harmonic"], 50)
-    dim, eta, epsilon = spectrum.size, 0.05, 0.1
-    spread = math.sqrt(8 * math.log(4 / eta)) * math.sqrt(dim)
-    profile = limit.distance_profile(np.random.default_rng(0).normal(size=dim) * 0.1)
-    found = limit.paper_interval(spectrum, profile, epsilon, eta)
-    for kept, shift in ((found.lower, -1 - spread), (found.value, 0), (found.upper, spread)):
-        level = 2 * epsilon / profile(kept) ** 2
-        assert kept == pytest.approx(limit.effective_dimension(spectrum, level) + shift, abs=1e-5)
-    assert 0 < found.lower < found.value < found.upper < dim
-
-
-def test_interval_is_clipped_in_small_dimensions():
-    found = limit.paper_interval(np.ones(100), 1.0, 0.5, 0.1)
-    assert (found.lower, found.value, found.upper) == (0.0, pytest.approx(50.0), 100.0)
-    plenty = limit.paper_interval(np.ones(10_000), 1.0, 1e9, 0.1)
-    assert plenty.lower == 0
-    assert plenty.upper == pytest.approx(math.sqrt(8 * math.log(40) * 10_000), abs=0.01)

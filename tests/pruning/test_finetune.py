@@ -1,0 +1,52 @@
+"""Fine-tuning keeps the mask and the best epoch, and says when it diverges."""
+
+import pytest
+from network_support import classifier
+from torch import nn
+
+import prunelimit as pl
+from prunelimit.network.evaluate import evaluate
+from prunelimit.network.parameters import prunable_weights
+from prunelimit.network.world import Execution
+from prunelimit.pruning import (
+    FineTuning,
+    finetune,
+    magnitude_mask,
+)
+
+cross_entropy = nn.functional.cross_entropy
+
+
+def test_fine_tuning_keeps_the_mask_and_the_best_epoch() -> None:
+    model, data = classifier()
+    tuned = finetune(
+        model,
+        magnitude_mask(model, 0.7),
+        cross_entropy,
+        data,
+        data,
+        FineTuning(epochs=30, learning_rate=0.2),
+        Execution("cpu"),
+    )
+    weights = prunable_weights(tuned.model)
+    assert int((weights == 0).sum()) == round(0.7 * 81)
+    assert tuned.lowest_loss < tuned.losses[0] and len(tuned.losses) == 31
+    assert evaluate(tuned.model, cross_entropy, data, "cpu")[0] == pytest.approx(
+        tuned.lowest_loss, rel=1e-5
+    )
+
+
+def test_fine_tuning_that_diverges_says_so() -> None:
+    model, data = classifier()
+    with pytest.raises(pl.PruneLimitError, match="learning_rate"):
+        finetune(
+            model,
+            magnitude_mask(model, 0.1),
+            lambda outputs, targets: (outputs**4).mean() * 1e30,
+            data,
+            data,
+            FineTuning(epochs=3, learning_rate=1e10),
+            Execution("cpu"),
+        )
+    with pytest.raises(pl.PruneLimitError, match="epochs"):
+        FineTuning(epochs=0)
