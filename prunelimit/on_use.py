@@ -21,6 +21,11 @@ def loaded_on_use(
         Name to the module that has it: one of the package's own, or a full name. By convention
         the package's table ``_PUBLIC``, which tools read from the source.
 
+    Raises
+    ------
+    AttributeError
+        By what is returned, for a name that is not in `public`.
+
     Examples
     --------
     >>> find, names = loaded_on_use("prunelimit", {"PruneLimitError": "errors"})

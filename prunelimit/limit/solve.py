@@ -449,7 +449,13 @@ def solve_measure(
 
 
 def formula_of(orientation: Orientation) -> Formula:
-    """The formula for an orientation of w* - w^k."""
+    """The formula for an orientation of w* - w^k.
+
+    Raises
+    ------
+    PruneLimitError
+        If `orientation` is neither orthogonal nor isotropic.
+    """
     if orientation == "orthogonal":
         return "sharp"
     if orientation == "isotropic":

@@ -245,7 +245,13 @@ def _dense_solver(
 
 
 def krylov_solver(landscape: Landscape, run: _Run, depth: int) -> Callable[[Tensor], Tensor]:
-    """Steps ``(dampings, size)`` within the Krylov space of the gradient (Lanczos)."""
+    """Steps ``(dampings, size)`` within the Krylov space of the gradient (Lanczos).
+
+    Raises
+    ------
+    PruneLimitError
+        If the loss is l1-regularised, whose minimiser needs the matrix itself.
+    """
     if landscape.l1:
         raise PruneLimitError(
             "the l1-regularised loss is minimised with a matrix only; raise Descent.dense_dim "
