@@ -205,7 +205,13 @@ def _he_normal(weight: Tensor, generator: torch.Generator) -> None:
 
 
 def check_shape(name: str, input_shape: tuple[int, ...], classes: int) -> None:
-    """Refuse inputs or classes that the architecture `name` cannot have."""
+    """Refuse inputs or classes that the architecture `name` cannot have.
+
+    Raises
+    ------
+    PruneLimitError
+        If a side or the number of classes is below what it needs.
+    """
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise PruneLimitError(
             f"input_shape is {input_shape}; expected (channels, height, width), all at least 1"
