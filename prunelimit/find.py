@@ -16,7 +16,7 @@ from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_kind
 from prunelimit.network.contents import digest
 from prunelimit.network.copies import copy_model
-from prunelimit.network.losses import Loader, Loss, check_first_batch
+from prunelimit.network.losses import Loader, Loss, check_first_batch, refuse_foreign_reading
 from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
@@ -133,7 +133,16 @@ def find_limit(
     epsilon, start = _number("epsilon", epsilon), _number("start", start)
     chosen = prunable_parameters(model, parameters)
     with undisturbed(model, loader), undisturbed(model, validation):
-        check_first_batch(*adapt(model, loss_fn, loader, forward))
+        adapted = adapt(model, loss_fn, loader, forward)
+        check_first_batch(*adapted)
+        # Every try is a network of its own, which a loss that holds the dense one does not see.
+        refuse_foreign_reading(
+            adapted.model,
+            copy_model(adapted.model),
+            adapted.loss_fn,
+            adapted.loader,
+            "Leave that part (weight decay?) out of loss_fn, and let finetune= train with it",
+        )
         _check(finetune, tolerance, max_tries)
         if report is None and start is None:
             say("no report given: predicting first", progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -206,6 +207,16 @@ def test_a_loop_that_loses_the_masks_is_refused() -> None:
 
     with pytest.raises(pl.PruneLimitError, match="brought 5 removed weights of weight back"):
         search(case, 1.0, finetune=careless)
+
+
+def test_a_loss_that_reads_the_dense_model_is_refused() -> None:
+    case = regression()
+
+    def decayed(model, outputs, targets):
+        return mse(outputs, targets) + 0.1 * model.weight.square().sum()
+
+    with pytest.raises(pl.PruneLimitError, match=r"read the weights.*weight decay.*finetune="):
+        pl.find_limit(case.model, partial(decayed, case.model), case.data, epsilon=1.0, start=0.5)
 
 
 def test_a_report_about_something_else_is_refused() -> None:

@@ -128,19 +128,38 @@ class BatchWeights:
     def _beside(self, outputs: Tensor, targets: Tensor) -> float:
         """W in units of the reference's own."""
         assert self.reference is not None
-        other, truth = self.reference
+        return self._quotient(self.reference, self._alone, outputs, targets)
+
+    def _quotient(
+        self, one: tuple[Tensor, Tensor], alone: Tensor, outputs: Tensor, targets: Tensor
+    ) -> float:
+        """W in units of that of `one`, the slopes of which are `alone` where it stands alone."""
+        other, truth = one
         together = self._slopes(torch.cat([other, outputs]), torch.cat([truth, targets]))
-        share = (together[: len(other)] * self._alone).sum() / self._alone.square().sum()
+        share = (together[: len(other)] * alone).sum() / alone.square().sum()
         return 1.0 / float(share) - 1.0 if float(share) > 0 else math.nan
 
     def _terms(self, outputs: Tensor, targets: Tensor) -> float:
         """The same by counting the terms of the loss, where shapes do not let batches join."""
-        if not self._uniform:
+        slopes = self._slopes(outputs, targets)
+        count = _terms(slopes, targets)
+        if not (self._uniform and self._count_alike(outputs, targets, slopes, count)):
             raise PruneLimitError(
-                "batches of several shapes whose terms count differently (class weights?) cannot "
-                f"be weighed against each other; {WEIGHT_REMEDY}"
+                "batches of several shapes whose terms count differently (class weights, or means "
+                "of examples of several lengths?) cannot be weighed against each other; "
+                f"{WEIGHT_REMEDY}"
             )
-        return self._each * _terms(self._slopes(outputs, targets), targets)
+        return self._each * count
+
+    def _count_alike(self, outputs: Tensor, targets: Tensor, slopes: Tensor, count: int) -> bool:
+        """Whether the example of the fewest terms has that share of the batch's W."""
+        if len(outputs) != len(targets) or not count:
+            return True
+        each = [_terms(slopes[i : i + 1], targets[i : i + 1]) for i in range(len(targets))]
+        fewest, index = min((terms, i) for i, terms in enumerate(each) if terms)
+        one = outputs[index : index + 1], targets[index : index + 1]
+        found = self._quotient(one, self._slopes(*one), outputs, targets)
+        return math.isclose(found * fewest, count, rel_tol=1e-6)
 
 
 def _terms(slopes: Tensor, targets: Tensor) -> int:

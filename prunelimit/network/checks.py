@@ -25,7 +25,8 @@ def check_modes(model: nn.Module) -> None:
     Raises
     ------
     PruneLimitError
-        If a batch normalisation or an active dropout layer is in training mode.
+        If a batch normalisation or an active dropout layer is in training mode, or a batch
+        normalisation has no running statistics.
 
     Examples
     --------
@@ -37,6 +38,12 @@ def check_modes(model: nn.Module) -> None:
             raise PruneLimitError(
                 f"layer {name or 'of the model'!r} ({type(module).__name__}) is in training mode, "
                 "so the loss is not a fixed function of the weights; call model.eval() first"
+            )
+        if isinstance(module, BATCH_NORM) and module.running_mean is None:
+            raise PruneLimitError(
+                f"layer {name or 'of the model'!r} ({type(module).__name__}) has no running "
+                "statistics and normalises each batch by its own, in eval mode, too: the loss is "
+                "no mean over examples. Use track_running_stats=True, or another normalisation"
             )
 
 

@@ -30,6 +30,11 @@ from prunelimit.network.world import ALONE, World
 Loader = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+COPIED_TOGETHER = (
+    "Give loss_fn as functools.partial(loss_fn, model), or as a torch.nn.Module that holds the "
+    "model: they are then copied together"
+)
+
 
 def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
     """Run model and loss on the first batch, and say what failed in the user's own terms.
@@ -148,11 +153,15 @@ def batch_weights(
 
 
 def refuse_foreign_reading(
-    model: nn.Module, copied: nn.Module, loss_fn: Loss, loader: Loader
+    model: nn.Module,
+    copied: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    remedy: str = COPIED_TOGETHER,
 ) -> None:
     """Refuse a copy, or a loss, that goes on reading the weights of the original.
 
-    Pruning the copy would then leave part of its loss as it was.
+    Pruning the copy would then leave part of its loss as it was; `remedy` says what to do.
 
     Raises
     ------
@@ -173,8 +182,7 @@ def refuse_foreign_reading(
         if reads(loss, foreign):
             raise PruneLimitError(
                 "model or loss_fn read the weights of the model that was given, also where a copy "
-                "of it is pruned. Give loss_fn as functools.partial(loss_fn, model), or as a "
-                "torch.nn.Module that holds the model: they are then copied together"
+                f"of it is pruned. {remedy}"
             )
         return
 

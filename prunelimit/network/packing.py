@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,8 +35,10 @@ def children(tree: Any) -> dict[Any, Any] | None:
         return dict(tree)
     if isinstance(tree, (tuple, list)):
         return dict(enumerate(tree))
-    if isinstance(tree, SimpleNamespace) or hasattr(tree, "__dataclass_fields__"):
+    if isinstance(tree, SimpleNamespace):
         return dict(vars(tree))
+    if is_dataclass(tree) and not isinstance(tree, type):  # with or without __slots__
+        return {field.name: getattr(tree, field.name) for field in fields(tree)}
     return None
 
 
@@ -74,7 +76,8 @@ def rebuilt(tree: Any, change: Callable[[Path, Any], Any], path: Path = ()) -> A
     if isinstance(tree, (tuple, list)):
         return type(tree)(*new.values()) if hasattr(tree, "_fields") else type(tree)(new.values())
     copied = copy.copy(tree)
-    vars(copied).update(new)
+    for key, value in new.items():
+        object.__setattr__(copied, key, value)  # also where it is frozen
     return copied
 
 

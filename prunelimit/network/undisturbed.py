@@ -49,7 +49,9 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
                 module._buffers.update(held)
         with torch.no_grad():
             for buffer, value in values.values():
-                if not (buffer.is_meta or torch.equal(buffer, value)):
+                # torch compares no sparse tensors.
+                alike = buffer.layout is torch.strided and torch.equal(buffer, value)
+                if not (buffer.is_meta or alike):
                     buffer.copy_(value)
         for parameter, gradient, wanted in gradients:
             if parameter.grad is not gradient:

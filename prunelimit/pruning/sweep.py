@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from prunelimit.network.copies import copy_together
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import batch_weights, refuse_foreign_reading
 from prunelimit.network.order import in_fixed_order
-from prunelimit.network.parameters import Choice, flatten, prunable_parameters, unflatten
+from prunelimit.network.parameters import Choice, prunable_parameters, unflatten
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
@@ -129,13 +129,13 @@ def _measured(
     working = working.to(world.device(device))
     weights = batch_weights(working, loss_fn, loader, device)
     dense = evaluate(working, loss_fn, loader, device, weights=weights)
-    flat = _flat_view(working, chosen)
-    order = _checked_order(order, flat)
+    counting = prunable_parameters(working, chosen)
+    order = _checked_order(order, counting)
     measured = {0: dense}
     own = list(world.every(sorted(set(counts) - {0})))
     previous = 0
     for count in track(own, "sweep", enabled=progress if world.is_main else False):
-        flat[order[previous:count]] = 0.0
+        _zero(counting, order[previous:count])
         previous = count
         measured[count] = evaluate(working, loss_fn, loader, device, weights=weights)
     for part in world.gather(dict(measured)):
@@ -143,22 +143,25 @@ def _measured(
     return measured
 
 
-def _flat_view(model: nn.Module, chosen: Choice) -> Tensor:
-    """One vector whose entries are the weights that count themselves."""
-    weights = prunable_parameters(model, chosen)
-    flat = flatten(weight.detach() for weight in weights.values())
-    for parameter, view in zip(weights.values(), unflatten(flat, weights).values(), strict=True):
-        parameter.data = view
-    return flat
+def _zero(weights: Mapping[str, nn.Parameter], positions: Tensor) -> None:
+    """Set the weights at the positions to 0, each parameter in its own precision."""
+    gone = torch.zeros(_dim(weights), dtype=torch.bool, device=positions.device)
+    gone[positions] = True
+    for weight, part in zip(weights.values(), unflatten(gone, weights).values(), strict=True):
+        weight.data.masked_fill_(part, 0.0)
 
 
-def _checked_order(order: Tensor, flat: Tensor) -> Tensor:
-    order = order.to(flat.device)
-    if order.shape != flat.shape or not torch.equal(
-        torch.sort(order).values, torch.arange(flat.numel(), device=flat.device)
+def _dim(weights: Mapping[str, nn.Parameter]) -> int:
+    return sum(weight.numel() for weight in weights.values())
+
+
+def _checked_order(order: Tensor, weights: Mapping[str, nn.Parameter]) -> Tensor:
+    order, dim = order.to(next(iter(weights.values())).device), _dim(weights)
+    if order.shape != (dim,) or not torch.equal(
+        torch.sort(order).values, torch.arange(dim, device=order.device)
     ):
         raise PruneLimitError(
-            f"order must be a permutation of 0 … {flat.numel() - 1}, "
+            f"order must be a permutation of 0 … {dim - 1}, "
             f"got a tensor of shape {tuple(order.shape)}"
         )
     return order

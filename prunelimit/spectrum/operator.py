@@ -62,7 +62,8 @@ TRIAL = 32
 
 WEIGHTS_NOTE = (
     "the loss is a weighted mean (ignored targets, class weights, or tokens): batches count by "
-    "what their means divide by, not by their examples"
+    "what their means divide by, not by their examples. Where that is not meant, let the loader "
+    "yield (inputs, targets, weight)"
 )
 
 

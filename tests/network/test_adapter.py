@@ -33,12 +33,19 @@ class Data:
     hidden: Tensor | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    logits: Tensor
+    hidden: Tensor | None = None
+
+
 FORMS = {
     "tensor": lambda logits, hidden: logits,
     "tuple": lambda logits, hidden: (logits, hidden),
     "namedtuple": Pair,
     "dict": lambda logits, hidden: {"logits": logits, "hidden": hidden},
     "dataclass": Data,
+    "dataclass with slots": Slotted,
     "namespace": lambda logits, hidden: SimpleNamespace(logits=logits, hidden=hidden),
     "nested": lambda logits, hidden: {"out": [hidden, {"logits": logits}]},
 }
@@ -48,6 +55,7 @@ READ = {
     "namedtuple": lambda o: o.logits,
     "dict": lambda o: o["logits"],
     "dataclass": lambda o: o.logits,
+    "dataclass with slots": lambda o: o.logits,
     "namespace": lambda o: o.logits,
     "nested": lambda o: o["out"][1]["logits"],
 }

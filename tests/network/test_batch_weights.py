@@ -83,3 +83,21 @@ def test_refusals() -> None:
             loss_statistics(
                 nn.Linear(1, 1), F.mse_loss, [(torch.ones(2, 1), torch.ones(2, 1), bad)]
             )
+
+
+def means_of_examples(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The mean over examples of the means over their own tokens."""
+    losses = F.cross_entropy(outputs, targets, reduction="none")
+    return (losses.sum(1) / (targets >= 0).sum(1)).mean()
+
+
+def test_means_of_examples_weigh_examples_or_are_refused() -> None:
+    outputs, targets = draw(3, 6)
+    targets[0, 2:] = -100
+    weights = BatchWeights(means_of_examples)
+    assert weights.measure(*draw(4, 6)) == pytest.approx(4)
+    assert weights.measure(outputs, targets) == pytest.approx(3)
+    outputs, targets = draw(3, 5)  # another shape: tokens are counted, and these do not count alike
+    targets[0, 2:] = -100
+    with pytest.raises(PruneLimitError, match="yield .inputs, targets, weight"):
+        weights.measure(outputs, targets)

@@ -55,6 +55,12 @@ def test_models_without_plain_weights_are_refused(build, remedy: str, call) -> N
         call(build())
 
 
+def test_normalisation_by_the_batch_itself_is_named() -> None:
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5, track_running_stats=False)).eval()
+    with pytest.raises(PruneLimitError, match="'1'.*no running statistics.*track_running_stats"):
+        pl.predict_limit(model, F.cross_entropy, DATA)
+
+
 def test_a_frozen_or_inference_model_is_measured() -> None:
     with torch.inference_mode():
         made_there = network()

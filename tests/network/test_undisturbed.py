@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import prunelimit as pl
 from prunelimit.network.losses import loss_statistics
+from prunelimit.network.undisturbed import undisturbed
 from prunelimit.pruning import FineTuning
 
 X = torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
@@ -137,3 +138,30 @@ def test_loading_a_public_name_draws_no_random_number(monkeypatch: pytest.Monkey
     before = random.getstate()
     assert callable(pl.predict_limit)
     assert random.getstate() == before
+
+
+class Sparse(nn.Module):
+    """A sparse map before a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.last = nn.Linear(4, 3)
+        self.register_buffer("map", torch.eye(4).to_sparse())
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.last((self.map @ x.mT).mT)
+        return outputs
+
+
+def test_sparse_buffers_are_put_back() -> None:
+    model = Sparse().eval()
+    with undisturbed(model):
+        model.map.mul_(2.0)
+    assert torch.equal(model.map.to_dense(), torch.eye(4))
+    plain = nn.Linear(4, 3)
+    plain.load_state_dict(model.last.state_dict())
+    data = [(X, Y)]
+    found = pl.hessian_spectrum(model, F.cross_entropy, data)
+    right = pl.hessian_spectrum(plain, F.cross_entropy, data)
+    assert found.eigenvalues == pytest.approx(right.eigenvalues, rel=1e-9, abs=1e-12)

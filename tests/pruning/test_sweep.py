@@ -41,6 +41,27 @@ def test_a_thousand_sparsities_agree_with_pruning_each_alone() -> None:
         assert curve.kept[i] == 81 - round(81 * sparsities[i])
 
 
+class Mixed(nn.Module):
+    """A layer of single and one of double precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(5, 9), nn.Linear(9, 4).double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.tanh(self.first(x)).double())
+
+
+def test_each_layer_is_pruned_in_its_own_precision() -> None:
+    model, data = Mixed().eval(), case()[1]
+    sparsities = [0.2, 0.5, 0.8]
+    curve = pl.sweep(model, cross_entropy, data, sparsities)
+    for loss, sparsity in zip(curve.loss, sparsities, strict=True):
+        alone = evaluate(pl.prune(model, sparsity), cross_entropy, data, "cpu")[0]
+        assert loss == pytest.approx(alone, rel=1e-9)
+
+
 def test_the_model_is_left_alone() -> None:
     model, data = case()
     before = prunable_weights(model).clone()

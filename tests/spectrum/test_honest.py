@@ -288,6 +288,84 @@ def test_lost_gradients_are_named(model: nn.Module, match: str, policy: str) -> 
         hessian_spectrum(model, F.cross_entropy, draw((6, 3)), policy)
 
 
+class Single(Network):
+    """Works in float32 alone, so that no wider copy can be made."""
+
+    def __init__(self, function: type[torch.autograd.Function], share: float = 1.0) -> None:
+        super().__init__()
+        self.float()
+        self.function, self.share = function, share
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.first(x.float())
+        kept = hidden * self.share + hidden.detach() * (1 - self.share)
+        return self.second(self.function.apply(kept))
+
+
+class Tanh(Leaving):
+    @staticmethod
+    def backward(ctx, slope: torch.Tensor) -> torch.Tensor:
+        return slope * (1 - ctx.saved_tensors[0].tanh() ** 2)
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+
+class Steeper(Tanh):
+    """Its slope is a tenth too large."""
+
+    @staticmethod
+    def backward(ctx, slope: torch.Tensor) -> torch.Tensor:
+        return 1.1 * Tanh.backward(ctx, slope)
+
+
+@pytest.mark.parametrize(
+    ("model", "policy"),
+    [
+        (Single(Leaving), "abs"),
+        (Single(Steeper), "abs"),
+        (Single(Steeper), "ggn"),
+        (Single(Tanh, share=0.8), "abs"),
+        (Single(Tanh, share=0.8), "ggn"),
+    ],
+    ids=["leaving abs", "steeper abs", "steeper ggn", "a fifth cut abs", "a fifth cut ggn"],
+)
+def test_small_faults_show_where_no_wider_copy_can_be_made(model: nn.Module, policy: str) -> None:
+    with pytest.raises(PruneLimitError, match="differ"):
+        hessian_spectrum(model, F.cross_entropy, draw((6, 3)), policy)
+
+
+@pytest.mark.parametrize("kind", ["hessian", "ggn"])
+def test_what_works_in_its_own_precision_alone_passes(kind: str) -> None:
+    model = Single(Tanh)
+    data = draw((6, 3))
+    operator = CurvatureOperator(model, F.cross_entropy, data, kind, dtype=torch.float64)
+    assert "own float32" in operator.notes[0]
+    check_consistency(operator)
+    plain = copy.deepcopy(model).double()
+    plain.forward = lambda x: plain.second(plain.first(x).tanh())  # type: ignore[method-assign]
+    outputs, targets = together(plain, data)
+    right = (
+        dense_hessian(plain, lambda: F.cross_entropy(outputs, targets))
+        if kind == "hessian"
+        else dense_ggn(plain, outputs, lambda z: F.cross_entropy(z, targets))
+    )
+    torch.testing.assert_close(operator.dense().double(), right, rtol=1e-4, atol=1e-6)
+
+
+def test_a_last_layer_of_zeros_passes_the_gate() -> None:
+    model = Network()
+    nn.init.zeros_(model.second.weight)
+    nn.init.zeros_(model.second.bias)
+    data = draw((6, 3))
+    outputs, targets = together(model, data)
+    right = torch.linalg.eigvalsh(dense_ggn(model, outputs, lambda z: F.cross_entropy(z, targets)))
+    found = hessian_spectrum(model, F.cross_entropy, data).eigenvalues
+    assert found == pytest.approx(right.clamp_min(0).tolist(), rel=1e-8, abs=1e-10)
+
+
 @pytest.mark.parametrize("method", ["dense", "lanczos"])
 @pytest.mark.parametrize("kind", ["relu", "float32 relu", "pool"])
 @pytest.mark.parametrize("policy", ["ggn", "abs"])

@@ -310,7 +310,13 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         inside = [key for key in _KEYS if isinstance(content.get(key), dict)]
         content = content[inside[0]] if inside else content
     if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise PruneLimitError(f"{path} holds no state dict (names to tensors) but something else")
+        held = (
+            f"a dictionary of {', '.join(map(str, content))}" if isinstance(content, dict) else ""
+        )
+        raise PruneLimitError(
+            f"{path} holds no state dict (names to tensors) but "
+            f"{held[:200] or type(content).__name__}; save the weights alone, model.state_dict()"
+        )
     return dict(content)
 
 
