@@ -6,6 +6,8 @@ many are a training. Made by::
 
     python -m prunelimit.lab.studies.expansions --study book/results/existence.json \\
         --output book/results/expansions.json
+
+Networks that the output has are not expanded again: only what the study measured is read anew.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,10 +122,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for family in FAMILIES
         for network in [n for n in networks if n.network.family == family][: given.each]
     ]
+    known = Expansions.load(given.output).networks if given.output.is_file() else ()
+    done = {network.name: network for network in known}
     measured = []
     with progress_bar("expansions", total=len(chosen)) as bar:
         for network in chosen:
-            measured.append(measure(network))
+            found = done.get(network.name) or measure(network)
+            reached = tuple(row.real_existence.value for row in network.rows)
+            measured.append(replace(found, real_existence=reached))
             bar.update(1, network.name)
     made = describe_module("prunelimit.lab.studies.expansions", arguments)
     Expansions(COUNTS, tuple(measured), made).save(given.output)

@@ -1,11 +1,16 @@
 """Quadratic pictures one after another: the first is a damped Newton step, the last a training."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from prunelimit.lab.studies import expansions, zoo
 from prunelimit.lab.studies.curves import Bench
 from prunelimit.pruning.converged import minimise
+from prunelimit.results import ExistenceStudy, Expansions
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +41,19 @@ def test_the_first_picture_moves_to_a_damped_minimum_of_itself(bench):
     step = torch.linalg.solve(damped, -gradient)
     assert torch.allclose(found.point[free], cut[free] + step, atol=1e-8)
     assert found.iterations == 1
+
+
+def test_expanded_networks_are_kept_and_the_study_read_anew(monkeypatch, tmp_path):
+    monkeypatch.setattr(expansions, "measure", lambda network: pytest.fail("expanded again"))
+    results = ROOT / "book" / "results"
+    output = tmp_path / "expansions.json"
+    output.write_bytes((results / "expansions.json").read_bytes())
+    before = Expansions.load(output)
+    study = results / "existence.json"
+    assert expansions.main(["--study", str(study), "--output", str(output)]) == 0
+    networks = {network.name: network for network in ExistenceStudy.load(study).networks}
+    found = Expansions.load(output)
+    for new, old in zip(found.networks, before.networks, strict=True):
+        assert new.thresholds == old.thresholds
+        rows = networks[new.name].rows
+        assert new.real_existence == tuple(row.real_existence.value for row in rows)
