@@ -290,9 +290,9 @@ print(f"length kept: {kept.mean():.2f} ± {kept.std():.2f}")
 #
 # :::{prf:definition} Conic intrinsic volumes
 # :label: def-volumes
-# Let $C$ be a polyhedral cone (finitely many flat sides) and $g$ a standard normal vector: independent entries, each normal with mean 0 and variance 1. Then
+# Let $C$ be a polyhedral cone (finitely many flat sides) and $g$ a standard normal vector: independent entries, each normal with mean 0 and variance 1. Then, for $j = 0, \dots, D$,
 #
-# $$v_j(C) = \mathbb{P}\{\Pi_C(g) \text{ lies in the inside of a } j\text{-dimensional face}\}, \qquad j = 0, \dots, D.$$
+# $$v_j(C) = \mathbb{P}\{\Pi_C(g) \text{ lies in the inside of a } j\text{-dimensional face}\}.$$
 #
 # For other cones they are the limits over polyhedral cones that approximate $C$. The last one, $v_D$, is the share of space. Source: {cite}`amelunxen2014living`, §5.
 # :::

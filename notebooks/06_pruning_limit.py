@@ -152,7 +152,7 @@ for name, profile in [*profiles.items(), ("any, random mask", random_mask)]:
 #
 # Let $\sigma_k$ be the ridge at which $N_\mathrm{eff}(\sigma_k) = k$. Both limits of chapter 4, and the variant for a distance that points anywhere, compare a loss with $\epsilon$:
 #
-# $$\ell_\mathrm{paper}(k) = \frac{R(k)^2}{2}\,\sigma_k, \qquad \ell_\mathrm{sharp}(k) = \frac{k}{D-k}\,\ell_\mathrm{paper}(k), \qquad \ell_\mathrm{isotropic}(k) = \frac{k}{D}\,\ell_\mathrm{paper}(k).$$
+# $$\begin{gathered} \ell_\mathrm{paper}(k) = \frac{R(k)^2}{2}\,\sigma_k, \\ \ell_\mathrm{sharp}(k) = \frac{k}{D-k}\,\ell_\mathrm{paper}(k), \qquad \ell_\mathrm{isotropic}(k) = \frac{k}{D}\,\ell_\mathrm{paper}(k). \end{gathered}$$
 #
 # Each limit is the smallest $k$ whose loss is at most $\epsilon$. They share the spectrum, through $\sigma_k$, and the weights, through $R(k)$; they differ by a factor that knows neither.
 

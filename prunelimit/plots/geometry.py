@@ -212,8 +212,9 @@ def recovery(
 ) -> Axes:
     """Share of recovered vectors over (sparsity, measurements), with curves on top."""
     figure, ax = plt.subplots(figsize=(6.4, 4.8))
+    # From white to one hue: turned over for a dark page, nothing glares.
     image = ax.pcolormesh(
-        sparsities, measurements, np.asarray(frequency).T, cmap="cividis", shading="nearest"
+        sparsities, measurements, np.asarray(frequency).T, cmap="Blues", shading="nearest"
     )
     figure.colorbar(image, label="share recovered")
     for dash, (name, values) in zip(("-", "--"), curves.items(), strict=False):
