@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
-from prunelimit.records import from_plain
 
 if TYPE_CHECKING:
     from prunelimit.report import PruningLimit
@@ -174,6 +173,20 @@ class Calibration:
                 )
         return tuple(found)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` wrote."""
+        return cls(
+            names=tuple(data["names"]),
+            coefficients=tuple(data["coefficients"]),
+            half_width=data["half_width"],
+            ranges={name: (low, high) for name, (low, high) in data["ranges"].items()},
+        )
+
 
 _WORDS = {
     "paper": "the share kept by the paper's limit",
@@ -224,7 +237,7 @@ def calibration() -> Calibration:
             f"{CALIBRATION} has format {data.get('format')!r}, expected {FORMAT!r}; "
             "reinstall the package"
         )
-    return from_plain(Calibration, data["calibration"], CALIBRATION)
+    return Calibration.from_dict(data["calibration"])
 
 
 def facts_of(report: PruningLimit) -> Facts:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -280,6 +282,50 @@ class Spectrum:
         total = float(weights @ np.abs(nodes))
         return float(weights @ np.maximum(-nodes, 0.0)) / total if total > 0 else 0.0
 
+    # ---------------------------------------------------------------- storage
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists, fit for JSON; see `from_dict`.
+
+        Examples
+        --------
+        >>> Spectrum(dim=1, policy="abs", eigenvalues=(2.0,)).to_dict()["eigenvalues"]
+        [2.0]
+        """
+        plain = _plain(asdict(self))
+        assert isinstance(plain, dict)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Spectrum:
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        PruneLimitError
+            If entries are missing or unknown.
+
+        Examples
+        --------
+        >>> spectrum = Spectrum(dim=1, policy="abs", eigenvalues=(2.0,))
+        >>> Spectrum.from_dict(spectrum.to_dict()) == spectrum
+        True
+        """
+        unknown = set(data) - {entry.name for entry in fields(cls)}
+        missing = {"dim", "policy"} - set(data)
+        if unknown or missing:
+            raise PruneLimitError(
+                f"this is no stored spectrum: unknown entries {sorted(unknown)}, missing entries "
+                f"{sorted(missing)}; give what Spectrum.to_dict returned"
+            )
+        values = dict(data)
+        for name, kind in (("gauss", Rule), ("outer", Rule), ("folded", FoldedRule)):
+            if data.get(name) is not None:
+                values[name] = kind(**{key: tuple(entry) for key, entry in data[name].items()})
+        if data.get("eigenvalues") is not None:
+            values["eigenvalues"] = tuple(data["eigenvalues"])
+        values["notes"] = tuple(data.get("notes", ()))
+        return cls(**values)
+
 
 _DOUBLINGS = 24
 """Doublings of a hidden ridge, from float32's resolution up to the largest curvature."""
@@ -301,3 +347,11 @@ def _score_end(share: float, margin: float) -> float:
         return share + margin
     slope = margin / math.sqrt(share)
     return ((slope + math.sqrt(slope**2 + 4.0 * share)) / 2.0) ** 2
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value

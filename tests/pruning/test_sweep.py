@@ -18,7 +18,6 @@ from prunelimit.pruning import (
     random_mask,
     sweep,
 )
-from prunelimit.records import from_plain, to_plain
 
 cross_entropy = nn.functional.cross_entropy
 
@@ -69,7 +68,7 @@ def test_the_first_crossing_counts() -> None:
     )
     assert bumpy.largest_sparsity(0.1) == 0.2
     assert bumpy.largest_sparsity(1.0) == 0.6
-    again = from_plain(type(curve), to_plain(bumpy))
+    again = type(curve).from_dict(bumpy.to_dict())
     assert again.loss.tolist() == bumpy.loss.tolist() and np.isnan(again.accuracy).all()
 
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,8 @@ def code_of(
     """
     sources = _Sources(package or PACKAGE, leave_out)
     found = sources.reached(modules, source)
-    content = {name: sources.text(name) for name in sorted(found)}
-    own = None if source is None else _normal(ast.parse(source))
+    content = {name: sources.module(name).code for name in sorted(found)}
+    own = None if source is None else _parsed(source).code
     return digest_of([own, content])
 
 
@@ -151,43 +152,86 @@ def modules_of(
     return sorted(_Sources(package or PACKAGE, leave_out).reached(modules, source))
 
 
+@dataclass(frozen=True)
+class _Import:
+    """``from module import name as known``; `name` is empty for ``import module``."""
+
+    level: int
+    module: str
+    name: str = ""
+    known: str = ""
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What keys read of a source: its code, its imports (those at its top apart), ``_PUBLIC``."""
+
+    code: str
+    imports: tuple[_Import, ...]
+    handed_on: tuple[_Import, ...]
+    on_use: Mapping[str, str]
+
+
+@lru_cache(maxsize=1024)
+def _parsed(source: str) -> _Module:
+    """Read once, whoever asks: the same text is the same code."""
+    tree = _without_annotations_only(ast.parse(source))
+    return _Module(
+        _normal(tree),
+        tuple(_imports(ast.walk(tree))),
+        tuple(_imports(node for node in tree.body if isinstance(node, ast.ImportFrom))),
+        _loaded_on_use(tree),
+    )
+
+
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[_Import]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (_Import(0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                known = alias.asname or alias.name
+                yield _Import(node.level, node.module or "", alias.name, known)
+
+
+def _loaded_on_use(tree: ast.Module) -> dict[str, str]:
+    """Names that a package loads on first use (its table ``_PUBLIC``), and from where."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
+            table: dict[str, str] = ast.literal_eval(node.value)
+            return table
+    return {}
+
+
 class _Sources:
-    """The package's modules, each parsed once."""
+    """The package's modules."""
 
     def __init__(self, package: Path, leave_out: Iterable[str]) -> None:
         self.package, self.name = package, package.name
         without = (*(f"{self.name}.{part}" for part in _MAKES_NO_NUMBERS), *leave_out)
         self.without = tuple(without)
-        self.trees: dict[str, ast.Module] = {}
 
     def reached(self, modules: Iterable[str], source: str | None) -> set[str]:
         """The modules, and all that are imported from them on."""
         waiting = list(modules)
         if source is not None:
-            waiting += self.imported(_without_annotations_only(ast.parse(source)), package="")
+            waiting += self.imported(_parsed(source), package="")
         found: set[str] = set()
         while waiting:
             name = waiting.pop()
             if name in found or self.is_left_out(name):
                 continue
             found.add(name)
-            waiting += self.imported(self.tree(name), self.parent(name))
+            waiting += self.imported(self.module(name), self.parent(name))
         return found
-
-    def text(self, name: str) -> str:
-        """The module's code in a form that comments, docstrings and layout leave as it is."""
-        return _normal(self.tree(name))
 
     def is_left_out(self, name: str) -> bool:
         return any(name == part or name.startswith(f"{part}.") for part in self.without)
 
-    def tree(self, name: str) -> ast.Module:
-        if name not in self.trees:
-            path = self.path(name)
-            assert path is not None, name
-            parsed = ast.parse(path.read_text(encoding="utf-8"))
-            self.trees[name] = _without_annotations_only(parsed)
-        return self.trees[name]
+    def module(self, name: str) -> _Module:
+        path = self.path(name)
+        assert path is not None, name
+        return _parsed(path.read_text(encoding="utf-8"))
 
     def path(self, name: str) -> Path | None:
         """File of a module or of a package's ``__init__``; None if the package has none such."""
@@ -205,15 +249,20 @@ class _Sources:
         path = self.path(name)
         return name if path is not None and path.name == "__init__.py" else name.rpartition(".")[0]
 
-    def imported(self, tree: ast.Module, package: str) -> Iterator[str]:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                yield from (a.name for a in node.names if self.path(a.name) is not None)
-            elif isinstance(node, ast.ImportFrom):
-                base = _absolute(node, package)
-                if self.path(base) is not None:
-                    yield from (self.provider(base, a.name) for a in node.names)
-        yield from _loaded_on_use(tree, package).values()
+    def imported(self, module: _Module, package: str) -> Iterator[str]:
+        for entry in module.imports:
+            base = _absolute(entry, package)
+            if self.path(base) is not None:
+                yield self.provider(base, entry.name) if entry.name else base
+        yield from self.on_use(module, package).values()
+
+    def on_use(self, module: _Module, package: str) -> dict[str, str]:
+        """The table ``_PUBLIC`` with full names."""
+        own = f"{self.name}."
+        return {
+            name: source if source.startswith(own) else f"{package}.{source}"
+            for name, source in module.on_use.items()
+        }
 
     def provider(self, module: str, name: str) -> str:
         """The module that defines `name`, where a package's ``__init__`` only hands it on."""
@@ -221,37 +270,23 @@ class _Sources:
             return f"{module}.{name}"
         if self.is_left_out(module) or self.parent(module) != module:
             return module
-        on_use = _loaded_on_use(self.tree(module), module)
+        source = self.module(module)
+        on_use = self.on_use(source, module)
         if name in on_use:
             return self.provider(on_use[name], name)
-        for node in self.tree(module).body:
-            if isinstance(node, ast.ImportFrom):
-                base = _absolute(node, module)
-                handed = {alias.asname or alias.name: alias.name for alias in node.names}
-                if name in handed and self.path(base) is not None:
-                    return self.provider(base, handed[name])
+        for entry in source.handed_on:
+            base = _absolute(entry, module)
+            if entry.known == name and self.path(base) is not None:
+                return self.provider(base, entry.name)
         return module
 
 
-def _loaded_on_use(tree: ast.Module, package: str) -> dict[str, str]:
-    """Names that a package loads on first use (its table ``_PUBLIC``), and from where."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
-            table: dict[str, str] = ast.literal_eval(node.value)
-            first = package.split(".")[0]
-            return {
-                name: source if source.split(".")[0] == first else f"{package}.{source}"
-                for name, source in table.items()
-            }
-    return {}
-
-
-def _absolute(node: ast.ImportFrom, package: str) -> str:
-    if not node.level:
-        return node.module or ""
+def _absolute(entry: _Import, package: str) -> str:
+    if not entry.level:
+        return entry.module
     parts = package.split(".")
-    parts = parts[: len(parts) - node.level + 1]
-    return ".".join([*parts, *([node.module] if node.module else [])])
+    parts = parts[: len(parts) - entry.level + 1]
+    return ".".join([*parts, *([entry.module] if entry.module else [])])
 
 
 def _without_annotations_only(tree: ast.Module) -> ast.Module:
@@ -282,8 +317,7 @@ def _normal(node: Any) -> str:
         parts = [
             f"{name}={_normal(value)}"
             for name, value in ast.iter_fields(node)
-            if value not in (None, [])
-            and name not in ("kind", "type_comment", "type_ignores", "ctx")
+            if value not in (None, []) and name not in _NO_CODE
         ]
         return f"{type(node).__name__}({','.join(parts)})"
     if isinstance(node, list):
