@@ -38,8 +38,10 @@ from prunelimit.lab.store import checkpoints
 
 os.fsync = lambda descriptor: None  # guards against power cuts, which a test cannot cause
 
-# What the first optimiser imports takes seconds too; here it is done once, before any fork.
+# What the first optimiser imports takes seconds too, and so does reading the package's sources
+# for the key of a run; here both are done once, before any fork.
 torch.optim.SGD([torch.zeros(1, requires_grad=True)]).step()
+training.training_key(network(), tiny_splits(), CONFIG)
 
 def die_at(number):
     "SIGKILL before the number-th change of the disk."
