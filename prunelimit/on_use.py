@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,10 @@ def loaded_on_use(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = public[name]
         module = module if module.startswith(own) else f"{package}.{module}"
-        return getattr(importlib.import_module(module), name)
+        state = random.getstate()  # of which rich draws when it is imported
+        try:
+            return getattr(importlib.import_module(module), name)
+        finally:
+            random.setstate(state)
 
     return find, lambda: sorted(public)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -122,3 +124,16 @@ def test_prune_changes_nothing(sparsity: float) -> None:
     else:
         assert int((pl.prune(model, sparsity).first.weight == 0).sum()) > 0
     assert state(model, loader) == before
+
+
+def test_loading_a_public_name_draws_no_random_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = importlib.import_module
+
+    def drawing(name: str) -> ModuleType:
+        random.random()  # as rich does when it is imported
+        return load(name)
+
+    monkeypatch.setattr(importlib, "import_module", drawing)
+    before = random.getstate()
+    assert callable(pl.predict_limit)
+    assert random.getstate() == before
