@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -36,6 +34,15 @@ class Sweep:
     dense_loss: float
     dense_accuracy: float
 
+    def __post_init__(self) -> None:
+        """Counts are whole numbers, also where they were read from a file."""
+        arrays = (self.sparsities, self.kept, self.loss, self.accuracy)
+        if {np.shape(array) for array in arrays} != {(np.size(self.kept),)}:
+            raise PruneLimitError("the arrays of a sweep have to be of one length")
+        if not np.isfinite(self.kept).all():
+            raise PruneLimitError("a sweep's kept weights have to be whole numbers")
+        object.__setattr__(self, "kept", np.asarray(self.kept).astype(np.int64))
+
     def largest_sparsity(self, epsilon: float) -> float:
         """Largest measured sparsity up to which the loss never exceeds dense loss + `epsilon`.
 
@@ -60,32 +67,3 @@ class Sweep:
         crossings = np.flatnonzero(~within)
         last = (int(crossings[0]) if crossings.size else len(order)) - 1
         return float(self.sparsities[order][last]) if last >= 0 else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON; NaN becomes None."""
-        return {
-            "sparsities": self.sparsities.tolist(),
-            "kept": self.kept.tolist(),
-            "loss": [_none_if_nan(x) for x in self.loss],
-            "accuracy": [_none_if_nan(x) for x in self.accuracy],
-            "dim": self.dim,
-            "dense_loss": self.dense_loss,
-            "dense_accuracy": _none_if_nan(self.dense_accuracy),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Sweep:
-        """The inverse of `to_dict`."""
-        return cls(
-            sparsities=np.array(data["sparsities"], dtype=float),
-            kept=np.array(data["kept"], dtype=np.int64),
-            loss=np.array(data["loss"], dtype=float),
-            accuracy=np.array(data["accuracy"], dtype=float),
-            dim=data["dim"],
-            dense_loss=data["dense_loss"],
-            dense_accuracy=math.nan if data["dense_accuracy"] is None else data["dense_accuracy"],
-        )
-
-
-def _none_if_nan(number: float) -> float | None:
-    return None if math.isnan(number) else float(number)

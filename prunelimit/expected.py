@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
+from prunelimit.records import from_plain
 
 if TYPE_CHECKING:
     from prunelimit.report import PruningLimit
@@ -118,9 +119,28 @@ class Expected:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Expected:
-        """Read what `to_dict` wrote."""
-        sparsity = BracketedFloat(data["sparsity"], data["lower"], data["upper"])
-        return cls(sparsity, data["coverage"], tuple(data["why"]))
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        PruneLimitError
+            If an entry is missing, unknown or of another type, or the ends are out of order.
+        """
+        stored = from_plain(_StoredExpected, data, "the expected sparsity")
+        ends = (stored.lower, stored.upper)
+        sparsity = BracketedFloat.read(stored.sparsity, *ends, "the expected sparsity")
+        return cls(sparsity, stored.coverage, stored.why)
+
+
+@dataclass(frozen=True)
+class _StoredExpected:
+    """A prediction as it lies in a file."""
+
+    sparsity: float
+    lower: float
+    upper: float
+    coverage: float
+    why: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -173,20 +193,6 @@ class Calibration:
                 )
         return tuple(found)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `from_dict` reads them."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
-        """Read what `to_dict` wrote."""
-        return cls(
-            names=tuple(data["names"]),
-            coefficients=tuple(data["coefficients"]),
-            half_width=data["half_width"],
-            ranges={name: (low, high) for name, (low, high) in data["ranges"].items()},
-        )
-
 
 _WORDS = {
     "paper": "the share kept by the paper's limit",
@@ -237,7 +243,7 @@ def calibration() -> Calibration:
             f"{CALIBRATION} has format {data.get('format')!r}, expected {FORMAT!r}; "
             "reinstall the package"
         )
-    return Calibration.from_dict(data["calibration"])
+    return from_plain(Calibration, data["calibration"], CALIBRATION)
 
 
 def facts_of(report: PruningLimit) -> Facts:

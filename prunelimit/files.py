@@ -6,14 +6,22 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from prunelimit.errors import PruneLimitError
 
+if sys.platform != "win32":
+    import fcntl
+
 _UNFINISHED = ".part-"
+_PART = re.compile(r"\.part-[0-9a-f]{16}")
+_TRIES = 5
 _REMEDIES = {
     errno.ENOSPC: "make room there, or name a place on another disk",
     errno.EDQUOT: "make room there, or name a place on another disk",
@@ -65,34 +73,87 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         target.write_bytes(content)
         return
-    temporary = target.with_name(f"{_UNFINISHED}{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with open(descriptor, "wb") as file:
-            if mode is not None:
-                os.chmod(temporary, stat.S_IMODE(mode))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        for left in reversed(range(_TRIES)):
+            try:
+                _replace(target, content, mode)
+                break
+            except FileNotFoundError:
+                # Another process may have taken the part for a dead one's, see `_part`.
+                if not left:
+                    raise
     except OSError as error:
         # The user knows the file by its own name.
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    flush(target.parent)
+
+
+def _replace(target: Path, content: bytes, mode: int | None) -> None:
+    with _part(target.parent) as (path, descriptor):
+        if mode is not None:
+            os.chmod(path, stat.S_IMODE(mode))
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        os.fsync(descriptor)
+        os.replace(path, target)
+
+
+@contextlib.contextmanager
+def _part(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A new file in `folder` under a name of its own, gone at the end unless it was renamed.
+
+    A process that is killed leaves it behind. So whoever makes one holds the system's lock on it,
+    and removes those that nobody holds: a lock goes with its process. In the moment before the
+    lock is taken another process may remove it; the rename then finds no file.
+    """
+    _clear_abandoned(folder)
+    path = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        _locked(descriptor)
+        yield path, descriptor
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    flush(target.parent)
+            path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Remove the parts in `folder` whose processes are gone, where the system has locks."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        for name in filter(_PART.fullmatch, os.listdir(folder)):
+            with contextlib.suppress(OSError):
+                _remove_abandoned(folder / name)
+
+
+def _remove_abandoned(path: Path) -> None:
+    # Of a folder that others may write in, anything may bear the name: a link, a pipe.
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if _locked(descriptor):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the system's lock on an open file; False if another process has it, or there is none."""
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write `content` as JSON to `path`, whole or not at all (see `write_bytes`)."""
     write_text(path, json.dumps(content, indent=1) + "\n")
-
-
-def clear_unfinished(folder: Path) -> None:
-    """Remove what killed processes left half-written in `folder`; its owner alone may call this."""
-    for path in folder.glob(f"{_UNFINISHED}*"):
-        path.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:
@@ -175,9 +236,8 @@ def explained(error: OSError) -> str:
 def _probe(folder: Path) -> None:
     """Make `folder` if it is absent, and a file in it, which is removed again."""
     folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
-    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    probe.unlink()
+    with _part(folder):
+        pass
 
 
 def _mode(path: Path) -> int | None:

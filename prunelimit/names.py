@@ -1,4 +1,4 @@
-"""Names that people and files give: what to say to a misspelt one, which may become a path."""
+"""What people and files give: how it is shown, and names, which may be misspelt or become paths."""
 
 from __future__ import annotations
 
@@ -12,6 +12,32 @@ _LONGEST_NAME = 200
 """Bytes. A file system takes 255; a hash or an ending may be added."""
 
 
+_SHOWN = 60
+
+
+def shown(value: object) -> str:
+    """`value` as a message shows it, whatever its length.
+
+    Examples
+    --------
+    >>> shown("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
+    """
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def printable(text: str) -> str:
+    """`text` in one line, without what would move a terminal's cursor or change its colours.
+
+    Examples
+    --------
+    >>> print(printable("two\\nlines"))
+    two\\nlines
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> PruneLimitError:
     """The error for a name that is not among `known`, with the nearest one if any is near.
 
@@ -23,7 +49,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> PruneLimitErr
     known = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), known, n=1)
     hint = f"; did you mean {near[0]!r}? K" if near else "; k"
-    return PruneLimitError(f"unknown {kind} {name!r}{hint}nown are {', '.join(known)}")
+    return PruneLimitError(f"unknown {kind} {shown(name)}{hint}nown are {', '.join(known)}")
 
 
 def path_part(what: str, name: object) -> str:
@@ -52,7 +78,7 @@ def path_part(what: str, name: object) -> str:
     prunelimit.errors.PruneLimitError: task is '../runs'; a name must not begin with a dot
     """
     if not isinstance(name, str):
-        raise PruneLimitError(f"{what} is {name!r}; it must be a name")
+        raise PruneLimitError(f"{what} is {shown(name)}; it must be a name")
     wrong = (
         "must not be empty"
         if not name.strip()
@@ -63,6 +89,5 @@ def path_part(what: str, name: object) -> str:
     if wrong is None and len(os.fsencode(name)) > _LONGEST_NAME:
         wrong = f"must not be longer than {_LONGEST_NAME} bytes"
     if wrong is not None:
-        shown = name if len(name) <= 60 else f"{name[:57]}..."
-        raise PruneLimitError(f"{what} is {shown!r}; a name {wrong}")
+        raise PruneLimitError(f"{what} is {shown(name)}; a name {wrong}")
     return name

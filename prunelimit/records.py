@@ -11,14 +11,17 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.names import shown
 
 Record = TypeVar("Record")
 
+_MOST = 2**63
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -140,14 +143,19 @@ def _record(kind: type[Any], data: Any, where: str) -> Any:
     }
     missing = sorted(required - set(data))
     if unknown or missing:
-        problem = f"has no entry {missing[0]!r}" if missing else f"has an entry {unknown[0]!r}"
+        problem = f"has no entry {missing[0]!r}" if missing else f"has an entry {shown(unknown[0])}"
         raise PruneLimitError(f"{where} is no {kind.__name__}: it {problem}")
-    types_ = get_type_hints(kind)
+    types_ = _types(kind)  # type: ignore[arg-type]  # a class is hashable
     values = {}
     for name, entry in data.items():
         own = known[name].name
         values[own] = _value(types_[own], entry, f"{where}.{name}")
     return kind(**values)
+
+
+@lru_cache
+def _types(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _value(kind: Any, data: Any, where: str) -> Any:
@@ -183,7 +191,7 @@ def _optional(kinds: tuple[Any, ...], data: Any, where: str) -> Any:
 def _array(data: Any, where: str) -> np.ndarray:
     try:
         return np.array(data, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         _expect(False, where, data, "a list of numbers")
         raise
 
@@ -194,15 +202,15 @@ def _scalar(kind: type[Any], data: Any, where: str) -> Any:
         return math.nan if data is None else float(data)
     good = isinstance(data, int | float) if kind is float else isinstance(data, kind)
     good = good and (kind is bool or not isinstance(data, bool))
+    # JSON's whole numbers may have any number of digits.
+    good = good and (not isinstance(data, int) or -_MOST <= data < _MOST)
     _expect(good, where, data, _NAMES.get(kind, kind.__name__))
     return kind(data)
 
 
 def _expect(holds: bool, where: str, data: Any, what: str) -> None:
     if not holds:
-        shown = repr(data)
-        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-        raise PruneLimitError(f"{where} is {shown}; it must be {what}")
+        raise PruneLimitError(f"{where} is {shown(data)}; it must be {what}")
 
 
 def _plain_float(number: float) -> float | str | None:

@@ -17,10 +17,11 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
 from prunelimit.expected import Expected, expect
 from prunelimit.files import write_text
+from prunelimit.names import printable, shown
 from prunelimit.network.parameters import Counted
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.records import absent, from_plain, to_plain
-from prunelimit.spectrum.result import POLICIES, Spectrum
+from prunelimit.spectrum.result import POLICIES, Spectrum, require_sensible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,12 +83,8 @@ class LimitEstimate:
             If an entry is missing, unknown or of another type, or the ends are out of order.
         """
         stored = from_plain(_StoredEstimate, data, "the limit")
-        if not stored.lower <= stored.sparsity <= stored.upper:
-            raise PruneLimitError(
-                f"the limit's sparsity {stored.sparsity} is not between its ends {stored.lower} "
-                f"and {stored.upper}"
-            )
-        sparsity = BracketedFloat(stored.sparsity, stored.lower, stored.upper)
+        ends = (stored.lower, stored.upper)
+        sparsity = BracketedFloat.read(stored.sparsity, *ends, "the limit's sparsity")
         return cls(sparsity, stored.kept, stored.distance, stored.ridge, stored.status)
 
 
@@ -173,7 +170,8 @@ class PruningLimit:
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""
-        return "\n".join(_summary_lines(self))
+        # A loaded report's text is anybody's.
+        return "\n".join(printable(line) for line in _summary_lines(self))
 
     __str__ = summary
 
@@ -222,7 +220,7 @@ class PruningLimit:
         found = data.get("format") if isinstance(data, Mapping) else None
         if found != _FORMAT:
             raise PruneLimitError(
-                f"this is no report of predict_limit (format {found!r}, expected {_FORMAT!r})"
+                f"this is no report of predict_limit (format {shown(found)}, expected {_FORMAT!r})"
             )
         return _unpacked(from_plain(_Stored, data, "the report"))
 
@@ -355,15 +353,16 @@ def _packed(report: PruningLimit) -> _Stored:
 
 
 def _unpacked(stored: _Stored) -> PruningLimit:
+    require_sensible(stored.spectrum)
     sensible = {
         "policy": stored.policy in POLICIES,
         "dim": 1 <= stored.dim == stored.spectrum.dim,
         "epsilon": 0 < stored.epsilon < math.inf,
-        **{
-            f"{name}.sparsity": estimate.lower >= 0 and estimate.upper <= 1
-            for name in ("paper", "sharp", "one_shot")
-            for estimate in [getattr(stored, name)]
-        },
+        "loss": stored.loss.examples >= 1 and stored.loss.batches >= 1,
+        "counted": stored.counted is None
+        or stored.counted.dim == stored.dim <= stored.counted.total
+        and all(size >= 0 for size in stored.counted.left_out.values()),
+        "coverage": stored.expected is None or 0 < stored.expected.coverage < 1,
     }
     wrong = next((name for name, holds in sensible.items() if not holds), None)
     if wrong is not None:
@@ -373,7 +372,8 @@ def _unpacked(stored: _Stored) -> PruningLimit:
         ("one_shot_curve", curve.sparsities, curve.rises),
         ("distance", profile.kept, profile.distance),
     ):
-        if not x.ndim == 1 == y.ndim or x.size != y.size or not x.size or (np.diff(x) < 0).any():
+        increasing = x.ndim == 1 == y.ndim and np.isfinite(x).all() and (np.diff(x) >= 0).all()
+        if not increasing or not x.size == y.size > 0:
             raise PruneLimitError(
                 f"the report's {name} does not fit: {x.size} places, which have to increase, and "
                 f"{y.size} values"

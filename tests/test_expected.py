@@ -13,6 +13,7 @@ from torch import nn
 import prunelimit as pl
 from prunelimit import expected
 from prunelimit.expected import Calibration, Facts, conformal_quantile
+from prunelimit.records import from_plain, to_plain
 from prunelimit.report import PruningLimit
 
 FACTS = Facts(0.2, 0.1, 0.5, 0.05, 0.1, 1000, 500)
@@ -65,7 +66,7 @@ def test_what_lies_outside_is_named():
 
 def test_a_calibration_survives_its_file():
     made = Calibration(("log paper",), (0.1, 1.0), 0.3, {"log dim": (1.0, 2.0)})
-    assert Calibration.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    assert from_plain(Calibration, json.loads(json.dumps(to_plain(made)))) == made
 
 
 def test_the_shipped_calibration_is_small_and_finite():

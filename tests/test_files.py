@@ -67,17 +67,90 @@ def test_a_full_disk_leaves_the_old_file(tmp_path) -> None:
         assert str(disk / "report.json") in files.explained(full.value)
 
 
-def test_a_kill_while_writing_leaves_the_old_file(tmp_path) -> None:
+def killed_while_writing(target: Path, moment: str) -> None:
+    """A process that writes to `target` and is killed when it calls `os.moment`."""
+    child = os.fork()
+    if child == 0:
+        setattr(files.os, moment, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        files.write_text(target, "new" * 100_000)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_kill_while_writing_leaves_the_old_file_and_the_next_write_clears(
+    tmp_path, moment: str
+) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
-    for moment in ("fsync", "replace"):
+    killed_while_writing(target, moment)
+    assert target.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2, "what the killed process had written"
+    files.write_text(tmp_path / "b.txt", "another file in the same folder")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b.txt"}
+    killed_while_writing(target, moment)
+    files.prepare_output(target)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b.txt"}
+
+
+def test_only_what_nobody_writes_is_cleared(tmp_path) -> None:
+    others = [tmp_path / ".part-mine", tmp_path / f".part-{'0' * 16}", tmp_path / f".part-{1:016}"]
+    others[0].touch()
+    others[1].mkdir()
+    others[2].symlink_to(os.devnull)
+    os.mkfifo(tmp_path / f".part-{2:016}")
+    ours, theirs = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+
+        def wait(descriptor: int) -> None:
+            files.os.fsync = fsync
+            os.write(ours[1], b".")
+            os.read(theirs[0], 1)
+
+        fsync, files.os.fsync = os.fsync, wait
+        files.write_text(tmp_path / "slow", "slow")
+        os._exit(0)
+    os.read(ours[0], 1)
+    files.write_text(tmp_path / "fast", "fast")
+    os.write(theirs[1], b".")
+    assert os.waitpid(child, 0)[1] == 0
+    assert (tmp_path / "slow").read_text() == "slow"
+    assert len(list(tmp_path.iterdir())) == 6
+    for descriptor in (*ours, *theirs):
+        os.close(descriptor)
+
+
+def test_a_part_that_another_process_removes_is_written_again(tmp_path, monkeypatch) -> None:
+    """Between making a part and locking it there is a moment in which it looks abandoned."""
+    locked, removed = files._locked, []
+
+    def late(descriptor: int) -> bool:
+        if len(removed) < 2:
+            removed.extend(tmp_path.glob(".part-*"))
+            removed[-1].unlink()
+        return locked(descriptor)
+
+    monkeypatch.setattr(files, "_locked", late)
+    files.write_text(tmp_path / "a.txt", "whole")
+    assert len(removed) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_many_processes_write_to_one_file(tmp_path) -> None:
+    children = []
+    for number in range(4):
         child = os.fork()
         if child == 0:
-            setattr(files.os, moment, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-            files.write_text(target, "new" * 100_000)
+            for _ in range(50):
+                files.write_text(tmp_path / "a.txt", str(number) * 1000)
             os._exit(0)
-        assert os.waitpid(child, 0)[1] == signal.SIGKILL
-        assert target.read_text() == "old", moment
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    content = (tmp_path / "a.txt").read_text()
+    assert content in [str(number) * 1000 for number in range(4)]
 
 
 def test_links_stay_links_and_devices_devices(tmp_path) -> None:

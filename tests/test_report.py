@@ -2,8 +2,12 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import torch
 from network_support import trained
 from torch import nn
 
@@ -70,7 +74,7 @@ def test_both_ends_of_a_limit_have_to_enclose_it() -> None:
     limit = {"sparsity": 0.5, "lower": 0.4, "upper": 0.6, "kept": 5.0, "distance": 1.0}
     limit |= {"ridge": 0.1, "status": "solved"}
     assert pl.report.LimitEstimate.from_dict(limit).to_dict() == limit
-    with pytest.raises(pl.PruneLimitError, match="not between its ends"):
+    with pytest.raises(pl.PruneLimitError, match="must be between its ends"):
         pl.report.LimitEstimate.from_dict(limit | {"upper": 0.45})
 
 
@@ -79,3 +83,81 @@ def test_a_report_made_before_something_was_kept_is_read(report) -> None:
     del data["counted"]
     again = pl.PruningLimit.from_dict(data)
     assert again.counted is None and f"D = {report.dim:,} prunable weights" in again.summary()
+
+
+HOSTILE = [
+    *(None, True, -1, 0, math.nan, 1e308, 10**400),
+    *("<script>\x1b[2J\n" + "n" * 5000, [], {"a": [1]}),
+]
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[dict[str, Any]]:
+    """One of each kind of spectrum: all eigenvalues, rules with a bracket, folded rules."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(60, 4, generator=generator)
+    batches = list(zip(inputs.split(20), inputs[:, :3].argmax(1).split(20), strict=True))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        small = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+        model = nn.Sequential(nn.Linear(4, 40), nn.Tanh(), nn.Linear(40, 30), nn.Linear(30, 3))
+    found = [pl.predict_limit(small, nn.functional.cross_entropy, batches)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("prunelimit.spectrum.engine.DENSE_DIM", 10)
+        for policy in ("ggn", "abs"):
+            report = pl.predict_limit(
+                model, nn.functional.cross_entropy, batches, policy=policy, tolerance=0.1
+            )
+            found.append(report)
+    assert [report.spectrum.exact for report in found] == [True, False, False]
+    return [report.to_dict() for report in found]
+
+
+def places(data: Any, before: tuple = ()) -> Iterator[tuple]:
+    """Where each entry is; of a list the first alone."""
+    yield before
+    if isinstance(data, dict | list):
+        entries = data.items() if isinstance(data, dict) else enumerate(data[:1])
+        for name, entry in entries:
+            yield from places(entry, (*before, name))
+
+
+def changed(data: Any, place: tuple, value: Any) -> Any:
+    if not place:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[place[0]] = changed(data[place[0]], place[1:], value)
+    return copy
+
+
+@pytest.mark.filterwarnings("error")
+def test_whatever_stands_anywhere_in_a_report_is_refused_by_name_or_harmless(reports) -> None:
+    kept = 0
+    for report in reports:
+        for place in places(report):
+            for value in HOSTILE:
+                try:
+                    read = pl.PruningLimit.from_dict(changed(report, place, value))
+                except pl.PruneLimitError as error:
+                    assert len(str(error)) < 300 and "\n" not in str(error), place
+                    continue
+                kept += 1
+                text, page = read.summary(), read._repr_html_()
+                assert "\x1b" not in text and "<script" not in page, place
+                effective = read.spectrum.effective_dimension(0.1)
+                assert 0 <= effective.lower <= effective.upper <= read.dim, place
+                assert math.isfinite(read.spectrum.trace().value), place
+    assert kept > 100, "most text is harmless"
+
+
+def test_an_entry_more_or_less_is_named(reports) -> None:
+    (report, *_) = reports
+    for name in report:
+        less = {key: value for key, value in report.items() if key != name}
+        if name in ("counted", "expected"):  # of before they were kept
+            pl.PruningLimit.from_dict(less)
+        else:
+            with pytest.raises(pl.PruneLimitError, match=name):
+                pl.PruningLimit.from_dict(less)
+    with pytest.raises(pl.PruneLimitError, match="an entry 'more'"):
+        pl.PruningLimit.from_dict(report | {"more": 1})

@@ -25,6 +25,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained, prepare_folder, prepare_output, write_bytes
 from prunelimit.lab.batch.cli import batch
 from prunelimit.lab.named import attribute, loader_of, loss_of, model_of
+from prunelimit.names import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,9 +124,8 @@ def main() -> None:
 
 def _fail(message: str) -> NoReturn:
     """Print `message` in one line, whatever characters a name in it has, and end."""
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
     Console(stderr=True, highlight=False).print(
-        Text.assemble(("error: ", "red"), line), soft_wrap=True
+        Text.assemble(("error: ", "red"), printable(message)), soft_wrap=True
     )
     sys.exit(2)
 

@@ -69,11 +69,6 @@ class Counted:
             "left_out": dict(self.left_out),
         }
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Counted:
-        """The inverse of `to_dict`."""
-        return cls(tuple(data["names"]), data["dim"], data["total"], data["left_out"])
-
     def __str__(self) -> str:
         """D of all, and what is left out: matrices by name, the rest in one number.
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_model
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import clear_unfinished, prepare_folder, write_bytes, write_json
+from prunelimit.files import prepare_folder, write_bytes, write_json
 from prunelimit.network.contents import weights_bytes
 from prunelimit.network.copies import copy_model
 
@@ -156,7 +156,6 @@ def _claim(directory: Path, key: dict[str, Any]) -> None:
     content = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
     place = directory / _KEY
     if not content:
-        clear_unfinished(directory)
         write_json(place, {"format": _FORMAT, "key": key})
         return
     if not place.is_file():
@@ -172,7 +171,6 @@ def _claim(directory: Path, key: dict[str, Any]) -> None:
             f"{place} cannot be read ({error!r}); delete {directory} to start anew"
         ) from error
     _require_same(directory, theirs, json.loads(json.dumps(key)))
-    clear_unfinished(directory)
 
 
 def _require_same(directory: Path, theirs: Any, ours: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
+from prunelimit.names import shown
 from prunelimit.records import fields_to_plain, from_plain, to_plain
 from prunelimit.results.parts import Provenance
 
@@ -44,7 +45,7 @@ class Saved:
         found = data.get("format") if isinstance(data, Mapping) else None
         entries = None if found is None else cls._upgraded(found, dict(data))
         if entries is None:
-            raise PruneLimitError(f"this is no {cls.__name__}: its format is {found!r}")
+            raise PruneLimitError(f"this is no {cls.__name__}: its format is {shown(found)}")
         entries.pop("format")
         return from_plain(cls, entries, f"the {cls.__name__}")
 

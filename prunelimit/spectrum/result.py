@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Estimate, Interval
+from prunelimit.names import shown
 from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
 from prunelimit.spectrum.quadrature import Array
 
@@ -75,7 +74,7 @@ class Spectrum:
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
             raise PruneLimitError(
-                f"policy={self.policy!r} is unknown; choose one of {', '.join(POLICIES)}"
+                f"policy={shown(self.policy)} is unknown; choose one of {', '.join(POLICIES)}"
             )
         other = self.outer if self.policy == "ggn" else self.folded
         if self.eigenvalues is None and (self.gauss is None or other is None or self.probes < 1):
@@ -282,49 +281,42 @@ class Spectrum:
         total = float(weights @ np.abs(nodes))
         return float(weights @ np.maximum(-nodes, 0.0)) / total if total > 0 else 0.0
 
-    # ---------------------------------------------------------------- storage
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists, fit for JSON; see `from_dict`.
 
-        Examples
-        --------
-        >>> Spectrum(dim=1, policy="abs", eigenvalues=(2.0,)).to_dict()["eigenvalues"]
-        [2.0]
-        """
-        plain = _plain(asdict(self))
-        assert isinstance(plain, dict)
-        return plain
+_LARGEST = 1e100
+"""No curvature is larger, and what is computed from it overflows nowhere."""
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Spectrum:
-        """The inverse of `to_dict`.
 
-        Raises
-        ------
-        PruneLimitError
-            If entries are missing or unknown.
+def require_sensible(spectrum: Spectrum) -> None:
+    """Refuse a spectrum, read from a file, that no computation finds.
 
-        Examples
-        --------
-        >>> spectrum = Spectrum(dim=1, policy="abs", eigenvalues=(2.0,))
-        >>> Spectrum.from_dict(spectrum.to_dict()) == spectrum
-        True
-        """
-        unknown = set(data) - {entry.name for entry in fields(cls)}
-        missing = {"dim", "policy"} - set(data)
-        if unknown or missing:
-            raise PruneLimitError(
-                f"this is no stored spectrum: unknown entries {sorted(unknown)}, missing entries "
-                f"{sorted(missing)}; give what Spectrum.to_dict returned"
-            )
-        values = dict(data)
-        for name, kind in (("gauss", Rule), ("outer", Rule), ("folded", FoldedRule)):
-            if data.get(name) is not None:
-                values[name] = kind(**{key: tuple(entry) for key, entry in data[name].items()})
-        if data.get("eigenvalues") is not None:
-            values["eigenvalues"] = tuple(data["eigenvalues"])
-        values["notes"] = tuple(data.get("notes", ()))
-        return cls(**values)
+    Raises
+    ------
+    PruneLimitError
+        If its parts do not fit each other, or a number is out of its range; the message names it.
+    """
+    rules = [rule for rule in (spectrum.gauss, spectrum.outer, spectrum.folded) if rule is not None]
+    parts = [list(vars(rule).values()) for rule in rules]
+    values = () if spectrum.eigenvalues is None else spectrum.eigenvalues
+    sensible = {
+        "dim": spectrum.dim >= 1,
+        "eigenvalues": spectrum.eigenvalues is None or len(values) == spectrum.dim,
+        "rules": all(len(column) == len(rule[0]) > 0 for rule in parts for column in rule),
+        "numbers": all((np.abs(column) < _LARGEST).all() for column in (values, *sum(parts, []))),
+        "weights": all(
+            min(column, default=0) >= 0
+            for rule in rules
+            if isinstance(rule, Rule)
+            for column in (rule.weights, rule.random)
+        ),
+        "examples": spectrum.examples is None or spectrum.examples >= 1,
+        "outputs": spectrum.outputs is None or spectrum.outputs >= 1,
+        "probes": spectrum.probes >= (spectrum.eigenvalues is None),
+        "rounding": 0 <= spectrum.rounding < 1,
+        "confidence": 0 <= spectrum.confidence < 1,
+    }
+    wrong = next((name for name, holds in sensible.items() if not holds), None)
+    if wrong is not None:
+        raise PruneLimitError(f"the spectrum's {wrong} cannot be; no computation says so")
 
 
 _DOUBLINGS = 24
@@ -347,11 +339,3 @@ def _score_end(share: float, margin: float) -> float:
         return share + margin
     slope = margin / math.sqrt(share)
     return ((slope + math.sqrt(slope**2 + 4.0 * share)) / 2.0) ** 2
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return value

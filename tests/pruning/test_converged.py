@@ -130,3 +130,20 @@ def test_wrong_shapes_and_values_are_refused():
         Landscape(model, cross_entropy, [])
     with pytest.raises(PruneLimitError, match="at least 1"):
         Descent(iterations=0)
+
+
+def test_a_step_is_damped_by_the_mean_curvature_and_by_each_parameter_s_own():
+    model, data = tiny_network(3)
+    landscape = Landscape(model, cross_entropy, data)
+    columns = mask(landscape, model, 12).nonzero()[:, 0]
+    run = converged._Run(columns, landscape.start, 1.0, [])
+    slope, matrix = landscape.gauss_newton(landscape.start, columns)
+    dampings = torch.tensor([1e-2, 1.0]).double()
+    steps = converged._dense_solver(landscape, run, ("mean", "own"))(dampings)[:, columns]
+    own = matrix.diagonal()
+    mean = own.mean() * torch.ones_like(own)
+    added = [mean * 1e-2, mean, (own + 1e-2 * mean) * 1e-2, own + 1e-2 * mean]
+    for step, extra in zip(steps, added, strict=True):
+        assert torch.allclose(matrix @ step + extra * step, -slope, atol=1e-10)
+    with pytest.raises(PruneLimitError, match="scalings"):
+        Descent(scalings=("both",))

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from prunelimit.pruning import existence
-from prunelimit.pruning.converged import minimise
+from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.pruning.existence import ExistenceSearch
 from prunelimit.pruning.landscape import Landscape
 from prunelimit.pruning.masks import magnitude_order
@@ -53,6 +53,24 @@ def test_the_upper_end_was_tried_from_the_solution_next_to_it(monkeypatch):
     lower, upper = (round(end * search.dim) for end in (found.lower, found.upper))
     beside = search.minima[lower].point
     assert any(torch.equal(start, beside) for start in starts[upper] if start is not None)
+
+
+def test_the_budget_is_doubled_until_that_moves_nothing():
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 1))
+    inputs = torch.randn(60, 6)
+    landscape = Landscape(model, mse_loss, [(inputs, inputs[:, :1] * inputs[:, 1:2])])
+    order = magnitude_order(model)
+    hasty = ExistenceSearch(landscape, order, Descent(iterations=6, patience=2))
+    patient = ExistenceSearch(landscape, order, Descent(iterations=200))
+    once, found, long = (
+        search.threshold(0.1, 0.6, double=double)
+        for search, double in ((hasty, False), (hasty, True), (patient, True))
+    )
+    assert once.budget == 6 and once.once is None
+    assert found.value > once.value + existence.SETTLED
+    assert found.budget > 6 and found.moved <= existence.SETTLED
+    assert long.moved <= existence.SETTLED and long.budget == 200
 
 
 def test_levels_beyond_reach_and_beyond_need_are_named():

@@ -138,6 +138,16 @@ def test_every_sparsity_passes_and_none_passes() -> None:
     assert found.passing == 1000 and found.failing >= 980 and len(points) <= 8
 
 
+def test_a_bracket_a_little_wide_is_enough_where_two_readings_agree() -> None:
+    rule = SearchRule(dim=1000, guess=100.0, slope=2.0, tolerance=0.01)
+    straight = {115: -0.28, 87: 0.28}
+    assert rule.finished(straight) and 95 < rule.crossing(straight) < 105
+    assert rule.following(straight) is None
+    # The loss has fallen to nothing at the passing try: the logarithm does not tell where.
+    assert not rule.finished({115: -6.0, 87: 1.0})
+    assert not rule.finished({120: -0.28, 87: 0.28})  # 3.3 points
+
+
 def test_contradictions_are_lifted_not_believed() -> None:
     points = {100: 0.4, 150: -0.1, 180: 0.05, 300: -0.2}
     assert bracket(points, 1000).passing == 150 and contradictions(points, 1000) == [180]

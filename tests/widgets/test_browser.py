@@ -284,6 +284,28 @@ def test_play_goes_through_the_states_and_stops_at_the_last(opened, name):
     compare_with_python(widget, original)
 
 
+def test_nothing_glides_for_readers_who_want_stillness(opened):
+    wish = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
+    try:
+        for name in widgets.__all__:
+            original = getattr(widgets, name)()
+            seen = opened.execute_async_script(
+                """const [key, done] = arguments;
+                const root = document.querySelector(`[data-widget="${key}"]`);
+                const states = new Set();
+                new MutationObserver(() => states.add(root.dataset.state))
+                  .observe(root, {attributes: true, attributeFilter: ['data-state']});
+                const before = root.dataset.state;
+                root.querySelector('[data-action=next]').click();
+                setTimeout(() => { states.delete(before); done([...states]); }, 700);""",
+                original.key,
+            )
+            assert len(seen) <= 1, original.key
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def test_a_guess_is_remembered_and_laid_beside_the_answers(opened):
     Driven(opened, "cut-a-network").move("guess", 0.65 / 0.99)
     opened.execute_script("history.replaceState(null, '', location.pathname)")

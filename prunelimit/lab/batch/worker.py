@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import clear_unfinished
 from prunelimit.lab.batch.jobs import (
     ATTEMPTS,
     REPORT,
@@ -80,7 +79,6 @@ def _execute(job: Job) -> Outcome:
             "with (edited meanwhile, or another version); run the command again"
         )
     discard_damaged(job)
-    clear_unfinished(job.directory)
     began = time.perf_counter()
     _note(job, started=now(), host=socket.gethostname(), pid=os.getpid())
     failure = _run_notebook(job)

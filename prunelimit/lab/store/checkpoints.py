@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import clear_unfinished, flush
+from prunelimit.files import flush
 from prunelimit.lab.store.keys import differences, leaves
 from prunelimit.lab.store.locks import owned
 from prunelimit.network.contents import shared_names, weights_bytes
@@ -88,7 +88,6 @@ def exclusive(run_dir: Path) -> Iterator[None]:
         If another run holds it, or the folder cannot be made.
     """
     with owned(run_dir):
-        clear_unfinished(run_dir)
         for leftover in run_dir.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield

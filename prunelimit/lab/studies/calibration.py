@@ -44,6 +44,7 @@ from prunelimit.expected import (
 )
 from prunelimit.files import write_json
 from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.records import to_plain
 from prunelimit.results import CalibrationTable, ExistenceStudy, Result
 from prunelimit.results.calibrated import (
     BaselineShift,
@@ -411,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.output,
         {
             "format": FORMAT,
-            "calibration": found.to_dict(),
+            "calibration": to_plain(found),
             "provenance": source | {"rows": len(rows)},
         },
     )
