@@ -11,7 +11,6 @@ import io
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -392,58 +391,32 @@ def reproduce(
     directory = prepare_folder(run_dir or Path("runs") / f"{task}-seed{seed}")
     if output is not None:
         prepare_output(output)
-    _reproduce(OneTask(chosen, config, directory, device, data_root, output))
+    _reproduce(chosen, config, directory, device, data_root, output)
 
 
 app.command("batch")(batch)
 
 
-@dataclass(frozen=True)
-class OneTask:
-    """What ``prunelimit reproduce`` was asked for.
-
-    Attributes
-    ----------
-    task, config
-        What is trained, and what is measured of it.
-    directory
-        Where everything is kept.
-    device
-        "auto", "cpu", "cuda" or "mps".
-    data_root
-        See `prunelimit.lab.data.load`.
-    output
-        Where a copy of the result goes.
-    """
-
-    task: Task
-    config: ExperimentConfig
-    directory: Path
-    device: str
-    data_root: Path | None
-    output: Path | None
-
-
-def _reproduce(asked: OneTask) -> None:
+def _reproduce(
+    task: Task,
+    config: ExperimentConfig,
+    directory: Path,
+    device: str,
+    data_root: Path | None,
+    output: Path | None,
+) -> None:
     from prunelimit.lab.distributed import joined
     from prunelimit.lab.experiment import run_task
 
     with joined() as world:
-        result = run_task(
-            asked.task,
-            asked.directory,
-            asked.config,
-            device=asked.device,
-            data_root=asked.data_root,
-            world=world,
-        )
+        result = run_task(task, directory, config, device=device, data_root=data_root, world=world)
     if not world.is_main:
         return
     typer.echo(comparison_text(result))
-    typer.echo(f"result: {asked.directory / 'result.json'}")
-    if asked.output is not None:
-        result.save(asked.output)
-        typer.echo(f"copied to {asked.output}")
+    typer.echo(f"result: {directory / 'result.json'}")
+    if output is not None:
+        result.save(output)
+        typer.echo(f"copied to {output}")
 
 
 def comparison_text(result: Result) -> str:

@@ -34,7 +34,6 @@ from prunelimit.lab.baselines import (
     IterativeMagnitudeConfig,
     LompConfig,
     OneShotConfig,
-    Pruned,
     RareGemsConfig,
     Work,
     dense,
@@ -74,13 +73,6 @@ class Contender:
     label: str
     method: str
     config: Any
-
-    def run(
-        self, model: nn.Module, splits: Splits, sparsity: float, seed: int, device: str
-    ) -> Pruned:
-        """Prune and train a copy of the untrained `model`."""
-        run = METHODS[self.method].run
-        return run(model, splits, cross_entropy, sparsity, self.config, seed=seed, device=device)
 
 
 def contenders(training: TrainingConfig, interval: int = 20) -> tuple[Contender, ...]:
@@ -174,7 +166,15 @@ def _measured(task: Task, row: Contender, sparsity: float, seed: int, device: st
     asked = MethodRow(row.label, row.method, sparsity, seed)
     began = time.perf_counter()
     try:
-        pruned = row.run(seeded.build_model(splits), splits, sparsity, seed, device)
+        pruned = METHODS[row.method].run(
+            seeded.build_model(splits),
+            splits,
+            cross_entropy,
+            sparsity,
+            row.config,
+            seed=seed,
+            device=device,
+        )
     except PruneLimitError as error:
         return replace(asked, error=str(error))
     seconds = time.perf_counter() - began
