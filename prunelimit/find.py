@@ -135,14 +135,7 @@ def find_limit(
     with undisturbed(model, loader), undisturbed(model, validation):
         adapted = adapt(model, loss_fn, loader, forward)
         check_first_batch(*adapted)
-        # Every try is a network of its own, which a loss that holds the dense one does not see.
-        refuse_foreign_reading(
-            adapted.model,
-            copy_model(adapted.model),
-            adapted.loss_fn,
-            adapted.loader,
-            "Leave that part (weight decay?) out of loss_fn, and let finetune= train with it",
-        )
+        _refuse_loss_of_the_dense(*adapted)
         _check(finetune, tolerance, max_tries)
         if report is None and start is None:
             say("no report given: predicting first", progress)
@@ -186,6 +179,12 @@ def _number(name: str, value: Any) -> float | None:
     if value is None or is_number(value):
         return None if value is None else float(value)
     raise PruneLimitError(f"{name} must be a number, got {value!r}")
+
+
+def _refuse_loss_of_the_dense(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
+    """Every try is a network of its own, which a loss that holds the dense one does not see."""
+    remedy = "Leave that part (weight decay?) out of loss_fn, and let finetune= train with it"
+    refuse_foreign_reading(model, copy_model(model), loss_fn, loader, remedy)
 
 
 def _check(finetune: object, tolerance: float, max_tries: int) -> None:

@@ -40,7 +40,7 @@ tolerance are the answer. Chosen with the straight line between the bracket's en
 Heuristic."""
 
 _LEAST_SHARE = 0.2
-"""Of the bracket, that a try cuts off at least."""
+"""A try cuts off this share of the bracket at least."""
 
 _SLOPE_RANGE = 3.0
 """By how much a slope measured from two tries on one side may differ from the prior one."""
