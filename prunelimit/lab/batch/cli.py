@@ -59,7 +59,7 @@ def batch(
     from prunelimit.lab.batch.clusters import Workers
     from prunelimit.lab.batch.driver import run_batch
     from prunelimit.lab.batch.extra import require_extra
-    from prunelimit.lab.batch.jobs import grid, plan
+    from prunelimit.lab.batch.jobs import default_notebook, grid, notebook_parameters, plan
     from prunelimit.lab.batch.parameters import with_settings
     from prunelimit.lab.batch.slurm import slurm_arguments
     from prunelimit.lab.distributed import launched
@@ -69,7 +69,11 @@ def batch(
     require_extra(slurm=slurm is not None)
     place = None if data_root is None else str(data_root)
     sets = grid(tasks, l1 or [None], seed or [0], scale=1.0, data_root=place)
-    jobs = plan(runs, with_settings(sets, set_ or []), notebook)
+    known = notebook_parameters(notebook or default_notebook())
+    # What nobody asked for, a notebook of one's own need not have.
+    asked = {"task": tasks, "l1": l1, "seed": seed, "scale": None, "data_root": place}
+    sets = [{n: v for n, v in one.items() if n in known or asked[n] is not None} for one in sets]
+    jobs = plan(runs, with_settings(sets, set_ or [], known), notebook)
     where = Workers(workers, scheduler, None if slurm is None else slurm_arguments(slurm), tls)
     summary = run_batch(jobs, where)
     typer.echo(summary.text())

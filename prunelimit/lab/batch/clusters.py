@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 _CONNECT_SECONDS = 30
+_LOOK_SECONDS = 5.0
 _SLURM_AT_ONCE = 16
 _LOOPBACK = re.compile(r"(tcp|tls)://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?/?")
 
@@ -51,10 +53,24 @@ class Untended:
     """Workers that Dask looks after itself, or their owner."""
 
     client: Client
+    there: frozenset[str] | None = None
+    looked: float = float("-inf")
 
     def tend(self, jobs: int) -> list[str]:
-        """Nothing to do."""
-        return []
+        """Say which workers came and went: a scheduler of one's own hands on their jobs in silence.
+
+        Those that are there at the first look are not said.
+        """
+        if time.monotonic() - self.looked < _LOOK_SECONDS:
+            return []
+        self.looked = time.monotonic()
+        try:
+            now = frozenset(self.client.nthreads())
+        except Exception:  # a scheduler that is gone shows in the client's status
+            return []
+        before, self.there = now if self.there is None else self.there, now
+        gone = [f"worker {name} is gone; another takes its job" for name in sorted(before - now)]
+        return gone + [f"worker {name} is there" for name in sorted(now - before)]
 
 
 @dataclass(frozen=True)

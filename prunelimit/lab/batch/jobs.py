@@ -141,7 +141,7 @@ def plan(
     return list(jobs.values())
 
 
-def notebook_parameters(notebook: Path) -> list[str]:
+def notebook_parameters(notebook: str | os.PathLike[str]) -> list[str]:
     """Names in the notebook's cell that is tagged ``parameters``.
 
     Papermill only logs a parameter that the notebook does not have, and goes on without it.
@@ -153,6 +153,7 @@ def notebook_parameters(notebook: Path) -> list[str]:
     """
     import papermill
 
+    notebook = Path(notebook)
     if not notebook.is_file():
         raise PruneLimitError(f"there is no notebook {notebook}")
     with contextlib.redirect_stdout(io.StringIO()):

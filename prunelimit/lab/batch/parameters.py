@@ -7,7 +7,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError
@@ -131,7 +131,9 @@ def command(parameters: Mapping[str, Any]) -> str:
 
 
 def with_settings(
-    parameter_sets: Sequence[Mapping[str, Any]], settings: Sequence[str]
+    parameter_sets: Sequence[Mapping[str, Any]],
+    settings: Sequence[str],
+    known: Collection[str] = ("measurement",),
 ) -> list[dict[str, Any]]:
     """Each set with what ``NAME=VALUE`` changes, in it or in its measurement.
 
@@ -141,6 +143,8 @@ def with_settings(
         From `prunelimit.lab.batch.grid`.
     settings
         Values are JSON, or else text.
+    known
+        The notebook's parameters: one of them is no field of the measurement.
 
     Raises
     ------
@@ -154,7 +158,9 @@ def with_settings(
     """
     from prunelimit.lab.experiment import ExperimentConfig
 
-    measured = {field.name for field in dataclasses.fields(ExperimentConfig)}
+    measured: set[str] = set()
+    if "measurement" in known:
+        measured = {field.name for field in dataclasses.fields(ExperimentConfig)} - set(known)
     own: dict[str, Any] = {}
     of_measurement: dict[str, Any] = {}
     for setting in settings:
@@ -166,6 +172,8 @@ def with_settings(
         except json.JSONDecodeError:
             value = text
         (of_measurement if name in measured else own)[name] = value
+    if not measured:
+        return [{**given, **own} for given in parameter_sets]
     return [
         {**given, "measurement": {**given.get("measurement", {}), **of_measurement}, **own}
         for given in parameter_sets

@@ -247,6 +247,29 @@ def test_the_command_line_hands_on_what_it_was_given(tmp_path, capsys, monkeypat
         assert job.parameters["scale"] == 0.5
 
 
+def test_a_notebook_of_ones_own_needs_no_parameter_that_nobody_asked_for(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    planned: list = []
+
+    def instead(jobs_: list, _: batch.Workers) -> summary.Summary:
+        planned.extend(jobs_)
+        return summary.Summary([], tmp_path)
+
+    monkeypatch.setattr("prunelimit.lab.batch.driver.run_batch", instead)
+    mine = write_notebook(tmp_path / "m.ipynb", "task = 'a'\nepsilon = 1\nrun_dir = None", "1")
+    arguments = ["batch", "digits-mlp", "--runs", str(tmp_path / "runs"), "--notebook", str(mine)]
+    status, _, err = run([*arguments, "--set", "epsilon=2"], capsys, monkeypatch)
+    assert status == 0, err
+    assert planned[0].parameters == {"task": "digits-mlp", "epsilon": 2}
+    for more, name in ((["--seed", "1"], "seed"), (["--set", "scale=1"], "scale")):
+        status, _, err = run([*arguments, *more], capsys, monkeypatch)
+        assert status == 2 and f"unknown parameter '{name}'" in err
+    copy = write_notebook(tmp_path / "c.ipynb", "task = 'a'\nscale = 0.05\nrun_dir = None", "1")
+    run([*arguments[:-1], str(copy)], capsys, monkeypatch)
+    assert planned[1].parameters == {"task": "digits-mlp", "scale": 1.0}
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -279,6 +280,18 @@ def test_a_scheduler_over_tls_with_the_certificates_of_the_book(tmp_path, notebo
         where = batch.Workers(scheduler=cluster.scheduler_address, tls=folder)
         summary = batch.run_batch(jobs, where, progress=False)
     assert [row["status"] for row in summary.rows] == ["done"]
+
+
+def test_who_comes_and_goes_at_a_scheduler_of_ones_own_is_said(monkeypatch) -> None:
+    monkeypatch.setattr(clusters, "_LOOK_SECONDS", 0)
+    there = {"tls://a:1": 1, "tls://b:1": 1}
+    pool = clusters.Untended(SimpleNamespace(nthreads=lambda: there))
+    assert pool.tend(2) == []
+    del there["tls://a:1"]
+    assert pool.tend(2) == ["worker tls://a:1 is gone; another takes its job"]
+    assert pool.tend(2) == []
+    there["tls://a:2"] = 1
+    assert pool.tend(2) == ["worker tls://a:2 is there"]
 
 
 def test_a_missing_extra_is_named(monkeypatch) -> None:
