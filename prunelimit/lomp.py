@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -103,7 +103,10 @@ def batches_in(batches: Batches) -> int:
     >>> batches_in([(torch.ones(1), torch.ones(1))])
     1
     """
-    return len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
+    try:
+        return len(batches)  # type: ignore[arg-type]
+    except TypeError:  # no length, or that of a DataLoader over an IterableDataset
+        return sum(1 for _ in batches)
 
 
 class Descent:

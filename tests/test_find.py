@@ -13,6 +13,7 @@ import torch
 from exact_support import Regression, regression
 from sklearn.datasets import load_digits
 from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
 
 import prunelimit as pl
 from prunelimit import pruning
@@ -380,3 +381,25 @@ def test_batches_of_another_form_and_a_choice_of_weights() -> None:
     # Orthogonal inputs: removing the n smallest costs the mean of their squares; 10 fit in 0.05.
     assert (found.lower, found.upper, found.dim) == (0.5, 0.55, 20)
     assert type(found.model) is Scaled and float(found.model.last.weight) == 1.0
+
+
+class Stream(IterableDataset):
+    """Examples of a regression, one after another, in no known number."""
+
+    def __init__(self, case: Regression) -> None:
+        self.inputs, self.targets = case.data[0]
+
+    def __iter__(self):
+        return zip(self.inputs, self.targets, strict=True)
+
+
+def test_a_stream_of_examples_is_fine_tuned_on_as_batches_are() -> None:
+    case = regression()
+    streamed = DataLoader(Stream(case), batch_size=len(case.data[0][0]))
+    options = {"epsilon": 1.0, "start": 0.5, "max_tries": 1}
+    budget = pl.FineTuning(epochs=2, learning_rate=1e-3)
+    found, expected = (
+        pl.find_limit(case.model, mse, data, finetune=budget, **options)
+        for data in (streamed, case.data[:1])
+    )
+    assert found.tries == expected.tries

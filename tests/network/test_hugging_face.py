@@ -173,3 +173,17 @@ def test_a_masked_model_is_fine_tuned_and_plain_again(
         not torch.equal(made.get_parameter(name), tensor)
         for name, tensor in zeros.named_parameters()
     )
+
+
+CHECKPOINTED = ["bert.encoder.layer.0.attention.self.query.weight", "classifier.weight"]
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_gradient_checkpointing_changes_nothing(reentrant: bool) -> None:
+    torch.manual_seed(0)
+    model, data = bert().eval(), classified()
+    plain = pl.hessian_spectrum(model, classification, data, parameters=CHECKPOINTED)
+    model.gradient_checkpointing_enable({"use_reentrant": reentrant})
+    found = pl.hessian_spectrum(model, classification, data, parameters=CHECKPOINTED)
+    assert found.eigenvalues == pytest.approx(plain.eigenvalues, rel=1e-9, abs=1e-12)
+    assert model.is_gradient_checkpointing
