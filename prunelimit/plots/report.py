@@ -38,6 +38,7 @@ def limit_figure(
         np.maximum(rises, epsilon / 30),
         color=colour,
         marker=marker,
+        markevery=0.05,
         label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {crossing:.3f}",
     )
     ax.axhline(
