@@ -29,6 +29,7 @@ _REMEDIES = {
     errno.EPERM: "name a place that you may use, or change its permissions",
     errno.EROFS: "name a place that can be written",
     errno.ENOENT: "check the name",
+    errno.EEXIST: "it is a file; name a folder",
     errno.ENOTDIR: "a part of the name is a file, not a folder; check the name",
     errno.EISDIR: "it is a folder; name a file",
     errno.ENAMETOOLONG: "take a shorter name",

@@ -26,7 +26,7 @@ def attribute(reference: str, what: str) -> Any:
         If it has another form, or there is no such module or name.
     """
     module_name, _, name = reference.partition(":")
-    if not module_name or not name:
+    if not module_name or module_name.startswith(".") or not name:
         raise PruneLimitError(f"{what} must be given as module:name, got {reference!r}")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))

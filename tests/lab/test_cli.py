@@ -155,6 +155,7 @@ def test_names_of_tasks_stay_whole_at_any_width(capsys, monkeypatch, width: int)
     ("arguments", "message"),
     [
         (["predict", "net_of_test", "-d", "net_of_test:batches"], "module:name"),
+        (["predict", "..net_of_test:make", "-d", "net_of_test:batches"], "module:name"),
         (["predict", "nowhere_x:make", "-d", "net_of_test:batches"], "cannot import 'nowhere_x'"),
         (["predict", "net_of_test:gone", "-d", "net_of_test:batches"], "has no 'gone'"),
         (["predict", "net_of_test:make", "-d", "imaginary"], "imaginary"),

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import CONFIGURED, check_device, configure
 from prunelimit.lab.store.keys import Key, code_of
-from prunelimit.names import path_part, unknown_name
+from prunelimit.names import path_part, shown, unknown_name
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
@@ -149,15 +150,20 @@ def notebook_parameters(notebook: str | os.PathLike[str]) -> list[str]:
     Raises
     ------
     PruneLimitError
-        If there is no such notebook, or no such cell in it.
+        If there is no such notebook, it cannot be read, or there is no such cell in it.
     """
     import papermill
 
     notebook = Path(notebook)
     if not notebook.is_file():
         raise PruneLimitError(f"there is no notebook {notebook}")
-    with contextlib.redirect_stdout(io.StringIO()):
-        known = list(papermill.inspect_notebook(template_path(notebook)))
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            known = list(papermill.inspect_notebook(template_path(notebook)))
+    except Exception as error:  # a file that is no notebook can raise nearly anything
+        raise PruneLimitError(
+            f"{notebook} cannot be read as a notebook of Python ({shown(str(error))})"
+        ) from error
     if not known:
         raise PruneLimitError(f"{notebook} has no cell tagged 'parameters' with values in it")
     return known

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.names import unknown_name
+from prunelimit.names import shown, unknown_name
 
 if TYPE_CHECKING:
     from prunelimit.lab.experiment import ExperimentConfig
@@ -169,7 +169,7 @@ def with_settings(
             raise PruneLimitError(f"--set {setting!r} is not NAME=VALUE, e.g. scale=0.1")
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or too many digits or brackets of it
             value = text
         (of_measurement if name in measured else own)[name] = value
     if not measured:
@@ -254,13 +254,13 @@ def _policy(value: Any) -> str:
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise PruneLimitError(f"{name} is {value!r}; it must be a whole number")
+        raise PruneLimitError(f"{name} is {shown(value)}; it must be a whole number")
     return value
 
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PruneLimitError(f"{name} is {value!r}; it must be a number")
+        raise PruneLimitError(f"{name} is {shown(value)}; it must be a number")
     if not math.isfinite(value):
         raise PruneLimitError(f"{name} is {value!r}; it must be finite")
     return value

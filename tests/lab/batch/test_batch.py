@@ -215,6 +215,8 @@ def test_scale_shortens_and_measurement_wins() -> None:
         (["digits-mlp", "digits-mpl"], "did you mean 'digits-mlp'"),
         (["digits-mlp", "--slurm", "qeueu=gpu"], "did you mean 'queue'"),
         (["digits-mlp", "--workers", "0"], "at least 1"),
+        (["digits-mlp", "--set", f"epochs={'9' * 5000}"], "epochs is '999"),
+        (["digits-mlp", "--set", f"seed={'[' * 100_000}"], "it must be a whole number"),
         (["digits-mlp", "--workers", "2", "--scheduler", "tcp://a:1"], "neither"),
     ],
 )
@@ -245,6 +247,21 @@ def test_the_command_line_hands_on_what_it_was_given(tmp_path, capsys, monkeypat
         assert job.directory.parent == tmp_path
         assert job.parameters["measurement"]["loss_points"] == 20
         assert job.parameters["scale"] == 0.5
+
+
+CELL = '{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": %s}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["import this", "{}", "[" * 100_000, f'{{"cells": [{CELL % 5}], "nbformat": 4}}', "\0"],
+    ids=["text", "empty", "deep", "number", "zero"],
+)
+def test_what_is_no_notebook_is_refused_in_one_line(tmp_path, capsys, monkeypatch, content) -> None:
+    (tmp_path / "n.ipynb").write_text(content)
+    arguments = ["batch", "digits-mlp", "--runs", str(tmp_path / "runs"), "--notebook"]
+    status, _, err = run([*arguments, str(tmp_path / "n.ipynb")], capsys, monkeypatch)
+    assert status == 2 and "cannot be read as a notebook" in err and err.count("\n") == 1
 
 
 def test_a_notebook_of_ones_own_needs_no_parameter_that_nobody_asked_for(
