@@ -23,7 +23,7 @@ from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
 from prunelimit.spectrum.dense import require_room
-from prunelimit.spectrum.gate import check_consistency
+from prunelimit.spectrum.gate import NOTHING, check_consistency
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace, ritz_pairs
 from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
@@ -282,7 +282,7 @@ def _with_facts(
 
 def _check_semi_definite(rule: Rule) -> None:
     lowest, highest = min(rule.nodes), max(map(abs, rule.nodes))
-    if lowest < -1e-3 * highest:
+    if lowest < -1e-3 * highest - NOTHING:
         raise PruneLimitError(
             f"the Gauss-Newton matrix has a negative curvature {lowest:.3g} (largest "
             f"{highest:.3g}): the loss is not convex in the model's outputs; use policy='abs' or "

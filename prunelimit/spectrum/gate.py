@@ -40,6 +40,9 @@ PRODUCTS = 2
 TOLERANCE = 0.02
 """Relative difference that is allowed beyond what a difference's own two sides differ by."""
 
+NOTHING = 1e-100
+"""A curvature so small that its square is lost: where a loss saturates."""
+
 Pieces = list[Tensor]
 
 
@@ -94,7 +97,7 @@ def _check_symmetry(operator: CurvatureOperator, gram: GramOperator | None) -> N
     scale = float(image_u.norm() * v.double().norm() + image_v.norm() * u.double().norm())
     gap = abs(float(u.double() @ image_v - v.double() @ image_u))
     # Layers that round to float32 inside a float64 model (Llama's norms) are symmetric to 1e-7.
-    if gap > (1e-6 if operator.dtype == torch.float64 else 1e-4) * scale + 1e-300:
+    if gap > (1e-6 if operator.dtype == torch.float64 else 1e-4) * scale + NOTHING:
         raise PruneLimitError(
             f"the curvature is not symmetric: u·Hv and v·Hu differ by {gap:.3g} at scale "
             f"{scale:.3g}. Data or model change between products, or a custom backward is wrong: "
@@ -107,7 +110,7 @@ def _check_symmetry(operator: CurvatureOperator, gram: GramOperator | None) -> N
             float(gram.push(v[None]).double().square().sum()),
             float(v.double() @ image_v),
         )
-        if abs(form - expected) > 1e-3 * abs(expected) + 1e-300:
+        if abs(form - expected) > 1e-3 * abs(expected) + NOTHING:
             raise PruneLimitError(
                 f"the Gram form of the Gauss-Newton matrix does not fit it: |A v|^2 = {form:.6g}, "
                 f"v·Gv = {expected:.6g}. The model's outputs do not belong to single examples; use "
@@ -279,7 +282,7 @@ def _check_gradient(trial: _Trial) -> None:
         for g, d in zip(gradient, trial.direction, strict=True)
     )
     with torch.no_grad():
-        here = float(trial.loss())
+        here, size = float(trial.loss()), float(trial.outputs().abs().max())
     gaps = []
     for step in (1e-4, 1e-5, 1e-6) if trial.wide else (1e-2, 3e-3, 1e-3):
         losses = []
@@ -288,7 +291,8 @@ def _check_gradient(trial: _Trial) -> None:
                 losses.append(float(trial.loss()))
         difference = (losses[0] - losses[1]) / (2 * step)
         noise = 1e-15 if trial.wide else 1e-6
-        floor = noise * max(map(abs, losses)) / step
+        # A loss is a difference of terms of the outputs' size: below their rounding it is 0.
+        floor = (noise * max(map(abs, losses)) + 1e-15 * size) / step
         # At a minimum there is no slope to compare with: a millionth of the curvature is none.
         bent = 1e-6 * abs(losses[0] + losses[1] - 2 * here) / step**2
         # Where the two sides differ there is a kink (ReLU at 0) or rounding that was not foreseen

@@ -228,6 +228,11 @@ class CurvatureOperator:
                 f"the model returns a {type(outputs).__name__}; wrap it so that it returns the "
                 "tensor that loss_fn takes"
             )
+        if outputs.is_complex():
+            raise PruneLimitError(
+                "the model returns complex numbers, of which curvature is taken as of pairs of "
+                "real ones: return torch.view_as_real(outputs), and let loss_fn take that"
+            )
         return outputs
 
     def _attempt(self, model: nn.Module, loss_fn: LossFunction) -> Tensor:
@@ -271,8 +276,12 @@ class CurvatureOperator:
             inputs, targets = self.data.some(TRIAL)
             outputs = self._forward(inputs)
             if self.kind == "ggn":
+                # With a graph: the loss may read activations that a hook or the model has kept.
+                with self.context(), torch.enable_grad():
+                    outputs = self._outputs(inputs)
                 weights = list(self.parameters.values())
                 refuse_curved_penalty(self.loss_fn, outputs, targets, weights)
+                outputs = outputs.detach()
             refuse_flat_loss(self.loss_fn, outputs, targets, self.kind)
             batches = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
             with self.context(), explained():

@@ -136,7 +136,9 @@ def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, ki
         raise PruneLimitError(
             "the loss is piecewise linear in the model's outputs: its second derivative is 0 "
             "wherever there is one, and its curvature sits in kinks, which no Hessian sees. Take a "
-            "smooth loss in place of l1_loss or a hinge: smooth_l1_loss, huber_loss, mse_loss"
+            "smooth loss in place of l1_loss or a hinge: smooth_l1_loss, huber_loss, mse_loss. A "
+            "smooth one is straight where it saturates: the outputs are up to "
+            f"{float(outputs.detach().abs().max()):.2g} here"
         )
     if kind == "ggn":
         raise PruneLimitError(
@@ -176,9 +178,9 @@ def refuse_curved_penalty(
         bent = torch.autograd.grad(curved, weights, directions, allow_unused=True)
     if any(piece is not None and bool((piece != 0).any()) for piece in bent):
         raise PruneLimitError(
-            "loss_fn is curved in the weights themselves (weight decay?), which the Gauss-Newton "
-            "matrix of the outputs leaves out: use policy='abs' or 'clip', or leave that part out "
-            "of loss_fn"
+            "loss_fn is curved in the weights past the outputs (weight decay, or activations that "
+            "it reads?), which the Gauss-Newton matrix of the outputs leaves out: use "
+            "policy='abs' or 'clip', or leave that part out of loss_fn"
         )
 
 

@@ -55,6 +55,17 @@ def test_models_without_plain_weights_are_refused(build, remedy: str, call) -> N
         call(build())
 
 
+class Frequencies(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.rfft(super().forward(x))
+
+
+def test_complex_outputs_are_named() -> None:
+    data = [(X, torch.fft.rfft(X))]
+    with pytest.raises(PruneLimitError, match="view_as_real"):
+        pl.predict_limit(Frequencies(4, 4), lambda o, y: (o - y).abs().square().mean(), data, 0.1)
+
+
 def test_normalisation_by_the_batch_itself_is_named() -> None:
     model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5, track_running_stats=False)).eval()
     with pytest.raises(PruneLimitError, match="'1'.*no running statistics.*track_running_stats"):

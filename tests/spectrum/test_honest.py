@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -355,6 +356,16 @@ def test_what_works_in_its_own_precision_alone_passes(kind: str) -> None:
     torch.testing.assert_close(operator.dense().double(), right, rtol=1e-4, atol=1e-6)
 
 
+def test_a_saturated_loss_passes_the_gate() -> None:
+    model = Network()
+    data = [(x, model(x).argmax(1)) for x, _ in draw((6, 3))]
+    for parameter in model.second.parameters():
+        parameter.data.mul_(1e4)  # curvature of about exp(-500) at most of the examples
+    operator = CurvatureOperator(model, F.cross_entropy, data)
+    check_consistency(operator)
+    assert float(operator.dense().abs().max()) < 1e-50
+
+
 def test_a_last_layer_of_zeros_passes_the_gate() -> None:
     model = Network()
     nn.init.zeros_(model.second.weight)
@@ -465,3 +476,25 @@ def test_a_transformer_s_matrix_comes_from_its_jacobians() -> None:
 def _twice_differentiable(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         return model(x)
+
+
+class Remembering(Network):
+    """Keeps its hidden activations for the loss."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.hidden = torch.tanh(self.first(x))
+        return self.second(self.hidden)
+
+
+def with_activations(model: Remembering, outputs: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(outputs, t) + 0.3 * model.hidden.square().mean()
+
+
+def test_a_loss_that_reads_activations_past_the_outputs() -> None:
+    model, data = Remembering(), draw((6, 3))
+    loss_fn = partial(with_activations, model)
+    with pytest.raises(PruneLimitError, match="past the outputs.*activations"):
+        hessian_spectrum(model, loss_fn, data)
+    found = CurvatureOperator(model, loss_fn, data, "hessian").dense()
+    outputs, targets = together(model, data)
+    close(found, dense_hessian(model, lambda: loss_fn(outputs, targets)))
