@@ -2,7 +2,9 @@
 
 Damped Gauss-Newton (Levenberg-Marquardt): around θ the loss is modelled by its gradient g
 and Gauss-Newton matrix G on the survivors, and the step is −(G + μ s I)⁻¹ g with s the mean
-curvature. Each iteration tries several dampings μ on the real loss and keeps the best, so
+curvature; and for each μ once more with every parameter's own curvature in the place of s
+(Marquardt 1963), which follows parameters of very different scales, such as those around a
+normalisation. Each iteration tries several dampings μ on the real loss and keeps the best, so
 the loss never rises. **Upper bound** on the loss: what is found is a network with that
 support, so the lowest loss under the mask is at most this. Hence a *lower* bound on the
 sparsity at which such a network exists.
@@ -28,6 +30,10 @@ _ATTEMPTS = 4
 _FACTORS = (0.03, 0.3, 3.0, 30.0)
 _FEW_FACTORS = (0.2, 5.0)  # where evaluating several points together saves nothing
 _DAMPINGS = (1e-9, 1e9)  # ends of μ, in units of the mean curvature
+_LEAST_OWN = 1e-2  # in units of the mean: a unit that is never active has no curvature at all
+
+SCALINGS = ("mean", "own")
+"""What μ multiplies: the mean curvature, or each parameter's own."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ class Descent:
     dense_dim
         Most free parameters for which the matrix is built.
     krylov
-        Products an iteration beyond that.
+        Products an iteration beyond that, where the mean curvature alone is damped by.
+    scalings
+        Which of `SCALINGS` are tried.
     """
 
     iterations: int = 40
@@ -60,6 +68,7 @@ class Descent:
     negligible: float = 1e-7
     dense_dim: int = 2500
     krylov: int = 40
+    scalings: tuple[str, ...] = SCALINGS
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.patience < 1 or self.krylov < 1:
@@ -67,6 +76,8 @@ class Descent:
                 f"iterations, patience and krylov must be at least 1; got {self.iterations}, "
                 f"{self.patience} and {self.krylov}"
             )
+        if not self.scalings or not set(self.scalings) <= set(SCALINGS):
+            raise PruneLimitError(f"scalings must be among {SCALINGS}, got {self.scalings!r}")
 
 
 @dataclass(frozen=True)
@@ -193,7 +204,7 @@ def _iterate(landscape: Landscape, run: _Run, rules: Descent) -> None:
     if len(run.columns) > rules.dense_dim:
         solve = _krylov_solver(landscape, run, rules.krylov)
     else:
-        solve = _dense_solver(landscape, run)
+        solve = _dense_solver(landscape, run, rules.scalings)
     run.used += 1
     factors = _FACTORS if landscape.batches_pay else _FEW_FACTORS
     for _ in range(_ATTEMPTS):
@@ -202,24 +213,29 @@ def _iterate(landscape: Landscape, run: _Run, rules: Descent) -> None:
         losses = landscape.losses(trial)
         best = int(losses.argmin())
         if float(losses[best]) < run.losses[-1]:
-            run.point, run.damping = trial[best], float(dampings[best])
+            run.point, run.damping = trial[best], float(dampings[best % len(dampings)])
             run.losses.append(float(losses[best]))
             return
         run.damping = min(run.damping * 1e3, _DAMPINGS[1])
     run.losses.append(run.losses[-1])
 
 
-def _dense_solver(landscape: Landscape, run: _Run) -> Callable[[Tensor], Tensor]:
-    """Steps ``(dampings, size)`` by one eigenvalue-free factorisation for each damping."""
+def _dense_solver(
+    landscape: Landscape, run: _Run, scalings: tuple[str, ...]
+) -> Callable[[Tensor], Tensor]:
+    """Steps ``(scalings · dampings, size)`` by one eigenvalue-free factorisation for each."""
     gradient, matrix = landscape.gauss_newton(run.point, run.columns)
-    mean = float(matrix.diagonal().mean())
+    own = matrix.diagonal().clone()
+    mean = float(own.mean())
     scale = mean if mean > 0 else 1.0
+    scales = {"mean": torch.full_like(own, scale), "own": own.clamp(min=0) + _LEAST_OWN * scale}
 
     def solve(dampings: Tensor) -> Tensor:
-        steps = torch.zeros(len(dampings), landscape.size, dtype=torch.float64)
-        for row, damping in zip(steps, dampings.tolist(), strict=True):
+        pairs = [damping * scales[name] for name in scalings for damping in dampings]
+        steps = torch.zeros(len(pairs), landscape.size, dtype=torch.float64)
+        for row, added in zip(steps, pairs, strict=True):
             damped = matrix.clone()
-            damped.diagonal().add_(damping * scale)
+            damped.diagonal().add_(added)
             factor, failed = torch.linalg.cholesky_ex(damped)
             if not int(failed):
                 row[run.columns] = -torch.cholesky_solve(gradient[:, None], factor)[:, 0]

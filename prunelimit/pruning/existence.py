@@ -3,12 +3,15 @@
 Each mask is decided by a converged descent (`prunelimit.pruning.converged`). Masks are nested,
 so each starts from the solution of a denser one; a descent stops as soon as it is clear on
 which side of the level it ends.
+
+Whether the budget decides is asked by doubling it: where that moves the threshold, the doubled
+budget becomes the base and is doubled again.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from torch import Tensor
 
@@ -16,6 +19,9 @@ from prunelimit.pruning.converged import Descent, Minimum, minimise
 from prunelimit.pruning.landscape import Landscape
 
 RESOLUTION = 0.005
+SETTLED = 0.003
+"""A threshold that twice the budget moves by no more, in sparsity, is not the budget's doing."""
+DOUBLINGS = 4
 _FACTOR = 1.5
 
 
@@ -35,7 +41,9 @@ class Existence:
         "bracketed"; "any" (even one weight is enough); "none" (not even the dense network
         reaches the level).
     once
-        `value` before the budget was doubled at the upper end; None where it was not.
+        `value` before the budget was last doubled at the upper end; None where it was not.
+    budget
+        Gauss-Newton matrices a mask at `once`, or at `value` where nothing was doubled.
     """
 
     lower: float
@@ -43,6 +51,7 @@ class Existence:
     upper: float
     status: str
     once: float | None = None
+    budget: int | None = None
 
     @property
     def moved(self) -> float | None:
@@ -51,7 +60,7 @@ class Existence:
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Plain JSON values."""
-        return {name: getattr(self, name) for name in ("lower", "value", "upper", "status", "once")}
+        return asdict(self)
 
 
 class ExistenceSearch:
@@ -112,21 +121,27 @@ class ExistenceSearch:
             Where to begin, a sparsity.
         double
             Try the upper end again with twice the budget, from the lower end's solution too,
-            and go on from there if it passes.
+            and go on from there if it passes; where the threshold moved by more than `SETTLED`,
+            with four times, and so on, `DOUBLINGS` times at most.
         """
         passing, failing = self._enclose(level, guess)
         passing, failing = self._bisect(level, passing, failing, self.descent)
         passing, failing = self._push(level, passing, failing, self.descent)
-        found = self._existence(passing, failing)
-        if not double or found.status != "bracketed":
-            return found
-        longer = replace(
-            self.descent,
-            iterations=2 * self.descent.iterations,
-            patience=2 * self.descent.patience,
-        )
-        passing, failing = self._push(level, passing, failing, longer)
-        return replace(self._existence(passing, failing), once=found.value)
+        found = replace(self._existence(passing, failing), budget=self.descent.iterations)
+        descent = self.descent
+        for _ in range(DOUBLINGS if double else 0):
+            if found.status != "bracketed":
+                break
+            longer = replace(
+                descent, iterations=2 * descent.iterations, patience=2 * descent.patience
+            )
+            passing, failing = self._push(level, passing, failing, longer)
+            once, found = found.value, self._existence(passing, failing)
+            found = replace(found, once=once, budget=descent.iterations)
+            if found.value - once <= SETTLED:
+                break
+            descent = longer
+        return found
 
     # ---------------------------------------------------------------- probing
     def _passes(self, removed: int, level: float, descent: Descent) -> bool:

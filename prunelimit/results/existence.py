@@ -86,9 +86,13 @@ class Threshold:
     Attributes
     ----------
     once
-        `value` before the budget was doubled at the upper end; None where it was not.
+        `value` before the budget was last doubled at the upper end; None where it was not.
     lower_bound
         Whether the doubled budget moved it by more than 0.3 points.
+    budget
+        Gauss-Newton matrices a mask at `once`; None means 40.
+    damped_by
+        `prunelimit.pruning.converged.SCALINGS` that were tried; None means the mean alone.
     """
 
     lower: float
@@ -97,6 +101,8 @@ class Threshold:
     status: str
     once: float | None
     lower_bound: bool | None = absent()
+    budget: int | None = absent()
+    damped_by: tuple[str, ...] | None = absent()
 
 
 @dataclass(frozen=True)

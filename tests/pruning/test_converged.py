@@ -247,6 +247,41 @@ def test_the_upper_end_was_tried_from_the_solution_next_to_it(monkeypatch):
     assert any(torch.equal(start, beside) for start in starts[upper] if start is not None)
 
 
+def test_the_budget_is_doubled_until_that_moves_nothing():
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 1))
+    inputs = torch.randn(60, 6)
+    landscape = Landscape(model, mse_loss, [(inputs, inputs[:, :1] * inputs[:, 1:2])])
+    order = magnitude_order(model)
+    hasty = ExistenceSearch(landscape, order, Descent(iterations=6, patience=2))
+    patient = ExistenceSearch(landscape, order, Descent(iterations=200))
+    once, found, long = (
+        search.threshold(0.1, 0.6, double=double)
+        for search, double in ((hasty, False), (hasty, True), (patient, True))
+    )
+    assert once.budget == 6 and once.once is None
+    assert found.value > once.value + existence.SETTLED
+    assert found.budget > 6 and found.moved <= existence.SETTLED
+    assert long.moved <= existence.SETTLED and long.budget == 200
+
+
+def test_a_step_is_damped_by_the_mean_curvature_and_by_each_parameter_s_own():
+    model, data = tiny_network(3)
+    landscape = Landscape(model, cross_entropy, data)
+    columns = mask(landscape, model, 12).nonzero()[:, 0]
+    run = converged._Run(columns, landscape.start, 1.0, [])
+    slope, matrix = landscape.gauss_newton(landscape.start, columns)
+    dampings = torch.tensor([1e-2, 1.0]).double()
+    steps = converged._dense_solver(landscape, run, ("mean", "own"))(dampings)[:, columns]
+    own = matrix.diagonal()
+    mean = own.mean() * torch.ones_like(own)
+    added = [mean * 1e-2, mean, (own + 1e-2 * mean) * 1e-2, own + 1e-2 * mean]
+    for step, extra in zip(steps, added, strict=True):
+        assert torch.allclose(matrix @ step + extra * step, -slope, atol=1e-10)
+    with pytest.raises(PruneLimitError, match="scalings"):
+        Descent(scalings=("both",))
+
+
 def test_levels_beyond_reach_and_beyond_need_are_named():
     torch.manual_seed(5)
     model = nn.Linear(6, 1)

@@ -42,7 +42,7 @@ FAMILIES = (
 """Those whose matrices are cheap; the first two networks of each."""
 
 MASKS = 40
-ONE = Descent(iterations=1, hopeless=math.inf)
+ONE = Descent(iterations=1, hopeless=math.inf, scalings=("mean",))
 
 
 def losses_by_expansions(bench: Bench, removed: int) -> list[float]:

@@ -71,7 +71,7 @@ def test_the_curves_are_in_their_order(measured):
     rows = record["rows"]
     assert rows[1]["real_existence"]["value"] >= rows[0]["real_existence"]["value"]
     for found in (row["real_existence"] for row in rows):
-        assert found["lower_bound"] == (found["value"] - found["once"] > existence.MOVED)
+        assert found["lower_bound"] == (found["value"] - found["once"] > existence.SETTLED)
     for row in rows:
         assert row["quadratic_existence"] >= row["quadratic_existence_fixed_biases"]
         assert row["quadratic_existence"] >= row["one_shot_quadratic"]
@@ -112,6 +112,33 @@ def test_a_record_of_an_older_way_of_measuring_is_not_taken(measured, tmp_path):
     assert existence.measured(TINY.name, tmp_path) == record
     path.write_text(json.dumps(record | {"format": "prunelimit.existence/1"}))
     assert existence.measured(TINY.name, tmp_path) is None
+
+
+def test_a_threshold_of_an_older_way_is_measured_again_as_afresh(measured, monkeypatch, tmp_path):
+    folder, _ = measured
+    monkeypatch.setitem(existence.NETWORKS, TINY.name, TINY)
+    fresh = json.loads((folder / f"{TINY.name}.json").read_text())
+    old = json.loads(json.dumps(fresh))
+    path = tmp_path / f"{TINY.name}.json"
+    for row in old["rows"]:
+        found = row["real_existence"]
+        del found["damped_by"], found["budget"]
+        found["value"] = found["once"] = 0.1
+    path.write_text(json.dumps(old))
+    existence.run_study([TINY.name], tmp_path, "moved", progress=False)
+    assert json.loads(path.read_text())["rows"] == old["rows"]  # none had moved
+    old["rows"][1]["real_existence"]["once"] = 0.05
+    path.write_text(json.dumps(old))
+    existence.run_study([TINY.name], tmp_path, "moved", progress=False)
+    again = json.loads(path.read_text())
+    assert again["rows"] == fresh["rows"] and again["minima"] == fresh["minima"]
+    monkeypatch.setattr(existence, "measure_again", lambda record: pytest.fail("not due"))
+    existence.run_study([TINY.name], tmp_path, "all", progress=False)
+    path.write_text(json.dumps(old | {"loss": 2 * fresh["loss"]}))
+    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(pl.PruneLimitError, match="differs"):
+        patch.setitem(existence.NETWORKS, TINY.name, TINY)
+        existence.run_study([TINY.name], tmp_path, "moved", progress=False)
 
 
 def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
