@@ -327,7 +327,7 @@ after_pictures.agg(["mean", "median", "max"]).round(2)
 
 # %% [markdown]
 # :::{dropdown} What came out
-# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.1, sixteen by half a point. And the errors all have one sign until late: each picture finds part of the way. One expansion is the theory, sixteen are a training; what lies between the two is what no formula at $w^*$ can read.
+# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.2, sixteen by 0.6. And the errors all have one sign until late: each picture finds part of the way. One expansion is the theory, sixteen are a training; what lies between the two is what no formula at $w^*$ can read.
 # :::
 #
 # So are a few pictures a *feature* for a fit? They cost a few solves at each of some masks: less than a training, more than a report. Fit $\log(k/D)$ to what they reach, on the same sixteen networks, each family predicted by the others:
@@ -403,7 +403,7 @@ plt.show()
 # %% [markdown]
 # Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
 #
-# **With three fine-tunings**, `prunelimit.find_limit`: it starts from the expectation, interpolates the logarithm of the loss, and closes a bracket that is *measured*. On the networks of `python -m benchmarks.find` (22 networks: small MLPs on four data sets, CNNs and transformers on digits) it took three fine-tunings in the median and five at the ninetieth percentile, 0.55 of what bisection takes, and came within a point of a dense grid with the same fine-tuning on 86 % of them. The grids themselves, with and without nested starts, agree within a point on 91 %.
+# **With three fine-tunings**, `prunelimit.find_limit`: it starts from the expectation, interpolates the logarithm of the loss, and closes a bracket that is *measured*. On the networks of `python -m benchmarks.find` (22 networks: small MLPs on four data sets, CNNs and transformers on digits) it took two or three fine-tunings in the median and five at the ninetieth percentile, 0.52 of what bisection takes. It came within a point of a dense grid with the same fine-tuning on 77 % of them where each point of the grid starts from the dense network, and on 91 % where it starts from the point before; the two grids agree within a point on 91 %.
 #
 # ### What others predict
 #
