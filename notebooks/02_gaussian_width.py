@@ -290,7 +290,7 @@ for alpha in (0.1, 0.5, 1.0, 1.5):
 # :::{prf:proof}
 # Write $f(g)$ for the supremum. Then $\lVert \Pi_C g \rVert = \max(f(g), 0)$.
 #
-# *Left.* $C$ holds a ray, so $w \ge 0$, and $w = \mathbb{E} f \le \mathbb{E} \max(f, 0) \le \sqrt{\mathbb{E}\max(f,0)^2} = \sqrt{\delta}$ (a mean is at most the root mean square).
+# *Left.* $C$ holds a ray, so $w \ge 0$, and $w = \mathbb{E} f \le \mathbb{E} \max(f, 0)$ $\le \sqrt{\mathbb{E}\max(f,0)^2} = \sqrt{\delta}$ (a mean is at most the root mean square).
 #
 # *Right.* $\delta \le \mathbb{E} f^2 = w^2 + \operatorname{Var} f$. Moving $g$ by a step of length $t$ changes $f$ by at most $t$, since the $u$ are unit vectors; and a function of a normal vector with that property has variance at most $1$ (the Gaussian Poincaré inequality).
 # :::

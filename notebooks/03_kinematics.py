@@ -62,7 +62,7 @@ print(f"thrown:  {run.value:.4f} ± {run.stderr:.4f}")
 #
 # $$\mathbb{P}\{C \cap L \ne \{0\}\} = 2\,\big( v_{D-m+1}(C) + v_{D-m+3}(C) + v_{D-m+5}(C) + \dots \big).$$
 #
-# For a second cone $K$, not both of them subspaces, turned at random: $\; 2\,\big( v_{D+1}(C \times K) + v_{D+3}(C \times K) + \dots \big)$.
+# For a second cone $K$, not both of them subspaces, turned at random: $\; 2\,\big( v_{D+1}(C \times K)$ $+\, v_{D+3}(C \times K) + \dots \big)$.
 #
 # Source: {cite}`amelunxen2014living`, §5.
 # :::

@@ -282,7 +282,7 @@ for name, eigenvalues in spectra.items():
 # :::{prf:proposition} Least loss on a subspace (exact)
 # :label: prop-least-loss
 # Let the columns of $A$ be an orthonormal basis of $L^\perp$, $a = A^\top x$, and $H$ positive definite. Then
-# $\min_{v\in L} \tfrac12 (x-v)^\top H (x-v) = \tfrac12\, a^\top (A^\top H^{-1} A)^{-1} a.$
+# $\min_{v\in L} \tfrac12 (x-v)^\top H (x-v)$ $= \tfrac12\, a^\top (A^\top H^{-1} A)^{-1} a.$
 # :::
 #
 # ::::{dropdown} Proof
@@ -327,7 +327,7 @@ print(f"formula {dense:.8f}   least squares {0.5 * residual:.8f}")
 # :::{prf:proof}
 # *Idea.* Put $\Sigma = H^{-1}$ and $\sigma = 1/\gamma$: the condition on $\gamma$ reads $D - N_\mathrm{eff}(\sigma) = D - k$.
 # Given $L$, the vector $a$ is uniform on a sphere of radius $R$ in $D-k$ dimensions, so
-# $\mathbb{E}\,\ell = \frac{R^2}{2(D-k)} \operatorname{Tr}(A^\top H^{-1}A)^{-1} \approx \frac{R^2}{2(D-k)} \operatorname{Tr}(H^{-1}+\gamma I)^{-1} = \frac{R^2}{2(D-k)}\,\sigma N_\mathrm{eff}(\sigma).$
+# $\mathbb{E}\,\ell = \frac{R^2}{2(D-k)} \operatorname{Tr}(A^\top H^{-1}A)^{-1}$ $\approx \frac{R^2}{2(D-k)} \operatorname{Tr}(H^{-1}+\gamma I)^{-1}$ $= \frac{R^2}{2(D-k)}\,\sigma N_\mathrm{eff}(\sigma).$
 # If $x$ points anywhere, only the part of it outside $L$ counts, of squared length $R^2(D-k)/D$. What we take from the source is the equivalent. It is a limit in which $k$ and $D-k$ grow together: for two weights kept of a steep spectrum the formula stays several percent off, however large $D$ is.
 # :::
 # ::::

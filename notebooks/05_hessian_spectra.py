@@ -329,8 +329,8 @@ for name, values in (
 # :::
 #
 # :::{prf:proof}
-# $C^\top C = V^\top H^2 V$. The inverse is operator convex, so for every $t>0$: $y^\top (H^2+t)^{-1} y \ge y^\top V (C^\top C + t)^{-1} V^\top y$. Take $y = z$, then $y = Hz$, with $V^\top H z = Ta$.
-# As $t\,z^\top(H^2+t)^{-1}z + (Hz)^\top(H^2+t)^{-1}Hz = z^\top z$, the two give a lower and an upper bound of the first term. Finally $1/(\sqrt x + \sigma)$ is a positive mixture of functions $1/(x+t)$ (a Stieltjes function), and mixing keeps inequalities. Put $x = \lambda^2$.
+# $C^\top C = V^\top H^2 V$. The inverse is operator convex, so for every $t>0$: $y^\top (H^2+t)^{-1} y$ $\ge y^\top V (C^\top C + t)^{-1} V^\top y$. Take $y = z$, then $y = Hz$, with $V^\top H z = Ta$.
+# As $t\,z^\top(H^2+t)^{-1}z$ $+ (Hz)^\top(H^2+t)^{-1}Hz = z^\top z$, the two give a lower and an upper bound of the first term. Finally $1/(\sqrt x + \sigma)$ is a positive mixture of functions $1/(x+t)$ (a Stieltjes function), and mixing keeps inequalities. Put $x = \lambda^2$.
 # :::
 #
 # For `clip` add $z^\top H(|H|+\sigma)^{-1}z$, bracketed by Cauchy–Schwarz, and halve: $\max(\lambda,0) = (|\lambda| + \lambda)/2$. Does it close?

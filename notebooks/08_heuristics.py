@@ -44,7 +44,7 @@ plots.use_style()
 #
 # :::{prf:proposition} Smaller distance or flatter loss, sparser network (exact)
 # :label: prop-two-factors
-# For a fixed distance $R$, $k = N_\mathrm{eff}(2\epsilon/R^2) = \sum_i \lambda_i R^2/(\lambda_i R^2 + 2\epsilon)$ grows with $R$ and with each $\lambda_i \ge 0$. Replacing $w$ by $cw$ at an
+# For a fixed distance $R$, $k = N_\mathrm{eff}(2\epsilon/R^2)$ $= \sum_i \lambda_i R^2/(\lambda_i R^2 + 2\epsilon)$ grows with $R$ and with each $\lambda_i \ge 0$. Replacing $w$ by $cw$ at an
 # unchanged $H$ is the same as replacing $\epsilon$ by $\epsilon/c^2$. **Exact**, for the formula. (Each term is increasing in $\lambda_i R^2$, and $R$ enters nowhere else.)
 # :::
 #
