@@ -212,8 +212,7 @@ print(budgets.value_counts().sort_index().rename_axis("pictures").to_string())
 # The yardstick matters as much as the ruler's marks. **Real existence** is here what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
 # $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters. Where twice the budget finds a sparser network, we call the threshold a lower bound; it is one everywhere, for a better mask or a luckier start may exist.
 #
-# The optimiser is part of the yardstick. Damped by the mean curvature alone, as it first was, it left one row in nine to be moved by twice the budget, most of them in networks with layer normalisation, whose parameters differ in curvature by orders of magnitude. Damped by each parameter's own curvature as well, it comes down in fewer steps there. So networks with such a row were measured once more,
-# by that way, with a budget that is doubled until doubling moves nothing; the cell above counts their rows, and in the file each says which way was its own. Where the list of them is not finished, what is left stays marked.
+# The optimiser is part of the yardstick. Damped by the mean curvature alone it left one row in nine to be moved, most of them with layer normalisation; damped by each parameter's own curvature as well, it needs fewer steps there. Some networks with such a row, those counted above, were measured once more by that way, the budget doubled until that moved nothing.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -330,7 +329,7 @@ after_pictures.agg(["mean", "median", "max"]).round(2)
 # Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.2, sixteen by 0.6. And the errors all have one sign until late: each picture finds part of the way. One expansion is the theory, sixteen are a training; what lies between the two is what no formula at $w^*$ can read.
 # :::
 #
-# So are a few pictures a *feature* for a fit? They cost a few solves at each of some masks: less than a training, more than a report. Fit $\log(k/D)$ to what they reach, on the same sixteen networks, each family predicted by the others:
+# So are a few pictures a *feature* for a fit? Fit $\log(k/D)$ to what they reach, each family predicted by the others:
 
 # %% tags=["hide-input"]
 of_name = {network.name: network for network in study.networks}
@@ -358,7 +357,7 @@ def left_out_error(name):
 pd.DataFrame({name: left_out_error(name) for name in ["paper", 1, 2, 4, 8]}).T.round(1)
 
 # %% [markdown]
-# Two pictures tell little more than the paper's limit does; four and eight tell more, and cost accordingly. No report computes them: at eight one is half-way into a training, and three fine-tunings answer better.
+# Two pictures tell little more than the paper's limit does; eight tell more, and are half a training.
 #
 # On one network, along one path (the network of chapter 0; here each picture also cuts its share of the weights), the promise and the loss can be watched as they part:
 
@@ -403,7 +402,7 @@ plt.show()
 # %% [markdown]
 # Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
 #
-# **With three fine-tunings**, `prunelimit.find_limit`: it starts from the expectation, interpolates the logarithm of the loss, and closes a bracket that is *measured*. On the networks of `python -m benchmarks.find` (22 networks: small MLPs on four data sets, CNNs and transformers on digits) it took two or three fine-tunings in the median and five at the ninetieth percentile, 0.52 of what bisection takes. It came within a point of a dense grid with the same fine-tuning on 77 % of them where each point of the grid starts from the dense network, and on 91 % where it starts from the point before; the two grids agree within a point on 91 %.
+# **With three fine-tunings**, `prunelimit.find_limit`: it starts from the expectation, interpolates the logarithm of the loss, and closes a bracket that is *measured*. On 22 small networks (`python -m benchmarks.find`) it took two or three fine-tunings in the median, five at the ninetieth percentile, 0.52 of bisection's. It came within a point of a dense grid with the same fine-tuning on 77 % of them where the grid starts anew from the dense network each time, on 91 % where it goes on from the point before.
 #
 # ### What others predict
 #
