@@ -212,7 +212,7 @@ print(budgets.value_counts().sort_index().rename_axis("pictures").to_string())
 # The yardstick matters as much as the ruler's marks. **Real existence** is here what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
 # $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters. Where twice the budget finds a sparser network, we call the threshold a lower bound; it is one everywhere, for a better mask or a luckier start may exist.
 #
-# The optimiser is part of the yardstick. Damped by the mean curvature alone it left one row in nine to be moved, most of them with layer normalisation; damped by each parameter's own curvature as well, it needs fewer steps there. Some networks with such a row, those counted above, were measured once more by that way, the budget doubled until that moved nothing.
+# The optimiser is part of the yardstick. Damped by the mean curvature alone it left one row in nine to be moved, most of them with layer normalisation; damped by each parameter's own curvature as well, it needs fewer steps there. Every network with such a row was measured once more by that way, the budget doubled until that moved nothing; one row of 432 still moves.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -251,9 +251,9 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 # - **Real existence** (curve 4): neither. Both are off by four points in the median, $k_\mathrm{paper}$ mostly too dense and $k_\mathrm{sharp}$ mostly too sparse; the truth lies between the two on half of the rows only.
 # :::
 #
-# The paper computes $k_\mathrm{paper}$ from $|H|$. As the paper computes it, the formula is too dense on 99 rows of 100 here, by ten points in the median; by the Gauss–Newton matrix, which is our choice, by four. Neither verdict is about the paper's own experiments, whose networks are larger ({doc}`the table of Δ </book/paper>`).
+# The paper computes $k_\mathrm{paper}$ from $|H|$. As the paper computes it, the formula is too dense on 99 rows of 100 here, by eleven points in the median; by the Gauss–Newton matrix, which is our choice, by four. Neither verdict is about the paper's own experiments, whose networks are larger ({doc}`the table of Δ </book/paper>`).
 #
-# The quadratic model itself promises *more* than training finds, by four points in the median without normalisation and by 16 with it. Nothing forbids a re-fit to walk along flat directions, far from $w^*$, to places where the loss is no longer what the picture says.
+# The quadratic model itself promises *more* than training finds, by four points in the median without normalisation and by 15 with it. Nothing forbids a re-fit to walk along flat directions, far from $w^*$, to places where the loss is no longer what the picture says.
 
 # %% [markdown]
 # ## Corrections beside null models
@@ -282,8 +282,7 @@ plots_existence.models_compared(table)
 plt.show()
 
 # %% [markdown]
-# A constant is hard to beat. $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.5 points in the mean, our fit by 3.5, a constant times $k_\mathrm{paper}$ by 3.7: when networks are drawn again, the difference between the fit and the constant may be zero. What the fit does beat are the two formulas and their mean. So the corrections repair the question, but they do not
-# answer it, and a prediction "within a point" is, with any of them, luck on one row in five.
+# A constant is hard to beat. $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.6 points in the mean, a constant times $k_\mathrm{paper}$ by 3.7, and our fit, whose rule settles for $\log k_\mathrm{paper}$ alone, by 3.7 as well: when networks are drawn again, no difference between the three is sure. What the fit does beat are the two formulas and their mean. So the corrections repair the question without answering it: "within a point" is luck on one row in five.
 #
 # ## Why no formula in (w*, g, H) can do it
 #
@@ -400,9 +399,9 @@ plots_existence.intervals(table, shown)
 plt.show()
 
 # %% [markdown]
-# Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
+# Left out in turn, every family is covered in at least 97 % of its rows; the price is a half width of 11 points in the median. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
 #
-# **With three fine-tunings**, `prunelimit.find_limit`: it starts from the expectation, interpolates the logarithm of the loss, and closes a bracket that is *measured*. On 22 small networks (`python -m benchmarks.find`) it took two or three fine-tunings in the median, five at the ninetieth percentile, 0.52 of bisection's. It came within a point of a dense grid with the same fine-tuning on 77 % of them where the grid starts anew from the dense network each time, on 91 % where it goes on from the point before.
+# **With three fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks (`python -m benchmarks.find`) it took two or three fine-tunings in the median, five at the ninetieth percentile, 0.52 of bisection's. It came within a point of a dense grid with the same fine-tuning on 77 % of them where the grid starts anew from the dense network each time, on 91 % where it goes on from the point before.
 #
 # ### What others predict
 #
@@ -428,7 +427,7 @@ plt.show()
 #
 # :::{dropdown} C. The fine-tuning stopped too early.
 #
-# It may have: then one doubles the budget and looks. In the study that moved most thresholds by less than a third of a point.
+# It may have: then one doubles the budget and looks. In the study, by its first optimiser, that moved one threshold in nine by over a third of a point.
 # :::
 #
 # **2.** You compute the limit from 200 of 60,000 examples, drawn at random. The predicted sparsity is then on average …

@@ -56,7 +56,7 @@ class Sweep:
         Examples
         --------
         >>> curve = Sweep(np.array([0.1, 0.5, 0.9]), np.array([9, 5, 1]),
-        ...               np.array([1.0, 1.1, 3.0]), np.full(3, np.nan), 10, 1.0, math.nan)
+        ...               np.array([1.0, 1.1, 3.0]), np.full(3, np.nan), 10, 1.0, np.nan)
         >>> curve.largest_sparsity(0.2)
         0.5
         """

@@ -61,7 +61,11 @@ class BatchWeights:
         """W of a batch, in examples of the first batch; 0 where every target is ignored."""
         if outputs.ndim == 0:  # the model returns its own loss
             return float(len(targets))
-        outputs = outputs.detach() if outputs.device.type == "mps" else outputs.detach().double()
+        outputs = outputs.detach()
+        if outputs.device.type != "mps":  # which has no double precision
+            outputs = outputs.double()
+            # Alike: PyTorch before 2.12 cannot differentiate a loss of two precisions.
+            targets = targets.double() if targets.is_floating_point() else targets
         if self.reference is None and not self._choose(outputs, targets):
             # No slope at all: every target ignored (the mean of nothing), or a perfect fit.
             loss = self.loss_fn(outputs, targets)

@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from exact_support import Regression, regression
@@ -22,6 +23,13 @@ mse = nn.functional.mse_loss
 def search(case: Regression, directory: Path | None, **options) -> pl.FoundLimit:
     arguments = {"start": 0.5, "finetune": case.solve, "tolerance": 0.005, "epsilon": 1.0}
     return pl.find_limit(case.model, mse, case.data, directory=directory, **(arguments | options))
+
+
+def assert_alike(found: pl.FoundLimit, other: pl.FoundLimit) -> None:
+    """The same tries and answer, but for the last digits: least squares depend on addresses."""
+    assert (found.lower, found.upper, found.notes) == (other.lower, other.upper, other.notes)
+    assert np.array(found.tries) == pytest.approx(np.array(other.tries), rel=1e-9)
+    assert torch.allclose(found.model.weight, other.model.weight, rtol=1e-9, atol=0)
 
 
 class Stops:
@@ -50,8 +58,7 @@ def test_an_interrupted_search_goes_on_and_ends_the_same(tmp_path) -> None:
         assert "goes on from here" in caught.value.__notes__[0]
         assert len(list(place.glob("kept-*"))) == stop - 1
         again = search(case, place, finetune=Stops(case, 99))
-        assert again.to_dict() == whole.to_dict()
-        assert torch.equal(again.model.weight, whole.model.weight)
+        assert_alike(again, whole)
 
 
 def test_without_a_directory_an_interruption_says_what_would_have_helped() -> None:
@@ -76,6 +83,8 @@ def test_a_finer_tolerance_goes_on_with_the_tries_there_are(tmp_path) -> None:
 
 
 def slow_search(directory: str, case: Regression, started) -> None:
+    torch.set_num_threads(1)  # a forked process has none of its parent's other threads
+
     def slowly(masked: nn.Module) -> None:
         started.send(True)
         time.sleep(0.05)
@@ -102,8 +111,7 @@ def test_a_kill_at_any_moment_loses_one_try_at_most(tmp_path) -> None:
         assert all(load_file(path) for path in place.glob("kept-*"))
     resumed = search(case, place, finetune=_named_as_slow(case), start=0.2)
     whole = search(case, tmp_path / "whole", start=0.2)
-    assert resumed.tries == whole.tries and resumed.lower == whole.lower
-    assert torch.equal(resumed.model.weight, whole.model.weight)
+    assert_alike(resumed, whole)
 
 
 def _named_as_slow(case: Regression):

@@ -328,7 +328,7 @@ def test_refuses_models_without_a_fixed_loss_or_parameters() -> None:
     refuse(r"Dropout.*model.eval", model=nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.1)).double())
     batch_statistics = nn.BatchNorm1d(3, track_running_stats=False)
     refuse(
-        "plain mean",
+        "no running statistics",
         model=nn.Sequential(nn.Linear(6, 3), batch_statistics).double().eval(),
         data=ragged_data()[2:],
     )

@@ -38,14 +38,13 @@ class Regression:
 
     def solve(self, masked: nn.Module) -> None:
         """A fine-tuning loop that puts the survivors where they are best, exactly."""
-        inputs, targets = self.data[0]
-        columns = torch.nonzero(masked.weight.detach().ravel() != 0).ravel()
-        solution = torch.linalg.lstsq(inputs[:, columns], targets).solution
-        free = torch.zeros_like(masked.weight.detach())
-        free[0, columns] = solution[:, 0]
+        inputs, targets = (part.numpy() for part in self.data[0])
+        free = masked.weight.detach().numpy().copy()
+        columns = np.flatnonzero(free)
+        free[0, columns] = np.linalg.lstsq(inputs[:, columns], targets, rcond=None)[0][:, 0]
         with torch.no_grad():
             (weight,) = masked.parameters()
-            weight.copy_(free)
+            weight.copy_(torch.from_numpy(free))
 
 
 def regression(
