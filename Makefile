@@ -19,7 +19,7 @@ export MKL_NUM_THREADS ?= 1
 # Nothing here uses joblib's processes; without /dev/shm it would say so in every chapter.
 export JOBLIB_MULTIPROCESSING ?= 0
 
-.PHONY: help book test lint fast kernels lowest pdf slides handout notebooks install vendor clean
+.PHONY: help book test lint fast kernels lowest other pdf slides handout notebooks install vendor clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -56,14 +56,14 @@ fast: $(INSTALLED)  ## lint and the tests that need no notebook, browser or seco
 kernels: $(INSTALLED)  ## the notebooks against their outputs with the kernels of another processor
 	@$(BIN)/python -m book.tools.kernels
 
+lowest: RESOLUTION := lowest-direct
 lowest:  ## the fast tests with the oldest versions that pyproject.toml allows (in _build/lowest)
-	$(PYTHON) -m venv --clear _build/lowest
-	_build/lowest/bin/python -m pip install -qq --disable-pip-version-check uv
-	_build/lowest/bin/uv pip install -q --python _build/lowest/bin/python --resolution lowest-direct --editable '.[book,batch,test]'
-	@_build/lowest/bin/python -m book.tools.check --fast --no-lint
-
-notebooks: $(INSTALLED)  ## carry edits of notebooks/*.py into the paired .ipynb and run the changed ones
-	@$(BIN)/python -m book.tools.notebooks
+other:  ## lint and the fast tests with another Python (make other PYTHON=python3.13; in _build/other)
+lowest other:
+	$(PYTHON) -m venv --clear _build/$@
+	_build/$@/bin/python -m pip install -qq --disable-pip-version-check uv
+	_build/$@/bin/uv pip install -q --python _build/$@/bin/python --resolution $(or $(RESOLUTION),highest) --editable '.[book,batch,test]'
+	@$(if $(INSTALL_ONLY),,_build/$@/bin/python -m book.tools.check --fast $(if $(RESOLUTION),--no-lint))
 
 pdf: $(INSTALLED)  ## the book as a PDF (needs latexmk and TeX Live, see the message)
 	@$(BIN)/python -m book.tools.build --pdf
