@@ -164,3 +164,12 @@ def test_every_kind_of_the_plan_can_be_built_and_is_differentiated_by_layers():
     with pytest.raises(pl.PruneLimitError, match="unknown"):
         zoo.examples("imagenet", 3)
     assert np.isfinite(zoo.examples("wine", 100).inputs).all()
+
+
+def test_what_was_reached_once_exists():
+    now = {"lower": 0.90, "value": 0.905, "upper": 0.91, "once": 0.905}
+    before = {"lower": 0.93, "value": 0.935, "upper": 0.94, "once": None}
+    assert existence.sparser(now, before) == before | {"once": 0.905}
+    assert existence.sparser(before, now) == before
+    flagged = existence.sparser(now, before | {"once": 0.90})
+    assert flagged["once"] == 0.90 and existence._moved(flagged)
