@@ -201,7 +201,7 @@ table = results.CalibrationTable.load("../book/results/calibration.json")
 firm = table.yardstick
 minutes = study.cpu_seconds / 60
 print(f"{firm.networks} networks, {firm.rows} rows, {minutes:.0f} CPU minutes")
-print(f"twice the budget: {1 - firm.moved_little:.1%} move by over 0.3 points,")
+print(f"another descent: {1 - firm.moved_little:.1%} move by over 0.3 points,")
 print(f"{100 * firm.mean_moved:.2f} on average, {100 * firm.largest_moved:.1f} at most")
 again = [row.real_existence for row in study.rows if row.real_existence.damped_by]
 budgets = pd.Series([found.budget for found in again], dtype=int)
@@ -210,9 +210,9 @@ print(budgets.value_counts().sort_index().rename_axis("pictures").to_string())
 
 # %% [markdown]
 # The yardstick matters as much as the ruler's marks. **Real existence** is here what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
-# $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters. Where twice the budget finds a sparser network, we call the threshold a lower bound; it is one everywhere, for a better mask or a luckier start may exist.
+# $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters. Where another descent, with twice the budget, finds a sparser network, we call the threshold a lower bound; it is one everywhere, for a better mask or a luckier start may exist.
 #
-# The optimiser is part of the yardstick. Damped by the mean curvature alone it left one row in nine to be moved, most of them with layer normalisation; damped by each parameter's own curvature as well, it needs fewer steps there. Every network with such a row was measured once more by that way, the budget doubled until that moved nothing; one row of 432 still moves.
+# The optimiser is part of the yardstick. Damped by the mean curvature alone it left one row in nine to be moved, most of them with layer normalisation; damped by each parameter's own curvature as well, it needs fewer steps there. Networks with such a row were measured again so, the budget doubled until that moved nothing. On 11 rows two descents still disagree: what was reached once exists, so the sparser counts.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -282,7 +282,7 @@ plots_existence.models_compared(table)
 plt.show()
 
 # %% [markdown]
-# A constant is hard to beat. $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.6 points in the mean, a constant times $k_\mathrm{paper}$ by 3.7, and our fit, whose rule settles for $\log k_\mathrm{paper}$ alone, by 3.7 as well: when networks are drawn again, no difference between the three is sure. What the fit does beat are the two formulas and their mean. So the corrections repair the question without answering it: "within a point" is luck on one row in five.
+# A constant is hard to beat. $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.6 points in the mean, a constant times $k_\mathrm{paper}$ by 3.7, and our fit, whose rule settles for $\log k_\mathrm{paper}$ alone, by 3.7 as well: no difference between the three is sure. What the fit does beat are the two formulas and their mean. So the corrections repair the question without answering it: "within a point" is luck on one row in five.
 #
 # ## Why no formula in (w*, g, H) can do it
 #
@@ -427,7 +427,7 @@ plt.show()
 #
 # :::{dropdown} C. The fine-tuning stopped too early.
 #
-# It may have: then one doubles the budget and looks. In the study, by its first optimiser, that moved one threshold in nine by over a third of a point.
+# It may have: then one doubles the budget and looks. In the study that moved one threshold in nine.
 # :::
 #
 # **2.** You compute the limit from 200 of 60,000 examples, drawn at random. The predicted sparsity is then on average …
