@@ -115,7 +115,7 @@ def test_make_test_is_not_stopped_by_lint():
 
 def test_the_fast_tests_start_no_kernel_browser_or_build(monkeypatch):
     fast = check.fast_tests()
-    wanted = {"geometry/test_cones.py", "limit/test_limit.py", "lab/test_cli.py"}
+    wanted = {"geometry/test_cones.py", "limit/test_solve.py", "lab/test_cli.py"}
     assert {f"tests/{name}" for name in wanted} <= set(fast)
     assert not [name for name in fast if "browser" in name or name.endswith(".ipynb")]
     asked = []
