@@ -127,7 +127,7 @@ def measure_again(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def sparser(found: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """Of two measurements of a threshold the sparser one, for what was reached once exists.
+    """The sparser of two measurements of a threshold, for what was reached once exists.
 
     Where it is the earlier one, what the later reached stands beside it as ``once``: two descents
     disagree, and the value is a lower bound as much as where twice the budget moves it.
