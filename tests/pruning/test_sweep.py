@@ -1,19 +1,16 @@
-"""The sweep against pruning one network at a time, and fine-tuning under a mask."""
+"""The sweep against pruning one network at a time."""
 
 import numpy as np
 import pytest
 import torch
+from network_support import classifier
 from torch import nn
 
 import prunelimit as pl
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_weights
-from prunelimit.network.world import Execution
 from prunelimit.pruning import (
-    FineTuning,
     apply_masks,
-    finetune,
-    magnitude_mask,
     make_permanent,
     random_mask,
     sweep,
@@ -23,14 +20,8 @@ from prunelimit.records import from_plain, to_plain
 cross_entropy = nn.functional.cross_entropy
 
 
-def case(seed: int = 0) -> tuple[nn.Module, list]:
-    torch.manual_seed(seed)
-    model = nn.Sequential(nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 4)).eval()
-    return model, [(torch.randn(n, 5), torch.randint(4, (n,))) for n in (30, 30, 7)]
-
-
 def test_a_thousand_sparsities_agree_with_pruning_each_alone() -> None:
-    model, data = case()
+    model, data = classifier()
     sparsities = np.linspace(0, 1, 1000, endpoint=False)
     np.random.default_rng(0).shuffle(sparsities)
     curve = pl.sweep(model, cross_entropy, data, sparsities)
@@ -54,7 +45,7 @@ class Mixed(nn.Module):
 
 
 def test_each_layer_is_pruned_in_its_own_precision() -> None:
-    model, data = Mixed().eval(), case()[1]
+    model, data = Mixed().eval(), classifier()[1]
     sparsities = [0.2, 0.5, 0.8]
     curve = pl.sweep(model, cross_entropy, data, sparsities)
     for loss, sparsity in zip(curve.loss, sparsities, strict=True):
@@ -63,17 +54,17 @@ def test_each_layer_is_pruned_in_its_own_precision() -> None:
 
 
 def test_the_model_is_left_alone() -> None:
-    model, data = case()
+    model, data = classifier()
     before = prunable_weights(model).clone()
     sweep(model, cross_entropy, data, [0.9])
     assert torch.equal(before, prunable_weights(model))
 
 
 def test_another_order_gives_the_random_control() -> None:
-    model, data = case()
+    model, data = classifier()
     order = torch.randperm(81, generator=torch.Generator().manual_seed(3))
     curve = sweep(model, cross_entropy, data, [0.5], order=order)
-    control = make_permanent(apply_masks(case()[0], random_mask(model, 0.5, seed=3)))
+    control = make_permanent(apply_masks(classifier()[0], random_mask(model, 0.5, seed=3)))
     assert curve.loss[0] == pytest.approx(evaluate(control, cross_entropy, data, "cpu")[0])
 
 
@@ -95,7 +86,7 @@ def test_the_first_crossing_counts() -> None:
 
 
 def _args_of_constant() -> tuple:
-    model, data = case()
+    model, data = classifier()
     return model, cross_entropy, data, [0.0]
 
 
@@ -107,7 +98,7 @@ def test_regression_has_no_accuracy() -> None:
 
 
 def test_bad_input_is_refused() -> None:
-    model, data = case()
+    model, data = classifier()
     with pytest.raises(pl.PruneLimitError, match="empty"):
         sweep(model, cross_entropy, data, [])
     with pytest.raises(pl.PruneLimitError, match=r"\[0, 1\)"):
@@ -116,38 +107,3 @@ def test_bad_input_is_refused() -> None:
         sweep(model, cross_entropy, [], [0.5])
     with pytest.raises(pl.PruneLimitError, match="permutation"):
         sweep(model, cross_entropy, data, [0.5], order=torch.zeros(81, dtype=torch.long))
-
-
-def test_fine_tuning_keeps_the_mask_and_the_best_epoch() -> None:
-    model, data = case()
-    tuned = finetune(
-        model,
-        magnitude_mask(model, 0.7),
-        cross_entropy,
-        data,
-        data,
-        FineTuning(epochs=30, learning_rate=0.2),
-        Execution("cpu"),
-    )
-    weights = prunable_weights(tuned.model)
-    assert int((weights == 0).sum()) == round(0.7 * 81)
-    assert tuned.lowest_loss < tuned.losses[0] and len(tuned.losses) == 31
-    assert evaluate(tuned.model, cross_entropy, data, "cpu")[0] == pytest.approx(
-        tuned.lowest_loss, rel=1e-5
-    )
-
-
-def test_fine_tuning_that_diverges_says_so() -> None:
-    model, data = case()
-    with pytest.raises(pl.PruneLimitError, match="learning_rate"):
-        finetune(
-            model,
-            magnitude_mask(model, 0.1),
-            lambda outputs, targets: (outputs**4).mean() * 1e30,
-            data,
-            data,
-            FineTuning(epochs=3, learning_rate=1e10),
-            Execution("cpu"),
-        )
-    with pytest.raises(pl.PruneLimitError, match="epochs"):
-        FineTuning(epochs=0)
