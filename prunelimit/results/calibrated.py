@@ -32,9 +32,9 @@ class Yardstick:
     Attributes
     ----------
     doubled
-        Rows whose budget was doubled at the upper end.
+        Rows on which more than one descent ended, as where the budget was doubled.
     moved_little
-        Share of them that moved by at most 0.3 points.
+        Share of them on which descents agree to 0.3 points.
     mean_moved, largest_moved
         In sparsity.
     baselines

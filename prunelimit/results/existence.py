@@ -86,9 +86,10 @@ class Threshold:
     Attributes
     ----------
     once
-        `value` before the budget was last doubled at the upper end; None where it was not.
+        `value` before the budget was last doubled at the upper end, or what another descent
+        reached if that was denser; None where there was neither.
     lower_bound
-        Whether the doubled budget moved it by more than 0.3 points.
+        Whether it lies more than 0.3 points above `once`.
     budget
         Gauss-Newton matrices a mask at `once`; None means 40.
     damped_by

@@ -112,8 +112,8 @@ def measure_again(record: dict[str, Any]) -> dict[str, Any]:
         )
     rows: list[dict[str, Any]] = copy.deepcopy(record["rows"])
     facts = _existence(bench, network, rows)
-    for row, before in zip(rows, record["rows"], strict=True):
-        row["real_existence"] = sparser(row["real_existence"], before["real_existence"])
+    for row, earlier in zip(rows, record["rows"], strict=True):
+        row["real_existence"] = sparser(row["real_existence"], earlier["real_existence"])
     spectrum = spectral_measure(torch.linalg.eigvalsh(bench.block()).clamp(min=0).numpy())
     _raise_levels(bench, spectrum, rows, "gain", bench.loss - facts["finetuned_loss"])
     before = record["cpu_seconds_before_existence"]
@@ -130,12 +130,13 @@ def sparser(found: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """The sparser of two measurements of a threshold, for what was reached once exists.
 
     Where it is the earlier one, what the later reached stands beside it as ``once``: two descents
-    disagree, and the value is a lower bound as much as where twice the budget moves it.
+    disagree, and the value is a lower bound as much as where twice the budget moves it. It has been
+    tried by the later way, too, and is not due for it again.
     """
     if found["lower"] >= before["lower"]:
         return found
     once = [value for value in (before["once"], found["value"]) if value is not None]
-    return before | {"once": min(once)}
+    return before | {"once": min(once), "damped_by": found["damped_by"]}
 
 
 def _raise_levels(
@@ -320,7 +321,7 @@ def collect(runs: Path, output: Path, command: str) -> int:
 
 
 def _marked(network: dict[str, Any]) -> dict[str, Any]:
-    """Say of each converged threshold whether the doubled budget moved it: then it is a bound."""
+    """Say of each converged threshold whether another descent moved it: then it is a bound."""
     rows = []
     for row in network["rows"]:
         found = row["real_existence"]
@@ -329,7 +330,7 @@ def _marked(network: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(found: dict[str, Any]) -> bool:
-    """Whether twice the budget moved a threshold: then it is a lower bound on the sparsity."""
+    """Whether descents disagree on a threshold: then it is a lower bound on the sparsity."""
     return found["once"] is not None and found["value"] - found["once"] > SETTLED
 
 

@@ -167,9 +167,14 @@ def test_every_kind_of_the_plan_can_be_built_and_is_differentiated_by_layers():
 
 
 def test_what_was_reached_once_exists():
-    now = {"lower": 0.90, "value": 0.905, "upper": 0.91, "once": 0.905}
+    ways = list(existence.SCALINGS)
+    now = {"lower": 0.90, "value": 0.905, "upper": 0.91, "once": 0.905, "damped_by": ways}
     before = {"lower": 0.93, "value": 0.935, "upper": 0.94, "once": None}
-    assert existence.sparser(now, before) == before | {"once": 0.905}
+    kept = existence.sparser(now, before)
+    assert kept == before | {"once": 0.905, "damped_by": ways}
+    assert existence._moved(kept) and not existence._due(
+        {"rows": [{"real_existence": kept}]}, "moved"
+    )
     assert existence.sparser(before, now) == before
     flagged = existence.sparser(now, before | {"once": 0.90})
     assert flagged["once"] == 0.90 and existence._moved(flagged)
