@@ -204,7 +204,7 @@ print(f"{firm.networks} networks, {firm.rows} rows, {minutes:.0f} CPU minutes")
 print(f"another descent: {1 - firm.moved_little:.1%} move by over 0.3 points,")
 print(f"{100 * firm.mean_moved:.2f} on average, {100 * firm.largest_moved:.1f} at most")
 again = [row.real_existence for row in study.rows if row.real_existence.damped_by]
-budgets = pd.Series([found.budget for found in again], dtype=int)
+budgets = pd.Series([found.budget or 40 for found in again])
 print(f"by the better optimiser: {len(again)} rows, of them with a budget of")
 print(budgets.value_counts().sort_index().rename_axis("pictures").to_string())
 
