@@ -486,7 +486,7 @@ plt.show()
 # :::{solution} ex-wrong-code
 # :class: dropdown
 # ```python
-# from prunelimit.pruning.converged import minimise
+# from prunelimit.lab.existence.converged import minimise
 #
 # space = bench.landscape
 # dense = minimise(space, torch.ones(space.size, dtype=torch.bool))

@@ -81,7 +81,7 @@ Formulas = Mapping[str, Solved]
 
 @dataclass(frozen=True)
 class Threshold:
-    """A converged threshold; see `prunelimit.pruning.existence.Existence`.
+    """A converged threshold; see `prunelimit.lab.existence.threshold.Existence`.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Threshold:
     budget
         Gauss-Newton matrices a mask at `once`; None means 40.
     damped_by
-        `prunelimit.pruning.converged.SCALINGS` that were tried; None means the mean alone.
+        `prunelimit.lab.existence.converged.SCALINGS` that were tried; None means the mean alone.
     """
 
     lower: float

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from prunelimit.pruning.converged import Descent
-from prunelimit.pruning.landscape import Landscape
+from prunelimit.lab.existence.converged import Descent
+from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.pruning.masks import magnitude_order
 
 EXACT = Descent(iterations=200, tolerance=1e-12, patience=3)

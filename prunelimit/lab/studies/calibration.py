@@ -43,8 +43,8 @@ from prunelimit.expected import (
     facts_of,
 )
 from prunelimit.files import write_json
+from prunelimit.lab.existence.threshold import SETTLED
 from prunelimit.lab.store.provenance import describe_run, module_command
-from prunelimit.pruning.existence import SETTLED
 from prunelimit.records import to_plain
 from prunelimit.results import CalibrationTable, ExistenceStudy, Result
 from prunelimit.results.calibrated import (

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
+from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.studies import zoo
 from prunelimit.lab.studies.zoo import Examples
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.measure import SpectralMeasure
 from prunelimit.limit.solve import solve_limit
 from prunelimit.network.parameters import prunable_parameters
-from prunelimit.pruning.landscape import Landscape
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.results.existence import Network
 from prunelimit.spectrum.operator import CurvatureOperator

@@ -29,15 +29,15 @@ import torch
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json, write_text
+from prunelimit.lab.existence.converged import SCALINGS, Descent, minimise
+from prunelimit.lab.existence.landscape import Landscape
+from prunelimit.lab.existence.threshold import SETTLED, ExistenceSearch
 from prunelimit.lab.store.provenance import code_version, describe_run, module_command
 from prunelimit.lab.studies import zoo
 from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
 from prunelimit.lab.studies.plan import NETWORKS
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
-from prunelimit.pruning.converged import SCALINGS, Descent, minimise
-from prunelimit.pruning.existence import SETTLED, ExistenceSearch
-from prunelimit.pruning.landscape import Landscape
 from prunelimit.records import rounded, to_plain
 from prunelimit.results import ExistenceStudy
 from prunelimit.results.existence import Network

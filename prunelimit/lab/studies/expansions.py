@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 
 from prunelimit.estimates import crossing_between
+from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies import zoo
 from prunelimit.lab.studies.curves import Bench, train
 from prunelimit.progress import progress_bar
-from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.results import ExistenceStudy, Expansions
 from prunelimit.results.existence import ExpandedNetwork, MeasuredNetwork
 

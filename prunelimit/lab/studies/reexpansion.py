@@ -27,11 +27,11 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.files import write_text
 from prunelimit.lab import data
+from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies.hour_network import build
 from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.pruning import magnitude_order
-from prunelimit.pruning.landscape import Landscape
 from prunelimit.pruning.masks import removed_count
 from prunelimit.records import rounded, to_plain
 from prunelimit.widgets.cut_a_network import hour_network

@@ -158,7 +158,7 @@ def test_every_kind_of_the_plan_can_be_built_and_is_differentiated_by_layers():
         image = shape.get(network.source, (1, 14, 14))
         model = zoo.build(network.kind, image, 3, network.widths).eval()
         assert model(torch.zeros(2, *image)).shape == (2, 3)
-        from prunelimit.pruning.layers import is_known
+        from prunelimit.lab.existence.layers import is_known
 
         assert is_known(model)
     with pytest.raises(pl.PruneLimitError, match="unknown"):

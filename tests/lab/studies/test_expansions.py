@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.studies import expansions, zoo
 from prunelimit.lab.studies.curves import Bench
-from prunelimit.pruning.converged import Descent, minimise
 from prunelimit.results import ExistenceStudy, Expansions
 
 ROOT = Path(__file__).parents[3]

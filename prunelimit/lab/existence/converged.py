@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.pruning.landscape import Landscape
+from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.spectrum.operator import CurvatureOperator
 
 _ATTEMPTS = 4

@@ -6,10 +6,10 @@ from converged_support import EXACT
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from prunelimit.pruning import existence
-from prunelimit.pruning.converged import Descent, minimise
-from prunelimit.pruning.existence import ExistenceSearch
-from prunelimit.pruning.landscape import Landscape
+from prunelimit.lab.existence import threshold
+from prunelimit.lab.existence.converged import Descent, minimise
+from prunelimit.lab.existence.landscape import Landscape
+from prunelimit.lab.existence.threshold import ExistenceSearch
 from prunelimit.pruning.masks import magnitude_order
 
 
@@ -47,7 +47,7 @@ def test_the_upper_end_was_tried_from_the_solution_next_to_it(monkeypatch):
         starts.setdefault(int((~keep).sum()), []).append(start)
         return minimise(landscape, keep, start, **rest)
 
-    monkeypatch.setattr(existence, "minimise", watched)
+    monkeypatch.setattr(threshold, "minimise", watched)
     search = ExistenceSearch(landscape, magnitude_order(model))
     found = search.threshold(0.3, 0.6)
     lower, upper = (round(end * search.dim) for end in (found.lower, found.upper))
@@ -68,9 +68,9 @@ def test_the_budget_is_doubled_until_that_moves_nothing():
         for search, double in ((hasty, False), (hasty, True), (patient, True))
     )
     assert once.budget == 6 and once.once is None
-    assert found.value > once.value + existence.SETTLED
-    assert found.budget > 6 and found.moved <= existence.SETTLED
-    assert long.moved <= existence.SETTLED and long.budget == 200
+    assert found.value > once.value + threshold.SETTLED
+    assert found.budget > 6 and found.moved <= threshold.SETTLED
+    assert long.moved <= threshold.SETTLED and long.budget == 200
 
 
 def test_levels_beyond_reach_and_beyond_need_are_named():

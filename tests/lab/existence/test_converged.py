@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
-from prunelimit.pruning import converged
-from prunelimit.pruning.converged import Descent, minimise
-from prunelimit.pruning.landscape import Landscape
+from prunelimit.lab.existence import converged
+from prunelimit.lab.existence.converged import Descent, minimise
+from prunelimit.lab.existence.landscape import Landscape
 
 
 @pytest.mark.parametrize("dense_dim", [100, 0])

@@ -1,7 +1,7 @@
 """Where real existence ends: the sparsest magnitude mask under which a loss is reached (chapter 7).
 
-Each mask is decided by a converged descent (`prunelimit.pruning.converged`). Masks are nested,
-so each starts from the solution of a denser one; a descent stops as soon as it is clear on
+Each mask is decided by a converged descent (`prunelimit.lab.existence.converged`). Masks are
+nested, so each starts from the solution of a denser one; a descent stops as soon as it is clear on
 which side of the level it ends.
 
 Whether the budget decides is asked by doubling it: where that moves the threshold, the doubled
@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 
 from torch import Tensor
 
-from prunelimit.pruning.converged import Descent, Minimum, minimise
-from prunelimit.pruning.landscape import Landscape
+from prunelimit.lab.existence.converged import Descent, Minimum, minimise
+from prunelimit.lab.existence.landscape import Landscape
 
 RESOLUTION = 0.005
 SETTLED = 0.003

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from prunelimit.lab.existence.landscape import Landscape
+from prunelimit.lab.existence.layers import is_known, layer_jacobian
 from prunelimit.lab.studies import zoo
-from prunelimit.pruning.landscape import Landscape
-from prunelimit.pruning.layers import is_known, layer_jacobian
 
 KINDS = [
     ("mlp-gelu-layernorm", (1, 4, 4), (5, 4)),

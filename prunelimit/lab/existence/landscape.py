@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, hessian, jacrev, vmap
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.lab.existence.layers import is_known, layer_jacobian
 from prunelimit.network.checks import LossFunction, check_modes, check_reiterable, iterate_pairs
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
-from prunelimit.pruning.layers import is_known, layer_jacobian
 
 CHUNK_ENTRIES = 4_000_000
 """Entries of the Jacobian held at once."""

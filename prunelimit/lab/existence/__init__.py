@@ -1,0 +1,1 @@
+"""Real existence: a loss under masks, its converged minimum, and the sparsity where that passes."""
