@@ -152,6 +152,33 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The UTF-8 text of a file, or of a pipe that somebody writes to.
+
+    A named pipe that nobody writes to is refused; merely to open it would wait for ever.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is empty or no UTF-8.
+
+    Examples
+    --------
+    >>> read_text("/dev/null")
+    Traceback (most recent call last):
+      ...
+    ValueError: it is empty, or a pipe that nobody writes to
+    """
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        os.set_blocking(file.fileno(), True)
+        text = file.read().decode("utf-8")
+    if not text:
+        raise ValueError("it is empty, or a pipe that nobody writes to")
+    return text
+
+
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write `content` as JSON to `path`, whole or not at all (see `write_bytes`)."""
     write_text(path, json.dumps(content, indent=1) + "\n")

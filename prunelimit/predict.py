@@ -99,7 +99,7 @@ def predict_limit(
     progress
         Show a progress bar; None decides by whether stderr is a terminal.
     checkpoint
-        A file in which the spectrum's iteration is kept, so that an
+        A folder in which the spectrum's iteration is kept, so that an
         interrupted call goes on where it stopped.
     parameters
         Which weights count: names, patterns such as ``"*.in_proj_weight"``, or

@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from markupsafe import Markup
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat
 from prunelimit.expected import Expected, expect
-from prunelimit.files import write_text
+from prunelimit.files import read_text, write_text
 from prunelimit.names import printable, shown
 from prunelimit.network.parameters import Counted
 from prunelimit.network.statistics import LossStatistics
@@ -200,7 +199,7 @@ class PruningLimit:
         """
         text = source if isinstance(source, str) and source.lstrip().startswith("{") else None
         try:
-            data = json.loads(Path(source).read_text("utf-8") if text is None else text)
+            data = json.loads(read_text(source) if text is None else text)
         except (OSError, ValueError, RecursionError) as error:
             raise PruneLimitError(
                 f"cannot read a report from {str(source)[:80]!r}: {error}"

@@ -153,13 +153,14 @@ def predict(
     forward: ForwardOption = None,
     device: DeviceOption = "auto",
     resume: Annotated[
-        Path | None, typer.Option(help="keep the iteration here, and go on from it")
+        Path | None, typer.Option(help="a folder: keep the iteration there, and go on")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="report as JSON")] = None,
 ) -> None:
     """Predict how sparse a trained network can be pruned."""
     from prunelimit.lab.distributed import joined
     from prunelimit.predict import predict_limit
+    from prunelimit.spectrum.engine import DENSE_DIM
 
     if output is not None:
         prepare_output(output)
@@ -181,9 +182,12 @@ def predict(
     if not world.is_main:
         return
     typer.echo(report.summary())
+    if resume is not None and report.dim <= DENSE_DIM:
+        unused = f"{resume} is not used: up to D = {DENSE_DIM:,} the matrix is built in one go"
+        typer.echo(printable(f"note: {unused}, with no steps to keep or go on from"))
     if output is not None:
         report.to_json(output)
-        typer.echo(f"report written to {output}")
+        typer.echo(printable(f"report written to {output}"))
 
 
 @app.command()
@@ -269,7 +273,8 @@ def find(
     write_bytes(output, weights_bytes(found.model))
     found.to_json(output.with_suffix(".json"))
     typer.echo(found.summary())
-    typer.echo(f"the network at {found.lower:.2%} is saved to {output}, the tries beside it")
+    saved = f"the network at {found.lower:.2%} is saved to {output}, the tries beside it"
+    typer.echo(printable(saved))
 
 
 def _forward_of(name: str | None) -> Any:
@@ -314,7 +319,8 @@ def prune(
     write_bytes(output, weights_bytes(pruned))
     weights = prunable_weights(pruned, parameters)
     zeros = int((weights == 0).sum())
-    typer.echo(f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}")
+    done = f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}"
+    typer.echo(printable(done))
 
 
 @app.command()
@@ -413,10 +419,10 @@ def _reproduce(
     if not world.is_main:
         return
     typer.echo(comparison_text(result))
-    typer.echo(f"result: {directory / 'result.json'}")
+    typer.echo(printable(f"result: {directory / 'result.json'}"))
     if output is not None:
         result.save(output)
-        typer.echo(f"copied to {output}")
+        typer.echo(printable(f"copied to {output}"))
 
 
 def comparison_text(result: Result) -> str:

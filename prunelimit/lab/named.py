@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.names import printable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,7 +67,7 @@ def model_of(reference: str, checkpoint: Path | None) -> nn.Module:
             warnings.simplefilter("always", CheckpointWarning)
             load_checkpoint(model, checkpoint)
         for note in said:
-            typer.echo(f"note: {note.message}", err=True)
+            typer.echo(printable(f"note: {note.message}"), err=True)
     return model.eval()
 
 

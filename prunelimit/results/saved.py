@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pandas as pd
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import write_json
+from prunelimit.files import read_text, write_json
 from prunelimit.names import shown
 from prunelimit.records import fields_to_plain, from_plain, to_plain
 from prunelimit.results.parts import Provenance
@@ -56,7 +55,7 @@ class Saved:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to `path` as JSON, whole or not at all."""
-        write_json(Path(path), self.to_dict())
+        write_json(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -68,7 +67,7 @@ class Saved:
             If there is none at `path`, or it is something else.
         """
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = json.loads(read_text(path))
         except (OSError, ValueError) as error:
             raise PruneLimitError(f"cannot read a {cls.__name__} from {path}: {error}") from error
         try:
@@ -86,7 +85,7 @@ def provenance_of(path: str | os.PathLike[str]) -> Provenance:
         If there is none.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))["provenance"]
+        data = json.loads(read_text(path))["provenance"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PruneLimitError(f"cannot read a provenance from {path}: {error!r}") from error
     return from_plain(Provenance, data, f"{path}: provenance")

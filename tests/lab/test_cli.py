@@ -244,12 +244,32 @@ def test_any_path_works_and_no_message_has_two_lines(
 ) -> None:
     arguments = ["prune", "net_of_test:make", "-s", "0.5", "-o"]
     status, out, _ = run([*arguments, f"{name}/{name}.safetensors"], capsys, monkeypatch)
-    assert status == 0 and "32 of 64" in out
+    assert status == 0 and "32 of 64" in out and out.count("\n") == 1 and "\x1b" not in out
     assert list(Path(name).iterdir()) == [Path(name, f"{name}.safetensors")]
     status, _, err = run(
         [*arguments, "x", "-c", f"{name}/{name}/absent.safetensors"], capsys, monkeypatch
     )
     assert status == 2 and err.count("\n") == 1 and "\x1b" not in err
+
+
+def test_a_report_from_a_pipe_is_read_and_one_that_nobody_writes_to_refused(
+    project, capsys, monkeypatch
+) -> None:
+    os.mkfifo("pipe")
+    find = ["find", *PREDICT[1:], "-o", "x", "--report"]
+    status, _, err = run([*find, "pipe"], capsys, monkeypatch)
+    assert status == 2 and "a pipe that nobody writes to" in err
+    ours, theirs = os.pipe()
+    os.write(theirs, b'{"format": 3}')
+    os.close(theirs)
+    status, _, err = run([*find, f"/dev/fd/{ours}"], capsys, monkeypatch)
+    os.close(ours)
+    assert status == 2 and "no report of predict_limit (format 3" in err
+
+
+def test_a_place_to_resume_from_that_is_not_used_is_said(project, capsys, monkeypatch) -> None:
+    status, out, _ = run([*PREDICT, "--resume", "kept"], capsys, monkeypatch)
+    assert status == 0 and "note: kept is not used" in out and not Path("kept").exists()
 
 
 def test_a_full_disk_leaves_the_old_report(project, capsys, monkeypatch) -> None:

@@ -13,6 +13,7 @@ from rich.progress import TaskID
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.batch.jobs import Job
 from prunelimit.lab.batch.worker import Outcome
+from prunelimit.names import printable
 from prunelimit.progress import bars, is_shown
 
 _SILENT_SECONDS = 30.0
@@ -114,13 +115,13 @@ class Board:
 
     def _say(self, line: str) -> None:
         if self._bars:
-            self._progress.console.print(line, markup=False, highlight=False)
+            self._progress.console.print(printable(line), markup=False, highlight=False)
         else:
             self._log(line)
 
     def _log(self, line: str) -> None:
         if not (self._silent or self._bars):
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
 
 def stage_of(directory: Path) -> tuple[str, float, float | None]:

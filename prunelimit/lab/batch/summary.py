@@ -14,6 +14,7 @@ from prunelimit.files import write_text
 from prunelimit.lab.batch.jobs import REPORT, RESULT, Job, default_notebook
 from prunelimit.lab.batch.parameters import command
 from prunelimit.lab.batch.worker import UNFINISHED, Outcome
+from prunelimit.names import printable
 
 TABLE, PAGE = "summary.csv", "summary.html"
 
@@ -44,7 +45,7 @@ class Summary:
         lines = [_line(row) for row in good]
         lines += [f"{row['name']}  failed: {row['message']}" for row in self.failures]
         lines.append(f"{len(good)} of {len(self.rows)} jobs are done; {self.page}, {self.table}")
-        return "\n".join(lines)
+        return "\n".join(printable(line) for line in lines)
 
     @property
     def table(self) -> Path:

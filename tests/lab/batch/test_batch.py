@@ -502,6 +502,13 @@ def test_a_summary_runs_nothing_that_a_job_says(tmp_path, notebook, monkeypatch)
     assert {path.parent for path in found} == {report.root, *(job.directory for job in planned)}
 
 
+def test_what_a_job_says_moves_no_terminals_cursor(tmp_path) -> None:
+    row = {"name": "a", "status": "failed", "message": "two\nlines\x1b[1m"}
+    assert (
+        summary.Summary([row], tmp_path).text().startswith("a  failed: two\\nlines\\x1b[1m\n0 of 1")
+    )
+
+
 def test_the_stage_of_a_job_is_told(tmp_path) -> None:
     (tmp_path / "training").mkdir()
     training = {"history": [{}] * 3, "run": {"parameters": {"config": {"epochs": 5}}}}
