@@ -36,23 +36,30 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
+    """All widgets on one page."""
     made = [getattr(widgets, name)() for name in widgets.__all__]
     return write_page(tmp_path_factory.mktemp("widgets") / "all.html", *made)
 
 
-@pytest.fixture
-def opened(browser, page):
+def freshly_opened(browser, page):
     browser.get("about:blank")
     browser.get(page.as_uri())
-    browser.execute_script("localStorage.clear()")  # an earlier test's guess
-    browser.refresh()
     wait_until(browser, "return document.body.dataset.ready === 'yes'")
     yield browser
+    browser.execute_script("localStorage.clear()")  # the next test finds no guess of this one's
     assert faults(browser) == []
 
 
-def all_keys():
-    return [getattr(widgets, name)._module for name in widgets.__all__]
+@pytest.fixture
+def opened(browser, page):
+    yield from freshly_opened(browser, page)
+
+
+@pytest.fixture
+def alone(browser, tmp_path, name):
+    """One widget on its page: the others' simulations take no time."""
+    page = write_page(tmp_path / "alone.html", getattr(widgets, name)())
+    yield from freshly_opened(browser, page)
 
 
 def compare_with_python(widget, original):
@@ -78,9 +85,9 @@ def move_and_compare(widget, original, control, share):
 
 
 @pytest.mark.parametrize("name", widgets.__all__)
-def test_every_control_changes_what_is_shown_and_the_numbers_are_pythons(opened, name):
+def test_every_control_changes_what_is_shown_and_the_numbers_are_pythons(alone, name):
     original = getattr(widgets, name)()
-    widget = Driven(opened, original.key)
+    widget = Driven(alone, original.key)
     controls = {control for control, _ in original.control_traits()}
     options = widget.script(
         "return [...root.querySelectorAll('select')].flatMap((node) => [...node.options]"
@@ -97,38 +104,37 @@ def test_every_control_changes_what_is_shown_and_the_numbers_are_pythons(opened,
             widget.move(*situation)
         compare_with_python(widget, original)
         for control in sorted(idle & set(widget.shown_controls())):
-            changes = [move_and_compare(widget, original, control, s) for s in (0.31, 0.77, 0.5)]
-            if any(changes):
+            if any(move_and_compare(widget, original, control, s) for s in (0.31, 0.77, 0.5)):
                 idle.discard(control)
     assert idle == set()
     assert widget.sentence()
 
 
-@pytest.mark.parametrize("module", all_keys())
-def test_presets_reset_and_the_address(opened, module):
-    widget = Driven(opened, module.replace("_", "-"))
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_presets_reset_and_the_address(alone, name):
+    widget = Driven(alone, getattr(widgets, name)().key)
     start = widget.state()
-    for preset in opened.execute_script(
+    for preset in alone.execute_script(
         "return window.models[arguments[0]].get('_presets')", widget.key
     ):
         widget.press(preset["name"])
         state = widget.state()
         for name, value in preset["values"].items():
             assert state[name] == pytest.approx(value)
-    wait_until(opened, f"return {widget.root}.dataset.address === 'written'")
-    assert f"w={widget.key}:" in opened.execute_script("return location.hash")
+    wait_until(alone, f"return {widget.root}.dataset.address === 'written'")
+    assert f"w={widget.key}:" in alone.execute_script("return location.hash")
     left = widget.state()
     all_lie = f"return {widget.root}.dataset.samples !== 'falling'"
-    wait_until(opened, all_lie)
+    wait_until(alone, all_lie)
     shown = widget.numbers()
-    opened.refresh()
-    wait_until(opened, "return document.body.dataset.ready === 'yes'")
-    wait_until(opened, all_lie)
+    alone.refresh()
+    wait_until(alone, "return document.body.dataset.ready === 'yes'")
+    wait_until(alone, all_lie)
     assert widget.state() == left
     assert widget.numbers() == shown
     widget.press("Reset")
     assert widget.state() == start
-    wait_until(opened, f"return !location.hash.includes('w={widget.key}:')")
+    wait_until(alone, f"return !location.hash.includes('w={widget.key}:')")
 
 
 def test_two_widgets_keep_their_states_and_an_anchor_in_one_address(opened):
@@ -243,9 +249,9 @@ def test_the_first_picture_and_its_control_fit_one_screen(opened, width, height)
 
 
 @pytest.mark.parametrize("name", widgets.__all__)
-def test_guided_steps_set_their_states_and_spare_the_guess(opened, name):
+def test_guided_steps_set_their_states_and_spare_the_guess(alone, name):
     original = getattr(widgets, name)()
-    widget = Driven(opened, original.key)
+    widget = Driven(alone, original.key)
     assert 3 <= len(original._steps) <= 6
     first = original._steps[0]["values"]  # it describes what stands there before anything is moved
     assert first == {name: original._defaults[name] for name in first}
@@ -256,7 +262,7 @@ def test_guided_steps_set_their_states_and_spare_the_guess(opened, name):
         widget.press("next")
         wanted = original._defaults | (step or original._steps[-1])["values"]
         wanted |= {"guess": guess} if guess is not None else {}
-        wait_until(opened, f"return {STILL}({widget.root}, {json.dumps(wanted)})")
+        wait_until(alone, f"return {STILL}({widget.root}, {json.dumps(wanted)})")
         compare_with_python(widget, original)
 
 
@@ -267,20 +273,20 @@ STILL = """((root, wanted) => Object.entries(JSON.parse(root.dataset.state)).eve
 
 
 @pytest.mark.parametrize("name", widgets.__all__)
-def test_play_goes_through_the_states_and_stops_at_the_last(opened, name):
+def test_play_goes_through_the_states_and_stops_at_the_last(alone, name):
     original = getattr(widgets, name)()
-    widget = Driven(opened, original.key)
+    widget = Driven(alone, original.key)
     if not widget.script("return Boolean(root.querySelector('.pl-player'))"):
         pytest.skip("nothing to play")
     before = widget.state()
     widget.press("play")
     pressed = "root.querySelector('.pl-play').getAttribute('aria-pressed')"
     assert widget.script(f"return {pressed}") == "true"
-    wait_until(opened, f"const root = {widget.root}; return {pressed} === 'false'")
+    wait_until(alone, f"const root = {widget.root}; return {pressed} === 'false'")
     after = widget.state()
     assert after != before
     widget.press("step-through")  # from the start again
-    wait_until(opened, f"return {widget.root}.dataset.state !== {json.dumps(json.dumps(after))}")
+    wait_until(alone, f"return {widget.root}.dataset.state !== {json.dumps(json.dumps(after))}")
     compare_with_python(widget, original)
 
 
@@ -376,37 +382,31 @@ def test_python_moves_the_widget_and_the_widget_tells_python(opened):
     assert saved == widget.state()["angle"]
 
 
-def test_controls_are_named_large_enough_and_the_sentence_is_announced(opened):
-    for module in all_keys():
-        widget = Driven(opened, module.replace("_", "-"))
-        small = widget.script(
-            """return [...root.querySelectorAll('button, select, input, .pl-check')]
-            .filter((node) => node.offsetParent && !(node.type === 'checkbox'))
-            .filter((node) => node.getBoundingClientRect().height < 44)
-            .map((node) => node.outerHTML.slice(0, 80))"""
-        )
-        assert small == []
-        unnamed = widget.script(
-            """return [...root.querySelectorAll('input, select')].filter((node) =>
-            !(node.labels && node.labels.length && node.labels[0].textContent.trim()))
-            .map((node) => node.outerHTML.slice(0, 80))"""
-        )
-        assert unnamed == []
-        assert (
-            widget.script("return root.querySelectorAll('svg.pl-plot:not([aria-label])').length")
-            == 0
-        )
-        widget.press(
-            opened.execute_script(
-                "return window.models[arguments[0]].get('_presets')[1].name", widget.key
-            )
-        )
-        wait_until(
-            opened,
-            f"const root = document.querySelector('[data-widget={widget.key}]');"
-            "return root.querySelector('[role=status]').textContent === "
-            "root.querySelector('.pl-sentence').textContent",
-        )
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_controls_are_named_large_enough_and_the_sentence_is_announced(alone, name):
+    widget = Driven(alone, getattr(widgets, name)().key)
+    small = widget.script(
+        """return [...root.querySelectorAll('button, select, input, .pl-check')]
+        .filter((node) => node.offsetParent && !(node.type === 'checkbox'))
+        .filter((node) => node.getBoundingClientRect().height < 44)
+        .map((node) => node.outerHTML.slice(0, 80))"""
+    )
+    assert small == []
+    unnamed = widget.script(
+        """return [...root.querySelectorAll('input, select')].filter((node) =>
+        !(node.labels && node.labels.length && node.labels[0].textContent.trim()))
+        .map((node) => node.outerHTML.slice(0, 80))"""
+    )
+    assert unnamed == []
+    unnamed = widget.script("return root.querySelectorAll('svg.pl-plot:not([aria-label])').length")
+    assert unnamed == 0
+    widget.press(getattr(widgets, name)()._presets[1]["name"])
+    wait_until(
+        alone,
+        f"const root = {widget.root};"
+        "return root.querySelector('[role=status]').textContent === "
+        "root.querySelector('.pl-sentence').textContent",
+    )
 
 
 def contrast(first, second):
