@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from prunelimit.estimates import crossing_between
 from prunelimit.lab.studies.depth import crossing_on_grid
-from prunelimit.pruning import find_crossing
 from prunelimit.results import Choices
 from prunelimit.widgets.network import first_crossing
 
@@ -29,9 +28,7 @@ def test_all_rules_give_the_same_number(a: float, b: float, low: float, level: f
     expected = crossing_between((a, low), (b, high), level)
     assert a <= expected <= b
     ends = {a: low, b: high}
-    found = find_crossing(ends.__getitem__, level, a, b, max_measurements=2)
     rows = [SimpleNamespace(sparsity=s, rise=rise) for s, rise in ends.items()]
-    assert found.value == expected
     assert crossing_on_grid(rows, "rise", level).value == expected
     assert first_crossing([a, b], [low, high], level) == expected
 

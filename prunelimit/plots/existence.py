@@ -82,8 +82,7 @@ def elasticities(study: ExistenceStudy) -> Figure:
         middle = float(np.median(values))
         ax.plot([middle, middle], [height - 0.38, height + 0.38], color="black", marker="")
     ax.set_yticks(range(len(ELASTICITIES)), [e[0] for e in ELASTICITIES.values()][::-1])
-    ax.set_xlabel(r"elasticity $-\,d\log k \,/\, d\log\epsilon$")
-    ax.set_xlim(-0.3, 1.1)
+    ax.set(xlabel=r"elasticity $-\,d\log k \,/\, d\log\epsilon$", xlim=(-0.3, 1.1))
     return figure
 
 

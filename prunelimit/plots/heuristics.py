@@ -36,8 +36,7 @@ def methods_compared(rows: Sequence[MethodRow], sparsities: Sequence[float]) -> 
             if values:
                 ax.plot(values, [height] * len(values), "o", color=COLOURS["blue"], alpha=0.7)
                 ax.plot(np.mean(values), height, "|", color=COLOURS["black"], markersize=14)
-        ax.set_title(f"sparsity {sparsity:g}")
-        ax.set_xlabel("test accuracy")
+        ax.set(title=f"sparsity {sparsity:g}", xlabel="test accuracy")
     axes[0, 0].set_yticks(range(len(labels)), labels)
     axes[0, 0].legend(loc="lower right")
     return figure
@@ -68,8 +67,7 @@ def limits_over_rounds(rows: Sequence[LimitRow]) -> Figure:
     reached = [row.sparsity or 0.0 for row in rows]
     ax.plot(rounds, reached, "o-", color=COLOURS["blue"], label="sparsity of the network")
     draw_limits(ax, rounds, rows, "sD")
-    ax.set_xlabel("rounds of pruning behind it")
-    ax.set_ylabel(r"sparsity $s = 1 - k/D$")
+    ax.set(xlabel="rounds of pruning behind it", ylabel=r"sparsity $s = 1 - k/D$")
     ax.legend()
     return figure
 
@@ -83,8 +81,7 @@ def limits_over_factor(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
         one_shot = [row.one_shot for row in rows]
         colour = COLOURS["orange"]
         ax.plot(factors, one_shot, "v-", color=colour, label="one-shot, quadratic model")
-        ax.set_title(title)
-        ax.set_xlabel("factor $c$")
+        ax.set(title=title, xlabel="factor $c$")
     axes[0, 0].set_ylabel(r"predicted sparsity")
     axes[0, 0].legend()
     return figure

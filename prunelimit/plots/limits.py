@@ -55,9 +55,7 @@ def four_curves(
         ax.plot(kept, shown, color=colour, marker=marker, markevery=every, label=label)
     draw_epsilon(ax, epsilon, rf"$\epsilon = {epsilon:.3g}$")
     mark_limits(ax, limits, sparsest)
-    ax.set_yscale("log")
-    ax.set_ylim(floor, None)
-    ax.set_ylabel(r"loss rise $L - L(w^*)$ (nats)")
+    ax.set(yscale="log", ylim=(floor, None), ylabel=r"loss rise $L - L(w^*)$ (nats)")
     kept_axis(ax, sparsest)
     ax.set_title(title)
     figure.legend(loc="outside lower center", ncols=3)
@@ -151,9 +149,6 @@ def weight_histogram(weights: Mapping[str, np.ndarray], thresholds: Mapping[str,
         ax.hist(np.abs(values), bins=bins, histtype="step", linewidth=1.6, label=name, hatch=hatch)
     for (name, threshold), dash in zip(thresholds.items(), ("--", "-.", ":"), strict=False):
         ax.axvline(threshold, color=COLOURS["black"], linestyle=dash, label=name)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel(r"magnitude $|w_i|$")
-    ax.set_ylabel("number of weights")
+    ax.set(xscale="log", yscale="log", xlabel=r"magnitude $|w_i|$", ylabel="number of weights")
     ax.legend()
     return figure

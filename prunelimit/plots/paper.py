@@ -74,8 +74,7 @@ def loss_panels(results: Results) -> Figure:
             _line(ax, name, sparsities, np.maximum(np.asarray(rises), floor))
         ax.axhline(result.epsilon, color=COLOURS["grey"], ls=":", marker="", label=r"$\epsilon$")
         _mark(ax, result, result.measurement.sparsest)
-        ax.set_yscale("log")
-        ax.set_ylim(floor, None)
+        ax.set(yscale="log", ylim=(floor, None))
         share_axis(ax, result.measurement.sparsest)
     _name_axes(axes, "sparsity (share kept, log.)", "training-loss rise")
     _legend(figure, axes)
@@ -164,8 +163,7 @@ def limits_over_distance(curves: Mapping[str, LimitsOverDistance]) -> Figure:
         for name, (distance, kept) in curve.measured.items():
             label, colour, marker = CURVES[name]
             ax.plot(distance, kept, marker, color=colour, label=label)
-        ax.set_yscale("log")
-        ax.set_ylim(0.7 * curve.floor, 1.3)
+        ax.set(yscale="log", ylim=(0.7 * curve.floor, 1.3))
     _name_axes(axes, r"distance $R$", "share of weights kept")
     _legend(figure, axes)
     return figure
@@ -188,9 +186,7 @@ def limits_over_epsilon(study: OverEpsilon) -> Figure:
         label, colour, marker = CURVES[name]
         ax.plot(epsilons, [getattr(row, name) for row in rows], marker, color=colour, label=label)
     draw_limits(ax, epsilons, rows)
-    ax.set_xscale("log")
-    ax.set_xlabel(r"$\epsilon$ (nats)")
-    ax.set_ylabel("sparsity")
+    ax.set(xscale="log", xlabel=r"$\epsilon$ (nats)", ylabel="sparsity")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
@@ -204,8 +200,7 @@ def limits_over_batch_and_data(
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), sharey=True)
     draw_limits(left, [row.batch_size for row in batches], batches)
-    left.set_xlabel(r"batch size of $\epsilon$")
-    left.set_ylabel("predicted sparsity")
+    left.set(xlabel=r"batch size of $\epsilon$", ylabel="predicted sparsity")
     sizes = sorted({row.examples for row in samples})
     for name, (label, colour, dash) in LIMITS.items():
         drawn = [[getattr(r, name) for r in samples if r.examples == size] for size in sizes]
@@ -237,8 +232,7 @@ def limits_over_l1(rows: Sequence[Overview]) -> Figure:
         values = np.array([row.predicted[name].value for row in rows])
         ax.plot(places, values, color=colour, ls=dash, marker="", label=label)
     ax.set_xticks(places, [f"{row.l1:g}" for row in rows])
-    ax.set_xlabel(r"$\lambda$ of the $\ell_1$ term")
-    ax.set_ylabel("sparsity")
+    ax.set(xlabel=r"$\lambda$ of the $\ell_1$ term", ylabel="sparsity")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
@@ -257,8 +251,7 @@ def row_norms(norms: RowNorms) -> Figure:
     ax.axhline(
         1e-7, color=COLOURS["black"], ls="--", marker="", label=r"$10^{-7}$, the paper's cut"
     )
-    ax.set_yscale("log")
-    ax.set_xlabel("percent of the weights, by rising magnitude")
+    ax.set(yscale="log", xlabel="percent of the weights, by rising magnitude")
     ax.set_ylabel(r"$\sum_j |H_{ij}|$")
     ax.legend()
     return figure
@@ -277,9 +270,7 @@ def weight_histograms(results: Results) -> Figure:
         for label, (sparsity, dash) in cuts.items():
             cut = _magnitude_at(total, edges, sparsity)
             ax.axvline(cut, color=COLOURS["black"], ls=dash, lw=1.2, marker="", label=label)
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xlim(max(edges[0], edges[-1] * 1e-7), edges[-1])
+        ax.set(xscale="log", yscale="log", xlim=(max(edges[0], edges[-1] * 1e-7), edges[-1]))
     _name_axes(axes, "$|w_i|$", "weights in the bin")
     _legend(figure, axes, columns=2)
     return figure

@@ -49,8 +49,7 @@ def limit_figure(
         label=rf"$\epsilon = {epsilon:.3g}$",
     )
     mark_limits(ax, limits)
-    ax.set_yscale("log")
-    ax.set_ylabel(r"predicted loss rise (units of the loss)")
+    ax.set(yscale="log", ylabel=r"predicted loss rise (units of the loss)")
     sparsity_axis(ax)
     ax.legend(loc="upper left")
     return figure

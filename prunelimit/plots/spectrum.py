@@ -29,9 +29,7 @@ def spectrum_views(eigenvalues: ArrayLike, ridge: float) -> Figure:
     values = np.sort(np.asarray(eigenvalues))[::-1]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.6))
     left.hist(values, bins=60, color=COLOURS["blue"])
-    left.set_yscale("log")
-    left.set_xlabel(r"curvature $\lambda_i$")
-    left.set_ylabel("directions in the bin")
+    left.set(yscale="log", xlabel=r"curvature $\lambda_i$", ylabel="directions in the bin")
     rank = np.arange(1, len(values) + 1)
     for sign, label, colour, marker in (
         (1, "positive", "blue", "o"),
@@ -42,8 +40,7 @@ def spectrum_views(eigenvalues: ArrayLike, ridge: float) -> Figure:
             rank[: len(chosen)], chosen, marker, ms=3, ls="", color=COLOURS[colour], label=label
         )
     right.axhline(ridge, color=COLOURS["grey"], ls="--", marker="", label=r"ridge $\sigma$")
-    right.set_xlabel("rank")
-    right.set_ylabel(r"$|\lambda_i|$")
+    right.set(xlabel="rank", ylabel=r"$|\lambda_i|$")
     right.set_ylim(bottom=max(values.max() * 1e-12, 1e-14))
     right.legend()
     return figure
@@ -73,9 +70,7 @@ def nodes_view(
         heights = np.cumsum(np.asarray(weights)[order])
         ax.step(places, heights, where="post", color=COLOURS[colour], marker=marker, label=label)
     ax.axvline(ridge, color=COLOURS["grey"], ls="--", marker="", label=r"ridge $\sigma$")
-    ax.set_xscale("log")
-    ax.set_xlim(ridge * 1e-3, values.max() * 2)
-    ax.set_xlabel(r"curvature $\lambda$")
+    ax.set(xscale="log", xlim=(ridge * 1e-3, values.max() * 2), xlabel=r"curvature $\lambda$")
     ax.set_ylabel(r"share of directions above $\lambda$")
     ax.legend()
     return figure
@@ -149,9 +144,6 @@ def against_examples(
         ls="",
         label="extrapolated from this size and half of it (heuristic)",
     )
-    ax.set_xscale("log")
-    ax.set_ylim(0, 1.35 * max(answers))
-    ax.set_xlabel(r"examples $N$")
-    ax.set_ylabel("directions")
+    ax.set(xscale="log", ylim=(0, 1.35 * max(answers)), xlabel=r"examples $N$", ylabel="directions")
     ax.legend()
     return figure

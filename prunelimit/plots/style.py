@@ -82,8 +82,7 @@ def sparsity_axis(ax: Axes) -> None:
 def share_axis(ax: Axes, sparsest: float, ticks: Sequence[float] = NINES) -> None:
     """Share kept, logarithmic and falling to the right; the ticks say the sparsity."""
     shown = np.array([tick for tick in ticks if tick <= sparsest + 1e-12])
-    ax.set_xscale("log")
-    ax.set_xlim(1.15, (1 - sparsest) / 1.15)
+    ax.set(xscale="log", xlim=(1.15, (1 - sparsest) / 1.15))
     ax.set_xticks(1 - shown, [f"{tick:g}" for tick in shown])
     ax.minorticks_off()
 

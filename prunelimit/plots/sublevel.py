@@ -60,9 +60,7 @@ def plane_view(
     )
     for (name, place), marker in zip(points.items(), "*so", strict=False):
         ax.plot(*place, marker=marker, color=COLOURS["vermilion"], ms=9, ls="", label=name)
-    ax.set_aspect("equal")
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
+    ax.set(aspect="equal", xlabel=xlabel, ylabel=ylabel)
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -123,8 +121,7 @@ def width_against_distance(
         ax.plot(distances, values, color=COLOURS[colour], linestyle=dash, marker="", label=name)
     draw_simulated(ax, simulated, "projected Gaussians, ±2 standard errors", "vermilion")
     ax.axhline(dim, color=COLOURS["grey"], linestyle=":", marker="")
-    ax.set_xlabel(r"distance of the viewer, $R/r$")
-    ax.set_ylabel(r"statistical dimension $\delta$")
+    ax.set(xlabel=r"distance of the viewer, $R/r$", ylabel=r"statistical dimension $\delta$")
     ax.legend()
     return figure
 
@@ -142,8 +139,7 @@ def loss_curve(
         ax.plot(kept, values, color=colour, linestyle=dash, marker="", label=f"formula of {label}")
     draw_simulated(ax, simulated, "simulated, ±2 standard errors")
     draw_epsilon(ax, epsilon, rf"$\epsilon = {epsilon:g}$", 0.9)
-    ax.set_ylim(0, None)
-    ax.set_xlabel(r"kept dimensions $k$")
+    ax.set(ylim=(0, None), xlabel=r"kept dimensions $k$")
     ax.set_ylabel("least loss rise (units of the loss)")
     ax.legend()
     return figure
@@ -201,8 +197,7 @@ def agreement(
                     alpha=0.8)  # fmt: skip
     ax.plot([0, dim], [0, dim], color=COLOURS["grey"], marker="", lw=1, label="equal")
     ax.axhline(dim / 2, color=COLOURS["grey"], linestyle=":", marker="", lw=1)
-    ax.set_xlabel(r"simulated threshold $k$ (95 % interval)")
-    ax.set_ylabel(r"predicted $k$")
+    ax.set(xlabel=r"simulated threshold $k$ (95 % interval)", ylabel=r"predicted $k$")
     ax.set_aspect("equal")
     ax.legend(loc="upper left")
     return figure
@@ -218,8 +213,7 @@ def roots_view(
             label=r"$N_\mathrm{eff}\left(\frac{2\epsilon}{R^2}\frac{D-k}{k}\right)$")  # fmt: skip
     for (name, place), marker in zip(roots.items(), "os", strict=False):
         ax.plot(*place, marker=marker, ls="", ms=8, color=COLOURS["vermilion"], label=name)
-    ax.set_xlabel(r"$k$")
-    ax.set_ylabel("both sides of the equation")
+    ax.set(xlabel=r"$k$", ylabel="both sides of the equation")
     ax.legend()
     return figure
 
@@ -262,9 +256,7 @@ def three_losses(
         ax.plot(sparsity, values, color=colour, linestyle=dash, marker="", label=label)
         ax.plot(thresholds[name], epsilon, marker=marker, color=colour, ls="", ms=8)
     draw_epsilon(ax, epsilon)
-    ax.set_yscale("log")
-    ax.set_xlabel(r"sparsity $1 - k/D$")
-    ax.set_ylabel("least loss rise by the formula")
+    ax.set(yscale="log", xlabel=r"sparsity $1 - k/D$", ylabel="least loss rise by the formula")
     ax.legend(loc="upper left")
     return figure
 
@@ -285,9 +277,6 @@ def sparsity_against(
         if bands and name in bands:
             ax.fill_between(values, *bands[name], color=colour, alpha=0.15, lw=0,
                             label=f"{label}: kinematic bounds")  # fmt: skip
-    ax.set_xscale("log")
-    ax.set_ylim(0, 1)
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(r"sparsity $1 - k/D$")
+    ax.set(xscale="log", ylim=(0, 1), xlabel=xlabel, ylabel=r"sparsity $1 - k/D$")
     ax.legend()
     return figure

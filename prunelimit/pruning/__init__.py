@@ -23,15 +23,12 @@ _PUBLIC = {
     "magnitude_order": "masks",
     "random_mask": "other_masks",
     "removed_count": "masks",
-    "semi_structured_mask": "other_masks",
     "sparsity_of": "masks",
     "OneShotCurve": "one_shot",
     "one_shot_curve": "one_shot",
     "Refit": "refit",
     "refit_survivors": "refit",
     "Sweep": "sweep",
-    "Crossing": "threshold",
-    "find_crossing": "threshold",
 }
 
 __all__ = ["finetune", "prune", "sweep", *_PUBLIC]

@@ -21,9 +21,7 @@ EXAMPLES_AT_ONCE = 32
 """Examples differentiated at once: fastest by measurement on small convolutional networks."""
 
 
-def example_jacobians(
-    model: nn.Module, parameters: Mapping[str, nn.Parameter], inputs: Tensor
-) -> Tensor:
+def example_jacobians(model: nn.Module, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
     """The Jacobian of each example's outputs in the parameters, ``(n, outputs, dim)``.
 
     Parameters

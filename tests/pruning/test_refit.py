@@ -1,4 +1,4 @@
-"""The survivors' re-fit against dense linear algebra, and the bisection against known curves."""
+"""The survivors' re-fit against dense linear algebra."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from prunelimit import PruneLimitError
 from prunelimit.pruning.refit import refit_survivors
-from prunelimit.pruning.threshold import find_crossing
 
 
 @dataclass
@@ -87,36 +86,3 @@ def test_wrong_shapes_are_refused() -> None:
     operator, weights, keep = random_problem(1)
     with pytest.raises(PruneLimitError, match=r"expected \(30,\)"):
         refit_survivors(operator, weights[:3], keep)
-
-
-@given(level=st.floats(0.02, 50.0), guess=st.none() | st.floats(0, 0.999))
-@settings(max_examples=50, deadline=None)
-def test_crossings_bracket_the_root_of_a_rising_curve(level: float, guess: float | None) -> None:
-    crossing = find_crossing(
-        lambda s: s / (1 - s), level, 0.0, 0.999, guess=guess, resolution=1e-3, max_measurements=60
-    )
-    root = level / (1 + level)
-    assert crossing.lower <= root <= crossing.upper
-    assert crossing.upper - crossing.lower <= 1e-3
-    assert crossing.lower <= crossing.value <= crossing.upper
-
-
-def test_a_crossing_outside_the_ends_is_reported_as_an_end() -> None:
-    assert find_crossing(lambda s: 1.0, 0.5, 0.1, 0.9).upper == 0.1
-    assert find_crossing(lambda s: 0.0, 0.5, 0.1, 0.9).lower == 0.9
-    assert find_crossing(lambda s: 1.0, 0.5, 0.1, 0.9, guess=0.5).upper == 0.1
-    assert find_crossing(lambda s: 0.0, 0.5, 0.1, 0.9, guess=0.5).lower == 0.9
-
-
-def test_a_good_guess_saves_measurements() -> None:
-    def rising(sparsity: float) -> float:
-        return sparsity / (1 - sparsity)
-
-    blind = find_crossing(rising, 20.0, 0.3, 0.999, resolution=0.005)
-    guided = find_crossing(rising, 20.0, 0.3, 0.999, guess=0.95, resolution=0.005)
-    assert len(guided.points) < len(blind.points)
-
-
-def test_ends_out_of_order_are_refused() -> None:
-    with pytest.raises(PruneLimitError, match="lower"):
-        find_crossing(lambda s: s, 0.5, 0.9, 0.1)

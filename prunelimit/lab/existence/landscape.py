@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, hessian, jacrev, vmap
+from torch.func import functional_call, grad, hessian, vmap
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.existence.layers import is_known, layer_jacobian
 from prunelimit.network.checks import LossFunction, check_modes, check_reiterable, iterate_pairs
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.spectrum.jacobian import example_jacobians
 
 CHUNK_ENTRIES = 4_000_000
 """Entries of the Jacobian held at once."""
@@ -91,7 +91,6 @@ class Landscape:
         self.start = flatten(self.shapes.values()).clone()
         self.size = self.start.numel()
         self.prunable = self._positions()
-        self._layers_known = is_known(self.model)
         with torch.no_grad():
             self.outputs = self.model(self.inputs[:1]).numel()
         # A batched convolution becomes a grouped one, which is slower than one after another.
@@ -192,17 +191,8 @@ class Landscape:
         return max(1, CHUNK_ENTRIES // (self.outputs * self.size))
 
     def _jacobian(self, point: Tensor, inputs: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        if self._layers_known:
-            named = dict(self.model.named_parameters())
-            for name, values in unflatten(point, self.shapes).items():
-                named[name].data.copy_(values)
-            return layer_jacobian(self.model, inputs, columns)
-
-        def outputs(here: Tensor, example: Tensor) -> Tensor:
-            return self.outputs_at(here, example[None]).flatten()
-
-        whole = vmap(jacrev(outputs), (None, 0))(point, inputs).detach()
-        return self.outputs_at(point, inputs).detach(), whole[..., columns]
+        whole = example_jacobians(self.model, unflatten(point, self.shapes), inputs)
+        return self.outputs_at(point, inputs).detach(), whole.detach()[..., columns]
 
     def _outer(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Slope ``(n, outputs)`` and curvature of each example's loss in its outputs."""

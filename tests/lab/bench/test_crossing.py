@@ -1,6 +1,31 @@
 """The threshold of a rise that is known."""
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prunelimit import PruneLimitError
 from prunelimit.lab.bench.crossing import Existence
+
+
+@given(level=st.floats(0.02, 50.0), guess=st.floats(0, 0.999))
+@settings(max_examples=50, deadline=None)
+def test_crossings_bracket_the_root_of_a_rising_curve(level: float, guess: float) -> None:
+    found = Existence(1e-3, 0.999, 60).of(lambda s: s / (1 - s), level, 0.0, guess)
+    root = level / (1 + level)
+    assert found.lower <= root <= found.upper
+    assert found.upper - found.lower <= 1e-3
+    assert found.lower <= found.value <= found.upper
+
+
+def test_a_crossing_outside_the_ends_is_reported_as_an_end() -> None:
+    assert Existence(0.01, 0.9).of(lambda s: 1.0, 0.5, one_shot=0.1, guess=0.5).upper == 0.1
+    assert Existence(0.01, 0.9).of(lambda s: 0.0, 0.5, one_shot=0.1, guess=0.5).lower == 0.9
+
+
+def test_ends_out_of_order_are_refused() -> None:
+    with pytest.raises(PruneLimitError, match="lower end"):
+        Existence(0.01, 0.1).of(lambda s: s, 0.5, one_shot=0.9, guess=0.5)
 
 
 def test_the_crossing_is_enclosed_from_the_one_shot_threshold_on() -> None:

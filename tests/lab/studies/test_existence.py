@@ -152,15 +152,12 @@ def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
     assert found["networks"] == before["networks"]
 
 
-def test_every_kind_of_the_plan_can_be_built_and_is_differentiated_by_layers():
+def test_every_kind_of_the_plan_can_be_built():
     for network in list(NETWORKS.values())[:72]:
         shape = {"digits": (1, 8, 8), "digits-4x4": (1, 4, 4), "fashion-7x7": (1, 7, 7)}
         image = shape.get(network.source, (1, 14, 14))
         model = zoo.build(network.kind, image, 3, network.widths).eval()
         assert model(torch.zeros(2, *image)).shape == (2, 3)
-        from prunelimit.lab.existence.layers import is_known
-
-        assert is_known(model)
     with pytest.raises(pl.PruneLimitError, match="unknown"):
         zoo.examples("imagenet", 3)
     assert np.isfinite(zoo.examples("wine", 100).inputs).all()
