@@ -9,6 +9,7 @@ import argparse
 
 from benchmarks import (
     accuracy,
+    batched,
     common,
     coverage,
     growth,
@@ -26,6 +27,7 @@ SECTIONS = {
     "recipe": lambda quick, _: recipe.run(quick),
     "coverage": lambda quick, _: coverage.run(20 if quick else 100),
     "moving": lambda quick, _: moving.run(10, 1) if quick else moving.run(),
+    "batched": lambda quick, _: batched.run(quick),
     "redraw": lambda quick, _: redraw.run(5 if quick else 40),
 }
 

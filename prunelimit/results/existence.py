@@ -86,10 +86,13 @@ class Threshold:
     Attributes
     ----------
     once
-        `value` before the budget was last doubled at the upper end, or what another descent
-        reached if that was denser; None where there was neither.
+        What the nested search had before the budget was last doubled at the upper end, or what
+        an earlier one reached if that was denser; None where there was neither.
+    nested
+        What the nested search reached, where the one for the tuned baseline, starting elsewhere,
+        went sparser: `value` is this one's then. None where it did not.
     lower_bound
-        Whether it lies more than 0.3 points above `once`.
+        Whether two descents differ by more than 0.3 points.
     budget
         Gauss-Newton matrices a mask at `once`; None means 40.
     damped_by
@@ -101,6 +104,7 @@ class Threshold:
     upper: float
     status: str
     once: float | None
+    nested: float | None = absent()
     lower_bound: bool | None = absent()
     budget: int | None = absent()
     damped_by: tuple[str, ...] | None = absent()
@@ -127,6 +131,9 @@ class AtEpsilon:
         Curve 4 at L(w*) + ε, converged.
     real_existence_finetuned_baseline, real_existence_l1
         The same above the loss of the dense network trained alike, and of the regularised loss.
+    real_existence_sgd
+        The same by SGD in place of the descent, as many steps as the network was trained for, on a
+        grid of masks whose weights kept differ by about a seventh.
     """
 
     epsilon: float
@@ -144,6 +151,7 @@ class AtEpsilon:
     abs: Formulas | None = absent()
     real_existence_finetuned_baseline: Threshold | None = absent()
     real_existence_l1: Threshold | None = absent()
+    real_existence_sgd: Threshold | None = absent()
 
     @property
     def paper(self) -> float:

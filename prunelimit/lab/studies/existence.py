@@ -7,9 +7,11 @@ The calibration behind `prunelimit.expected` and chapter 10's tables are made by
 Networks are measured one after another, each in a file of its own: killed at any time, the
 same command goes on, on another machine from the networks in the committed file. ``--share 1/3``
 measures every third of them, so that several processes can stand side by side; ``--collect``
-writes what is there and measures nothing. A better optimiser moves thresholds: ``--again moved``
-takes the networks once more where twice the budget moved one that an older way had measured,
-``--again all`` every network that an older way had measured. Each row says which way was its own.
+writes what is there and measures nothing. A network that was measured before other baselines and
+SGD stood beside (`prunelimit.lab.studies.yardsticks`) is given what it lacks. A better optimiser
+moves thresholds: ``--again moved`` takes the networks once more where twice the budget moved one
+that an older way had measured, ``--again all`` every network that an older way had measured. Each
+row says which way was its own.
 """
 
 from __future__ import annotations
@@ -30,10 +32,9 @@ import torch
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json, write_text
 from prunelimit.lab.existence.converged import SCALINGS, Descent, minimise
-from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.existence.threshold import SETTLED, ExistenceSearch
 from prunelimit.lab.store.provenance import code_version, describe_run, module_command
-from prunelimit.lab.studies import zoo
+from prunelimit.lab.studies import yardsticks, zoo
 from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
 from prunelimit.lab.studies.plan import NETWORKS
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
@@ -44,12 +45,8 @@ from prunelimit.results.existence import Network
 
 FORMAT = ExistenceStudy.FORMAT
 
-ALL_BASELINES = frozenset(list(NETWORKS)[:12])
-"""Networks, one a family, with all three baselines and the |H| policy; those after them in the
-plan have L(w*) + ε, and |H| where its products are cheap."""
-
 SLOW = ("cnn-batch", "cnn-group", "resnet", "transformer")
-"""Families whose Hessian products are dear."""
+"""Families whose Hessian products are dear: one network of each has |H|, the others have it all."""
 
 
 def measure(network: Network) -> dict[str, Any]:
@@ -60,7 +57,7 @@ def measure(network: Network) -> dict[str, Any]:
     batches = bench.batch_losses()
     block = bench.block()
     spectra = {"ggn": spectral_measure(torch.linalg.eigvalsh(block).clamp(min=0).numpy())}
-    if network.family not in SLOW or network.name in ALL_BASELINES:
+    if network.family not in SLOW or network.name in list(NETWORKS)[:12]:
         spectra["abs"] = spectral_measure(torch.linalg.eigvalsh(bench.hessian()).abs().numpy())
     rises = bench.one_shot_rises()
     rows = [
@@ -71,11 +68,11 @@ def measure(network: Network) -> dict[str, Any]:
         )
     ]
     predicted = time.process_time() - used
-    facts = _existence(bench, network, rows)
+    facts = _existence(bench, rows)
     decrement = bench.newton_decrement()
     _raise_levels(bench, spectra["ggn"], rows, "gain", bench.loss - facts["finetuned_loss"])
     _raise_levels(bench, spectra["ggn"], rows, "decrement", decrement)
-    return {
+    record = {
         "format": FORMAT,
         "name": network.name,
         "network": dataclasses.asdict(network),
@@ -89,6 +86,8 @@ def measure(network: Network) -> dict[str, Any]:
         "cpu_seconds_before_existence": round(predicted, 1),
         "code": code_version(),
     }
+    yardsticks.add(bench, network, record)
+    return record
 
 
 def measure_again(record: dict[str, Any]) -> dict[str, Any]:
@@ -102,16 +101,9 @@ def measure_again(record: dict[str, Any]) -> dict[str, Any]:
         If training here ends at another loss than there.
     """
     began, used = time.perf_counter(), time.process_time()
-    network = NETWORKS[record["name"]]
-    found = zoo.examples(network.source, network.examples)
-    bench = Bench(train(network, found), found)
-    if not math.isclose(bench.loss, record["loss"], rel_tol=1e-4):
-        raise PruneLimitError(
-            f"{network.name} ends at loss {bench.loss:.6g} here, at {record['loss']:.6g} where it "
-            "was measured: training differs; measure the whole study here, in another folder"
-        )
+    bench = _bench_again(record)
     rows: list[dict[str, Any]] = copy.deepcopy(record["rows"])
-    facts = _existence(bench, network, rows)
+    facts = _existence(bench, rows)
     for row, earlier in zip(rows, record["rows"], strict=True):
         row["real_existence"] = sparser(row["real_existence"], earlier["real_existence"])
     spectrum = spectral_measure(torch.linalg.eigvalsh(bench.block()).clamp(min=0).numpy())
@@ -124,6 +116,31 @@ def measure_again(record: dict[str, Any]) -> dict[str, Any]:
         "cpu_seconds": round(before + time.process_time() - used, 1),
         "code": code_version(),
     }
+
+
+def complete(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with the thresholds by other yardsticks that it lacks.
+
+    Raises
+    ------
+    PruneLimitError
+        If training here ends at another loss than there.
+    """
+    completed = copy.deepcopy(record)
+    yardsticks.add(_bench_again(record), NETWORKS[record["name"]], completed)
+    return completed
+
+
+def _bench_again(record: dict[str, Any]) -> Bench:
+    network = NETWORKS[record["name"]]
+    found = zoo.examples(network.source, network.examples)
+    bench = Bench(train(network, found), found)
+    if not math.isclose(bench.loss, record["loss"], rel_tol=1e-4):
+        raise PruneLimitError(
+            f"{network.name} ends at loss {bench.loss:.6g} here, at {record['loss']:.6g} where it "
+            "was measured: training differs; measure the whole study here, in another folder"
+        )
+    return bench
 
 
 def sparser(found: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +221,7 @@ def _predicted(
     }
 
 
-def _existence(bench: Bench, network: Network, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _existence(bench: Bench, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Converged thresholds, from the lowest level to the highest; written into the rows."""
     search = ExistenceSearch(bench.landscape, bench.order)
     smallest = min(row["epsilon"] for row in rows)
@@ -215,22 +232,11 @@ def _existence(bench: Bench, network: Network, rows: list[dict[str, Any]]) -> di
         level=0.02 * smallest,
         descent=Descent(iterations=25, hopeless=math.inf, dense_dim=700),
     )
-    asked = [
-        (base + row["epsilon"], name, row)
-        for row in rows
-        for name, base in (
-            ("real_existence", bench.loss),
-            ("real_existence_finetuned_baseline", dense.loss),
-        )
-        if name == "real_existence" or network.name in ALL_BASELINES
-    ]
     guess = _guess(min(rows, key=lambda row: row["epsilon"]))
-    for level, name, row in sorted(asked, key=lambda entry: entry[0]):
-        found = search.threshold(level, guess, double=name == "real_existence")
-        row[name] = found.to_dict() | {"damped_by": list(search.descent.scalings)}
+    for row in sorted(rows, key=lambda row: row["epsilon"]):
+        found = search.threshold(bench.loss + row["epsilon"], guess, double=True)
+        row["real_existence"] = found.to_dict() | {"damped_by": list(search.descent.scalings)}
         guess = found.value
-    if network.l1 and network.name in ALL_BASELINES:
-        rows[1]["real_existence_l1"] = _regularised(bench, network, rows[1])
     return {
         "finetuned_loss": dense.loss,
         "finetuned_status": dense.status,
@@ -245,15 +251,6 @@ def _guess(row: dict[str, Any]) -> float:
     """The geometric mean of what the two formulas keep, within reason."""
     kept = [min(max(1 - row["ggn"][f]["sparsity"], 0.02), 0.9) for f in ("paper", "sharp")]
     return 1 - math.sqrt(kept[0] * kept[1])
-
-
-def _regularised(bench: Bench, network: Network, row: dict[str, Any]) -> dict[str, Any]:
-    """The threshold where l1-regularised losses are compared, on both sides."""
-    data = [(bench.found.inputs, bench.found.targets)]
-    landscape = Landscape(bench.model, bench.loss_fn, data, l1=network.l1)
-    level = float(landscape.losses(landscape.start[None])) + row["epsilon"]
-    search = ExistenceSearch(landscape, bench.order, resolution=0.01)
-    return search.threshold(level, row["real_existence"]["value"]).to_dict()
 
 
 # ------------------------------------------------------------------------- run
@@ -292,6 +289,8 @@ def run_study(
                 write_json(runs / f"{name}.json", measure(NETWORKS[name]))
             elif _due(record, again):
                 write_json(runs / f"{name}.json", measure_again(record))
+            elif "real_existence_sgd" not in record["rows"][0]:
+                write_json(runs / f"{name}.json", complete(record))
             bar.update(1, name)
 
 
@@ -331,7 +330,10 @@ def _marked(network: dict[str, Any]) -> dict[str, Any]:
 
 def _moved(found: dict[str, Any]) -> bool:
     """Whether descents disagree on a threshold: then it is a lower bound on the sparsity."""
-    return found["once"] is not None and found["value"] - found["once"] > SETTLED
+    nested = found.get("nested")
+    value = found["value"] if nested is None else nested
+    moved = found["once"] is not None and value - found["once"] > SETTLED
+    return moved or (nested is not None and found["value"] - nested > SETTLED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
