@@ -20,6 +20,7 @@ needs_pages = pytest.mark.skipif(not BUILT, reason="the book is not built: make 
 each_page = pytest.mark.parametrize("path", BUILT, ids=lambda p: p.stem)
 OFFERED = re.compile(r"https://(mybinder|colab)\.|/issues/new\?")
 TO_A_FILE = re.compile(r"(?:/edit/main|/blob/main|lab/tree)/(.+)")
+SHOW = "document.documentElement.dataset.theme = arguments[0]"
 # The theme says this whenever no choice of light or dark is stored yet.
 HARMLESS = ("Got invalid theme mode",)
 
@@ -84,12 +85,16 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
-def barriers(browser):
-    """What keeps people out who do not see, hear or point as others do: serious findings of axe."""
-    browser.execute_script(AXE.read_text())
+def barriers(browser, *rules):
+    """What keeps people out who do not see, hear or point as others do: serious findings of axe.
+
+    Formulas are left to MathJax, whose thousands of nodes have the colour of the text around them.
+    """
     found = browser.execute_async_script(
-        "const done = arguments[0];"
-        "axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations));"
+        "const [rules, done] = arguments, options = {resultTypes: ['violations']};"
+        "if (rules.length) options.runOnly = {type: 'rule', values: rules};"
+        "axe.run({exclude: ['mjx-container']}, options).then((r) => done(r.violations));",
+        rules,
     )
     return [
         (v["id"], [node["html"][:120] for node in v["nodes"][:3]])
@@ -133,9 +138,11 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     )
     assert serious_faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
-    for theme in ("light", "dark"):
-        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
-        assert barriers(browser) == []
+    browser.execute_script(AXE.read_text())
+    browser.execute_script(SHOW, "light")
+    assert barriers(browser) == []
+    browser.execute_script(SHOW, "dark")
+    assert barriers(browser, "color-contrast") == []  # all that differs in the dark
 
 
 @needs_pages
@@ -143,7 +150,7 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
 def test_a_page_read_in_the_dark_is_printed_in_the_light_theme(browser):
     browser.get((HTML / "book" / "intro.html").as_uri())
     theme = "return document.documentElement.dataset.theme"
-    browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+    browser.execute_script(SHOW, "dark")
     browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
     assert browser.execute_script(theme) == "light"
     browser.execute_script("window.dispatchEvent(new Event('afterprint'))")

@@ -62,16 +62,18 @@ def browser():
 def test_widgets_of_a_built_page(browser, page):
     browser.get("about:blank")
     browser.get(page.as_uri())
+    left = {}
     for name, data in PAGES[page].items():
         original = getattr(widgets, name)()
         widget = Driven(browser, original.key)
         wait_until(browser, f"return {widget.root} !== null")
         widget.press(original._presets[-1]["name"])
-        state = widget.state()
+        left[widget] = state = widget.state()
         for readout, value in type(original)(data=data, **state).numbers().items():
             assert widget.number(readout) == pytest.approx(value, rel=1e-9, abs=1e-11)
         wait_until(browser, f"return {widget.root}.dataset.address === 'written'")
-        browser.refresh()
+    browser.refresh()
+    for widget, state in left.items():
         wait_until(browser, f"return {widget.root} !== null")
         assert widget.state() == state
     found = [f for f in faults(browser) if not any(harmless in f for harmless in HARMLESS)]
