@@ -155,14 +155,12 @@ def _locked(descriptor: int) -> bool:
 def read_text(path: str | os.PathLike[str]) -> str:
     """The UTF-8 text of a file, or of a pipe that somebody writes to.
 
-    A named pipe that nobody writes to is refused; merely to open it would wait for ever.
+    Merely to open a named pipe that nobody writes to would wait for ever.
 
     Raises
     ------
-    OSError
-        If it cannot be read.
     ValueError
-        If it is empty or no UTF-8.
+        If it is empty, such a pipe, or no UTF-8.
 
     Examples
     --------

@@ -16,7 +16,13 @@ from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_kind
 from prunelimit.network.contents import digest
 from prunelimit.network.copies import copy_model
-from prunelimit.network.losses import Loader, Loss, check_first_batch, refuse_foreign_reading
+from prunelimit.network.losses import (
+    NOT_IN_THE_LOSS,
+    Loader,
+    Loss,
+    check_first_batch,
+    refuse_foreign_reading,
+)
 from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
@@ -135,7 +141,7 @@ def find_limit(
     with undisturbed(model, loader), undisturbed(model, validation):
         adapted = adapt(model, loss_fn, loader, forward)
         check_first_batch(*adapted)
-        _refuse_loss_of_the_dense(*adapted)
+        refuse_foreign_reading(*adapted, copy_model(adapted.model), NOT_IN_THE_LOSS)
         _check(finetune, tolerance, max_tries)
         if report is None and start is None:
             say("no report given: predicting first", progress)
@@ -179,12 +185,6 @@ def _number(name: str, value: Any) -> float | None:
     if value is None or is_number(value):
         return None if value is None else float(value)
     raise PruneLimitError(f"{name} must be a number, got {value!r}")
-
-
-def _refuse_loss_of_the_dense(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
-    """Every try is a network of its own, which a loss that holds the dense one does not see."""
-    remedy = "Leave that part (weight decay?) out of loss_fn, and let finetune= train with it"
-    refuse_foreign_reading(model, copy_model(model), loss_fn, loader, remedy)
 
 
 def _check(finetune: object, tolerance: float, max_tries: int) -> None:

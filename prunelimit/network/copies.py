@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.unwrap import unwrapped
@@ -245,13 +247,14 @@ def _difference(
     model: nn.Module, loss_fn: Loss, copied: nn.Module, copied_loss: Loss, attempt: Try
 ) -> str:
     """Why the copies are not the same function as the originals, or ""."""
-    before, after = attempt(model, loss_fn), attempt(copied, copied_loss)
+    before = attempt(model, loss_fn)
+    with Reading(model.parameters()) as reading:
+        after = attempt(copied, copied_loss)
     worst = max(torch.finfo(p.dtype).eps for p in model.parameters() if p.is_floating_point())
     own, other = float(before.detach()), float(after.detach())
     if not abs(own - other) <= min(1e3 * worst, 0.25) * max(1e-2, abs(own)):
         return f"its loss on a trial batch is {other:.6g}, not {own:.6g}"
-    originals = [p for p in model.parameters() if p.requires_grad]
-    if reads(after, originals):
+    if reading.found:
         return (
             "model or loss_fn read the weights of the model that was given, also in the copy; "
             "functools.partial(loss_fn, model) lets them be copied together"
@@ -259,17 +262,33 @@ def _difference(
     return ""
 
 
-def reads(loss: Tensor, parameters: Iterable[nn.Parameter]) -> bool:
-    """Whether a loss depends on some of the parameters through autograd.
+class Reading(TorchDispatchMode):
+    """Whether what is computed under it reads some tensors, frozen and detached ones too (`found`).
 
     Examples
     --------
-    >>> weight = nn.Parameter(torch.ones(1))
-    >>> reads(weight.sum(), [weight]), reads(torch.ones(1), [weight])
-    (True, False)
+    >>> weight = torch.ones(1)
+    >>> with Reading([weight]) as reading:
+    ...     _ = weight.detach() + 1
+    >>> reading.found
+    True
     """
-    parameters = list(parameters)
-    if not (loss.requires_grad and parameters):
-        return False
-    found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
-    return any(gradient is not None for gradient in found)
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.found = False
+        self._places = {_storage(t) for t in tensors} - {0}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Compute as usual, after a look at what is read."""
+        given = pytree.tree_leaves((args, kwargs))
+        self.found |= any(isinstance(t, Tensor) and _storage(t) in self._places for t in given)
+        return func(*args, **(kwargs or {}))
+
+
+def _storage(tensor: Tensor) -> int:
+    """Where its numbers lie; 0 for what has no single place (sparse, or of a subclass)."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):
+        return 0

@@ -20,7 +20,7 @@ from prunelimit.network.checks import (
     on_any_examples,
     scalar_loss,
 )
-from prunelimit.network.copies import HALVES, reads
+from prunelimit.network.copies import HALVES, Reading
 from prunelimit.network.device import at_device
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.statistics import LossStatistics
@@ -34,6 +34,13 @@ COPIED_TOGETHER = (
     "Give loss_fn as functools.partial(loss_fn, model), or as a torch.nn.Module that holds the "
     "model: they are then copied together"
 )
+
+
+NOT_IN_THE_LOSS = (
+    "Leave that part (weight decay?) out of loss_fn, and train with it in a loop of your own "
+    "(finetune=)"
+)
+"""The remedy where each pruned network is one of its own, which no loss can hold."""
 
 
 def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
@@ -154,9 +161,9 @@ def batch_weights(
 
 def refuse_foreign_reading(
     model: nn.Module,
-    copied: nn.Module,
     loss_fn: Loss,
     loader: Loader,
+    copied: nn.Module,
     remedy: str = COPIED_TOGETHER,
 ) -> None:
     """Refuse a copy, or a loss, that goes on reading the weights of the original.
@@ -171,15 +178,13 @@ def refuse_foreign_reading(
     Examples
     --------
     >>> layer, data = nn.Linear(1, 1), [(torch.zeros(3, 1), torch.ones(3, 1))]
-    >>> refuse_foreign_reading(layer, nn.Linear(1, 1), nn.functional.mse_loss, data)
+    >>> refuse_foreign_reading(layer, nn.functional.mse_loss, data, nn.Linear(1, 1))
     """
     first = next(iter(copied.parameters()))
-    own = {id(parameter) for parameter in copied.parameters()}
-    foreign = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
     for inputs, targets in iterate_pairs(loader):
-        with evaluation_mode(copied), torch.enable_grad():
-            loss = loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
-        if reads(loss, foreign):
+        with evaluation_mode(copied), torch.no_grad(), Reading(model.parameters()) as reading:
+            loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
+        if reading.found:
             raise PruneLimitError(
                 "model or loss_fn read the weights of the model that was given, also where a copy "
                 f"of it is pruned. {remedy}"

@@ -16,6 +16,7 @@ from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.adapter import Forward, adapt, read_alike
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
+from prunelimit.network.losses import NOT_IN_THE_LOSS, refuse_foreign_reading
 from prunelimit.network.view import original
 from prunelimit.network.world import USUAL, Execution
 from prunelimit.progress import track
@@ -88,6 +89,8 @@ def finetune(
     ------
     DivergenceError
         If the loss leaves the finite numbers.
+    PruneLimitError
+        If `loss_fn` reads the weights of `model`, which the survivors leave behind.
 
     Examples
     --------
@@ -106,7 +109,9 @@ def finetune(
     adapted = adapt(model, loss_fn, reference, forward)
     model, loss_fn, reference = adapted
     loader = read_alike(adapted, loader)
-    working = copy_model(model).to(place)
+    working = copy_model(model)
+    refuse_foreign_reading(model, loss_fn, reference, working, NOT_IN_THE_LOSS)
+    working = working.to(place)
     apply_masks(working, masks)
     descent = Descent(working, loss_fn, momentum=budget.momentum, world=world)
     rates = _cosine(budget, batches_in(loader))

@@ -125,7 +125,7 @@ def _measured(
     """Loss and accuracy of one working copy, by how many weights are removed; 0 among them."""
     model, loss_fn, loader = adapted
     working, loss_fn = copy_together(model, loss_fn)
-    refuse_foreign_reading(model, working, loss_fn, loader)
+    refuse_foreign_reading(model, loss_fn, loader, working)
     working = working.to(world.device(device))
     weights = batch_weights(working, loss_fn, loader, device)
     dense = evaluate(working, loss_fn, loader, device, weights=weights)

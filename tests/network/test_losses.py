@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from prunelimit import PruneLimitError
+from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import (
     batch_losses,
     batch_weights,
@@ -75,13 +76,19 @@ def test_data_without_a_loss_are_refused(case) -> None:
         check_first_batch(model, cross_entropy, [(torch.ones(2, 5), torch.zeros(2).long())])
 
 
-def test_a_loss_that_goes_on_reading_the_original_is_refused(case) -> None:
-    model, batches = case
-    copied, _ = trained(nn.Tanh, 1e-3, 0)
-    refuse_foreign_reading(model, copied, cross_entropy, batches)
+@pytest.mark.parametrize("trained_on", [True, False])
+def test_a_loss_that_goes_on_reading_the_original_is_refused(case, trained_on: bool) -> None:
+    copied, batches = case
+    model = copy_model(copied)
+    refuse_foreign_reading(model, cross_entropy, batches, copied)
 
     def with_decay(outputs, targets):
         return cross_entropy(outputs, targets) + 1e-3 * model[0].weight.square().sum()
 
-    with pytest.raises(PruneLimitError, match="read the weights of the model that was given"):
-        refuse_foreign_reading(model, copied, with_decay, batches)
+    def without_graph(outputs, targets):
+        return cross_entropy(outputs, targets) + 1e-3 * model[0].weight.data[0].norm()
+
+    model.requires_grad_(trained_on)
+    for loss in (with_decay, without_graph):
+        with pytest.raises(PruneLimitError, match="read the weights of the model that was given"):
+            refuse_foreign_reading(model, loss, batches, copied)

@@ -50,3 +50,14 @@ def test_fine_tuning_that_diverges_says_so() -> None:
         )
     with pytest.raises(pl.PruneLimitError, match="epochs"):
         FineTuning(epochs=0)
+
+
+def test_a_loss_that_reads_the_dense_model_is_refused() -> None:
+    model, data = classifier()
+
+    def with_decay(outputs, targets):
+        return cross_entropy(outputs, targets) + 1e-3 * model[0].weight.square().sum()
+
+    budget = FineTuning(epochs=1, learning_rate=0.1)
+    with pytest.raises(pl.PruneLimitError, match="read the weights.*weight decay"):
+        finetune(model, magnitude_mask(model, 0.7), with_decay, data, data, budget)

@@ -9,7 +9,9 @@ SBATCH = """\
 number=$(( $(cat "$FAKE_SLURM/last" 2>/dev/null || echo 100) + 1 ))
 echo $number > "$FAKE_SLURM/last"
 cp "${@: -1}" "$FAKE_SLURM/$number.sh"
-SLURM_JOB_ID=$number setsid bash "$FAKE_SLURM/$number.sh" > /dev/null 2>&1 < /dev/null &
+export SLURM_JOB_ID=$number script="$FAKE_SLURM/$number.sh"
+setsid bash -c 'while [ -e "$FAKE_SLURM/full" ]; do sleep 0.1; done; exec bash "$script"' \
+    > /dev/null 2>&1 < /dev/null &
 echo $! > "$FAKE_SLURM/$number.pid"
 echo "Submitted batch job $number"
 """
@@ -26,7 +28,7 @@ exit 1
 
 
 class FakeSlurm:
-    """Its jobs, and the walltime that ends them."""
+    """Its jobs, which wait while there is a file `full`, and the walltime that ends them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 30
 _LOOK_SECONDS = 5.0
 _SLURM_AT_ONCE = 16
+_LOST_IS_OURS = {"distributed.deploy.lost-worker-timeout": "1000 days"}
+"""Dask would end whatever bears the name of a worker that was lost 15 seconds ago: the one that
+waits in Slurm's queue instead of it, or a nanny whose next worker is slow to start."""
 _LOOPBACK = re.compile(r"(tcp|tls)://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?/?")
 
 
@@ -132,7 +135,7 @@ class Workers:
 
         # First: its import fills in a configuration that the end of `set` would take away again.
         importlib.import_module("distributed")
-        with dask.config.set(NO_PAGES):
+        with dask.config.set(NO_PAGES | _LOST_IS_OURS):
             if self.scheduler is not None:
                 with _client_at(self.scheduler, self.tls) as client:
                     yield Untended(client)

@@ -9,10 +9,12 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask
 import psutil
 import pytest
 from batch_support import TRIVIAL, needs_semaphores, wait_until, write_notebook
@@ -150,9 +152,12 @@ def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) 
     root = tmp_path / "my runs"  # a space: paths become words of a shell script
     notebook = write_notebook(tmp_path / "small.ipynb", *TRIVIAL)
     monkeypatch.setenv("BATCH_OF_TEST", str(tmp_path))
+    monkeypatch.setattr(slurm_module, "_LOOK_SECONDS", 0.5)
     before, gate = listeners(tmp_path), tmp_path / "gate"
     jobs = batch.plan(root, [{"task": "a", "gate": str(gate)}], notebook)
     arguments = batch.slurm_arguments(["walltime=00:10:00", "queue=gpu"])
+    deploy = dask.config.config["distributed"]["deploy"]
+    monkeypatch.setitem(deploy, "lost-worker-timeout", "2s")
     running = Running(jobs, batch.Workers(1, slurm=arguments), monkeypatch)
     running.until((jobs[0].directory / "begun").exists)
     assert running.has_said("is there"), running.said
@@ -165,9 +170,13 @@ def test_slurm_workers_are_replaced_and_speak_tls(tmp_path, slurm, monkeypatch) 
     assert "Dask" not in found.values()
     assert all(a == "nothing" or is_loopback(place[0]) for place, a in found.items()), found
 
+    (slurm.folder / "full").touch()
     slurm.end(101)
     running.until(lambda: running.has_said("is gone") and running.has_said("goes on with another"))
-    running.until(lambda: len(slurm.jobs) == 2)
+    running.until((slurm.folder / "102.pid").exists)
+    time.sleep(3)  # dask would cancel whoever bears the dead worker's name
+    assert (slurm.folder / "102.pid").exists(), running.said
+    (slurm.folder / "full").unlink()
     gate.touch()
     assert running.finish() == ["done"]
     assert list(root.glob(".tls-*")) == []
