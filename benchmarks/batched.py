@@ -39,7 +39,6 @@ def run(quick: bool = False, rounds: int = 7) -> dict[str, Any]:
         bench = Bench(train(network, found), found)
         removed = torch.linspace(0.3, 0.9, MASKS) * bench.dim
         keep = torch.stack([bench.landscape.keep(bench.order[: int(n)]) for n in removed])
-        bench.landscape.batches_pay = True
         tasks = {
             "batched": lambda bench=bench, keep=keep: yardsticks.sgd(
                 bench.landscape, keep, STEPS, seed=0

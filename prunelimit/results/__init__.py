@@ -4,7 +4,7 @@ The files under ``book/results`` are read by each class's `load`; nobody else kn
 them. `table` makes a table of rows.
 """
 
-from prunelimit.results.calibrated import CalibrationTable
+from prunelimit.results.calibrated import CalibrationTable, SearchedNetwork
 from prunelimit.results.choices import Choices, LimitsOverDistance, WeightDistances
 from prunelimit.results.existence import ExistenceStudy, Expansions
 from prunelimit.results.methods import (
@@ -33,6 +33,7 @@ __all__ = [
     "Overview",
     "Provenance",
     "Result",
+    "SearchedNetwork",
     "WeightDistances",
     "provenance_of",
     "table",

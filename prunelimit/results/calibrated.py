@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from prunelimit.report import PruningLimit
 from prunelimit.results.parts import Provenance
 from prunelimit.results.saved import Saved
 
@@ -23,6 +24,7 @@ class BaselineShift:
 
     rows: int
     mean_shift: float
+    median_shift: float
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,11 @@ class Yardstick:
         Share of them on which descents agree to 0.3 points.
     mean_moved, largest_moved
         In sparsity.
+    started_elsewhere, sparser_from_there, largest_gain
+        Rows whose level (or a lower one) a second search went for, from another start; how many of
+        them it took more than 0.3 points further, and by how much at most.
     baselines
-        Other baselines against L(w*) + ε.
+        Other baselines, and another optimiser, against L(w*) + ε.
     """
 
     networks: int
@@ -47,6 +52,9 @@ class Yardstick:
     moved_little: float
     mean_moved: float
     largest_moved: float
+    started_elsewhere: int
+    sparser_from_there: int
+    largest_gain: float
     baselines: Mapping[str, BaselineShift]
 
 
@@ -122,6 +130,32 @@ class TookNoPart:
 
 
 @dataclass(frozen=True)
+class SearchedNetwork(Saved):
+    """A network outside the study, predicted, and measured by `prunelimit.find_limit`.
+
+    Attributes
+    ----------
+    lower, value, upper
+        The measured bracket, and where the tries cross the level.
+    finetuning
+        The budget of each try.
+    tries
+        Sparsity and loss of each.
+    """
+
+    network: str
+    prediction: PruningLimit
+    lower: float
+    value: float
+    upper: float
+    finetuning: str
+    tries: tuple[tuple[float, float], ...]
+    provenance: Provenance
+
+    FORMAT = "prunelimit.searched/1"
+
+
+@dataclass(frozen=True)
 class CalibrationTable(Saved):
     """Everything that is known about the calibration that ships.
 
@@ -138,4 +172,4 @@ class CalibrationTable(Saved):
     took_no_part: tuple[TookNoPart, ...]
     provenance: Provenance
 
-    FORMAT = "prunelimit.calibration-table/2"
+    FORMAT = "prunelimit.calibration-table/3"

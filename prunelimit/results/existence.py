@@ -88,15 +88,15 @@ class Threshold:
     once
         What the nested search had before the budget was last doubled at the upper end, or what
         an earlier one reached if that was denser; None where there was neither.
-    nested
-        What the nested search reached, where the one for the tuned baseline, starting elsewhere,
-        went sparser: `value` is this one's then. None where it did not.
     lower_bound
         Whether two descents differ by more than 0.3 points.
     budget
         Gauss-Newton matrices a mask at `once`; None means 40.
     damped_by
         `prunelimit.lab.existence.converged.SCALINGS` that were tried; None means the mean alone.
+    nested
+        What the nested search reached, where the one for the tuned baseline, starting elsewhere,
+        went sparser: `value` is this one's then. None where it did not.
     """
 
     lower: float
@@ -104,10 +104,15 @@ class Threshold:
     upper: float
     status: str
     once: float | None
-    nested: float | None = absent()
     lower_bound: bool | None = absent()
     budget: int | None = absent()
     damped_by: tuple[str, ...] | None = absent()
+    nested: float | None = absent()
+
+    @property
+    def by_nested_search(self) -> float:
+        """`value`, or what the nested search alone reached."""
+        return self.value if self.nested is None else self.nested
 
 
 @dataclass(frozen=True)
@@ -209,8 +214,8 @@ class MeasuredNetwork:
         Gauss-Newton matrices of all its searches.
     minima
         Weights removed, lowest loss found, and how the descent ended, mask by mask.
-    cpu_seconds_before_existence
-        Of training and predicting.
+    cpu_seconds, cpu_seconds_before_existence
+        Without the other yardsticks; and of training and predicting alone.
     code
         Commit that measured it.
     """

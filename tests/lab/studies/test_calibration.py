@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,28 @@ def test_the_robust_fit_is_huber_s():
         lambda c: target - design @ c, np.zeros(3), loss="huber", f_scale=0.1, xtol=1e-12
     ).x
     assert calibration.robust_fit(design, target) == pytest.approx(theirs, abs=1e-3)
+
+
+def test_the_yardstick_tells_budgets_starts_and_baselines_apart():
+    plain = measured(synthetic({"a": 0.0})[0])
+    found = replace(plain.rows[0].real_existence, value=0.8, once=0.75, nested=0.752)
+    tuned, by_sgd = (replace(found, value=value, nested=None) for value in (0.79, 0.7))
+    row = replace(
+        plain.rows[0],
+        real_existence=found,
+        real_existence_finetuned_baseline=tuned,
+        real_existence_sgd=by_sgd,
+    )
+    study = ExistenceStudy(2, (plain, replace(plain, rows=(row,))), 1.0, provenance())
+    told = calibration.yardstick(study)
+    assert (told.doubled, told.moved_little) == (2, 1.0)  # 0.2 points
+    assert told.largest_moved == pytest.approx(0.002)
+    assert (told.started_elsewhere, told.sparser_from_there) == (1, 1)
+    assert told.largest_gain == pytest.approx(0.048)
+    shifts = {name: (shift.rows, shift.mean_shift) for name, shift in told.baselines.items()}
+    assert shifts["L(w*) + ε by SGD"] == (1, pytest.approx(-0.1))
+    assert shifts["the dense network, trained alike"] == (1, pytest.approx(-0.01))
+    assert shifts["the l1-regularised loss"][0] == 0
 
 
 def test_files_come_from_a_study(tmp_path):
