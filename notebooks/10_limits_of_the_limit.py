@@ -360,7 +360,7 @@ pd.DataFrame({name: left_out_error(name) for name in ["paper", 1, 2, 4, 8]}).T.r
 #
 # On one network, along one path (the network of chapter 0; here each picture also cuts its share of the weights), the promise and the loss can be watched as they part:
 
-# %%
+# %% tags=["remove-input"]
 from prunelimit.widgets import Reexpansion
 
 Reexpansion()
