@@ -52,7 +52,7 @@ print(f"{network['grid']['dense_accuracy']:.3f}, loss {network['loss']:.3f}")
 # Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity will it break? Write the first number down, and set the second under *your guess*, with the slider or in figures: this browser remembers it for the last section. Then press *Next*, or *Cut it*.
 # ```
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 widgets.CutANetwork()
 
 # %% [markdown]
@@ -78,10 +78,8 @@ above = min(
     entry["sparsity"] for entry in network["retrained"] if entry["loss"] > level
 )
 print(f"ε = {network['epsilon']:.4f}: the loss may reach {level:.4f}")
-print(
-    f"one-shot: it does not up to {first_miss - 0.01:.2f}, and does at {first_miss:.2f}"
-)
-print(f"trained again: it need not at {below:.2f}, and did at {above:.2f}")
+print(f"one-shot: still below at {first_miss - 0.01:.2f}, above it at {first_miss:.2f}")
+print(f"trained again: brought below at {below:.2f}, not at {above:.2f}")
 
 # %% [markdown]
 # ## 2. Hit or miss
@@ -94,7 +92,7 @@ print(f"trained again: it need not at {below:.2f}, and did at {above:.2f}")
 # Take the cone of 45° and half of the dimensions, and raise $D$ from 2 to 100,000. What happens to the angles of two hundred random subspaces: do they spread out, or crowd together? And what does that make of the curve on the right?
 # ```
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 widgets.HitOrMiss()
 
 # %% [markdown]
@@ -115,13 +113,13 @@ widgets.HitOrMiss()
 #
 # Now the network again. Its 888 weights are one point $w^*$ in 888 dimensions. Around it lies the set $S(\epsilon)$ of all weights whose loss is at most $\epsilon$ higher, the **sublevel set**. Near $w^*$ the loss is about a bowl, so the set is about an ellipsoid: long where the loss is flat, short where it curves. How much it curves along each axis is an eigenvalue $\lambda_i$ of the loss's second derivative, the **Hessian**.
 #
-# Cutting the smallest weights moves $w^*$ to a point $w^k$ with $k$ weights left, a distance $R$ away. If nothing is trained, all depends on whether $w^k$ itself lies in the ellipsoid. If the survivors may train, they may go anywhere in the subspace of networks with the same zeros. That subspace has dimension $k$, passes through $w^k$, and either meets the ellipsoid or does not. Seen from $w^k$, the ellipsoid fills a cone, and you know the question: does a $k$-dimensional subspace hit it?
+# Cutting the smallest weights moves $w^*$ to a point $w^k$ with $k$ weights left, a distance $R$ away. If nothing is trained, all depends on whether $w^k$ itself lies in the ellipsoid. If the survivors may train, they may go anywhere in the subspace of networks with the same zeros. That subspace has dimension $k$, passes through $w^k$, and either meets the ellipsoid or does not; this question is **quadratic existence**: real existence with the bowl in the loss's place. Seen from $w^k$, the ellipsoid fills a cone, and therefore you know the question already: does a $k$-dimensional subspace hit a cone?
 #
 # ```{admonition} Predict
 # In the picture, what makes it easier for the kept line to meet the ellipse: a larger $\epsilon$, a smaller $R$, or a rounder ellipse of the same area?
 # ```
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 widgets.OnePicture()
 
 # %% [markdown]
@@ -129,16 +127,16 @@ widgets.OnePicture()
 # A larger $\epsilon$ and a smaller $R$ help always. Roundness helps or harms according to the direction in which one looks.
 # :::
 #
-# In many dimensions, what counts is how many axes of the ellipsoid are long compared with $R$. That is a count, and the next section writes it down.
+# With two weights one looks at one direction at a time. In many dimensions the directions average out, and what counts is how many axes of the ellipsoid are long compared with $R$. The next section counts them.
 
 # %% [markdown]
 # ## 4. Where two curves meet
 #
-# From distance $R$, an axis of half-length $r_i$ is seen as long or as short, and it fills a share $r_i^2 / (R^2 + r_i^2)$ of a dimension. With $r_i^2 = 2\epsilon/\lambda_i$ for the bowl's ellipsoid, the shares add up to about $\delta$ [heuristic]{.label .label-heuristic}, and $k = D - \delta$ becomes
+# Section 2 leaves one thing to compute: the size $\delta$ of the cone over the ellipsoid. Take its axes one by one. From distance $R$, an axis of half-length $r_i$ fills a share $r_i^2 / (R^2 + r_i^2)$ of a dimension: nearly all of it if the axis is much longer than $R$, nearly nothing if it is much shorter. The shares add up to about $\delta$ [heuristic]{.label .label-heuristic}. For the bowl's ellipsoid $r_i^2 = 2\epsilon/\lambda_i$, so that $k = D - \delta$ becomes
 #
 # $$ k = \sum_i \frac{\lambda_i}{\lambda_i + 2\epsilon/R(k)^2} = N_{\mathrm{eff}}\!\left(\frac{2\epsilon}{R(k)^2}\right), $$
 #
-# the paper's limit. The right side counts the directions that are sharp at the scale $2\epsilon/R^2$; they are the ones that have to be kept. Since the distance $R$ depends on how many weights are kept, $k$ stands on both sides, and the limit is where two curves meet.
+# the paper's limit. The right side, an **effective dimension**, counts the directions that are sharp at the scale $2\epsilon/R^2$; so many weights have to be kept. Since the distance $R$ depends on how many weights are kept, $k$ stands on both sides, and the limit is where two curves meet.
 #
 # This book adds a second formula. If the kept subspace is taken to be random, as the paper's argument does, the quadratic question can be answered as it stands, without cones; then $2\epsilon/R^2$ is multiplied by $(D-k)/k$. It is called the **sharp limit** [asymptotic]{.label .label-asymptotic} here, and {doc}`chapter 4 </notebooks/04_sublevel_sets>` derives and tests it.
 #
@@ -146,7 +144,7 @@ widgets.OnePicture()
 # Halve all weights, and leave the curvature as it is. Which way does the limit move? And if the loss is made ten times flatter?
 # ```
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 widgets.TheLimit(network["grid"])
 
 # %% [markdown]
@@ -161,7 +159,7 @@ widgets.TheLimit(network["grid"])
 #
 # Here is everything that was computed before trying, beside what trying gave and what you guessed in section 1. *Show them* uncovers one answer after another; the same numbers stand in the table below.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 widgets.FourAnswers()
 
 # %% tags=["hide-input", "hide-output"]
@@ -189,6 +187,33 @@ pd.DataFrame(
 # On this network, the bowl is a fair picture of the one-shot cut, four points too hopeful. Trained again, the survivors reached sparsities beyond the paper's limit, and the sharp limit lies in the interval where they stopped. It would be easy to stop here and call the sharp limit the answer. It would be wrong: on a network of 266,200 weights, trained on Fashion-MNIST, the survivors reached 0.960, beside 0.956 by the paper's formula, while the sharp limit said 0.990 ({doc}`the page of the paper's figures </book/paper>`, the run with the longer training of survivors). (Both formulas take their curvature from the Gauss–Newton matrix here, which is this book's choice and not the paper's.) Formulas in the trained network's weights, gradient and Hessian see the loss only where they stand, while training walks away from there.
 #
 # Why is the network's own curve soft, where the theory has a cliff? Because a network is not a random subspace against a fixed set. Its mask follows its weights, it is cut once and not thousands of times, and the loss rises gradually with each weight that is gone. The cliff is in the probability; the curve in section 1 is a loss.
+#
+# ## What to do with a network of your own
+#
+# Ask for a report. It needs the model, its loss and the data, and trains nothing:
+#
+# ```python
+# import prunelimit as pl
+#
+# report = pl.predict_limit(model, loss_fn, loader)
+# print(report)
+# ```
+#
+# Then decide which of the four questions is yours.
+#
+# - **You will not train again.** Read the one-shot line, cut a copy there with `pl.prune`, and measure: a pass over the data is cheaper than any theory of it.
+# - **You will train the survivors.** Read both limits and the interval that stands beside them as *expected*, and do not stop there: `pl.find_limit(model, loss_fn, loader, report)` begins at that expectation and closes in by fine-tuning, about three times.
+# - **You tell somebody the number.** Tell $\epsilon$ with it, and which of the four questions it answers.
+#
+# {doc}`Chapter 9 </notebooks/09_your_model>` does this line by line.
+#
+# ## The argument, in five sentences
+#
+# 1. Weights about as good as yours form the set $S(\epsilon)$; near $w^*$ it is about an ellipsoid, long where the loss is flat.
+# 2. Networks with the same $k$ survivors form a $k$-dimensional subspace, whose distance from $w^*$ is the norm $R$ of what was cut.
+# 3. Whether a random subspace meets a convex set changes from "almost never" to "almost always" at one dimension, given by the set's statistical dimension.
+# 4. For the ellipsoid that is, up to modelling steps, an effective dimension of the Hessian at the scale $2\epsilon/R^2$.
+# 5. So the smallest $k$ solves one equation in one unknown; whether a network obeys it has to be measured.
 #
 # ## What this does *not* say
 #

@@ -131,12 +131,14 @@ plt.show()
 # A little less, $14.5°$: twice the distance halves the *sine* of the angle, not the angle.
 # :::
 #
-# The hull is all that matters for pruning, because a subspace is a set of directions too. This is the picture that the book is about, with two weights: from the cut network $w^k$, the set $S(\epsilon)$ of weights that are good enough fills a cone, and the line $L$ of what training the survivor can reach either lies in it or does not. {doc}`Chapter 4 </notebooks/04_sublevel_sets>` makes its parts.
+# The hull is all that matters for pruning, because a subspace is a set of directions too (the proposition below). This is the picture that the book is about, with two weights: from the cut network $w^k$, the set $S(\epsilon)$ of weights that are good enough fills a cone, and the line $L$ of what training the survivor can reach either lies in it or does not. {doc}`Chapter 4 </notebooks/04_sublevel_sets>` makes its parts.
 
 # %% tags=["remove-input"]
 widgets.OnePicture()
 
 # %% [markdown]
+#
+# Every numbered statement of this book says what it is worth: [exact]{.label .label-exact}, a theorem that holds as it is written; [asymptotic]{.label .label-asymptotic}, right as the dimension grows, and the book shows how fast; [heuristic]{.label .label-heuristic}, a modelling step that experiments must judge. Here is the first:
 #
 # :::{prf:proposition} A subspace meets the set when it meets the hull (exact)
 # :label: prp-hull
@@ -167,7 +169,7 @@ print("the two answers agree on every line:", bool(np.all(meets_set == meets_hul
 # :label: thm-projection
 # Let $C$ be a closed convex cone. Every $x$ has exactly one nearest point $\Pi_C(x)$ in $C$. It is the only $p \in C$ with
 #
-# $$\langle x - p,\, p \rangle = 0 \quad\text{and}\quad \langle x - p,\, y \rangle \le 0 \ \text{ for all } y \in C .$$
+# $$\begin{gathered} \langle x - p,\, p \rangle = 0, \\ \langle x - p,\, y \rangle \le 0 \ \text{ for all } y \in C . \end{gathered}$$
 # :::
 #
 # :::{prf:proof}
@@ -179,7 +181,7 @@ print("the two answers agree on every line:", bool(np.all(meets_set == meets_hul
 #
 # :::{prf:definition} Polar cone
 # :label: def-polar
-# $C^\circ = \{ y : \langle x, y \rangle \le 0 \text{ for all } x \in C \}$.
+# $C^\circ$ is the set of all $y$ with $\langle x, y \rangle \le 0$ for all $x \in C$.
 # :::
 #
 # In the plane, the polar of a wedge is the wedge between the outward normals of its two sides. A wide cone has a narrow polar.
@@ -292,7 +294,7 @@ print(f"length kept: {kept.mean():.2f} ± {kept.std():.2f}")
 # :label: def-volumes
 # Let $C$ be a polyhedral cone (finitely many flat sides) and $g$ a standard normal vector: independent entries, each normal with mean 0 and variance 1. Then, for $j = 0, \dots, D$,
 #
-# $$v_j(C) = \mathbb{P}\{\Pi_C(g) \text{ lies in the inside of a } j\text{-dimensional face}\}.$$
+# $$\begin{gathered} v_j(C) = \mathbb{P}\{\Pi_C(g) \text{ lies in the inside of} \\ \text{a } j\text{-dimensional face}\}. \end{gathered}$$
 #
 # For other cones they are the limits over polyhedral cones that approximate $C$. The last one, $v_D$, is the share of space. Source: {cite}`amelunxen2014living`, §5.
 # :::
@@ -323,7 +325,7 @@ print("formula:", cones.Orthant(6).intrinsic_volumes().round(4))
 # 1. they are probabilities: $v_j \ge 0$ and $\sum_j v_j = 1$;
 # 2. unless $C$ is a subspace, even and odd ones balance (Gauss–Bonnet): $\sum_j (-1)^j v_j = 0$;
 # 3. the polar reverses them: $v_j(C^\circ) = v_{D-j}(C)$;
-# 4. a product convolves them: $v_j(C \times K) = \sum_i v_i(C)\, v_{j-i}(K)$.
+# 4. a product convolves them: $v_j(C \times K)$ is the sum of $v_i(C)\, v_{j-i}(K)$ over $i$.
 #
 # Source: {cite}`amelunxen2014living`, §5.
 # :::

@@ -42,7 +42,9 @@ rng = np.random.default_rng(0)
 #
 # :::{prf:definition} Statistical dimension
 # :label: def-statistical-dimension
-# $$\delta(C) = \mathbb{E}\, \lVert \Pi_C(g) \rVert^2, \qquad g \text{ standard normal in } \R^D .$$
+# $$\delta(C) = \mathbb{E}\, \lVert \Pi_C(g) \rVert^2$$
+#
+# with $g$ standard normal in $\R^D$.
 #
 # Definition 2.3 of {cite}`zhang2024sparse`, from {cite}`amelunxen2014living`.
 # :::
@@ -223,7 +225,7 @@ for dim in (10, 100, 1000, 10_000):
 # :label: prp-l1
 # Let $\rho = s / D$. Then $D\psi(\rho) - 2\sqrt{D/s} \le \delta \le D\,\psi(\rho)$ with
 #
-# $$\psi(\rho) = \inf_{\tau \ge 0}\; \rho(1 + \tau^2) + (1 - \rho)\,\mathbb{E}\,(|g| - \tau)_+^2 .$$
+# $$\begin{aligned} \psi(\rho) = \inf_{\tau \ge 0}\; & \rho(1 + \tau^2) \\ & + (1 - \rho)\,\mathbb{E}\,(|g| - \tau)_+^2 . \end{aligned}$$
 #
 # Source: {cite}`amelunxen2014living`, Prop. 4.5.
 # :::
@@ -263,9 +265,9 @@ plt.show()
 #
 # It asks: how far does the cone reach, at best, into the direction of the noise? Unless $g$ lies inside the polar cone, the best $u$ points along $\Pi_C(g)$, and $\langle g, u\rangle = \lVert \Pi_C(g) \rVert$. Inside the polar all $\langle g, u\rangle$ are negative.
 #
-# **By hand.** A ray has one unit vector, and $\mathbb{E}\langle g, u\rangle = 0$: width $0$, although $\delta = \tfrac12$. A line has two, and $w = \mathbb{E}|g_1| = \sqrt{2/\pi} \approx 0.80$, although $\delta = 1$. A wedge of half-angle $\alpha$: the length of $g$ has mean $\sqrt{\pi/2}$, its angle to the axis is uniform, hence
+# **By hand.** A ray has one unit vector, and $\mathbb{E}\langle g, u\rangle = 0$: width $0$, although $\delta = \tfrac12$. A line has two, and $w = \mathbb{E}|g_1| = \sqrt{2/\pi} \approx 0.80$, although $\delta = 1$. A wedge of half-angle $\alpha$: the length of $g$ has mean $\sqrt{\pi/2}$, its angle to the axis is uniform, hence, as $\sqrt{\pi/2}/\pi = 1/\sqrt{2\pi}$,
 #
-# $$w = \sqrt{\tfrac{\pi}{2}} \cdot \frac1\pi \Big( \int_0^\alpha 1\, d\varphi + \int_\alpha^\pi \cos(\varphi - \alpha)\, d\varphi \Big) = \frac{\alpha + \sin\alpha}{\sqrt{2\pi}} .$$
+# $$\begin{aligned} w &= \frac{1}{\sqrt{2\pi}} \Big( \int_0^\alpha 1\, d\varphi + \int_\alpha^\pi \cos(\varphi - \alpha)\, d\varphi \Big) \\ &= \frac{\alpha + \sin\alpha}{\sqrt{2\pi}} . \end{aligned}$$
 
 # %%
 for alpha in (0.1, 0.5, 1.0, 1.5):

@@ -43,7 +43,7 @@ plots.use_style()
 # :label: def-sublevel
 # $S(\epsilon) = \{w : L(w) \le L(w^*) + \epsilon\}$. Near a minimum with Hessian $H$ we replace it by the ellipsoid
 #
-# $$S(\epsilon) \approx \{w : \tfrac12 (w-w^*)^\top H (w-w^*) \le \epsilon\}, \qquad r_i = \sqrt{2\epsilon/\lambda_i},$$
+# $$\begin{gathered}S(\epsilon)\approx\{w:\tfrac12(w-w^*)^\top H(w-w^*)\le\epsilon\},\\r_i=\sqrt{2\epsilon/\lambda_i},\end{gathered}$$
 #
 # whose radius along the $i$-th eigenvector of $H$ is $r_i$; where $\lambda_i = 0$ it is infinite.
 # The ellipsoid is **heuristic**, good for small steps only. Chapter 10 shows where it breaks.
@@ -212,7 +212,7 @@ widgets.SublevelSet(simulate=False)
 #
 # Put the assumption into chapter 3's transition, $k = D - \delta$. As $r_i^2 = 2\epsilon/\lambda_i$,
 #
-# $$k = D - \sum_i \frac{2\epsilon}{\lambda_i R^2 + 2\epsilon} = \sum_i \frac{\lambda_i}{\lambda_i + \sigma} = N_\mathrm{eff}(\sigma), \qquad \sigma = \frac{2\epsilon}{R^2}.$$
+# $$\begin{aligned}k&=D-\sum_i\frac{2\epsilon}{\lambda_iR^2+2\epsilon}\\&=\sum_i\frac{\lambda_i}{\lambda_i+\sigma}=N_\mathrm{eff}(\sigma),\quad\sigma=\frac{2\epsilon}{R^2}.\end{aligned}$$
 #
 # $N_\mathrm{eff}$ is the *effective dimension*: it counts the directions that curve more than the ridge $\sigma$, softly.
 #

@@ -42,7 +42,7 @@ plots.use_style()
 #
 # Chapter 4 left one question to the network: how many directions curve more than a ridge $\sigma$?
 #
-# $$N_\mathrm{eff}(\sigma) = \sum_{i=1}^D \frac{\lambda_i}{\lambda_i+\sigma} = D - \operatorname{Tr} f(H), \qquad f(\lambda) = \frac{\sigma}{\lambda+\sigma}.$$
+# $$\begin{gathered} N_\mathrm{eff}(\sigma) = \sum_{i=1}^D \frac{\lambda_i}{\lambda_i+\sigma} = D - \operatorname{Tr} f(H), \\ f(\lambda) = \frac{\sigma}{\lambda+\sigma}. \end{gathered}$$
 #
 # That count decides both limits, and the network alone knows it. For a network with millions of weights nobody can write down $H$. But we can multiply it: $Hv$ costs about as much as a few gradients {cite}`pearlmutter1994fast`.
 # This chapter gets $N_\mathrm{eff}$ from such products, and says how sure we may be.
@@ -325,7 +325,7 @@ for name, values in (
 # :label: thm-folded
 # After $m$ products let $HV = UC$, with $U$ the $m+1$ Lanczos vectors, $V$ the first $m$, $z = Va$ and $T = V^\top H V$. Let $s_i$, $q_i$ be the singular values and right singular vectors of $C$, $\alpha_i = q_i^\top a$ and $\tau_i = q_i^\top T a$. Then
 #
-# $$\sum_i \frac{\tau_i^2}{s_i(s_i+\sigma)} \;\le\; z^\top |H|\,(|H|+\sigma)^{-1} z \;\le\; \sum_i \frac{\alpha_i^2\, s_i}{s_i + \sigma}.$$
+# $$\begin{aligned} \sum_i \frac{\tau_i^2}{s_i(s_i+\sigma)} &\;\le\; z^\top |H|\,(|H|+\sigma)^{-1} z \\ &\;\le\; \sum_i \frac{\alpha_i^2\, s_i}{s_i + \sigma}. \end{aligned}$$
 # :::
 #
 # :::{prf:proof}

@@ -174,11 +174,7 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# :::{prf:proposition} Magnitude pruning moves least (exact)
-# :label: prop-smallest-distance
-# Among all masks that keep $k$ weights, the magnitude mask has the smallest $R = \lVert w^* - w^k \rVert_2$. **Exact**: $R^2$ is the sum of the removed squares.
-# Whether the *loss* rises least is another question, because $\tfrac12 x^\top H x$ depends on the direction of $x$ too.
-# :::
+# Random masks fail from the start, because they move the weights much further. Of all masks of one size the magnitude mask moves them least ({prf:ref}`prop-magnitude`):
 
 
 # %% tags=["within-2%"]
@@ -193,6 +189,8 @@ masks |= {f"random, seed {i}": pruning.random_mask(model, 0.8, i) for i in range
 pd.Series({name: distance(mask) for name, mask in masks.items()}, name="R").round(3)
 
 # %% [markdown]
+# Whether the *loss* rises least is another question, because $\tfrac12 x^\top H x$ depends on the direction of the step $x$ too.
+#
 # ## Four curves, two limits
 #
 # One command does the whole experiment: train, predict, sweep, re-fit, fine-tune, compare. Its result is a small JSON with its provenance. This one was made by
@@ -228,7 +226,7 @@ plt.show()
 # %% [markdown]
 # Read {numref}`fig-four-digits` from left to right, one question at a time.
 #
-# 1. **One-shot** (measured and quadratic): cut, touch nothing. The two do *not* agree, as the next cell shows: the measured rise is two to eight times the model's.
+# 1. **One-shot** (measured and quadratic): cut, touch nothing. The two do *not* agree, as the next cell shows: from sparsity 0.7 on, the measured rise is about three times the model's.
 # 2. **The paper's limit** is a single vertical line. It asks for a random subspace, and answers with a width (chapter 4).
 # 3. **Quadratic existence**: the survivors re-fitted in the quadratic model. $k_\mathrm{sharp}$ predicts where this curve crosses $\epsilon$.
 # 4. **Real existence**: the survivors fine-tuned on the loss that defines $S(\epsilon)$, un-augmented and without the penalty, the best epoch kept.
@@ -245,7 +243,7 @@ pd.DataFrame(rises, index=at).rename_axis("sparsity").round(4)
 
 # %% [markdown]
 # Why? The quadratic model says $\tfrac12 x^\top H x$ and leaves out the gradient $g$ of the loss. At a minimum there is none. But $w^*$ minimises the loss *plus the penalty*, and the penalty pulls: cutting adds $-g^\top x$, which at the paper's limit is more than four times $\epsilon$.
-# For short steps that term decides, because it is of first order: even at sparsity 0.55, where both rises are tiny, they are more than a factor of six apart. Further out the loss is no bowl any more, either: the two terms together do not make up the measured rise.
+# For short steps that term decides, because it is of first order: at sparsity 0.55, where both rises are tiny, they are even further apart. Further out the loss is no bowl any more, either: the two terms together do not make up the measured rise.
 #
 # The paper compares its limit with the accuracy of the *one-shot* network. What that comparison gives here, chosen on the validation split and
 # reported on the test set:
@@ -439,7 +437,7 @@ plt.show()
 #     copy = pruning.make_permanent(pruning.apply_masks(pl.prune(model, 0.0), mask))
 #     print(training.evaluate(copy, cross_entropy, splits.test))
 # ```
-# $R$ is larger for the layerwise mask, as {prf:ref}`prop-smallest-distance` says it must be.
+# $R$ is larger for the layerwise mask, as {prf:ref}`prop-magnitude` says it must be.
 # :::
 #
 # :::{exercise}

@@ -38,30 +38,20 @@ plots.use_style()
 # %% [markdown]
 # ## Two factors
 #
-# Chapter 7 found thresholds far apart and in one order, with the survivors' training making most of the difference. People prune in rounds, with weight decay, with scores; this chapter asks what the limit says of that. The paper's limit {cite}`zhang2024sparse` is $k = N_\mathrm{eff}(2\epsilon/R^2)$, the sharp one is the same function at another ridge (chapter 6).
-# Both hold two things that training and pruning can change:
-# the **distance** $R$ from the weights to the masked weights, and the **spectrum** of $H$.
+# Chapter 7 found thresholds far apart and in one order, with the survivors' training making most of the difference. People prune in rounds, with weight decay, with scores; this chapter asks what the limit says of that. Both limits hold two things that training and pruning can change: the **distance** $R$ from the weights to the masked weights, and the **spectrum** of $H$. In the paper's {cite}`zhang2024sparse`,
 #
-# :::{prf:proposition} Smaller distance or flatter loss, sparser network (exact)
-# :label: prop-two-factors
-# For a fixed distance $R$, $k = N_\mathrm{eff}(2\epsilon/R^2)$ $= \sum_i \lambda_i R^2/(\lambda_i R^2 + 2\epsilon)$ grows with $R$ and with each $\lambda_i \ge 0$. Replacing $w$ by $cw$ at an
-# unchanged $H$ is the same as replacing $\epsilon$ by $\epsilon/c^2$. **Exact**, for the formula. (Each term is increasing in $\lambda_i R^2$, and $R$ enters nowhere else.)
-# :::
+# $$k = N_\mathrm{eff}(2\epsilon/R^2) = \sum_i \frac{\lambda_i R^2}{\lambda_i R^2 + 2\epsilon},$$
 #
-# A heuristic that shrinks $R$ or flattens the loss moves the limit. The paper reads known heuristics this way; here we measure which of these readings hold.
+# each term grows with $\lambda_i R^2$, and the sharp limit is the same function at another ridge ({prf:ref}`prop-levers`). Therefore a heuristic that shrinks $R$ or flattens the loss moves the limit. The paper reads known heuristics this way; here we measure which of these readings hold.
 #
 # ## Magnitude against random masks
 #
-# :::{prf:proposition} The distance of a random mask (exact)
-# :label: prop-random-distance
-# If the $D-k$ removed weights are drawn uniformly at random, $\mathbb{E}R^2 = (1 - k/D)\lVert w^* \rVert^2$. **Exact.** (Each square is removed with probability $1-k/D$.)
-# The magnitude mask has the smallest $R$ of all ({prf:ref}`prop-smallest-distance`).
-# :::
+# The mask decides $R$ at once. The magnitude mask has the smallest of all; a random one has $\mathbb{E}R^2 = (1 - k/D)\lVert w^* \rVert^2$, since each square is removed with probability $1-k/D$ ({prf:ref}`prop-magnitude`).
 #
 # ### Three weights by hand
 #
 # $w = (3, 1, 0.5)$, one weight kept. Magnitude leaves $R^2 = 1 + 0.25 = 1.25$. A random mask has $\mathbb{E}R^2 = \tfrac23 \cdot 10.25 = 6.83$. With $H$ the
-# identity and $\epsilon = 0.5$ the sum of {prf:ref}`prop-two-factors` is $3 \cdot 1.25/2.25 = 1.67$ against $3 \cdot 6.83/7.83 = 2.62$ directions that count.
+# identity and $\epsilon = 0.5$ the sum above is $3 \cdot 1.25/2.25 = 1.67$ against $3 \cdot 6.83/7.83 = 2.62$ directions that count.
 
 # %%
 w = torch.tensor([3.0, 1.0, 0.5])
@@ -192,7 +182,7 @@ rounds[["sparsity", *words]].rename(columns=words).round(3)
 #
 # ## Weight decay shrinks the distance
 #
-# $\ell_2$ regularisation makes all weights smaller, so $R(k)$ shrinks at every $k$. By {prf:ref}`prop-two-factors` the limit would become sparser *if the spectrum stayed*. It does not:
+# $\ell_2$ regularisation makes all weights smaller, so $R(k)$ shrinks at every $k$. By {prf:ref}`prop-levers` the limit would become sparser *if the spectrum stayed*. It does not:
 
 # %%
 words = {"norm": "norm of w", "distance_at_0.8": "R at sparsity 0.8", "trace": "trace"}
@@ -234,7 +224,7 @@ def by_hand(c):
 # %%
 pd.DataFrame({c: by_hand(c) for c in (1.0, 2.0, 4.0)}).astype(float).round(4)
 
-# %% mystnb={"figure": {"caption": "Predicted limits and the quadratic one-shot threshold when weights are multiplied by $c$: all of them (left), or one layer by $c$ and the next by $1/c$ (right).", "name": "fig-scaling"}, "image": {"alt": "Predicted sparsity against a factor from 1 to 5 in two panels. Left: all weights multiplied. Left: the limits rise towards 1. Right: first layer multiplied and second divided, the function unchanged; the one-shot threshold falls steeply, the two limits a little."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Predicted limits and the quadratic one-shot threshold when weights are multiplied by $c$: all of them (left), or one layer by $c$ and the next by $1/c$ (right).", "name": "fig-scaling"}, "image": {"alt": "Predicted sparsity against a factor from 1 to 5 in two panels. Left, all weights multiplied: the limits rise towards 1. Right, first layer multiplied and second divided, the function unchanged: the one-shot threshold falls steeply, the two limits a little."}} tags=["hide-input"]
 plots_heuristics.limits_over_factor(
     {"all weights times $c$": limits.scaled, "balanced: same function": limits.balanced}
 )
@@ -244,7 +234,7 @@ plt.show()
 # On the right the network computes the same outputs for every $c$. For one given mask the quadratic rise would not move (the calculation above); but magnitude picks another mask for every $c$, a worse one, and the
 # one-shot threshold falls. The limits see $R$ and the trace, and fall a little.
 #
-# On the left something else happens. {prf:ref}`prop-two-factors` says: larger $R$, denser limit, *at a fixed spectrum*. The predicted limits go the other way. Larger weights saturate the
+# On the left something else happens. {prf:ref}`prop-levers` says: larger $R$, denser limit, *at a fixed spectrum*. The predicted limits go the other way. Larger weights saturate the
 # outputs, the curvature dies faster than $R^2$ grows, and the ellipsoid becomes huge. Nobody should believe that such a network can lose nearly all its weights: it makes nearly the same decisions as before. The
 # quadratic model is at its end there (chapter 7 measured how it fails at such distances).
 
@@ -321,7 +311,8 @@ plt.show()
 table = results.table(compared).pivot_table(
     index="label", columns="sparsity", values="test_accuracy", aggfunc="mean"
 )
-table.sort_values(0.95).round(3)
+print(f"dense: {table.loc['dense', 0.0]:.3f}")
+table.drop(index="dense", columns=0.0).sort_values(0.95).round(3)
 
 # %% [markdown]
 # :::{dropdown} What came out
@@ -369,9 +360,14 @@ plt.show()
 table = results.table(compared).pivot_table(
     index="label", columns="sparsity", values="effective_sparsity", aggfunc="mean"
 )
-table.loc[
-    ["random mask, retrained", "Smart-Ratio", "GraSP", "gradual magnitude", "SynFlow"]
-].round(4)
+rows = [
+    "random mask, retrained",
+    "Smart-Ratio",
+    "GraSP",
+    "gradual magnitude",
+    "SynFlow",
+]
+table.loc[rows, 0.8:].round(4)
 
 # %% [markdown]
 # Smart-Ratio's shares fall steeply with depth. At the highest sparsity it leaves a few weights to the second layer; none of its layers is empty, and still not one path runs from an input to an output.

@@ -360,7 +360,7 @@ pd.DataFrame({name: left_out_error(name) for name in ["paper", 1, 2, 4, 8]}).T.r
 #
 # On one network, along one path (the network of chapter 0; here each picture also cuts its share of the weights), the promise and the loss can be watched as they part:
 
-# %%
+# %% tags=["remove-input"]
 from prunelimit.widgets import Reexpansion
 
 Reexpansion()
@@ -427,7 +427,7 @@ plt.show()
 #
 # :::{dropdown} C. The fine-tuning stopped too early.
 #
-# It may have: then one doubles the budget and looks. In the study that moved one threshold in nine.
+# It may have: then one doubles the budget and looks. In the study that moved one threshold in forty by more than 0.3 points.
 # :::
 #
 # **2.** You compute the limit from 200 of 60,000 examples, drawn at random. The predicted sparsity is then on average …
@@ -461,7 +461,7 @@ plt.show()
 #
 # :::{dropdown} C. Its error on networks that took no part in choosing it.
 #
-# Right: and how many were tried, and when the halves were drawn.
+# Right: and how many were tried, and that those networks were set aside before the first of them.
 # :::
 
 # %% [markdown]

@@ -14,3 +14,78 @@ window.addEventListener("beforeprint", () => {
 window.addEventListener("afterprint", () => {
   document.documentElement.dataset.theme = themeOnScreen;
 });
+
+// A table that is wider than its place is set tighter; if that is not enough it is stacked
+// (custom.css): each row becomes a card, and each value is told with the heads of its columns.
+const WORDY = 28;
+const words = (cell) => cell.textContent.trim();
+const isNumber = (text) => text !== "" && !Number.isNaN(Number(text));
+const named = (name, text) => (name && isNumber(text) ? `${name} ${text}` : text);
+
+function headsOf(table) {
+  const heads = [];
+  for (const row of table.tHead?.rows ?? []) {
+    let column = 0;
+    for (const cell of row.cells) {
+      for (let i = 0; i < cell.colSpan; i += 1, column += 1) (heads[column] ??= []).push(words(cell));
+    }
+  }
+  return heads;
+}
+
+function labelCells(table) {
+  const heads = headsOf(table);
+  // pandas writes the name of the columns above the rows' heads, and that of the rows below it.
+  const apart = heads.length > 1 && heads[0].length > 1 && heads.at(-1).at(-1) === "";
+  const [ofColumns, ofRows] = apart ? [heads[0][0], heads[0].at(-1)] : ["", ""];
+  const labels = heads.map((texts) => texts.filter(Boolean).map((t) => named(ofColumns, t)).join(", "));
+  const above = [];
+  for (const row of table.tBodies[0]?.rows ?? []) {
+    const cells = [...row.cells];
+    const first = cells.find((cell) => cell.tagName === "TH");
+    let column = labels.length - cells.reduce((sum, cell) => sum + cell.colSpan, 0);
+    const inherited = [...above.slice(0, Math.max(column, 0)), first && isNumber(words(first)) ? ofRows : ""];
+    if (inherited.some(Boolean)) first.dataset.above = inherited.filter(Boolean).join(", ");
+    cells.forEach((cell, place) => {
+      if (cell.rowSpan > 1) above[column] = words(cell);
+      if (cell.tagName === "TD" && (first || place > 0)) {
+        if (labels[column]) cell.dataset.label = labels[column];
+        cell.classList.toggle("in-words", words(cell).length > WORDY);
+        cell.classList.toggle("empty", words(cell) === "" && !cell.firstElementChild);
+      }
+      column += cell.colSpan;
+    });
+  }
+}
+
+// Laid out as blocks, a table would no longer be told as one.
+function tellAsTable(table) {
+  const roles = { "tr": "row", "td": "cell", "thead th": "columnheader", "tbody th": "rowheader" };
+  table.setAttribute("role", "table");
+  for (const [which, role] of Object.entries(roles)) {
+    for (const part of table.querySelectorAll(which)) part.setAttribute("role", role);
+  }
+}
+
+function fitTables() {
+  for (const table of document.querySelectorAll(".bd-article table:not(.indextable)")) {
+    const room = table.parentElement.clientWidth;
+    if (!room) continue; // folded: its turn comes when it is opened
+    const tooWide = () => table.scrollWidth > room + 1;
+    table.classList.remove("tight", "stacked");
+    if (window.innerWidth > 600 || !tooWide()) continue;
+    table.classList.add("tight");
+    if (!tooWide()) continue;
+    if (!table.hasAttribute("role")) {
+      labelCells(table);
+      tellAsTable(table);
+    }
+    table.classList.replace("tight", "stacked");
+  }
+}
+
+window.addEventListener("load", () => {
+  Promise.resolve(window.MathJax?.startup?.promise).then(fitTables);
+});
+window.addEventListener("resize", fitTables);
+document.addEventListener("toggle", fitTables, true);

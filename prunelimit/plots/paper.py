@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Results = Mapping[str, "Result"]
 
 _COLUMNS = 3
+_PANEL_TICKS = (0.0, 0.9, 0.99, 0.9999)  # more of them touch in a narrow panel
 
 
 def _panels(titles: Sequence[str], height: float = 2.7) -> tuple[Figure, list[Axes]]:
@@ -75,7 +76,7 @@ def loss_panels(results: Results) -> Figure:
         ax.axhline(result.epsilon, color=COLOURS["grey"], ls=":", marker="", label=r"$\epsilon$")
         _mark(ax, result, result.measurement.sparsest)
         ax.set(yscale="log", ylim=(floor, None))
-        share_axis(ax, result.measurement.sparsest)
+        share_axis(ax, result.measurement.sparsest, _PANEL_TICKS)
     _name_axes(axes, "sparsity (share kept, log.)", "training-loss rise")
     _legend(figure, axes)
     return figure
@@ -89,7 +90,7 @@ def accuracy_panels(results: Results) -> Figure:
             _line(ax, name, sparsities, accuracies)
         _mark(ax, result, result.measurement.sparsest)
         ax.set_ylim(0, 1.02)
-        share_axis(ax, result.measurement.sparsest)
+        share_axis(ax, result.measurement.sparsest, _PANEL_TICKS)
     _name_axes(axes, "sparsity (share kept, log.)", "test accuracy")
     _legend(figure, axes)
     return figure
@@ -253,7 +254,7 @@ def row_norms(norms: RowNorms) -> Figure:
     )
     ax.set(yscale="log", xlabel="percent of the weights, by rising magnitude")
     ax.set_ylabel(r"$\sum_j |H_{ij}|$")
-    ax.legend()
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

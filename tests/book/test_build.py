@@ -145,7 +145,7 @@ def test_a_page_with_code_reads_the_same_twice():
         {p.name: nbformat.writes(nb) for p in stage.pages() if (nb := p.notebook()) is not None}
         for _ in range(2)
     )
-    assert "book/intro" in first
+    assert "book/paper" in first
     assert first == second
 
 

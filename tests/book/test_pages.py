@@ -21,6 +21,14 @@ each_page = pytest.mark.parametrize("path", BUILT, ids=lambda p: p.stem)
 OFFERED = re.compile(r"https://(mybinder|colab)\.|/issues/new\?")
 TO_A_FILE = re.compile(r"(?:/edit/main|/blob/main|lab/tree)/(.+)")
 SHOW = "document.documentElement.dataset.theme = arguments[0]"
+UNFOLD = "for (const fold of document.querySelectorAll('details')) fold.open = true;"
+# What has to be pushed sideways to be read: a table, a formula, a line of code.
+SIDEWAYS = (
+    "return [...document.querySelectorAll('article :is(table, pre, mjx-container[display])')]"
+    ".map((e) => (e.tagName === 'TABLE' ? e.parentElement : e))"
+    ".filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth + 2)"
+    ".map((e) => e.textContent.trim().slice(0, 60));"
+)
 # The theme says this whenever no choice of light or dark is stored yet.
 HARMLESS = ("Got invalid theme mode",)
 
@@ -138,11 +146,29 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     )
     assert serious_faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
+    browser.execute_script(UNFOLD)
+    WebDriverWait(browser, 5).until(lambda b: b.execute_script(SIDEWAYS) == [])
     browser.execute_script(AXE.read_text())
     browser.execute_script(SHOW, "light")
     assert barriers(browser) == []
     browser.execute_script(SHOW, "dark")
     assert barriers(browser, "color-contrast") == []  # all that differs in the dark
+
+
+@needs_pages
+@needs_browser
+def test_the_words_of_the_front_page_fit_one_screen(browser):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+    )
+    browser.get((HTML / "book" / "intro.html").as_uri())
+    bottoms = browser.execute_script(
+        "return [...document.querySelectorAll('article :is(h1, h2, p, li)')]"
+        ".filter((e) => e.offsetHeight && !e.closest('figure, .prev-next-area, footer'))"
+        ".map((e) => e.getBoundingClientRect().bottom + window.scrollY);"
+    )
+    assert len(bottoms) >= 8 and max(bottoms) <= 800
 
 
 @needs_pages
