@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +28,11 @@ from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
 
-Loader = Iterable[tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loader = Iterable[Any]
+"""Batches, the same in every pass: ``(inputs, targets)``, or as `adapt` takes them."""
+
+Loss = Callable[..., Tensor]
+"""``loss_fn(outputs, targets)``, or ``loss_fn(outputs, batch)`` where ``forward`` is given."""
 
 COPIED_TOGETHER = (
     "Give loss_fn as functools.partial(loss_fn, model), or as a torch.nn.Module that holds the "
