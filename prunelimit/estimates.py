@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from prunelimit.errors import PruneLimitError
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -115,22 +113,6 @@ class BracketedFloat(float):
         self = super().__new__(cls, value)
         self.lower, self.upper = float(lower), float(upper)
         return self
-
-    @classmethod
-    def read(cls, value: float, lower: float, upper: float, where: str) -> BracketedFloat:
-        """A sparsity from a file, with its ends, which is not trusted.
-
-        Raises
-        ------
-        PruneLimitError
-            If the three are out of order, or not between 0 and 1; `where` names it.
-        """
-        if not 0 <= lower <= value <= upper <= 1:
-            raise PruneLimitError(
-                f"{where} is {value} between {lower} and {upper}; it must be between its ends, and "
-                "those between 0 and 1"
-            )
-        return cls(value, lower, upper)
 
     def __reduce__(self) -> tuple[type, tuple[float, float, float]]:
         return (type(self), (float(self), self.lower, self.upper))

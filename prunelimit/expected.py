@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,41 +106,6 @@ class Expected:
     def extrapolated(self) -> bool:
         """Whether the network lies outside of those calibrated on: the coverage is not promised."""
         return bool(self.why)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `from_dict` reads them."""
-        return {
-            "sparsity": float(self.sparsity),
-            "lower": self.lower,
-            "upper": self.upper,
-            "coverage": self.coverage,
-            "why": list(self.why),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Expected:
-        """Read what `to_dict` wrote.
-
-        Raises
-        ------
-        PruneLimitError
-            If an entry is missing, unknown or of another type, or the ends are out of order.
-        """
-        stored = from_plain(_StoredExpected, data, "the expected sparsity")
-        ends = (stored.lower, stored.upper)
-        sparsity = BracketedFloat.read(stored.sparsity, *ends, "the expected sparsity")
-        return cls(sparsity, stored.coverage, stored.why)
-
-
-@dataclass(frozen=True)
-class _StoredExpected:
-    """A prediction as it lies in a file."""
-
-    sparsity: float
-    lower: float
-    upper: float
-    coverage: float
-    why: tuple[str, ...]
 
 
 @dataclass(frozen=True)

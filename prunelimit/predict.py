@@ -38,7 +38,7 @@ from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve
-from prunelimit.report import LimitEstimate, PruningLimit
+from prunelimit.report import LimitEstimate, PruningLimit, RiseCurve
 from prunelimit.spectrum.engine import CurvatureWarning, Effort, operator_for, spectrum_of_operator
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import POLICIES, Spectrum
@@ -197,13 +197,11 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         loss=loss,
         distance=profile,
         spectrum=spectrum,
-        policy=policy,
-        dim=operator.dim,
         linear_rise=linear,
         warnings=tuple(note for note in (order_note, *notes, _curve_note(curve)) if note),
         products=curve.products + spectrum.products,
         seconds=time.perf_counter() - began,
-        one_shot_curve=(curve.sparsities, curve.rises),
+        one_shot_curve=RiseCurve(curve.sparsities, curve.rises),
         counted=counted(model, task.chosen),
     )
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.estimates import BracketedFloat
 from prunelimit.names import shown
 
 Record = TypeVar("Record")
@@ -54,13 +55,17 @@ def fields_to_plain(record: Any) -> dict[str, Any]:
     """The entries of a dataclass by the names that they have in a file.
 
     That is the field's own name, or the one that its metadata gives: ``{"name": "R(k)"}``. A field
-    that is `absent` and None is left out.
+    that is `absent` and None is left out. Beside a bracketed number, of which a record has one at
+    most, stand its ends as "lower" and "upper".
     """
-    return {
-        _name(f): to_plain(value)
-        for f in dataclasses.fields(record)
-        if (value := getattr(record, f.name)) is not None or "absent" not in f.metadata
-    }
+    plain: dict[str, Any] = {}
+    for f in dataclasses.fields(record):
+        value = getattr(record, f.name)
+        if value is not None or "absent" not in f.metadata:
+            plain[_name(f)] = to_plain(value)
+        if isinstance(value, BracketedFloat):
+            plain |= {"lower": value.lower, "upper": value.upper}
+    return plain
 
 
 def absent() -> Any:
@@ -135,8 +140,10 @@ def from_plain(kind: type[Record], data: Any, where: str = "the record") -> Reco
 def _record(kind: type[Any], data: Any, where: str) -> Any:
     _expect(isinstance(data, Mapping), where, data, "an object with named entries")
     known = {_name(f): f for f in dataclasses.fields(kind) if f.init}
-    unknown = sorted(set(data) - set(known))
-    required = {
+    types_ = _types(kind)  # type: ignore[arg-type]  # a class is hashable
+    ends = {"lower", "upper"} if BracketedFloat in types_.values() else set()
+    unknown = sorted(set(data) - set(known) - ends)
+    required = ends | {
         name
         for name, f in known.items()
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
@@ -145,17 +152,33 @@ def _record(kind: type[Any], data: Any, where: str) -> Any:
     if unknown or missing:
         problem = f"has no entry {missing[0]!r}" if missing else f"has an entry {shown(unknown[0])}"
         raise PruneLimitError(f"{where} is no {kind.__name__}: it {problem}")
-    types_ = _types(kind)  # type: ignore[arg-type]  # a class is hashable
     values = {}
-    for name, entry in data.items():
-        own = known[name].name
-        values[own] = _value(types_[own], entry, f"{where}.{name}")
+    for name in data.keys() & known.keys():
+        own, place = known[name].name, f"{where}.{name}"
+        bracketed = types_[own] is BracketedFloat
+        three = (data[end] for end in ("lower", name, "upper")) if bracketed else ()
+        values[own] = (
+            _bracketed(three, place) if bracketed else _value(types_[own], data[name], place)
+        )
     return kind(**values)
 
 
 @lru_cache
 def _types(kind: type[Any]) -> dict[str, Any]:
-    return get_type_hints(kind)
+    """The fields' types, or the one that a field's metadata says is in the file."""
+    hints = get_type_hints(kind)
+    return {f.name: f.metadata.get("stored", hints[f.name]) for f in dataclasses.fields(kind)}
+
+
+def _bracketed(ends: Iterable[Any], where: str) -> BracketedFloat:
+    """A sparsity with its ends."""
+    lower, value, upper = (_scalar(float, end, where) for end in ends)
+    if not 0 <= lower <= value <= upper <= 1:
+        raise PruneLimitError(
+            f"{where} is {value} between {lower} and {upper}; it must be between its ends, and "
+            "those between 0 and 1"
+        )
+    return BracketedFloat(value, lower, upper)
 
 
 def _value(kind: Any, data: Any, where: str) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from prunelimit.files import read_text, write_text
 from prunelimit.names import printable, shown
 from prunelimit.network.parameters import Counted
 from prunelimit.network.statistics import LossStatistics
-from prunelimit.records import absent, from_plain, to_plain
-from prunelimit.spectrum.result import POLICIES, Spectrum, require_sensible
+from prunelimit.records import absent, fields_to_plain, from_plain
+from prunelimit.spectrum.result import Spectrum, require_sensible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,42 +65,57 @@ class LimitEstimate:
         """Upper end of the sparsity."""
         return self.sparsity.upper
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text; the bracket's ends stand beside the sparsity."""
-        ends = {"sparsity": float(self.sparsity), "lower": self.lower, "upper": self.upper}
-        return ends | {
-            name: getattr(self, name) for name in ("kept", "distance", "ridge", "status")
-        }
+
+@dataclass(frozen=True)
+class RiseCurve:
+    """The quadratic model's rise at some sparsities; it unpacks into these two.
+
+    Attributes
+    ----------
+    sparsities, rises
+        Arrays of one length, the first of them increasing.
+    """
+
+    sparsities: np.ndarray
+    rises: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse what is no curve."""
+        _require_table("one_shot_curve", self.sparsities, self.rises)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter((self.sparsities, self.rises))
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """R(k) on a grid of k, and between its points on straight lines."""
+
+    kept: np.ndarray
+    distance: np.ndarray
+
+    def __post_init__(self) -> None:
+        _require_table("distance", self.kept, self.distance)
+
+    def __call__(self, kept: float) -> float:
+        return float(np.interp(kept, self.kept, self.distance))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> LimitEstimate:
-        """The inverse of `to_dict`.
-
-        Raises
-        ------
-        PruneLimitError
-            If an entry is missing, unknown or of another type, or the ends are out of order.
-        """
-        stored = from_plain(_StoredEstimate, data, "the limit")
-        ends = (stored.lower, stored.upper)
-        sparsity = BracketedFloat.read(stored.sparsity, *ends, "the limit's sparsity")
-        return cls(sparsity, stored.kept, stored.distance, stored.ridge, stored.status)
+    def of(cls, distance: Callable[[float], float], dim: int) -> _Profile:
+        kept = np.unique(np.linspace(0, dim, _PROFILE_POINTS).round().astype(np.int64))
+        return cls(kept, np.array([distance(float(k)) for k in kept]))
 
 
-@dataclass(frozen=True)
-class _StoredEstimate:
-    """A limit as it lies in a file."""
-
-    sparsity: float
-    lower: float
-    upper: float
-    kept: float
-    distance: float
-    ridge: float
-    status: str
+def _require_table(name: str, x: np.ndarray, y: np.ndarray) -> None:
+    increasing = x.ndim == 1 == y.ndim and np.isfinite(x).all() and (np.diff(x) >= 0).all()
+    if not increasing or not x.size == y.size > 0:
+        raise PruneLimitError(
+            f"the report's {name} does not fit: {x.size} places, which have to increase, and "
+            f"{y.size} values"
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PruningLimit:
     """What `predict_limit` found. Sparsities are fractions removed.
 
@@ -124,8 +139,6 @@ class PruningLimit:
         R(k), a function of the weights kept.
     spectrum
         The curvature's spectrum, with its error.
-    policy
-        "ggn", "abs" or "clip".
     linear_rise
         −gᵀx at the paper's limit: what the quadratic picture leaves out when
         w* is no minimum of this loss.
@@ -134,7 +147,7 @@ class PruningLimit:
     products, seconds
         Cost: products with the full data, and wall time.
     one_shot_curve
-        ``(sparsities, rises)`` behind `one_shot`.
+        Behind `one_shot`; unpacks into ``(sparsities, rises)``.
     counted
         Which parameters count, and which are left out; None in reports of
         before this was kept.
@@ -143,29 +156,47 @@ class PruningLimit:
         (heuristic, calibrated on measured networks; see `prunelimit.expected`).
     """
 
+    epsilon: float
+    epsilon_source: str
+    loss: LossStatistics
     paper: LimitEstimate
     sharp: LimitEstimate
     one_shot: LimitEstimate
     sharpness_bound: float
-    epsilon: float
-    epsilon_source: str
-    loss: LossStatistics
-    distance: Callable[[float], float]
-    spectrum: Spectrum
-    policy: str
-    dim: int
     linear_rise: float
     warnings: tuple[str, ...]
     products: float
     seconds: float
-    one_shot_curve: tuple[np.ndarray, np.ndarray]
-    counted: Counted | None = None
+    one_shot_curve: RiseCurve
+    distance: Callable[[float], float] = field(metadata={"stored": _Profile})
+    spectrum: Spectrum
+    counted: Counted | None = absent()
     expected: Expected = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        """Predict real existence, unless a stored report brings its own prediction."""
+        """Refuse what cannot be; predict real existence, unless a stored report brings its own."""
+        require_sensible(self.spectrum)
+        counted = self.counted
+        _require_all(
+            epsilon=0 < self.epsilon < math.inf,
+            loss=self.loss.examples >= 1 and self.loss.batches >= 1,
+            counted=counted is None
+            or counted.dim == self.dim <= counted.total
+            and all(size >= 0 for size in counted.left_out.values()),
+            coverage=self.expected is None or 0 < self.expected.coverage < 1,
+        )
         if self.expected is None:
             object.__setattr__(self, "expected", expect(self))
+
+    @property
+    def dim(self) -> int:
+        """Number of weights that count, D."""
+        return self.spectrum.dim
+
+    @property
+    def policy(self) -> str:
+        """ "ggn", "abs" or "clip": what becomes of negative curvature."""
+        return self.spectrum.policy
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""
@@ -176,8 +207,9 @@ class PruningLimit:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, lists and strings, ready for JSON."""
-        plain: dict[str, Any] = to_plain(_packed(self))
-        return plain
+        head = {"format": _FORMAT, "dim": self.dim, "policy": self.policy}
+        tabulated = replace(self, distance=_Profile.of(self.distance, self.dim))
+        return head | fields_to_plain(tabulated)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """The report as JSON text, also written to `path` if one is given, whole or not at all."""
@@ -221,7 +253,16 @@ class PruningLimit:
             raise PruneLimitError(
                 f"this is no report of predict_limit (format {shown(found)}, expected {_FORMAT!r})"
             )
-        return _unpacked(from_plain(_Stored, data, "the report"))
+        entries = dict(data)
+        head = {name: entries.pop(name, None) for name in ("format", "dim", "policy")}
+        report = from_plain(cls, entries, "the report")
+        for name in ("dim", "policy"):
+            if head[name] != getattr(report, name):
+                raise PruneLimitError(
+                    f"the report's {name} is {shown(head[name])}; it must be its spectrum's, "
+                    f"{getattr(report, name)!r}"
+                )
+        return report
 
     def plot(self) -> Figure:
         """The one-shot curve, ε, and the limits with their brackets."""
@@ -298,86 +339,7 @@ def _what_counts(report: PruningLimit) -> str:
     return str(report.counted) if report.counted else f"D = {report.dim:,} prunable weights"
 
 
-@dataclass(frozen=True)
-class _Profile:
-    """R(k) on a grid of k."""
-
-    kept: np.ndarray
-    distance: np.ndarray
-
-    def at(self, kept: float) -> float:
-        return float(np.interp(kept, self.kept, self.distance))
-
-
-@dataclass(frozen=True)
-class _Curve:
-    sparsities: np.ndarray
-    rises: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A report as it lies in a file."""
-
-    format: str
-    dim: int
-    policy: str
-    epsilon: float
-    epsilon_source: str
-    loss: LossStatistics
-    paper: LimitEstimate
-    sharp: LimitEstimate
-    one_shot: LimitEstimate
-    sharpness_bound: float
-    linear_rise: float
-    warnings: tuple[str, ...]
-    products: float
-    seconds: float
-    one_shot_curve: _Curve
-    distance: _Profile
-    spectrum: Spectrum
-    counted: Counted | None = absent()
-    expected: Expected | None = absent()
-
-
-def _packed(report: PruningLimit) -> _Stored:
-    kept = np.unique(np.linspace(0, report.dim, _PROFILE_POINTS).round().astype(np.int64))
-    plain: dict[str, Any] = {f.name: getattr(report, f.name, None) for f in fields(_Stored)}
-    plain |= {
-        "format": _FORMAT,
-        "one_shot_curve": _Curve(*report.one_shot_curve),
-        "distance": _Profile(kept, np.array([report.distance(float(k)) for k in kept])),
-    }
-    return _Stored(**plain)
-
-
-def _unpacked(stored: _Stored) -> PruningLimit:
-    require_sensible(stored.spectrum)
-    sensible = {
-        "policy": stored.policy in POLICIES,
-        "dim": 1 <= stored.dim == stored.spectrum.dim,
-        "epsilon": 0 < stored.epsilon < math.inf,
-        "loss": stored.loss.examples >= 1 and stored.loss.batches >= 1,
-        "counted": stored.counted is None
-        or stored.counted.dim == stored.dim <= stored.counted.total
-        and all(size >= 0 for size in stored.counted.left_out.values()),
-        "coverage": stored.expected is None or 0 < stored.expected.coverage < 1,
-    }
+def _require_all(**sensible: bool) -> None:
     wrong = next((name for name, holds in sensible.items() if not holds), None)
     if wrong is not None:
         raise PruneLimitError(f"the report's {wrong} cannot be; no prediction says so")
-    curve, profile = stored.one_shot_curve, stored.distance
-    for name, x, y in (
-        ("one_shot_curve", curve.sparsities, curve.rises),
-        ("distance", profile.kept, profile.distance),
-    ):
-        increasing = x.ndim == 1 == y.ndim and np.isfinite(x).all() and (np.diff(x) >= 0).all()
-        if not increasing or not x.size == y.size > 0:
-            raise PruneLimitError(
-                f"the report's {name} does not fit: {x.size} places, which have to increase, and "
-                f"{y.size} values"
-            )
-    names = [f.name for f in fields(_Stored) if f.name != "format"]
-    plain: dict[str, Any] = {name: getattr(stored, name) for name in names}
-    plain |= {"one_shot_curve": (curve.sparsities, curve.rises), "distance": profile.at}
-    return PruningLimit(**plain)

@@ -105,7 +105,8 @@ def test_a_stored_expectation_is_not_made_anew(report):
 
 
 def test_a_small_network_is_extrapolated_and_another_policy_too(report):
-    other = dataclasses.replace(report, policy="abs", expected=None)
+    spectrum = dataclasses.replace(report.spectrum, policy="abs")
+    other = dataclasses.replace(report, spectrum=spectrum, expected=None)
     assert other.expected.why[0] == "the policy is 'abs', calibrated on 'ggn'"
     assert any(reason.startswith("D is 132") for reason in report.expected.why)
     assert "extrapolated" in report.summary()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +12,7 @@ from prunelimit.plots.style import COLOURS, CURVES, mark_limits, sparsity_axis
 
 
 def limit_figure(
-    curve: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
+    curve: Iterable[Sequence[float] | np.ndarray],
     crossing: float,
     limits: Mapping[str, Sequence[float]],
     epsilon: float,

@@ -68,7 +68,7 @@ def test_the_first_format_told_costs_and_not_who_made_a_stage(digits):
         (("training", "epochs"), "60", r"training\.epochs is '60'; it must be a whole number"),
         (("training", "epochs"), 0, "epochs is 0"),
         (("prediction", "paper", "sparsity"), None, "must be between its ends"),
-        (("prediction", "dim"), 1.5, r"dim is 1\.5; it must be a whole number"),
+        (("prediction", "dim"), 1.5, r"dim is 1\.5; it must be its spectrum's"),
         (("prediction", "format"), "x", "no report of predict_limit"),
         (("prediction", "one_shot_curve", "rises"), [1.0], "one_shot_curve does not fit"),
         (("thresholds", "one_shot"), {"lower": 0.1}, r"thresholds\.one_shot is no Interval"),
