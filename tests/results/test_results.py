@@ -14,6 +14,7 @@ KINDS = {
     "calibration": results.CalibrationTable,
     "existence": results.ExistenceStudy,
     "expansions": results.Expansions,
+    "small-bert": results.SearchedNetwork,
     "heuristics-digits": results.MethodsCompared,
     "heuristics-limits": results.LimitStudy,
     "depth/choices": results.Choices,
@@ -42,7 +43,9 @@ def digits():
 def test_a_committed_file_loads_and_keeps_its_numbers(path):
     found = KINDS.get(name_of(path), results.Result).load(path)
     written, stored = json.loads(json.dumps(found.to_dict(), allow_nan=False)), read(path)
-    if "prediction" in stored:  # made from the rest when a report from before it is read
+    if (
+        "prediction" in stored and "expected" not in stored["prediction"]
+    ):  # made from the rest when a report from before it is read
         assert written["prediction"].pop("expected")["sparsity"] > 0
     for name in set(stored) - NEW_IN_THE_SECOND_FORMAT - {"provenance", "measurement"}:
         assert written[name] == stored[name], name

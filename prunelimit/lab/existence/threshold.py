@@ -11,12 +11,13 @@ budget becomes the base and is doubled again.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from prunelimit.lab.existence.converged import Descent, Minimum, minimise
 from prunelimit.lab.existence.landscape import Landscape
+from prunelimit.records import absent, fields_to_plain
 
 RESOLUTION = 0.005
 SETTLED = 0.003
@@ -51,7 +52,7 @@ class Existence:
     upper: float
     status: str
     once: float | None = None
-    budget: int | None = None
+    budget: int | None = absent()
 
     @property
     def moved(self) -> float | None:
@@ -60,7 +61,7 @@ class Existence:
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Plain JSON values."""
-        return asdict(self)
+        return fields_to_plain(self)
 
 
 class ExistenceSearch:
