@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prunelimit.report import PruningLimit
+from prunelimit.expected import Facts
 from prunelimit.results.parts import Provenance
 from prunelimit.results.saved import Saved
 
@@ -135,6 +135,8 @@ class SearchedNetwork(Saved):
 
     Attributes
     ----------
+    facts, policy
+        What its report knows, and by which policy.
     lower, value, upper
         The measured bracket, and where the tries cross the level.
     finetuning
@@ -144,7 +146,8 @@ class SearchedNetwork(Saved):
     """
 
     network: str
-    prediction: PruningLimit
+    facts: Facts
+    policy: str
     lower: float
     value: float
     upper: float

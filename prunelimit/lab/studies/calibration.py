@@ -47,7 +47,6 @@ from prunelimit.files import write_json
 from prunelimit.lab.existence.threshold import SETTLED
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.records import to_plain
-from prunelimit.report import PruningLimit
 from prunelimit.results import CalibrationTable, ExistenceStudy, Result, SearchedNetwork
 from prunelimit.results.calibrated import (
     BaselineShift,
@@ -344,12 +343,12 @@ def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
         found_there = _measured(path)
         if found_there is None:
             continue
-        report, measured = found_there
-        found = made.predict(facts_of(report))
+        facts, policy, measured = found_there
+        found = made.predict(facts)
         table.append(
             TookNoPart(
                 file="/".join(path.parts[-2:]),
-                policy=report.policy,
+                policy=policy,
                 measured=measured,
                 sparsity=float(found.sparsity),
                 lower=found.lower,
@@ -357,23 +356,24 @@ def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
                 coverage=found.coverage,
                 why=found.why,
                 inside=found.lower <= measured <= found.upper,
-                paper=float(report.paper.sparsity),
-                sharp=float(report.sharp.sparsity),
+                paper=1 - facts.paper,
+                sharp=1 - facts.sharp,
             )
         )
     return tuple(table)
 
 
-def _measured(path: Path) -> tuple[PruningLimit, float] | None:
-    """Prediction and real existence in a file; None if it is another study's."""
+def _measured(path: Path) -> tuple[Facts, str, float] | None:
+    """What a report knew, its policy, and real existence; None if the file is another study's."""
     for kind in (Result, SearchedNetwork):
         try:
             stored = kind.load(path)
         except PruneLimitError:
             continue
         if isinstance(stored, SearchedNetwork):
-            return stored.prediction, stored.value
-        return stored.prediction, stored.thresholds.real_existence.value
+            return stored.facts, stored.policy, stored.value
+        report = stored.prediction
+        return facts_of(report), report.policy, stored.thresholds.real_existence.value
     return None
 
 

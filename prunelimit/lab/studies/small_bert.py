@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from prunelimit.expected import facts_of
 from prunelimit.find import find_limit
 from prunelimit.lab.store.provenance import describe_run, module_command
 from prunelimit.predict import predict_limit
@@ -115,7 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = find_limit(model, classification, data, report, budget, 0.005, device="cpu")
     SearchedNetwork(
         network="a BERT of two layers",
-        prediction=report,
+        facts=facts_of(report),
+        policy=report.policy,
         lower=found.lower,
         value=found.sparsity,
         upper=found.upper,
