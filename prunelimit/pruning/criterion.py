@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,11 +15,9 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_reiterable, iterate_pairs
 from prunelimit.network.evaluate import evaluation_mode
-from prunelimit.network.losses import loss_statistics
+from prunelimit.network.losses import Loader, Loss, loss_statistics
 from prunelimit.pruning.search import ELASTICITY, LEAST_SLOPE
 
-Loader = Iterable[tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
 Metric = Callable[[Tensor, Tensor], "float | Tensor"]
 
 _FLOOR = 1e-6

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
-from prunelimit.budgets import FineTuning
 from prunelimit.errors import DivergenceError
 from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.adapter import Forward, adapt, read_alike
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import NOT_IN_THE_LOSS, refuse_foreign_reading
+from prunelimit.network.losses import NOT_IN_THE_LOSS, Loader, Loss, refuse_foreign_reading
 from prunelimit.network.view import original
 from prunelimit.network.world import USUAL, Execution
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
-
-Loader = Iterable[tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
+from prunelimit.recipe import FineTuning
 
 
 @dataclass(frozen=True)

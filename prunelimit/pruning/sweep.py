@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from prunelimit.network.adapter import Adapted, Forward, adapt
 from prunelimit.network.checks import check_kind
 from prunelimit.network.copies import copy_together
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import batch_weights, refuse_foreign_reading
+from prunelimit.network.losses import Loader, Loss, batch_weights, refuse_foreign_reading
 from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import Choice, prunable_parameters, unflatten
 from prunelimit.network.undisturbed import undisturbed
@@ -22,9 +22,6 @@ from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
 from prunelimit.pruning.masks import magnitude_order, removed_count
-
-Loader = Iterable[tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def sweep(

@@ -226,7 +226,8 @@ def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
     coefficients, starts = space.coefficients(), space.start_coordinates()
     inner = space.basis.dim
     if space.products == inner:  # the space is all there is, and the matrix is known
-        return _known_spectrum(ritz_pairs(coefficients)[0], policy, dim, space)
+        values = ritz_pairs(coefficients)[0]
+        return _known_spectrum(values, policy, dim, space.products, space.dtype)
     vectors = deflate(coefficients, starts, inner)
     rounding = float(torch.finfo(space.dtype).eps)
     gauss = gauss_rule(coefficients, vectors)
@@ -249,7 +250,10 @@ def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
     )
 
 
-def _known_spectrum(values: Array, policy: str, dim: int, space: KrylovSpace) -> Spectrum:
+def _known_spectrum(
+    values: Array, policy: str, dim: int, products: float, dtype: torch.dtype
+) -> Spectrum:
+    """All eigenvalues are known, but for zeros that the dimension says are missing."""
     if policy == "ggn":
         _check_semi_definite(Rule(tuple(values), (), ()))
         values = _of_dimension(np.maximum(values, 0.0), dim)
@@ -257,8 +261,8 @@ def _known_spectrum(values: Array, policy: str, dim: int, space: KrylovSpace) ->
         dim=dim,
         policy=policy,
         eigenvalues=tuple(float(value) for value in np.sort(values)),
-        products=space.products,
-        rounding=float(torch.finfo(space.dtype).eps),
+        products=products,
+        rounding=float(torch.finfo(dtype).eps),
     )
 
 
@@ -300,16 +304,8 @@ def dense_spectrum(
 ) -> Spectrum:
     """All eigenvalues, from the matrix itself, after `spent` products of a search."""
     values = torch.linalg.eigvalsh(matrix.dense(progress).double()).cpu().numpy()
-    if policy == "ggn":
-        _check_semi_definite(Rule(tuple(values), (), ()))
-        values = _of_dimension(np.maximum(values, 0.0), operator.dim)
-    spectrum = Spectrum(
-        dim=operator.dim,
-        policy=policy,
-        eigenvalues=tuple(float(value) for value in np.sort(values)),
-        products=spent + matrix.dim,
-        rounding=float(torch.finfo(operator.dtype).eps),
-    )
+    products = spent + matrix.dim
+    spectrum = _known_spectrum(values, policy, operator.dim, products, operator.dtype)
     return _with_facts(spectrum, operator, notes)
 
 

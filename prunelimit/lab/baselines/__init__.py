@@ -9,6 +9,7 @@ Examples
 --------
 >>> import torch
 >>> data = [(torch.eye(2), torch.ones(2, 1))]
+>>> from prunelimit.recipe import TrainingConfig
 >>> config = SnipConfig(TrainingConfig(epochs=1))
 >>> snip(torch.nn.Linear(2, 1), data, torch.nn.functional.mse_loss, 0.5, config).sparsity
 0.5
@@ -18,22 +19,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, Pruned
+from prunelimit.lab.baselines._common import Pruned
 from prunelimit.lab.baselines._driver import Work
-from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse, used_weights
-from prunelimit.lab.baselines._gradual import (
-    GradualConfig,
-    cubic_sparsity,
-    gradual_magnitude,
-    gradual_schedule,
-)
-from prunelimit.lab.baselines._grasp import GraspConfig, grasp, grasp_scores
+from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
+from prunelimit.lab.baselines._gradual import GradualConfig, gradual_magnitude
 from prunelimit.lab.baselines._iterative_magnitude import (
     IterativeMagnitudeConfig,
     iterative_counts,
     iterative_magnitude,
     iterative_rounds,
-    round_lengths,
 )
 from prunelimit.lab.baselines._one_shot import (
     LompConfig,
@@ -43,74 +37,29 @@ from prunelimit.lab.baselines._one_shot import (
     lomp,
     random_control,
 )
-from prunelimit.lab.baselines._rare_gems import (
-    RareGemsConfig,
-    rare_gems,
-    rare_gems_counts,
-    rare_gems_mask,
-    signed_constants,
+from prunelimit.lab.baselines._rare_gems import RareGemsConfig, rare_gems, signed_constants
+from prunelimit.lab.baselines._scored import (
+    GraspConfig,
+    SnipConfig,
+    SynflowConfig,
+    grasp,
+    snip,
+    synflow,
+    synflow_mask,
 )
-from prunelimit.lab.baselines._scored import balanced_examples, first_examples
-from prunelimit.lab.baselines._smart_ratio import (
-    SmartRatioConfig,
-    smart_ratio,
-    smart_ratio_counts,
-    smart_ratio_mask,
-)
-from prunelimit.lab.baselines._snip import SnipConfig, snip, snip_scores
+from prunelimit.lab.baselines._smart_ratio import SmartRatioConfig, smart_ratio
 from prunelimit.lab.baselines._surgeon import SurgeonConfig, brain_surgeon
-from prunelimit.lab.baselines._synflow import SynflowConfig, synflow, synflow_mask, synflow_scores
-from prunelimit.recipe import TrainingConfig
 
+# What the chapters and the studies call; the rest has its own module.
 __all__ = [
-    "COMMON_TRAINING",
     "METHODS",
-    "Data",
-    "GradualConfig",
-    "GraspConfig",
-    "IterativeMagnitudeConfig",
-    "LompConfig",
-    "Method",
-    "OneShotConfig",
-    "Pruned",
-    "RareGemsConfig",
-    "SmartRatioConfig",
-    "SnipConfig",
-    "SurgeonConfig",
-    "SynflowConfig",
-    "TrainingConfig",
     "Work",
-    "balanced_examples",
-    "brain_surgeon",
-    "cubic_sparsity",
-    "dense",
     "effective_sparsity",
-    "first_examples",
-    "gradual_magnitude",
-    "gradual_schedule",
-    "grasp",
-    "grasp_scores",
     "iterative_counts",
-    "iterative_magnitude",
     "iterative_rounds",
     "layer_collapse",
-    "layerwise_control",
-    "lomp",
-    "random_control",
-    "rare_gems",
-    "rare_gems_counts",
-    "rare_gems_mask",
-    "round_lengths",
     "signed_constants",
-    "smart_ratio",
-    "smart_ratio_counts",
-    "smart_ratio_mask",
-    "snip",
-    "snip_scores",
-    "synflow",
     "synflow_mask",
-    "synflow_scores",
-    "used_weights",
 ]
 
 

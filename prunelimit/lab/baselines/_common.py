@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,16 +13,14 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.data import Splits
 from prunelimit.network.copies import copy_model
+from prunelimit.network.losses import Loader
 from prunelimit.network.parameters import flatten, unflatten
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.masks import kept_count
 from prunelimit.recipe import TrainingConfig
 
-Loader = Iterable[tuple[Tensor, Tensor]]
 Data = Splits | Loader
 """Splits as `data.load` gives them, or any re-iterable of ``(inputs, targets)``."""
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 COMMON_TRAINING = TrainingConfig(
     epochs=160,

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines._common import (
     Data,
-    Loss,
     Pruned,
     example,
     keep_largest,
@@ -25,6 +24,7 @@ from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, batches_in, penalised_parameters
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
+from prunelimit.network.losses import Loss
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent

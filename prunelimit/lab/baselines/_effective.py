@@ -12,16 +12,10 @@ from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import PRUNABLE_LAYERS, prunable_parameters
 from prunelimit.pruning.attach import Masks, make_permanent
 
-_MAX_POOLS: dict[type[nn.Module], type[nn.Module]] = {
-    nn.MaxPool1d: nn.AvgPool1d,
-    nn.MaxPool2d: nn.AvgPool2d,
-    nn.MaxPool3d: nn.AvgPool3d,
-}
-_ADAPTIVE_MAX_POOLS: dict[type[nn.Module], type[nn.Module]] = {
-    nn.AdaptiveMaxPool1d: nn.AdaptiveAvgPool1d,
-    nn.AdaptiveMaxPool2d: nn.AdaptiveAvgPool2d,
-    nn.AdaptiveMaxPool3d: nn.AdaptiveAvgPool3d,
-}
+_POOLS = (
+    *((f"MaxPool{n}d", f"AvgPool{n}d") for n in (1, 2, 3)),
+    *((f"AdaptiveMaxPool{n}d", f"AdaptiveAvgPool{n}d") for n in (1, 2, 3)),
+)
 _TRANSPARENT = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.dropout._DropoutNd,
@@ -185,12 +179,9 @@ def _skeleton(module: nn.Module, name: str) -> nn.Module:
             f"layer {name or 'of the model'!r} is a {type(module).__name__}: "
             "paths through it are not supported"
         )
-    for maximum, average in _MAX_POOLS.items():
-        if isinstance(module, maximum):
-            return _averaging(module, average, name)
-    for maximum, average in _ADAPTIVE_MAX_POOLS.items():
-        if isinstance(module, maximum):
-            return average(module.output_size)
+    for maximum, average in _POOLS:
+        if isinstance(module, getattr(nn, maximum)):
+            return _averaging(module, getattr(nn, average), name)
     known = isinstance(module, PRUNABLE_LAYERS)
     if not known and next(module.parameters(recurse=False), None) is not None:
         raise PruneLimitError(
@@ -203,6 +194,8 @@ def _skeleton(module: nn.Module, name: str) -> nn.Module:
 
 
 def _averaging(pool: nn.Module, average: type[nn.Module], name: str) -> nn.Module:
+    if hasattr(pool, "output_size"):  # an adaptive one
+        return average(pool.output_size)
     if pool.dilation not in (1, (1,), (1, 1), (1, 1, 1)):
         raise PruneLimitError(f"layer {name!r} pools with dilation: not supported")
     return average(pool.kernel_size, pool.stride, pool.padding, ceil_mode=pool.ceil_mode)

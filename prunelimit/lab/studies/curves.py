@@ -32,6 +32,9 @@ def loss_function(found: Examples) -> Any:
 
 def train(network: Network, found: Examples) -> nn.Module:
     """The trained network, in eval mode: minibatches of 32, cosine, l1 on prunable weights."""
+    # A loop of its own, not `lomp.Descent`: two of three networks are trained by Adam, and the
+    # study's bits hang on this order of examples (one permutation after another, the rest of each
+    # left out) and on an L1 term inside the loss, whose gradient Adam scales with the rest.
     torch.manual_seed(network.seed)
     shape = tuple(found.inputs.shape[1:])
     model = zoo.build(network.kind, shape, found.outputs, network.widths)

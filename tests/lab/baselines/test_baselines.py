@@ -27,10 +27,10 @@ from prunelimit.lab.baselines import (
     iterative_rounds,
     lomp,
     random_control,
-    rare_gems_mask,
-    round_lengths,
     signed_constants,
 )
+from prunelimit.lab.baselines._iterative_magnitude import round_lengths
+from prunelimit.lab.baselines._rare_gems import rare_gems_mask
 from prunelimit.network.parameters import flatten, prunable_weights
 from prunelimit.pruning import magnitude_mask
 from prunelimit.recipe import TrainingConfig

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from prunelimit import PruneLimitError
-from prunelimit.lab.baselines import effective_sparsity, layer_collapse, used_weights
+from prunelimit.lab.baselines import effective_sparsity, layer_collapse
+from prunelimit.lab.baselines._effective import used_weights
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.pruning import apply_masks, attached_masks, random_mask
 

@@ -11,26 +11,22 @@ from torch.ao.pruning import CubicSL
 from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
-from prunelimit.lab.baselines import (
-    GradualConfig,
+from prunelimit.lab.baselines import GradualConfig, iterative_counts, signed_constants
+from prunelimit.lab.baselines._gradual import cubic_sparsity, gradual_schedule
+from prunelimit.lab.baselines._rare_gems import rare_gems_counts
+from prunelimit.lab.baselines._scored import (
     GraspConfig,
     SnipConfig,
     balanced_examples,
-    cubic_sparsity,
     first_examples,
-    gradual_schedule,
     grasp,
     grasp_scores,
-    iterative_counts,
-    rare_gems_counts,
-    signed_constants,
-    smart_ratio_counts,
-    smart_ratio_mask,
     snip,
     snip_scores,
     synflow_mask,
     synflow_scores,
 )
+from prunelimit.lab.baselines._smart_ratio import smart_ratio_counts, smart_ratio_mask
 from prunelimit.network.parameters import (
     flatten,
     prunable_parameters,
