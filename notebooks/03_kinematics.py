@@ -60,7 +60,7 @@ print(f"thrown:  {run.value:.4f} ± {run.stderr:.4f}")
 # :label: thm-kinematic
 # Let $C \subset \R^D$ be a closed convex cone, not a subspace, and $L$ a uniformly random subspace of dimension $m$. Then
 #
-# $$\begin{aligned} \mathbb{P}\{C \cap L \ne \{0\}\} = 2\,\big( & v_{D-m+1}(C) + v_{D-m+3}(C) \\ & + v_{D-m+5}(C) + \dots \big). \end{aligned}$$
+# $$\begin{aligned} \mathbb{P}\{C \cap L \ne \{0\}\} = 2\,\big( & v_{D-m+1} + v_{D-m+3} \\ & + v_{D-m+5} + \dots \big), \quad v_j = v_j(C). \end{aligned}$$
 #
 # For a second cone $K$, not both of them subspaces, turned at random: $\; 2\,\big( v_{D+1}(C \times K)$ $+\, v_{D+3}(C \times K) + \dots \big)$.
 #
@@ -254,7 +254,7 @@ plt.show()
 # :label: thm-transition
 # The transition is located at $m = D - \delta(C)$ and its width is of order $\omega \le \sqrt{D}$. More precisely, when $\delta(C) \to \infty$ and $\operatorname{Var} V$ stays above a fixed share of $\delta(C)$ (or the same for $C^\circ$),
 #
-# $$\begin{gathered} \mathbb{P}\{C \cap L \ne \{0\}\} \approx \Phi\!\left( \frac{m - (D - \delta(C))}{\sqrt{\operatorname{Var} V}} \right), \\ \operatorname{Var} V \le 2\,\omega^2, \end{gathered}$$
+# $$\begin{gathered} \mathbb{P}\{C \cap L \ne \{0\}\} \approx \Phi(z), \\ z = \frac{m - (D - \delta(C))}{\sqrt{\operatorname{Var} V}}, \qquad \operatorname{Var} V \le 2\,\omega^2, \end{gathered}$$
 #
 # with $\Phi$ the distribution function of the standard normal law. Sources: {cite}`amelunxen2014living` (location and width), {cite}`mccoy2014steiner` (variance), {cite}`goldstein2017gaussian` (shape).
 # :::

@@ -15,7 +15,7 @@ window.addEventListener("afterprint", () => {
   document.documentElement.dataset.theme = themeOnScreen;
 });
 
-// A table that is wider than its place is set tighter; if that is not enough it is stacked
+// A table that is wider than its place is set tighter; if that is not enough on a phone it is stacked
 // (custom.css): each row becomes a card, and each value is told with the heads of its columns.
 const WORDY = 28;
 const words = (cell) => cell.textContent.trim();
@@ -73,9 +73,9 @@ function fitTables() {
     if (!room) continue; // folded: its turn comes when it is opened
     const tooWide = () => table.scrollWidth > room + 1;
     table.classList.remove("tight", "stacked");
-    if (window.innerWidth > 600 || !tooWide()) continue;
-    table.classList.add("tight");
     if (!tooWide()) continue;
+    table.classList.add("tight");
+    if (window.innerWidth > 600 || !tooWide()) continue;
     if (!table.hasAttribute("role")) {
       labelCells(table);
       tellAsTable(table);
