@@ -188,7 +188,7 @@ pd.DataFrame({(s, policy): told(stages[s], policy) for s, policy in pairs}).T.ro
 #
 # ### Many networks
 #
-# One network proves nothing. So: families of networks that can be left out whole (MLPs with one to five hidden layers, with and without layer normalisation, ReLU, tanh, GELU; small convolutional and residual networks; transformers over the rows of an image; a regression), digits, Fashion-MNIST and
+# One network proves nothing. Families that can be left out whole (MLPs with one to five hidden layers, with and without layer normalisation, ReLU, tanh, GELU; small convolutional and residual networks; transformers over the rows of an image; a regression), digits, Fashion-MNIST and
 # scikit-learn's tables, SGD, Adam and AdamW, $\lambda$ from 0 to $3\cdot10^{-3}$, three seeds; and two $\epsilon$ for each, the batch deviation and a fixed one.
 #
 # ```
@@ -217,10 +217,10 @@ pd.DataFrame(
 ).T.round(1)
 
 # %% [markdown]
-# The yardstick matters as much as the ruler's marks. **Real existence** is here what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
+# **Real existence** is what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
 # $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters.
 #
-# The optimiser is part of the yardstick. Twice the budget hardly moves a threshold; another *start*, tried on 32 rows, went further on one in four. Converged does not mean best. What was reached once exists, so the sparser counts. A threshold is a lower bound everywhere: a better mask or a luckier start may exist.
+# The optimiser is part of the yardstick. Twice the budget hardly moves a threshold; another *start*, tried on 32 rows, went further on one in four. Converged does not mean best. What was reached once exists, so the sparser counts.
 #
 # So is the level. The table counts $\epsilon$ from what the same training makes of the dense network, or on the $\ell_1$-regularised loss, whose minimiser $w^*$ is: less than half a point in the median, but for the former three in the mean, and 29 on the regression. SGD, for as many steps as the network was trained, stops five points short of the descent in the median; with batch normalisation, at its rate of 0.05, it passes nowhere.
 #
@@ -335,7 +335,7 @@ after_pictures.agg(["mean", "median", "max"]).round(2)
 
 # %% [markdown]
 # :::{dropdown} What came out
-# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.3, sixteen by 0.5. And the errors all have one sign until late: each picture finds part of the way. One expansion is the theory, sixteen are a training; what lies between the two is what no formula at $w^*$ can read.
+# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.3, sixteen by 0.5. One expansion is the theory, sixteen are a training; what lies between the two is what no formula at $w^*$ can read.
 # :::
 #
 # So are a few pictures a *feature* for a fit? Fit $\log(k/D)$ to what they reach, each family predicted by the others:
@@ -366,7 +366,7 @@ def left_out_error(name):
 pd.DataFrame({name: left_out_error(name) for name in ["paper", 1, 2, 4, 8]}).T.round(1)
 
 # %% [markdown]
-# Two pictures tell little more than the paper's limit does; eight tell more, and are half a training.
+# Two pictures tell little more than the paper's limit does; four or eight tell more, and are a quarter or half of a training.
 #
 # On one network, along one path (the network of chapter 0; here each picture also cuts its share of the weights), the promise and the loss can be watched as they part:
 
@@ -378,7 +378,7 @@ Reexpansion()
 # %% [markdown]
 # ## What is practical
 #
-# **Before any fine-tuning**, `report.expected`: a sparsity and an interval that is meant to hold in nine of ten networks *of a kind it has not seen*. That is more than the usual promise, which is about more of the same, and it is what makes the interval wide: as wide as the worst family left out needs.
+# **Before any fine-tuning**, `report.expected`: a sparsity and an interval that is meant to hold in nine of ten networks *of a kind it has not seen*. Hence its width: as much as the worst family left out needs.
 
 # %% tags=["hide-input"]
 families = pd.DataFrame(
@@ -412,7 +412,7 @@ plt.show()
 # %% [markdown]
 # Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
 #
-# **With three fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took two or three fine-tunings in the median, four at the ninetieth percentile, 0.47 of bisection's. It came within a point of a dense grid with the same fine-tuning on 91 % of them where the grid starts anew from the dense network each time, on 86 % where it goes on from the point before. The two grids themselves agree to a point on 86 %: the answer never lay more than a point outside of both.
+# **With three fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took two or three fine-tunings in the median, four at the ninetieth percentile, 0.47 of bisection's. It came within a point of a dense grid with the same fine-tuning on 91 % of them where the grid starts anew from the dense network each time, on 86 % where it goes on from the point before. The two grids agree to a point on 86 %; no answer lay more than a point outside of both.
 #
 # ### What others predict
 #
