@@ -183,15 +183,15 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         spectrum = spectrum_of_operator(operator, policy, effort)
     curve = _one_shot(operator, weights, order, allowed, effort)
     operator.release()
-    paper = _limit(spectrum, profile, allowed, "paper")
+    paper, trace = _limit(spectrum, profile, allowed, "paper"), spectrum.trace()
+    sure = max(0.0, trace.value + 2.576 * trace.stderr)  # at 99 %, as the brackets
     linear = _linear_rise(operator.gradient(), weights, order[: round(profile.dim - paper.kept)])
     notes = _warnings(spectrum, paper, linear, allowed, effort.tolerance)
     return PruningLimit(
         paper=paper,
         sharp=_limit(spectrum, profile, allowed, "sharp"),
         one_shot=_one_shot_estimate(curve, profile),
-        sharpness_bound=1
-        - sharpness_bound(max(0.0, spectrum.trace().value), paper.distance, allowed, operator.dim),
+        sharpness_bound=1 - sharpness_bound(sure, paper.distance, allowed, operator.dim),
         epsilon=allowed,
         epsilon_source=source,
         loss=loss,

@@ -44,7 +44,6 @@ NOT_IN_THE_LOSS = (
     "Leave that part (weight decay?) out of loss_fn, and train with it in a loop of your own "
     "(finetune=)"
 )
-"""The remedy where each pruned network is one of its own, which no loss can hold."""
 
 
 def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:

@@ -232,6 +232,8 @@ class Spectrum:
     def trace(self, signed: bool = False) -> Estimate:
         """Trace of the policy's matrix, or with `signed` of the curvature matrix itself.
 
+        An unfinished iteration leaves that of |H| in a bracket, whose half width is in the error.
+
         Examples
         --------
         >>> Spectrum(dim=2, policy="clip", eigenvalues=(-1.0, 3.0)).trace().value
@@ -248,7 +250,14 @@ class Spectrum:
         mean = float(random @ nodes) / drawn if drawn > 0 else 0.0
         variance = float(random @ (nodes - mean) ** 2)
         value = float(np.asarray(self.gauss.weights) @ nodes)
-        return Estimate(value, math.sqrt(2.0 * variance / self.probes))
+        open_ = 0.0
+        if self.folded and self.policy != "ggn" and not signed:
+            far = 1e12 * max(self.folded.nodes) or 1.0  # N_eff times a ridge that dwarfs H
+            ends = far * np.array(absolute_bracket(self.folded, far))
+            if self.policy == "clip":
+                ends = (ends + self.trace(signed=True).value) / 2
+            value, open_ = float(ends.mean()), float(np.ptp(ends)) / 2
+        return Estimate(value, math.hypot(open_, math.sqrt(2.0 * variance / self.probes)))
 
     def density(self, signed: bool = False) -> tuple[Array, Array]:
         """Nodes (curvatures) and weights (numbers of dimensions, summing to D), unsmeared.

@@ -270,6 +270,18 @@ def test_trace_and_density_of_exact_and_estimated_spectra() -> None:
     assert len(nodes) == 36 and weights.sum() == pytest.approx(200)
 
 
+@pytest.mark.parametrize("policy", ["abs", "clip"])
+@pytest.mark.parametrize("shape", INDEFINITE)
+@pytest.mark.parametrize("products", [1, 4, 12, 40])
+def test_the_trace_of_an_unfinished_iteration_is_as_sure_as_it_says(policy, shape, products):
+    """Sign vectors see the trace of a diagonal matrix exactly: what is left is the iteration's."""
+    rng = np.random.default_rng(products)
+    eigenvalues = eigenvalues_of(shape, 200, rng)
+    estimated = spectrum_from(grown(eigenvalues, signs(rng, 200), products), policy)
+    truth = (np.abs(eigenvalues) if policy == "abs" else np.maximum(eigenvalues, 0)).sum()
+    assert abs(estimated.trace().z_score(truth)) <= 1 + 1e-9
+
+
 def test_signed_spectra() -> None:
     values = (-2.0, -1.0, 0.0, 5.0)
     absolute = Spectrum(dim=4, policy="abs", eigenvalues=values)
