@@ -247,31 +247,6 @@ def _curve_note(curve: OneShotCurve) -> str:
     )
 
 
-def curvature_operator(
-    model: nn.Module,
-    loss_fn: Loss,
-    loader: Loader,
-    policy: str,
-    device: str = "auto",
-    world: World = ALONE,
-    parameters: Choice | None = None,
-) -> CurvatureOperator:
-    """The curvature that a policy multiplies with, in float64 where a dense matrix would fit.
-
-    Processes of one `world` each give their part of the loader (see `CurvatureOperator`).
-
-    Examples
-    --------
-    >>> import torch
-    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
-    >>> curvature_operator(nn.Linear(2, 1), nn.functional.mse_loss, data, "clip").kind
-    'hessian'
-    """
-    return operator_for(
-        model, loss_fn, loader, policy, Effort(), parameters, device=device, world=world
-    )
-
-
 def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
     world.require_alike("weights", model.state_dict)
     world.require_alike(

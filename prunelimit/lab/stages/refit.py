@@ -11,9 +11,9 @@ from prunelimit.lab.bench.crossing import Existence
 from prunelimit.lab.bench.refitting import Refitted, Refitting
 from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.measurements import Measurements
-from prunelimit.predict import curvature_operator
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import RefitPoint
+from prunelimit.spectrum.engine import Effort, operator_for
 from prunelimit.spectrum.matrix import BuildableMatrix
 
 KNOBS = ("resolution", "sparsest", "refit_measurements", "refit_iterations")
@@ -30,13 +30,14 @@ class Refits:
 
 def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) -> Refits:
     """Bisect from the one-shot threshold `start` on."""
-    operator = curvature_operator(
+    operator = operator_for(
         run.model,
         cross_entropy,
         run.world.shard(run.reference),
         report.policy,
-        run.device,
-        run.world,
+        Effort(),
+        device=run.device,
+        world=run.world,
     )
     return run.world.lead(operator, lambda led: _bisected(led, run, report, start, so_far))
 

@@ -48,7 +48,6 @@ from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import loss_statistics
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.network.world import Execution
-from prunelimit.predict import curvature_operator
 from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.sweep import sweep
@@ -73,6 +72,7 @@ from prunelimit.results.choices import (
 )
 from prunelimit.results.saved import Saved
 from prunelimit.spectrum.budget import subsample
+from prunelimit.spectrum.engine import Effort, operator_for
 from prunelimit.spectrum.hessian import hessian_spectrum
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import Spectrum
@@ -159,7 +159,9 @@ class _Study:
     @cached_property
     def operator(self) -> CurvatureOperator:
         """The Gauss-Newton matrix, by its products."""
-        return curvature_operator(self.model, cross_entropy, self.reference, "ggn", self.device)
+        return operator_for(
+            self.model, cross_entropy, self.reference, "ggn", Effort(), device=self.device
+        )
 
     @cached_property
     def refitting(self) -> Refitting:
