@@ -205,6 +205,8 @@ print(f"the descent again: {1 - firm.moved_little:.1%} move by over 0.3 points,"
 print(f"{100 * firm.mean_moved:.2f} on average, {100 * firm.largest_moved:.1f} at most")
 print(f"from another start: {firm.sparser_from_there} of {firm.started_elsewhere} rows")
 print(f"go over 0.3 points sparser, by {100 * firm.largest_gain:.1f} at most")
+
+# %% tags=["hide-input"]
 pd.DataFrame(
     {
         name: {
