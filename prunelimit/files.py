@@ -155,12 +155,7 @@ def _locked(descriptor: int) -> bool:
 def read_text(path: str | os.PathLike[str]) -> str:
     """The UTF-8 text of a file, or of a pipe that somebody writes to.
 
-    Merely to open a named pipe that nobody writes to would wait for ever.
-
-    Raises
-    ------
-    ValueError
-        If it is empty, such a pipe, or no UTF-8.
+    Merely to open a named pipe that nobody writes to would wait for ever: it counts as empty.
 
     Examples
     --------

@@ -15,6 +15,7 @@ from prunelimit.spectrum.matrix import SymmetricMatrix
 
 _FIRST_ROUND = 16
 _LATER_ROUNDS = 7
+_SCAN = 32
 _BLOCK_ENTRIES = 100_000_000
 
 
@@ -177,8 +178,9 @@ def one_shot_curve(
     """Find where the quadratic one-shot rise first exceeds ε.
 
     A first round spreads points over all sparsities; later rounds refine
-    between the last that passes and the first that fails, so a curve that is
-    not monotone is judged by its first crossing on that grid.
+    between the last that passes and the first that fails, and scan where the
+    curve was near ε before. A curve that is not monotone is judged by its
+    first crossing on that grid.
 
     Parameters
     ----------
@@ -190,10 +192,6 @@ def one_shot_curve(
         Width of the bracket in sparsity to stop at (never below one weight).
     progress
         See `prunelimit.progress.progress_bar`.
-
-    Returns
-    -------
-    OneShotCurve
 
     Raises
     ------
@@ -212,7 +210,7 @@ def one_shot_curve(
         raise PruneLimitError(f"epsilon must be positive, got {epsilon!r}")
     dim = operator.dim
     known = {0: 0.0}
-    passing, failing = 0, dim + 1
+    passing, failing, scanned = 0, dim + 1, -1
     wanted = np.unique(np.linspace(0, dim, _FIRST_ROUND + 1).round().astype(int))
     with progress_bar("one-shot curve", enabled=progress) as bar:
         while True:
@@ -222,9 +220,14 @@ def one_shot_curve(
             failing = next((count for count in counts if known[count] > epsilon), dim + 1)
             passing = max(count for count in counts if count < failing)
             bar.update(len(fresh), f"between {passing / dim:.4f} and {min(failing, dim) / dim:.4f}")
-            if failing > dim or failing - passing <= max(1, resolution * dim):
+            if failing <= dim and failing - passing > max(1, resolution * dim):
+                wanted = np.linspace(passing, failing, _LATER_ROUNDS + 2).round().astype(int)[1:-1]
+            elif passing == scanned:
                 break
-            wanted = np.linspace(passing, failing, _LATER_ROUNDS + 2).round().astype(int)[1:-1]
+            else:  # a curve that is not monotone may have crossed where it was near ε before
+                scanned = passing
+                near = max(c for c in counts if c <= passing and known[c] < epsilon / 4)
+                wanted = np.linspace(near, passing, _SCAN).round().astype(int)
     removed = np.array(sorted(known))
     return OneShotCurve(
         sparsity=BracketedFloat(passing / dim, passing / dim, min(failing, dim) / dim),

@@ -54,3 +54,20 @@ def test_all_or_nothing_and_bad_epsilon() -> None:
     assert float(exact_one_shot_curve(matrix + torch.eye(40), weights, order, 1e-12).sparsity) == 0
     with pytest.raises(PruneLimitError, match="epsilon"):
         exact_one_shot_curve(matrix, weights, order, 0.0)
+
+
+def test_a_crossing_near_the_level_is_scanned_for() -> None:
+    """The form stands at 0.9 ε for long, is above ε between two points of the first round only."""
+    dim = 400
+    sums = torch.linspace(0, 1.34, 301, dtype=torch.float64)
+    sums = torch.cat([sums, torch.full((100,), 1.34, dtype=torch.float64)])
+    sums[336:348], sums[390:] = 1.5, 10.0
+    direction = sums.diff()
+    matrix = torch.outer(direction, direction)
+    found = one_shot_curve(
+        SimpleNamespace(dim=dim, matmul=lambda v: matrix @ v),
+        torch.ones(dim, dtype=torch.float64),
+        torch.arange(dim),
+        epsilon=1.0,
+    )
+    assert (found.sparsity.lower, found.sparsity.upper) == (335 / dim, 336 / dim)
