@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ class Sweep:
         >>> curve.largest_sparsity(0.2)
         0.5
         """
-        if not epsilon > 0:
-            raise PruneLimitError(f"epsilon must be positive, got {epsilon!r}")
+        require(epsilon > 0, "epsilon", epsilon, "positive")
         order = np.argsort(self.sparsities, kind="stable")
         within = self.loss[order] <= self.dense_loss + epsilon
         crossings = np.flatnonzero(~within)

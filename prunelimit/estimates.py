@@ -121,3 +121,26 @@ class BracketedFloat(float):
     def value(self) -> float:
         """The float as a plain one."""
         return float(self)
+
+
+@dataclass(frozen=True)
+class BracketedSparsity:
+    """What is found as a sparsity between two ends.
+
+    Examples
+    --------
+    >>> BracketedSparsity(BracketedFloat(0.9, lower=0.89, upper=0.92)).upper
+    0.92
+    """
+
+    sparsity: BracketedFloat
+
+    @property
+    def lower(self) -> float:
+        """Lower end of the sparsity."""
+        return self.sparsity.lower
+
+    @property
+    def upper(self) -> float:
+        """Upper end of the sparsity."""
+        return self.sparsity.upper

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.estimates import BracketedFloat
+from prunelimit.estimates import BracketedFloat, BracketedSparsity
 from prunelimit.records import from_plain
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Expected:
+class Expected(BracketedSparsity):
     """A prediction of real existence: converged, survivors and biases trained, at L(w*) + ε.
 
     Attributes
@@ -88,19 +88,8 @@ class Expected:
         What lies outside of the networks calibrated on; empty if nothing does.
     """
 
-    sparsity: BracketedFloat
     coverage: float = COVERAGE
     why: tuple[str, ...] = ()
-
-    @property
-    def lower(self) -> float:
-        """Lower end of the interval."""
-        return self.sparsity.lower
-
-    @property
-    def upper(self) -> float:
-        """Upper end of the interval."""
-        return self.sparsity.upper
 
     @property
     def extrapolated(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.estimates import BracketedFloat
+from prunelimit.estimates import BracketedSparsity
 from prunelimit.expected import Expected, expect
 from prunelimit.files import read_text, write_text
 from prunelimit.names import printable, shown
@@ -30,7 +30,7 @@ _PROFILE_POINTS = 2001
 
 
 @dataclass(frozen=True)
-class LimitEstimate:
+class LimitEstimate(BracketedSparsity):
     """One predicted limit.
 
     Attributes
@@ -49,21 +49,10 @@ class LimitEstimate:
         "solved"; "any" (every sparsity meets ε); "none" (no weight can go).
     """
 
-    sparsity: BracketedFloat
     kept: float
     distance: float
     ridge: float
     status: str
-
-    @property
-    def lower(self) -> float:
-        """Lower end of the sparsity."""
-        return self.sparsity.lower
-
-    @property
-    def upper(self) -> float:
-        """Upper end of the sparsity."""
-        return self.sparsity.upper
 
 
 @dataclass(frozen=True)

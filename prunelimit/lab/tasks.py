@@ -196,10 +196,10 @@ _VGG16 = TrainingConfig(l1=1e-4, warmup_epochs=5)
 _RESNET18 = TrainingConfig(l1=5e-5, learning_rate=0.1, schedule="cosine", warmup_epochs=5)
 _RESNET50 = dataclasses.replace(_RESNET18, l1=2e-5)
 
-_TINY_NOTE = "the paper's, but not in its code: hyperparameters as for CIFAR-100"
-_PADDED_NOTE = "images padded to 32 × 32 × 3; hyperparameters as in the paper"
-_SAME_NOTE = "hyperparameters as in the paper"
-_SMALL_NOTE = "small network and hyperparameters of ours"
+_TINY = "the paper's, but not in its code: hyperparameters as for CIFAR-100"
+_PADDED = "images padded to 32 × 32 × 3; hyperparameters as in the paper"
+_SAME = "hyperparameters as in the paper"
+_SMALL = "small network and hyperparameters of ours"
 
 # λ is larger than the paper's: at 5e-5 so small a network fits its data to a loss of 1e-3, and
 # L1 hardly thins it out.
@@ -219,7 +219,7 @@ _ALL = (
         "resnet18",
         _RESNET18,
         from_paper=True,
-        note=_TINY_NOTE,
+        note=_TINY,
     ),
     Task(
         "tiny-imagenet-resnet50",
@@ -227,32 +227,20 @@ _ALL = (
         "resnet50",
         _RESNET50,
         from_paper=True,
-        note=_TINY_NOTE,
+        note=_TINY,
     ),
-    Task("digits-mlp", "digits", "mlp", _DIGITS, augment=False, note=_SMALL_NOTE),
-    Task("digits-cnn", "digits", "cnn", _DIGITS, augment=False, note=_SMALL_NOTE),
+    Task("digits-mlp", "digits", "mlp", _DIGITS, augment=False, note=_SMALL),
+    Task("digits-cnn", "digits", "cnn", _DIGITS, augment=False, note=_SMALL),
+    Task("fashion-mlp", "fashion-mnist", "mlp-300-100", _SMALL_FASHION, augment=False, note=_SMALL),
+    Task("fashion-cnn", "fashion-mnist", "cnn", _SMALL_FASHION, augment=False, note=_SMALL),
+    Task("fashion-fc5", "fashion-mnist", "fc5", _FULLY_CONNECTED, note=_SAME),
+    Task("fashion-fc12", "fashion-mnist", "fc12", _FULLY_CONNECTED, note=_SAME),
     Task(
-        "fashion-mlp",
-        "fashion-mnist",
-        "mlp-300-100",
-        _SMALL_FASHION,
-        augment=False,
-        note=_SMALL_NOTE,
+        "fashion-alexnet", "fashion-mnist-32", "alexnet", _ALEXNET, lanczos_steps=96, note=_PADDED
     ),
-    Task("fashion-cnn", "fashion-mnist", "cnn", _SMALL_FASHION, augment=False, note=_SMALL_NOTE),
-    Task("fashion-fc5", "fashion-mnist", "fc5", _FULLY_CONNECTED, note=_SAME_NOTE),
-    Task("fashion-fc12", "fashion-mnist", "fc12", _FULLY_CONNECTED, note=_SAME_NOTE),
-    Task(
-        "fashion-alexnet",
-        "fashion-mnist-32",
-        "alexnet",
-        _ALEXNET,
-        lanczos_steps=96,
-        note=_PADDED_NOTE,
-    ),
-    Task("fashion-vgg16", "fashion-mnist-32", "vgg16", _VGG16, note=_PADDED_NOTE),
-    Task("fashion-resnet18", "fashion-mnist-32", "resnet18", _RESNET18, note=_PADDED_NOTE),
-    Task("fashion-resnet50", "fashion-mnist-32", "resnet50", _RESNET50, note=_PADDED_NOTE),
+    Task("fashion-vgg16", "fashion-mnist-32", "vgg16", _VGG16, note=_PADDED),
+    Task("fashion-resnet18", "fashion-mnist-32", "resnet18", _RESNET18, note=_PADDED),
+    Task("fashion-resnet50", "fashion-mnist-32", "resnet50", _RESNET50, note=_PADDED),
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.limit.distance import Distance, as_distance_function
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.limit.solve import Formula, Orientation, formula_of
@@ -123,8 +123,7 @@ def one_shot_random_orientation(trace: float, distance: float, dim: float) -> fl
     >>> one_shot_random_orientation(trace=10.0, distance=2.0, dim=100)
     0.2
     """
-    if not (math.isfinite(dim) and dim > 0):
-        raise PruneLimitError(f"dim must be a positive number of weights; got {dim}")
+    require(0 < dim < math.inf, "dim", dim, "a positive number of weights")
     return as_distance_function(distance, dim)(0.0) ** 2 * trace / (2 * dim)
 
 

@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.limit.distance import Distance, as_distance_function
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 
@@ -261,8 +261,7 @@ def solve_limit(
     >>> round(solution.kept, 6), solution.status
     (50.0, 'solved')
     """
-    if not (math.isfinite(dim) and dim > 0):
-        raise PruneLimitError(f"dim must be a positive number of weights; got {dim}")
+    require(0 < dim < math.inf, "dim", dim, "a positive number of weights")
 
     def dimension(ridge: float) -> float:
         value = float(effective_dimension(ridge))
@@ -310,8 +309,7 @@ def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float
     >>> sharpness_bound(trace=100.0, distance=1.0, epsilon=0.5, dim=100)
     0.5
     """
-    if not (math.isfinite(dim) and dim > 0):
-        raise PruneLimitError(f"dim must be a positive number of weights; got {dim}")
+    require(0 < dim < math.inf, "dim", dim, "a positive number of weights")
     if not (math.isfinite(trace) and trace >= 0):
         raise PruneLimitError(
             f"trace must be finite and at least 0; got {trace} "

@@ -168,11 +168,11 @@ def _check(found: Mapping[Path, Any], tensors: Mapping[Path, Tensor], what: str)
             isinstance(value, Tensor) and value.ndim == 0
         ):
             raise PruneLimitError(
-                f"{what}: entry {_named(path)} is a {type(value).__name__}"
+                f"{what}: entry {path_name(path)} is a {type(value).__name__}"
                 f"{' without examples' if isinstance(value, Tensor) else ''}; give tensors whose "
                 "first dimension is the examples, or collate it into one"
             )
-    sizes = {_named(path): len(tensor) for path, tensor in tensors.items()}
+    sizes = {path_name(path): len(tensor) for path, tensor in tensors.items()}
     if not sizes:
         raise PruneLimitError(
             f"{what} holds no tensor; give a pair (inputs, targets), which must be tensors or hold "
@@ -185,7 +185,8 @@ def _check(found: Mapping[Path, Any], tensors: Mapping[Path, Tensor], what: str)
         )
 
 
-def _named(path: Path) -> str:
+def path_name(path: Path) -> str:
+    """How a message calls the entry at a path."""
     return ".".join(map(str, path)) or "itself"
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.packing import Cast, Path, leaves, rebuilt
+from prunelimit.network.packing import Cast, Path, leaves, path_name, rebuilt
 
 Call = Callable[[nn.Module, Tensor, Cast | None], Any]
 """The outputs of a model for packed inputs, the tensors of which are cast."""
@@ -46,13 +46,15 @@ class OutputForm:
         found = leaves(outputs)
         missing = [path for path in self.shapes if not isinstance(found.get(path), Tensor)]
         if missing:
-            raise PruneLimitError(f"the outputs have no {_named(missing[0])} as on the first batch")
+            raise PruneLimitError(
+                f"the outputs have no {path_name(missing[0])} as on the first batch"
+            )
         if len(self.shapes) == 1:
             return found[next(iter(self.shapes))]
         for path, shape in self.shapes.items():
             if found[path].shape[1:] != shape:
                 raise PruneLimitError(
-                    f"output {_named(path)} changes its shape from batch to batch, "
+                    f"output {path_name(path)} changes its shape from batch to batch, "
                     f"{tuple(shape)} to {tuple(found[path].shape[1:])}; pad them to one length"
                 )
         return torch.cat([found[path].flatten(1) for path in self.shapes], 1)
@@ -105,7 +107,7 @@ def read_by_loss(outputs: Any, loss: Callable[[Any], Tensor], examples: int) -> 
     for path in read:
         if tensors[path].shape[:1] != (examples,):
             raise PruneLimitError(
-                f"the loss reads output {_named(path)} of shape {tuple(tensors[path].shape)}, "
+                f"the loss reads output {path_name(path)} of shape {tuple(tensors[path].shape)}, "
                 "which is not by example: a loss that the model itself computes hides its "
                 "curvature. Let loss_fn(outputs, targets) compute it from the logits"
             )
@@ -113,10 +115,6 @@ def read_by_loss(outputs: Any, loss: Callable[[Any], Tensor], examples: int) -> 
         rebuilt(outputs, lambda path, leaf: _HELD if path in read else None),
         {path: tensors[path].shape[1:] for path in read},
     )
-
-
-def _named(path: Path) -> str:
-    return ".".join(map(str, path)) or "itself"
 
 
 class ModelView(nn.Module):

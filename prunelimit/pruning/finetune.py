@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
+from prunelimit.budgets import FineTuning
 from prunelimit.errors import DivergenceError
 from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.adapter import Forward, adapt, read_alike
@@ -19,7 +20,6 @@ from prunelimit.network.view import original
 from prunelimit.network.world import USUAL, Execution
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
-from prunelimit.recipe import FineTuning
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import require
 from prunelimit.estimates import BracketedFloat
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum.matrix import SymmetricMatrix
@@ -147,8 +147,7 @@ def exact_one_shot_curve(
     >>> float(curve.sparsity), curve.every
     (0.5, True)
     """
-    if not epsilon > 0:
-        raise PruneLimitError(f"epsilon must be positive, got {epsilon!r}")
+    require(epsilon > 0, "epsilon", epsilon, "positive")
     rises = every_rise(matrix, weights, order).cpu().numpy()
     dim = len(rises) - 1
     above = np.flatnonzero(rises > epsilon)
@@ -206,8 +205,7 @@ def one_shot_curve(
     >>> float(curve.sparsity)
     0.5
     """
-    if not epsilon > 0:
-        raise PruneLimitError(f"epsilon must be positive, got {epsilon!r}")
+    require(epsilon > 0, "epsilon", epsilon, "positive")
     dim = operator.dim
     known = {0: 0.0}
     passing, failing, scanned = 0, dim + 1, -1

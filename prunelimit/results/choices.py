@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prunelimit.recipe import FineTuning
+from prunelimit.budgets import FineTuning
 from prunelimit.results.parts import Provenance
 from prunelimit.results.saved import Saved
 

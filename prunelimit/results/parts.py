@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from prunelimit.budgets import FineTuning
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
-from prunelimit.recipe import FineTuning
 
 
 # ------------------------------------------------------------------- settings

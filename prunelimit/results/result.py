@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from prunelimit.budgets import FineTuning
 from prunelimit.errors import PruneLimitError
-from prunelimit.recipe import FineTuning, TrainingConfig
+from prunelimit.recipe import TrainingConfig
 from prunelimit.records import absent
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import (

@@ -16,25 +16,14 @@ _POOLS = (
     *((f"MaxPool{n}d", f"AvgPool{n}d") for n in (1, 2, 3)),
     *((f"AdaptiveMaxPool{n}d", f"AdaptiveAvgPool{n}d") for n in (1, 2, 3)),
 )
+_ACTIVATIONS = (
+    *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "Mish", "Softplus"),
+    *("Hardswish", "Hardtanh", "Tanh", "Sigmoid", "Softmax", "LogSoftmax"),
+)
 _TRANSPARENT = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.dropout._DropoutNd,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.PReLU,
-    nn.ELU,
-    nn.SELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Softplus,
-    nn.Hardswish,
-    nn.Hardtanh,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.Softmax,
-    nn.LogSoftmax,
+    *(getattr(nn, name) for name in _ACTIVATIONS),
 )
 _UNSUPPORTED = (
     nn.LayerNorm,

@@ -7,11 +7,12 @@ import math
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from prunelimit.budgets import FineTuning
 from prunelimit.lab.data import Splits
 from prunelimit.network.world import USUAL, Execution
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuned, finetune
-from prunelimit.recipe import FineTuning, TrainingConfig
+from prunelimit.recipe import TrainingConfig
 
 
 def default_budget(training: TrainingConfig, batches: int) -> FineTuning:

@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from prunelimit.budgets import FineTuning
 from prunelimit.lab.bench.tuning import Tuning, default_budget
 from prunelimit.lab.data import load
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import Execution
-from prunelimit.recipe import FineTuning, TrainingConfig
+from prunelimit.recipe import TrainingConfig
 
 
 def test_masks_are_tuned_apart_and_the_model_is_left_alone() -> None:

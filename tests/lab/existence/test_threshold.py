@@ -13,8 +13,9 @@ from prunelimit.lab.existence.threshold import ExistenceSearch
 from prunelimit.pruning.masks import magnitude_order
 
 
-@pytest.mark.parametrize("guess", [0.1, 0.6, 0.95])
-def test_the_threshold_is_where_a_scan_finds_it(guess):
+@pytest.fixture(scope="module")
+def scanned():
+    """A regression, and the lowest loss under each of its magnitude masks."""
     torch.manual_seed(4)
     model = nn.Linear(20, 1)
     inputs = torch.randn(200, 20)
@@ -27,6 +28,12 @@ def test_the_threshold_is_where_a_scan_finds_it(guess):
         minimise(landscape, landscape.keep(order[:count]), descent=EXACT).loss
         for count in range(21)
     ]
+    return landscape, order, scan
+
+
+@pytest.mark.parametrize("guess", [0.1, 0.6, 0.95])
+def test_the_threshold_is_where_a_scan_finds_it(scanned, guess):
+    landscape, order, scan = scanned
     level = 1.0
     last = max(count for count, loss in enumerate(scan) if loss <= level)
     found = ExistenceSearch(landscape, order).threshold(level, guess, double=True)

@@ -1,0 +1,33 @@
+"""The stated budget of a fine-tuning: apart from how a network is trained, which fewer need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prunelimit.errors import require
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """The stated budget of a fine-tuning.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training data.
+    learning_rate
+        Of SGD at the start; it falls to 0 along a cosine, step by step.
+    momentum
+        Of SGD.
+    """
+
+    epochs: int = 12
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse what trains nothing."""
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        require(
+            0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0"
+        )
