@@ -224,11 +224,11 @@ pd.DataFrame(
 #
 # ## Where to go
 #
-# - {doc}`1: Convex cones </notebooks/01_convex_cones>`, {doc}`2: Gaussian width </notebooks/02_gaussian_width>`, {doc}`3: The kinematics formula </notebooks/03_kinematics>`: the geometry of section 2, with proofs.
-# - {doc}`4: Sublevel sets </notebooks/04_sublevel_sets>`: section 3, in many dimensions, and the sharp limit.
+# - {doc}`1: Convex cones </notebooks/01_convex_cones>`, {doc}`2: Gaussian width and statistical dimension </notebooks/02_gaussian_width>`, {doc}`3: The kinematics formula </notebooks/03_kinematics>`: the geometry of section 2, with proofs.
+# - {doc}`4: Loss sublevel sets </notebooks/04_sublevel_sets>`: section 3, in many dimensions, and the sharp limit.
 # - {doc}`5: Hessian spectra </notebooks/05_hessian_spectra>`: how the curvature of millions of weights is measured, and how sure it is.
 # - {doc}`6: The pruning limit </notebooks/06_pruning_limit>`: section 4, solved.
-# - {doc}`7: LOMP </notebooks/07_lomp>`: the experiments, at full size.
-# - {doc}`8: Heuristics </notebooks/08_heuristics>`: what the limit explains of other people's methods.
-# - {doc}`9: Your model </notebooks/09_your_model>`: the same questions about your own network.
-# - {doc}`10: The limits of the limit </notebooks/10_limits_of_the_limit>`: where all of this ends.
+# - {doc}`7: LOMP experiments </notebooks/07_lomp>`: the experiments, at full size.
+# - {doc}`8: Why heuristics work </notebooks/08_heuristics>`: what the limit explains of other people's methods.
+# - {doc}`9: Your own model </notebooks/09_your_model>`: the same questions about your own network.
+# - {doc}`10: What could be wrong </notebooks/10_limits_of_the_limit>`: where all of this ends.
