@@ -195,7 +195,7 @@ pd.DataFrame({(s, policy): told(stages[s], policy) for s, policy in pairs}).T.ro
 # python -m prunelimit.lab.studies.existence --output book/results/existence.json
 # ```
 
-# %% tags=["hide-input"]
+# %%
 study = results.ExistenceStudy.load("../book/results/existence.json")
 table = results.CalibrationTable.load("../book/results/calibration.json")
 firm = table.yardstick
