@@ -157,6 +157,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
     Merely to open a named pipe that nobody writes to would wait for ever: it counts as empty.
 
+    Raises
+    ------
+    ValueError
+        Where there is nothing to read.
+
     Examples
     --------
     >>> read_text("/dev/null")
