@@ -33,6 +33,7 @@ from prunelimit import pruning
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
 from prunelimit.network.losses import loss_statistics
+from prunelimit.records import to_plain
 
 PATH = common.RESULTS / "find.json"
 ITERATIONS = 100
@@ -269,7 +270,7 @@ def run_case(case: Case, grids: dict[str, Any] | None = None) -> dict[str, Any]:
         "epsilon": report.epsilon,
         "paper": float(report.paper.sparsity),
         "sharp": float(report.sharp.sparsity),
-        "expected": report.expected.to_dict(),
+        "expected": to_plain(report.expected),
         "found": found.to_dict(),
         "grid": grids,
         "seconds": {
