@@ -23,6 +23,7 @@ _PUBLIC = {
     "magnitude_order": "masks",
     "random_mask": "other_masks",
     "removed_count": "masks",
+    "semi_structured_mask": "other_masks",
     "sparsity_of": "masks",
     "OneShotCurve": "one_shot",
     "one_shot_curve": "one_shot",

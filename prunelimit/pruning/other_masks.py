@@ -1,4 +1,4 @@
-"""Masks to compare with global magnitude; counts are exact."""
+"""Masks to compare with global magnitude, and those that hardware asks for; counts are exact."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from prunelimit.errors import PruneLimitError
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.pruning.masks import mask_without, removed_count
 
@@ -58,3 +59,63 @@ def layerwise_mask(
         keep[order[:count]] = False
         masks[name] = keep.view(weight.shape)
     return masks
+
+
+def semi_structured_mask(
+    model: nn.Module,
+    kept: int = 2,
+    group: int = 4,
+    parameters: Choice | None = None,
+) -> dict[str, Tensor]:
+    """Keep the `kept` largest of each `group` weights that follow one another: 2:4 by default.
+
+    The groups lie along the inputs of a layer, as sparse tensor cores want them: along the input
+    channels of a convolution, place by place. Of equal weights the first ones go.
+
+    Parameters
+    ----------
+    model
+        Left untouched.
+    kept, group
+        How many stay, of how many.
+    parameters
+        What counts; see `prunelimit.network.parameters.prunable_parameters`.
+
+    Raises
+    ------
+    PruneLimitError
+        If a layer's inputs do not come in whole groups, or 0 < `kept` < `group` does not hold.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(4, 1)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, -3.0, 0.5, 2.0]]))
+    >>> semi_structured_mask(layer)["weight"]
+    tensor([[False,  True, False,  True]])
+    """
+    if not 0 < kept < group:
+        raise PruneLimitError(f"need 0 < kept < group, got kept={kept} and group={group}")
+    masks = {}
+    for name, weight in prunable_parameters(model, parameters).items():
+        axis = _input_axis(model, name, weight)
+        if weight.ndim < 2 or weight.shape[axis] % group:
+            raise PruneLimitError(
+                f"{name} of shape {tuple(weight.shape)} does not divide into groups of {group} "
+                "along its inputs; leave it out by parameters="
+            )
+        rows = weight.detach().abs().movedim(axis, -1).unflatten(-1, (-1, group))
+        order = torch.sort(rows, dim=-1, stable=True).indices
+        keep = torch.ones_like(rows, dtype=torch.bool)
+        keep.scatter_(-1, order[..., : group - kept], False)
+        masks[name] = keep.flatten(-2).movedim(-1, axis).contiguous()
+    return masks
+
+
+def _input_axis(model: nn.Module, name: str, weight: Tensor) -> int:
+    """Along which axis a layer's weight has its inputs."""
+    layer = model.get_submodule(name.rpartition(".")[0])
+    # The Conv1D of Hugging Face is a linear layer whose weight is (inputs, outputs).
+    turned = isinstance(layer, nn.modules.conv._ConvTransposeNd) or (
+        type(layer).__name__ == "Conv1D" and weight.ndim == 2
+    )
+    return 0 if turned else min(1, weight.ndim - 1)
