@@ -308,7 +308,7 @@ masks = pruning.magnitude_mask(reader, sparsity, encoder)
 pd.DataFrame(pruning.layer_counts(reader, masks)).round(2)
 
 # %% [markdown]
-# A layer that keeps nothing is cut out of the network: here attention's own output matrix. The mask is global, and nothing stops it.
+# A layer that keeps nothing is cut out of the network: here attention's own output matrix. The mask is global, and nothing stops it. `pruning.apply_masks` attaches masks of other kinds, too: so much of each layer, `layerwise_mask`, or two of four in a row as sparse tensor cores want them, `semi_structured_mask`.
 #
 # Models of Hugging Face take the same way, without a wrapper class:
 #
