@@ -67,7 +67,8 @@ def test_widgets_of_a_built_page(browser, page):
         original = getattr(widgets, name)()
         widget = Driven(browser, original.key)
         wait_until(browser, f"return {widget.root} !== null")
-        widget.press(original._presets[-1]["name"])
+        preset = original._presets[-1]
+        widget.press(preset["name"])
         left[widget] = state = widget.state()
         for readout, value in type(original)(data=data, **state).numbers().items():
             assert widget.number(readout) == pytest.approx(value, rel=1e-9, abs=1e-11)
@@ -75,7 +76,10 @@ def test_widgets_of_a_built_page(browser, page):
     browser.refresh()
     for widget, state in left.items():
         wait_until(browser, f"return {widget.root} !== null")
-        assert widget.state() == state
+        # A guess that was made in another widget of the page is recalled with a new visit.
+        recalled = {"guess"} - preset["values"].keys()
+        told = [{k: v for k, v in s.items() if k not in recalled} for s in (state, widget.state())]
+        assert told[0] == told[1]
     found = [f for f in faults(browser) if not any(harmless in f for harmless in HARMLESS)]
     assert found == []
 
