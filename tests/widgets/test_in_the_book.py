@@ -69,17 +69,16 @@ def test_widgets_of_a_built_page(browser, page):
         wait_until(browser, f"return {widget.root} !== null")
         preset = original._presets[-1]
         widget.press(preset["name"])
-        left[widget] = state = widget.state()
+        state = widget.state()
+        # A guess made in another widget of the page is recalled with a new visit.
+        left[widget] = {k: v for k, v in state.items() if k != "guess" or k in preset["values"]}
         for readout, value in type(original)(data=data, **state).numbers().items():
             assert widget.number(readout) == pytest.approx(value, rel=1e-9, abs=1e-11)
         wait_until(browser, f"return {widget.root}.dataset.address === 'written'")
     browser.refresh()
     for widget, state in left.items():
         wait_until(browser, f"return {widget.root} !== null")
-        # A guess that was made in another widget of the page is recalled with a new visit.
-        recalled = {"guess"} - preset["values"].keys()
-        told = [{k: v for k, v in s.items() if k not in recalled} for s in (state, widget.state())]
-        assert told[0] == told[1]
+        assert widget.state().items() >= state.items()
     found = [f for f in faults(browser) if not any(harmless in f for harmless in HARMLESS)]
     assert found == []
 
