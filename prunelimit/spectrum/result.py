@@ -286,9 +286,10 @@ class Spectrum:
         >>> Spectrum(dim=2, policy="abs", eigenvalues=(-1.0, 3.0)).negative_share()
         0.25
         """
-        nodes, weights = self.density(signed=True)
-        total = float(weights @ np.abs(nodes))
-        return float(weights @ np.maximum(-nodes, 0.0)) / total if total > 0 else 0.0
+        found, signed = self.trace().value, self.trace(signed=True).value
+        positive = (found + signed) / 2 if self.policy == "abs" else found
+        total = 2 * positive - signed
+        return max(0.0, positive - signed) / total if total > 0 else 0.0
 
 
 _LARGEST = 1e100

@@ -280,6 +280,10 @@ def test_the_trace_of_an_unfinished_iteration_is_as_sure_as_it_says(policy, shap
     estimated = spectrum_from(grown(eigenvalues, signs(rng, 200), products), policy)
     truth = (np.abs(eigenvalues) if policy == "abs" else np.maximum(eigenvalues, 0)).sum()
     assert abs(estimated.trace().z_score(truth)) <= 1 + 1e-9
+    # The share is (1 - tr H / tr |H|) / 2, as sure as its tr |H|; clip's is 2 tr H+ - tr H.
+    ratio, whole = 1 - 2 * estimated.negative_share(), np.abs(eigenvalues).sum()
+    error = estimated.trace().stderr * (1 if policy == "abs" else 2)
+    assert abs(ratio * whole - eigenvalues.sum()) <= abs(ratio) * error + 1e-9 * whole
 
 
 def test_signed_spectra() -> None:
