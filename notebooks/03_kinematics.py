@@ -60,9 +60,9 @@ print(f"thrown:  {run.value:.4f} ± {run.stderr:.4f}")
 # :label: thm-kinematic
 # Let $C \subset \R^D$ be a closed convex cone, not a subspace, and $L$ a uniformly random subspace of dimension $m$. Then
 #
-# $$\begin{aligned} \mathbb{P}\{C \cap L \ne \{0\}\} = 2\,\big( & v_{D-m+1} + v_{D-m+3} \\ & + v_{D-m+5} + \dots \big), \quad v_j = v_j(C). \end{aligned}$$
+# $$\begin{aligned} \mathbb{P}\{C \cap L \ne \{0\}\} = 2\,\big( & v_{D-m+1} + v_{D-m+3} \\ & + v_{D-m+5} + \dots \big) \end{aligned}$$
 #
-# For a second cone $K$, not both of them subspaces, turned at random: $\; 2\,\big( v_{D+1}(C \times K)$ $+\, v_{D+3}(C \times K) + \dots \big)$.
+# with the intrinsic volumes $v_j = v_j(C)$. For a second cone $K$, not both of them subspaces, turned at random: $\; 2\,\big( v_{D+1}(C \times K)$ $+\, v_{D+3}(C \times K) + \dots \big)$.
 #
 # Source: {cite}`amelunxen2014living`, §5.
 # :::
