@@ -141,11 +141,13 @@ class Calibration:
             low, high = self.ranges.get(name, (-math.inf, math.inf))
             if not low <= value <= high:
                 word = name.removeprefix("log ")
-                found.append(
-                    f"{_WORDS[word]} is {math.exp(value):.3g}, calibrated on "
-                    f"{math.exp(low):.3g} … {math.exp(high):.3g}"
-                )
+                here, least, most = (_readable(math.exp(one)) for one in (value, low, high))
+                found.append(f"{_WORDS[word]} is {here}, calibrated on {least} … {most}")
         return tuple(found)
+
+
+def _readable(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 _WORDS = {
