@@ -102,7 +102,7 @@ def test_jupyterlab_takes_what_the_notebooks_are_shown_with():
 def test_what_ci_runs_is_a_script_that_bash_can_read():
     subprocess.run(["bash", "-n", str(CI_SCRIPT)], check=True)
     assert CI_SCRIPT.stat().st_mode & 0o111
-    lines = CI_SCRIPT.read_text().splitlines()
+    lines = [line.strip() for line in CI_SCRIPT.read_text().splitlines()]
     assert "set -euo pipefail" in lines
     assert lines.index("make book") < lines.index("make test") < lines.index("make kernels")
 

@@ -140,7 +140,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_words_make_nothing_again(run, copied, edit) -> None:
     edit("pruning/finetune.py", "\n\n\n", "\n\n\n# A comment.\n")
     edit("lab/training.py", '"""', '"""In other words: ')
-    edit("lab/tasks.py", '_SMALL_NOTE = "', '_SMALL_NOTE = "now with a full stop. ')
+    edit("lab/tasks.py", '_SMALL = "', '_SMALL = "now with a full stop. ')
     edit("plots/limits.py", "epsilon / 30", "epsilon / 40")
     found = again(copied, dataclasses.replace(TASK, note=f"{TASK.note}."))
     assert made_again(run[1], found) == set()
