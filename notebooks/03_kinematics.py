@@ -178,8 +178,10 @@ for m in (6, 7, 8):
 # Let $C \subset \R^D$ be a closed convex cone and $L$ a uniformly random subspace of dimension $m$. For $0 < \eta < 1$ let $a_\eta = \sqrt{8 \log(4/\eta)}$. Then
 #
 # $$\begin{aligned}
-# \delta(C) + m \le D - a_\eta \sqrt{D} &\;\Longrightarrow\; \mathbb{P}\{C \cap L \ne \{0\}\} \le \eta, \\
-# \delta(C) + m \ge D + a_\eta \sqrt{D} &\;\Longrightarrow\; \mathbb{P}\{C \cap L \ne \{0\}\} \ge 1 - \eta .
+# & \delta(C) + m \le D - a_\eta \sqrt{D} \\
+# & \qquad \Longrightarrow\; \mathbb{P}\{C \cap L \ne \{0\}\} \le \eta , \\
+# & \delta(C) + m \ge D + a_\eta \sqrt{D} \\
+# & \qquad \Longrightarrow\; \mathbb{P}\{C \cap L \ne \{0\}\} \ge 1 - \eta .
 # \end{aligned}$$
 #
 # Theorem 2.4 of {cite}`zhang2024sparse`, who cite Theorem 7.1 of {cite}`amelunxen2014living`; in this form, with $\sqrt D$, it is their Theorem I for a subspace. It is **exact** as a bound and loose as an estimate.

@@ -147,7 +147,7 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     assert serious_faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
     browser.execute_script(UNFOLD)
-    WebDriverWait(browser, 5).until(lambda b: b.execute_script(SIDEWAYS) == [])
+    WebDriverWait(browser, 30).until(lambda b: b.execute_script(SIDEWAYS) == [])
     browser.execute_script(AXE.read_text())
     browser.execute_script(SHOW, "light")
     assert barriers(browser) == []
