@@ -61,7 +61,7 @@ def test_what_lies_outside_is_named():
     made = Calibration((), (math.log(0.1),), 0.3, ranges)
     found = made.predict(dataclasses.replace(FACTS, dim=10**6))
     assert found.extrapolated
-    assert found.why == ("D is 1e+06, calibrated on 368 … 2.72e+03",)
+    assert found.why == ("D is 1,000,000, calibrated on 368 … 2,718",)
 
 
 def test_a_calibration_survives_its_file():
