@@ -54,6 +54,18 @@ class Existence:
     once: float | None = None
     budget: int | None = absent()
 
+    @classmethod
+    def between(cls, passing: int, failing: int, dim: int) -> Existence:
+        """Between two counts of weights removed of `dim`, of which one passes and one fails.
+
+        Examples
+        --------
+        >>> Existence.between(20, 80, 100).value
+        0.6
+        """
+        kept = math.sqrt((dim - passing) * (dim - failing))
+        return cls(passing / dim, 1 - kept / dim, failing / dim, "bracketed")
+
     @property
     def moved(self) -> float | None:
         """By how much the doubled budget moved the threshold, in sparsity."""
@@ -227,5 +239,4 @@ class ExistenceSearch:
             return Existence(0.0, 0.0, 0.0, "none")
         if failing > dim:
             return Existence(passing / dim, 1.0, 1.0, "any")
-        kept = math.sqrt((dim - passing) * (dim - failing))
-        return Existence(passing / dim, 1 - kept / dim, failing / dim, "bracketed")
+        return Existence.between(passing, failing, dim)

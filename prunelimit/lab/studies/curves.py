@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -33,20 +34,15 @@ def loss_function(found: Examples) -> Any:
 def train(network: Network, found: Examples) -> nn.Module:
     """The trained network, in eval mode: minibatches of 32, cosine, l1 on prunable weights."""
     # A loop of its own, not `lomp.Descent`: two of three networks are trained by Adam, and the
-    # study's bits hang on this order of examples (one permutation after another, the rest of each
-    # left out) and on an L1 term inside the loss, whose gradient Adam scales with the rest.
+    # study's bits hang on the order of `minibatches` and on an L1 term inside the loss, whose
+    # gradient Adam scales with the rest.
     torch.manual_seed(network.seed)
     shape = tuple(found.inputs.shape[1:])
     model = zoo.build(network.kind, shape, found.outputs, network.widths)
     optimizer = _optimizer(network, model)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, network.steps)
-    generator = torch.Generator().manual_seed(network.seed)
     loss_fn, weights = loss_function(found), list(prunable_parameters(model).values())
-    order = torch.empty(0, dtype=torch.int64)
-    for _ in range(network.steps):
-        if len(order) < BATCH:
-            order = torch.randperm(len(found.inputs), generator=generator)
-        batch, order = order[:BATCH], order[BATCH:]
+    for batch in minibatches(len(found.inputs), network.steps, network.seed):
         loss = loss_fn(model(found.inputs[batch]), found.targets[batch])
         if network.l1:
             loss = loss + network.l1 * sum(w.abs().sum() for w in weights)
@@ -55,6 +51,22 @@ def train(network: Network, found: Examples) -> nn.Module:
         optimizer.step()
         schedule.step()
     return model.eval()
+
+
+def minibatches(examples: int, steps: int, seed: int) -> Iterator[Tensor]:
+    """Positions of each step's examples: one permutation after another, the rest of each left out.
+
+    Examples
+    --------
+    >>> [len(batch) for batch in minibatches(70, 3, seed=0)]
+    [32, 32, 32]
+    """
+    generator, order = torch.Generator().manual_seed(seed), torch.empty(0, dtype=torch.int64)
+    for _ in range(steps):
+        if len(order) < BATCH:
+            order = torch.randperm(examples, generator=generator)
+        batch, order = order[:BATCH], order[BATCH:]
+        yield batch
 
 
 def _optimizer(network: Network, model: nn.Module) -> torch.optim.Optimizer:

@@ -21,7 +21,7 @@ from torch.func import grad, vmap
 
 from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.existence.threshold import Existence, ExistenceSearch
-from prunelimit.lab.studies.curves import BATCH, Bench
+from prunelimit.lab.studies.curves import Bench, minibatches
 from prunelimit.results.existence import Network
 
 RATE, MOMENTUM = 0.05, 0.9
@@ -99,15 +99,11 @@ def sgd(landscape: Landscape, keep: Tensor, steps: int, seed: int) -> Tensor:
         result: Tensor = landscape.loss_fn(landscape.outputs_at(point, inputs), targets)
         return result
 
-    slope, generator = grad(loss), torch.Generator().manual_seed(seed)
+    slopes_of = vmap(grad(loss), (0, None, None))
     points = torch.where(keep, landscape.start, 0.0)
-    speed, order = torch.zeros_like(points), torch.empty(0, dtype=torch.int64)
-    for step in range(steps):
-        if len(order) < BATCH:
-            order = torch.randperm(len(landscape.inputs), generator=generator)
-        batch, order = order[:BATCH], order[BATCH:]
-        data = landscape.inputs[batch], landscape.targets[batch]
-        slopes = vmap(slope, (0, None, None))(points, *data)
+    speed = torch.zeros_like(points)
+    for step, batch in enumerate(minibatches(len(landscape.inputs), steps, seed)):
+        slopes = slopes_of(points, landscape.inputs[batch], landscape.targets[batch])
         speed = MOMENTUM * speed + torch.where(keep, slopes, 0.0)
         points = points - 0.5 * RATE * (1 + math.cos(math.pi * step / steps)) * speed
     return landscape.losses(points)
@@ -125,5 +121,4 @@ def threshold(removed: list[int], losses: list[float], level: float, dim: int) -
     beyond = [count for count in removed if count > passing]
     if not beyond:
         return Existence(passing / dim, passing / dim, 1.0, "bracketed")
-    kept = math.sqrt((dim - passing) * (dim - beyond[0]))
-    return Existence(passing / dim, 1 - kept / dim, beyond[0] / dim, "bracketed")
+    return Existence.between(passing, beyond[0], dim)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelimit import PruneLimitError
+from prunelimit.estimates import crossing_between
 from prunelimit.lab.bench.crossing import Existence
 
 
@@ -16,6 +17,8 @@ def test_crossings_bracket_the_root_of_a_rising_curve(level: float, guess: float
     assert found.lower <= root <= found.upper
     assert found.upper - found.lower <= 1e-3
     assert found.lower <= found.value <= found.upper
+    ends = [(end, end / (1 - end)) for end in (found.lower, found.upper)]
+    assert found.value == crossing_between(*ends, level)
 
 
 def test_a_crossing_outside_the_ends_is_reported_as_an_end() -> None:
