@@ -24,7 +24,7 @@ from prunelimit import __version__
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained, prepare_folder, prepare_output, write_bytes
 from prunelimit.lab.batch.cli import batch
-from prunelimit.lab.named import attribute, loader_of, loss_of, model_of
+from prunelimit.lab.named import attribute, loader_of, loss_of, model_of, tell
 from prunelimit.names import printable
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def predict(
     """Predict how sparse a trained network can be pruned."""
     from prunelimit.lab.distributed import joined
     from prunelimit.predict import predict_limit
-    from prunelimit.spectrum.engine import DENSE_DIM
+    from prunelimit.spectrum.engine import DENSE_DIM, Effort
 
     if output is not None:
         prepare_output(output)
@@ -182,12 +182,12 @@ def predict(
     if not world.is_main:
         return
     typer.echo(report.summary())
-    if resume is not None and report.dim <= DENSE_DIM:
+    if resume is not None and Effort().dense(report.dim):
         unused = f"{resume} is not used: up to D = {DENSE_DIM:,} the matrix is built in one go"
-        typer.echo(printable(f"note: {unused}, with no steps to keep or go on from"))
+        tell(f"note: {unused}, with no steps to keep or go on from")
     if output is not None:
         report.to_json(output)
-        typer.echo(printable(f"report written to {output}"))
+        tell(f"report written to {output}")
 
 
 @app.command()
@@ -273,8 +273,7 @@ def find(
     write_bytes(output, weights_bytes(found.model))
     found.to_json(output.with_suffix(".json"))
     typer.echo(found.summary())
-    saved = f"the network at {found.lower:.2%} is saved to {output}, the tries beside it"
-    typer.echo(printable(saved))
+    tell(f"the network at {found.lower:.2%} is saved to {output}, the tries beside it")
 
 
 def _forward_of(name: str | None) -> Any:
@@ -319,8 +318,7 @@ def prune(
     write_bytes(output, weights_bytes(pruned))
     weights = prunable_weights(pruned, parameters)
     zeros = int((weights == 0).sum())
-    done = f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}"
-    typer.echo(printable(done))
+    tell(f"{zeros:,} of {weights.numel():,} prunable weights are zero; saved to {output}")
 
 
 @app.command()
@@ -419,10 +417,10 @@ def _reproduce(
     if not world.is_main:
         return
     typer.echo(comparison_text(result))
-    typer.echo(printable(f"result: {directory / 'result.json'}"))
+    tell(f"result: {directory / 'result.json'}")
     if output is not None:
         result.save(output)
-        typer.echo(printable(f"copied to {output}"))
+        tell(f"copied to {output}")
 
 
 def comparison_text(result: Result) -> str:

@@ -44,6 +44,11 @@ def attribute(reference: str, what: str) -> Any:
         raise PruneLimitError(f"module {module_name!r} has no {name!r} ({what})") from None
 
 
+def tell(line: str, err: bool = False) -> None:
+    """Print one line, whatever the names in it."""
+    typer.echo(printable(line), err=err)
+
+
 def model_of(reference: str, checkpoint: Path | None) -> nn.Module:
     """The model that a factory makes, with the weights of a checkpoint, in eval mode.
 
@@ -67,7 +72,7 @@ def model_of(reference: str, checkpoint: Path | None) -> nn.Module:
             warnings.simplefilter("always", CheckpointWarning)
             load_checkpoint(model, checkpoint)
         for note in said:
-            typer.echo(printable(f"note: {note.message}"), err=True)
+            tell(f"note: {note.message}", err=True)
     return model.eval()
 
 
