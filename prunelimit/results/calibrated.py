@@ -12,10 +12,36 @@ from prunelimit.results.saved import Saved
 
 @dataclass(frozen=True)
 class Candidate:
-    """Half width (in √kept) and mean |error| (in sparsity) of one fit on families left out."""
+    """One fit.
+
+    Attributes
+    ----------
+    half_width
+        In √kept, on families left out.
+    mean_error, mean_error_seen
+        Mean |error|, in sparsity, on families left out, and on the very rows fitted to.
+    """
 
     half_width: float
     mean_error: float
+    mean_error_seen: float
+
+
+@dataclass(frozen=True)
+class Twins:
+    """How near the measured thresholds of the same network, trained from other seeds, come.
+
+    Attributes
+    ----------
+    rows
+        Thresholds predicted by the mean of those of the other seeds, at the plan's ε.
+    mean_error, ninetieth_percentile
+        Of |error|, in sparsity.
+    """
+
+    rows: int
+    mean_error: float
+    ninetieth_percentile: float
 
 
 @dataclass(frozen=True)
@@ -169,10 +195,11 @@ class CalibrationTable(Saved):
     """
 
     candidates: Mapping[str, Candidate]
+    twins: Twins
     half_width: float
     yardstick: Yardstick
     left_out: LeftOut
     took_no_part: tuple[TookNoPart, ...]
     provenance: Provenance
 
-    FORMAT = "prunelimit.calibration-table/3"
+    FORMAT = "prunelimit.calibration-table/4"

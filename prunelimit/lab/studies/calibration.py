@@ -26,7 +26,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +55,10 @@ from prunelimit.results.calibrated import (
     LeftOut,
     ModelError,
     TookNoPart,
+    Twins,
     Yardstick,
 )
-from prunelimit.results.existence import AtEpsilon, MeasuredNetwork
+from prunelimit.results.existence import AtEpsilon, MeasuredNetwork, Network
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "paper": ("log paper",),
@@ -228,8 +229,7 @@ def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, Candidate]]:
     Returns
     -------
     tuple
-        The calibration, and each candidate's half width (in √kept) and mean absolute error (in
-        sparsity) on families left out.
+        The calibration, and what each candidate came to.
     """
     kept = np.array([row.kept for row in rows])
     seen = {}
@@ -238,6 +238,9 @@ def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, Candidate]]:
         seen[name] = Candidate(
             half_width=_worst_width(rows, np.abs(np.sqrt(found) - np.sqrt(kept))),
             mean_error=float(np.abs(found - kept).mean()),
+            mean_error_seen=float(
+                _errors(rows, np.exp(predict(rows, names, fit(rows, names)))).mean()
+            ),
         )
     best = min(seen, key=lambda name: seen[name].half_width)
     names = CANDIDATES[best]
@@ -377,6 +380,29 @@ def _measured(path: Path) -> tuple[Facts, str, float] | None:
     return None
 
 
+def twins(study: ExistenceStudy) -> Twins:
+    """Predict each threshold by those measured on the same network from other seeds.
+
+    What a formula in the facts of one trained network is up against: this knows the recipe and
+    two measured answers, and has only the seed to err by.
+    """
+    alike: dict[Network, list[float]] = {}
+    for network in study.networks:
+        recipe = replace(network.network, seed=0)
+        for row in network.rows:
+            # The plan's ε; the other, of the minibatches, is each network's own.
+            if row.epsilon == recipe.epsilon and row.real_existence.status != "none":
+                alike.setdefault(recipe, []).append(row.real_existence.value)
+    errors = [
+        abs(value - (sum(found) - value) / (len(found) - 1))
+        for found in alike.values()
+        if len(found) > 1
+        for value in found
+    ]
+    ninetieth = float(np.quantile(errors or [math.nan], COVERAGE))
+    return Twins(len(errors), float(np.mean(errors or [math.nan])), ninetieth)
+
+
 def yardstick(study: ExistenceStudy) -> Yardstick:
     """How far descents disagree on the thresholds, and what the baselines make of them."""
     rows = study.rows
@@ -441,6 +467,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     CalibrationTable(
         candidates=candidates,
+        twins=twins(study),
         half_width=found.half_width,
         yardstick=yardstick(study),
         left_out=judge(rows),

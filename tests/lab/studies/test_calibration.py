@@ -33,6 +33,7 @@ def test_the_law_is_found_and_the_width_is_the_worst_family_s():
     rows = synthetic({"a": 0.0, "b": 0.02, "c": 0.2})
     found, errors = calibration.calibrate(rows)
     assert set(errors) == set(calibration.CANDIDATES)
+    assert errors["all"].mean_error_seen < errors["all"].mean_error
     answer = found.predict(rows[0].facts)
     assert 1 - answer.sparsity == pytest.approx(0.7 * rows[0].facts.paper, rel=0.1)
     # "c", left out, keeps a fifth more: a tenth more in the root, which is 0.2 to 0.46.
@@ -85,6 +86,25 @@ def test_the_yardstick_tells_budgets_starts_and_baselines_apart():
     assert shifts["L(w*) + ε by SGD"] == (1, pytest.approx(-0.1))
     assert shifts["the dense network, trained alike"] == (1, pytest.approx(-0.01))
     assert shifts["the l1-regularised loss"][0] == 0
+
+
+def test_a_network_is_predicted_by_its_twins_of_other_seeds_alone():
+    rows = [replace(row, kept=kept) for row, kept in zip(synthetic({"a": 0.0}), KEPT, strict=False)]
+    networks = [measured(row) for row in rows]
+    networks = [
+        replace(n, network=replace(n.network, seed=i, epsilon=0.05, widths=(8 + (i == 3),)))
+        for i, n in enumerate(networks)
+    ]
+    own = replace(networks[0].rows[0], epsilon=0.01)
+    networks[0] = replace(networks[0], rows=(own, *networks[0].rows))
+    found = calibration.twins(ExistenceStudy(40, tuple(networks), 1.0, provenance()))
+    # 0.1 by 0.35, 0.3 by 0.25, 0.4 by 0.2; the fourth is another network, as is another ε.
+    assert found.rows == 3
+    assert found.mean_error == pytest.approx((0.25 + 0.05 + 0.2) / 3)
+    assert found.ninetieth_percentile == pytest.approx(0.24)
+
+
+KEPT = (0.1, 0.3, 0.4, 0.9)
 
 
 def test_files_come_from_a_study(tmp_path):
