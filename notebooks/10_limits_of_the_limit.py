@@ -205,8 +205,8 @@ print(f"the descent again: {1 - firm.moved_little:.1%} move by over 0.3 points,"
 print(f"{100 * firm.mean_moved:.2f} on average, {100 * firm.largest_moved:.1f} at most")
 print(f"from another start: {firm.sparser_from_there} of {firm.started_elsewhere} rows")
 print(f"go over 0.3 points sparser, by {100 * firm.largest_gain:.1f} at most")
-apart = 100 * table.twins.mean_error, 100 * table.twins.ninetieth_percentile
-print("a seed from the two others: {:.1f} off, nine in ten within {:.1f}".format(*apart))
+apart = [100 * table.twins.mean_error, 100 * table.twins.ninetieth_percentile]
+print("a seed from two others: {:.1f} off, nine in ten within {:.1f}".format(*apart))
 
 # %% tags=["hide-input"]
 pd.DataFrame(
@@ -224,7 +224,7 @@ pd.DataFrame(
 # **Real existence** is what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
 # $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters.
 #
-# The optimiser is part of the yardstick. Twice the budget hardly moves a threshold; another *start*, tried on 32 rows, went further on one in four. Converged does not mean best. What was reached once exists, so the sparser counts.
+# Twice the budget hardly moves a threshold; another *start*, tried on 32 rows, went further on one in four. Converged does not mean best. What was reached once exists, so the sparser counts.
 #
 # So is the level. The table counts $\epsilon$ from what the same training makes of the dense network, or on the $\ell_1$-regularised loss, whose minimiser $w^*$ is: less than half a point in the median, but for the former three in the mean, and 29 on the regression. SGD, for as many steps as the network was trained, stops five points short of the descent in the median; with batch normalisation, at its rate of 0.05, it passes nowhere.
 #
@@ -267,7 +267,7 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 #
 # The paper computes $k_\mathrm{paper}$ from $|H|$. As the paper computes it, the formula is too dense on 99 rows of 100 here, by eleven points in the median; by the Gauss–Newton matrix, which is our choice, by four. Neither verdict is about the paper's own experiments, whose networks are larger ({doc}`the table of Δ </book/paper>`).
 #
-# The quadratic model itself promises *more* than training finds, by four points in the median without normalisation and by 15 with it. Nothing forbids a re-fit to walk along flat directions, far from $w^*$, to places where the loss is no longer what the picture says.
+# The quadratic model itself promises *more* than training finds, by four points in the median without normalisation and by 15 with it. A re-fit may walk along flat directions, far from $w^*$, to where the picture no longer holds.
 
 # %% [markdown]
 # ## Corrections beside null models
@@ -275,7 +275,7 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 # Which properties of a network go with the errors? In chapter 7 one stood out: $w^*$ is no minimum of the data loss. It minimises another objective, or was not trained to the end. $S(\epsilon)$ is drawn around $w^*$, but its floor lies lower: by the **gain**, what converged training takes off the
 # *dense* network's loss, or, without any training, by about the **Newton decrement** $\tfrac12 g^\top(G+\delta I)^{-1}g$. So solve $k_\mathrm{paper}$ at $\epsilon$ plus one of them.
 #
-# That helps. But so might anything that moves an answer in the right direction. A correction has shown something when it beats **null models**, which know nothing: a constant times $k_\mathrm{paper}$, the mean of the two formulas. And a *fit* has shown something when it beats them on families that it never saw.
+# That helps. But so might anything that moves an answer the right way. A correction has shown something when it beats **null models**, which know nothing: a constant times $k_\mathrm{paper}$, the mean of the two formulas. And a *fit* has shown something when it beats them on families that it never saw.
 # Ours, `report.expected`, fits $\log(k/D)$ of real existence to what a report knows, and is refitted for each family without that family (`prunelimit.lab.studies.calibration` lists the candidates and what was changed after a first look).
 
 # %% tags=["hide-input"]
@@ -298,7 +298,7 @@ plt.show()
 # %% [markdown]
 # A constant is hard to beat. $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.6 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8, and our fit, whose rule settles for $\log k_\mathrm{paper}$ alone, by 3.7: no difference between the three is sure. What the fit does beat are the two formulas and their mean. So the corrections repair the question without answering it: "within a point" is luck on one row in five.
 #
-# Nor is there much room. Train the same network from three seeds, and *measure* two: their mean misses the third's threshold by 1.9 points on average, and by more than 4.6 on one in ten. A prediction from one network's own facts, made before any fine-tuning, can hardly do better than that; ours, which also has to cross from family to family, errs twice as much.
+# Nor is there much room. Train one network from three seeds and *measure* two: their mean misses the third's threshold by 1.9 points on average, and one time in ten by more than 4.6. Ours, which knows no threshold and crosses families, errs twice as much.
 #
 # ## Why no formula in (w*, g, H) can do it
 #
@@ -416,7 +416,7 @@ plots_existence.intervals(table, shown)
 plt.show()
 
 # %% [markdown]
-# Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median, where two measured twins would leave about five. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
+# Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. On the networks outside, the interval holds where fine-tuning had time, and fails, always on the sparse side, where it stopped early: what a short budget reaches is another question.
 #
 # **With three fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took two or three fine-tunings in the median, four at the ninetieth percentile, 0.47 of bisection's. It came within a point of a dense grid with the same fine-tuning on 91 % of them where the grid starts anew from the dense network each time, on 86 % where it goes on from the point before. The two grids agree to a point on 86 %; no answer lay more than a point outside of both.
 #
@@ -522,16 +522,15 @@ plt.show()
 # :::{solution} ex-wrong-criticise
 # :class: dropdown
 # Which curve is the experiment: one-shot or fine-tuned, loss or accuracy, on which data? Was $\epsilon$ fixed before the experiment was seen? How steep is the curve there: where every threshold is near 1, half a point of sparsity can be half of the weights that are kept.
-# What would the other formula have said?
 # :::
 #
 # ## What this does *not* say
 #
 # - All networks of the study are small, a few hundred to some two thousand weights, and see a few hundred examples. `report.expected` says "extrapolated" for larger ones, and why.
-# - Real existence is an upper bound on the loss from one optimiser and the magnitude mask. A better mask or a luckier start would move it.
+# - Real existence is an upper bound on the loss from one optimiser and the magnitude mask. A better mask would move it.
 # - An error in points hides the scale near 1: at 0.95 a point is a fifth of what is kept.
 # - That no formula *tried* came within a point does not prove that none can; the elasticities say where one would have to look, away from $w^*$.
-# - An earlier study of 28 networks, with SGD as its yardstick, tried more corrections (curvature averaged along the way, Böhning's bound, layer by layer, in rounds). None did better there than $\epsilon$ plus gain, so they are gone; this repository's history has them.
+# - An earlier study of 28 networks tried more corrections (curvature along the way, Böhning's bound, layer by layer, in rounds). None did better than $\epsilon$ plus gain; this repository's history has them.
 #
 # ## Sources
 #
