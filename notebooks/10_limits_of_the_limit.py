@@ -298,7 +298,7 @@ plt.show()
 # %% [markdown]
 # A constant is hard to beat. $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.6 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8, and our fit, whose rule settles for $\log k_\mathrm{paper}$ alone, by 3.7: no difference between the three is sure. What the fit does beat are the two formulas and their mean. So the corrections repair the question without answering it: "within a point" is luck on one row in five.
 #
-# Nor is there much room. Train one network from three seeds and *measure* two: their mean misses the third's threshold by 1.9 points on average, and one time in ten by more than 4.6. Ours, which knows no threshold and crosses families, errs twice as much.
+# Nor is there much room. Train one network from three seeds and *measure* two: their mean misses the third's threshold by 1.9 points on average, and one time in ten by more than 4.6. Ours, which knows no threshold, errs twice as much.
 #
 # ## Why no formula in (w*, g, H) can do it
 #
@@ -422,7 +422,7 @@ plt.show()
 #
 # ### What others predict
 #
-# Rosenfeld and others {cite}`rosenfeld2021predictability` fit a scaling law to the errors of iteratively pruned networks, whose coefficients depend on architecture and task, and extrapolate over width, depth, data and density within the family: it needs many pruned networks before it says anything about the next.
+# Rosenfeld and others {cite}`rosenfeld2021predictability` fit a scaling law to the errors of iteratively pruned networks, whose coefficients depend on architecture and task, and extrapolate over width, depth, data and density within the family: it needs many pruned networks first.
 # Pesce and others {cite}`pesce2026phase` describe magnitude pruning with fine-tuning as a second-order phase transition, with the share of weights kept as its control parameter. Neither asks for the threshold of a network at hand from what is known at $w^*$. We know both from their abstracts, and have run neither.
 
 # %% [markdown]
