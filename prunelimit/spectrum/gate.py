@@ -4,6 +4,7 @@ A curvature product can be wrong in silence: a backward that leaves the graph, a
 another function, data that move. Each check here compares it with something that does not share
 its way: first derivatives only, and differences of them.
 
+- for Gauss-Newton, no block of H_out has a negative eigenvalue: the loss is convex in the outputs;
 - u^T H v = v^T H u (of the operator with all its data), and for the Gram form |A v|^2 = v^T H v;
 - the gradient against a difference of losses;
 - the Hessian's product against a difference of gradients; for Gauss-Newton, J v as a difference
@@ -30,7 +31,13 @@ from prunelimit.network.checks import LossFunction, in_double_precision
 from prunelimit.network.copies import place
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.linearise import LINEARISATIONS, curvature_context, explained
+from prunelimit.spectrum.layout import curvature_ends
+from prunelimit.spectrum.linearise import (
+    LINEARISATIONS,
+    GaussNewtonChunk,
+    curvature_context,
+    explained,
+)
 from prunelimit.spectrum.operator import TRIAL, CurvatureOperator
 from prunelimit.spectrum.outputs import at_logits
 
@@ -39,6 +46,9 @@ PRODUCTS = 2
 
 TOLERANCE = 0.02
 """Relative difference that is allowed beyond what a difference's own two sides differ by."""
+
+CONVEX = 1e-4
+"""Negative curvature in the outputs, relative to the largest, that rounding may explain."""
 
 NOTHING = 1e-100
 """A curvature so small that its square is lost: where a loss saturates."""
@@ -72,7 +82,9 @@ def check_consistency(
     """
     with progress_bar("checks before the work", total=3, enabled=progress) as bar:
         said = ""
-        bar.update(0, remark=f"symmetry, {PRODUCTS} products")
+        bar.update(0, remark=f"convexity, symmetry, {PRODUCTS} products")
+        if operator.kind == "ggn":
+            _check_convex(operator)
         _check_symmetry(operator, gram)
         bar.update(1, remark="derivatives against differences, on a few examples")
         if operator.own_examples:
@@ -84,6 +96,28 @@ def check_consistency(
         if first:
             raise PruneLimitError(first)
         bar.update(2, remark="loss, symmetry and derivatives agree")
+
+
+# ----------------------------------------------------------------------- convexity
+def _check_convex(operator: CurvatureOperator) -> None:
+    """Refuse a loss with a negative curvature in some example's outputs, however it is computed.
+
+    What the matrix would show of it depends on how far an iteration has come.
+    """
+    found = [0.0]
+    with operator.context(), explained():
+        for chunk, share in operator.linearised():
+            assert isinstance(chunk, GaussNewtonChunk)
+            ends = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
+            found += [end * share for end in ends]
+    ends = [end for part in operator.world.gather((min(found), max(found))) for end in part]
+    lowest, highest = min(ends), max(map(abs, ends))
+    if lowest < -CONVEX * highest - NOTHING:
+        raise PruneLimitError(
+            f"the loss is not convex in the model's outputs: at some example its second derivative "
+            f"there is {lowest / highest:.2g} of the largest, so that the Gauss-Newton matrix is "
+            "not positive semi-definite; use policy='abs' or 'clip' (the full Hessian)"
+        )
 
 
 # ------------------------------------------------------------------------ symmetry

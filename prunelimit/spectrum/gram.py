@@ -37,7 +37,7 @@ class GramOperator:
     Raises
     ------
     PruneLimitError
-        If the operator is no Gauss-Newton matrix, or the loss is not convex in the outputs.
+        If the operator is no Gauss-Newton matrix.
 
     Examples
     --------

@@ -79,3 +79,41 @@ def find_layout(bend: Callable[[Tensor], Tensor], outputs: Tensor) -> OutputLayo
         if float((bend(spread * tangent) - spread * image).abs().max()) <= 1e-5 * scale:
             return layout
     return whole
+
+
+STEPS = 32
+"""Lanczos steps in the blocks of H_out: blocks of up to so many outputs are known whole."""
+
+
+def curvature_ends(
+    bend: Callable[[Tensor], Tensor], layout: OutputLayout, outputs: Tensor
+) -> tuple[float, float]:
+    """Lowest and highest eigenvalue of the blocks of H_out, by Lanczos in all of them at once.
+
+    Of blocks wider than `STEPS` they are Ritz values, between the true ones.
+
+    Examples
+    --------
+    >>> outputs = torch.zeros(2, 2, dtype=torch.float64)
+    >>> swapped = OutputLayout((2, 2), None, 2)
+    >>> [round(end, 9) for end in curvature_ends(lambda y: y.flip(1), swapped, outputs)]
+    [-1.0, 1.0]
+    """
+    drawn = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0))
+    vector = layout.split(drawn.to(outputs))
+    vector = vector / vector.norm(dim=1, keepdim=True)
+    tiny = torch.finfo(vector.dtype).tiny
+    before, length = torch.zeros_like(vector), torch.zeros_like(vector[:, :1])
+    diagonal, beside = [], []
+    for _ in range(min(layout.width, STEPS)):
+        image = layout.split(bend(layout.join(vector))) - length * before
+        diagonal.append((image * vector).sum(1))
+        image = image - diagonal[-1][:, None] * vector
+        length = image.norm(dim=1, keepdim=True)
+        beside.append(length[:, 0])
+        before, vector = vector, image / length.clamp_min(tiny)
+    matrix = torch.diag_embed(torch.stack(diagonal, 1))
+    for offset in (1, -1) if len(beside) > 1 else ():
+        matrix = matrix + torch.diag_embed(torch.stack(beside[:-1], 1), offset)
+    values = torch.linalg.eigvalsh(matrix.double())
+    return float(values.min()), float(values.max())

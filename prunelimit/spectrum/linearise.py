@@ -253,18 +253,9 @@ class GaussNewtonChunk:
     def root(self) -> Tensor:
         """S ``(positions, width, width)`` with S S^T the second derivative in each block's outputs.
 
-        Raises
-        ------
-        PruneLimitError
-            If the loss is not convex in the outputs.
+        A part that is not convex is left out; `prunelimit.spectrum.gate` refuses such a loss.
         """
         values, vectors = torch.linalg.eigh(self.output_curvature().double())
-        if float(values.min()) < -1e-4 * float(values.abs().max()):
-            raise PruneLimitError(
-                f"the loss is not convex in the model's outputs (a second derivative of "
-                f"{float(values.min()):.3g}), so its Gauss-Newton matrix is indefinite; use "
-                "policy='abs' or 'clip'"
-            )
         return (vectors * values.clamp_min(0).sqrt()[:, None, :]).to(self.outputs.dtype)
 
 

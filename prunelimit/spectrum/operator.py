@@ -466,6 +466,6 @@ def _pick(model: nn.Module, names: list[str]) -> dict[str, nn.Parameter]:
     if frozen:
         raise PruneLimitError(
             f"parameter {frozen[0]!r} does not require a gradient; call requires_grad_(True) on "
-            "it, or leave it out"
+            "it, or choose others by parameters= (adapters, where the rest is frozen)"
         )
     return {name: known[name] for name in names}
