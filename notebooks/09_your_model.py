@@ -115,10 +115,10 @@ print(report)
 # ## Reading the report
 #
 # - **epsilon** is the loss rise that you allow. By default it is the standard deviation of the minibatch losses, the paper's choice, which depends on the batch size; the line says which. Give `epsilon=` if you know what a rise costs you.
-# - **one-shot** answers: *cut and touch nothing*. **Exact** in the quadratic model.
+# - **one-shot** answers: *cut and touch nothing*. **Exact** in the quadratic model up to 6,000 weights, where the whole curve is computed. Beyond, it is the first crossing on a grid, an **estimate**: a curve that is not monotone may have crossed before. The report's line says which.
 # - **paper's limit** is $k = N_\mathrm{eff}(2\epsilon/R^2)$ ({cite}`zhang2024sparse`). **Heuristic.** The default `policy="ggn"` is ours; *as the paper computes it* is `policy="abs"`, which is thirteen points denser on this network (below).
 # - **sharp limit** answers: *is there some network with this support inside the sublevel set?* **Asymptotic**, for a random subspace in the quadratic model.
-# - The **bracket** behind each is about the *computation*: for the policy and the data given, the formula's value lies in it (at 99 %, or by theorem when all eigenvalues are known). It says nothing about the model's own error.
+# - The **bracket** behind each, but for a one-shot estimate, is about the *computation*: for the policy and the data given, the formula's value lies in it (at 99 %, or by theorem when all eigenvalues are known). It says nothing about the model's own error.
 # - **expected** is about the network and not about a formula: where survivors *and biases*, trained to convergence, still reach $L(w^*) + \epsilon$, with a 90 % prediction interval from networks that were measured (chapter 10).
 # - **at least** is {prf:ref}`lem-sharpness`, which knows nothing of the spectrum but its trace. It bounds the fraction kept from above and therefore the sparsity from below.
 # - **notes** warn. The one to take to heart: *w\* is no minimum of this loss*. Then the gradient matters as much as the curvature.

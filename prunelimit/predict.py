@@ -38,7 +38,7 @@ from prunelimit.network.unwrap import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve
-from prunelimit.report import LimitEstimate, PruningLimit, RiseCurve
+from prunelimit.report import ONE_SHOT_NOTE, LimitEstimate, PruningLimit, RiseCurve
 from prunelimit.spectrum.engine import CurvatureWarning, Effort, operator_for, spectrum_of_operator
 from prunelimit.spectrum.operator import CurvatureOperator
 from prunelimit.spectrum.result import POLICIES, Spectrum
@@ -66,6 +66,9 @@ def predict_limit(
     world: World = ALONE,
 ) -> PruningLimit:
     """Predict how sparse a trained network can be pruned, with a bracket for each answer.
+
+    Brackets of the limits hold at 99 % or by theorem. That of one-shot pruning is exact up to
+    6,000 weights; beyond, it is an estimate, and the report says so.
 
     Parameters
     ----------
@@ -187,6 +190,7 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
     sure = max(0.0, trace.value + 2.576 * trace.stderr)  # at 99 %, as the brackets
     linear = _linear_rise(operator.gradient(), weights, order[: round(profile.dim - paper.kept)])
     notes = _warnings(spectrum, paper, linear, allowed, effort.tolerance)
+    notes += () if curve.every else (ONE_SHOT_NOTE,)
     return PruningLimit(
         paper=paper,
         sharp=_limit(spectrum, profile, allowed, "sharp"),
@@ -198,7 +202,7 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         distance=profile,
         spectrum=spectrum,
         linear_rise=linear,
-        warnings=tuple(note for note in (order_note, *notes, _curve_note(curve)) if note),
+        warnings=tuple(note for note in (order_note, *notes) if note),
         products=curve.products + spectrum.products,
         seconds=time.perf_counter() - began,
         one_shot_curve=RiseCurve(curve.sparsities, curve.rises),
@@ -235,15 +239,6 @@ def _one_shot(
     return operator.world.lead(
         operator,
         lambda led: one_shot_curve(led, moved, order, epsilon, progress=effort.progress),
-    )
-
-
-def _curve_note(curve: OneShotCurve) -> str:
-    if curve.every:
-        return ""
-    return (
-        "the one-shot sparsity is the first crossing on a grid, an estimate: a curve that is not "
-        "monotone may have crossed before, between two of its points"
     )
 
 

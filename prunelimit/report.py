@@ -25,6 +25,11 @@ from prunelimit.spectrum.result import Spectrum, require_sensible
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ONE_SHOT_NOTE = (
+    "the one-shot sparsity is the first crossing on a grid, an estimate: a curve that is not "
+    "monotone may have crossed before, between two of its points"
+)
+
 _FORMAT = "prunelimit.report/1"
 _PROFILE_POINTS = 2001
 
@@ -117,7 +122,8 @@ class PruningLimit:
         (asymptotic): which sparsity admits *some* network with that support.
     one_shot
         Where 1/2 xᵀHx of magnitude pruning meets ε, survivors untouched
-        (exact in the quadratic model).
+        (exact in the quadratic model where the matrix is built; beyond, the first
+        crossing on a grid, an estimate: see `one_shot_is_estimate`).
     sharpness_bound
         Lemma 3.5: the paper's sparsity is at least this, from the trace alone.
     epsilon, epsilon_source
@@ -186,6 +192,11 @@ class PruningLimit:
     def policy(self) -> str:
         """ "ggn", "abs" or "clip": what becomes of negative curvature."""
         return self.spectrum.policy
+
+    @property
+    def one_shot_is_estimate(self) -> bool:
+        """Whether `one_shot` is the first crossing on a grid, and its bracket no bound."""
+        return ONE_SHOT_NOTE in self.warnings or not self.spectrum.exact
 
     def summary(self) -> str:
         """A few lines for people: each limit with its bracket, and what to know about it."""
@@ -289,7 +300,10 @@ class PruningLimit:
 
 def _labelled(report: PruningLimit) -> list[tuple[str, LimitEstimate | Expected]]:
     return [
-        ("one-shot, quadratic model", report.one_shot),
+        (
+            "one-shot, quadratic model" + ", estimate" * report.one_shot_is_estimate,
+            report.one_shot,
+        ),
         ("paper's limit", report.paper),
         ("sharp limit (some network with this support)", report.sharp),
         ("expected of fine-tuning (real existence)", report.expected),

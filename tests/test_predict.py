@@ -112,6 +112,10 @@ def test_the_iterated_path_agrees_with_the_dense_one(monkeypatch: pytest.MonkeyP
         found, truth = getattr(iterated, name), float(getattr(exact, name).sparsity)
         assert found.lower <= truth <= found.upper
         assert found.upper - found.lower <= 0.07
+    assert iterated.one_shot_is_estimate and not exact.one_shot_is_estimate
+    assert "one-shot, quadratic model, estimate " in iterated.summary()
+    assert "estimate" not in exact.summary()
+    assert pl.PruningLimit.from_json(iterated.to_json()).one_shot_is_estimate
 
 
 def test_an_interrupted_prediction_goes_on(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

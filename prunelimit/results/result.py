@@ -109,8 +109,9 @@ class Result(Saved):
     def comparison(self) -> tuple[Comparison, ...]:
         """Prediction against experiment: the four curves and the two limits, a row each."""
         predicted, measured = self.prediction, self.thresholds
+        one_shot = "estimated" if predicted.one_shot_is_estimate else "predicted"
         rows = (
-            ("one-shot, quadratic model", "predicted", predicted.one_shot.sparsity),
+            ("one-shot, quadratic model", one_shot, predicted.one_shot.sparsity),
             ("one-shot, loss ≤ L + ε", "measured", measured.one_shot),
             ("paper's limit", "predicted", predicted.paper.sparsity),
             ("sharp limit", "predicted", predicted.sharp.sparsity),
@@ -151,7 +152,7 @@ class Comparison:
     question
         Which of the curves.
     kind
-        "predicted" or "measured".
+        "predicted", "estimated" (predicted without a bound for its error) or "measured".
     sparsity, lower, upper
         The threshold and its bracket.
     one_shot_accuracy, finetuned_accuracy

@@ -119,6 +119,8 @@ def test_the_comparison_has_all_four_curves_and_both_limits(digits):
     result = results.Result.from_dict(digits)
     rows = result.comparison()
     assert [row.kind for row in rows].count("measured") == 3
+    fashion = results.Result.load(FOLDER / "fashion-fc5.json")  # 1.6 million weights
+    assert (rows[0].kind, fashion.comparison()[0].kind) == ("predicted", "estimated")
     assert [row.sparsity for row in rows] == [
         digits["prediction"]["one_shot"]["sparsity"],
         digits["thresholds"]["one_shot"]["value"],
