@@ -24,6 +24,15 @@ from prunelimit.geometry.cones._checks import FloatArray, check_integer, make_ge
 from prunelimit.geometry.recovery import recovers
 from prunelimit.progress import track
 
+__all__ = [
+    "approximate_bounds",
+    "intersection_probabilities",
+    "intersection_probability",
+    "intersection_probability_of_cones",
+    "sharper_bounds",
+    "simulate_intersection",
+]
+
 _BATCH_ENTRIES = 2**20
 _CUT_LIMIT = 2000
 _FIRST_CUTS = 4

@@ -22,11 +22,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.lead import Leader, follow
 from prunelimit.network.contents import digest
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.world import ALONE, World
+from prunelimit.spectrum.matrix import BuildableMatrix
 
 __all__ = ["Group", "current", "joined", "launched"]
 
@@ -129,7 +129,7 @@ class Group(World):
         return result
 
     def lead(self, matrix: Any, work: Callable[[Any], Result]) -> Result:
-        """What `work` makes of the matrix in the main process (see `prunelimit.lab.lead`).
+        """What `work` makes of the matrix in the main process (see `_Leader`).
 
         Raises
         ------
@@ -137,10 +137,10 @@ class Group(World):
             In the other processes, if `work` raises in the main one.
         """
         if not self.is_main:
-            follow(matrix, self)
+            _follow(matrix, self)
 
         def led() -> Result:
-            leader = Leader(matrix, self)
+            leader = _Leader(matrix, self)
             try:
                 return work(leader)
             finally:
@@ -314,3 +314,59 @@ def _twin(model: nn.Module) -> nn.Module:
     tensors = [value for module in model.modules() for value in vars(module).values()]
     held = [*model.parameters(), *model.buffers(), *(t for t in tensors if isinstance(t, Tensor))]
     return copy_model(model, held)
+
+
+_STOP, _MULTIPLY, _BUILD = 0, 1, 2
+
+
+class _Leader:
+    """The matrix as the main process sees it: its products ask the others to join in.
+
+    A Krylov search takes many decisions, each of which depends on all the numbers
+    before it. Were every process to take them for itself, a last bit that differs
+    would part them. Hence one process searches and keeps the vectors; the others
+    only do their share of each product.
+
+    Parameters
+    ----------
+    matrix
+        Its methods are collective: all processes call them together.
+    world
+        The processes.
+    """
+
+    def __init__(self, matrix: BuildableMatrix, world: World) -> None:
+        self.dim, self.device, self.dtype = matrix.dim, matrix.device, matrix.dtype
+        self._matrix, self._world = matrix, world
+
+    def matmul(self, vectors: Tensor) -> Tensor:
+        """The product with ``(dim,)`` or ``(dim, block)``, to which every process does its part."""
+        columns = vectors.detach().reshape(self.dim, -1).to(self.device, self.dtype).contiguous()
+        self._announce(_MULTIPLY, columns.shape[1])
+        self._world.broadcast(columns)
+        return self._matrix.matmul(vectors)
+
+    def dense(self, progress: bool | None = False) -> Tensor:
+        """The matrix ``(dim, dim)``, to which every process does its part."""
+        self._announce(_BUILD)
+        return self._matrix.dense(progress)
+
+    def dismiss(self) -> None:
+        """Let the others go on: there will be no more products."""
+        self._announce(_STOP)
+
+    def _announce(self, what: int, width: int = 0) -> None:
+        self._world.broadcast(torch.tensor([what, width]))
+
+
+def _follow(matrix: BuildableMatrix, world: World) -> None:
+    """Join in what the main process announces, until it is done."""
+    while True:
+        what, width = world.broadcast(torch.zeros(2, dtype=torch.int64)).tolist()
+        if what == _STOP:
+            return
+        if what == _BUILD:
+            matrix.dense()
+            continue
+        columns = torch.empty(matrix.dim, width, dtype=matrix.dtype, device=matrix.device)
+        matrix.matmul(world.broadcast(columns))

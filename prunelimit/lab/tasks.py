@@ -35,8 +35,6 @@ class Task:
         Name for `models.build`.
     training
         How it is trained.
-    lanczos_steps
-        Hessian products that the paper spends on this spectrum.
     augment
         Whether training crops and flips.
     examples
@@ -57,7 +55,6 @@ class Task:
     dataset: str
     model: str
     training: TrainingConfig
-    lanczos_steps: int = 128
     augment: bool = True
     from_paper: bool = False
     note: str = ""
@@ -69,7 +66,6 @@ class Task:
             raise unknown_name("data set", self.dataset, data.DATASETS)
         if self.model not in models.MODELS:
             raise unknown_name("model", self.model, models.MODELS)
-        require(self.lanczos_steps >= 1, "lanczos_steps", self.lanczos_steps, "at least 1")
         enough = self.examples is None or self.examples >= 1
         require(enough, "examples", self.examples, "at least 1")
 
@@ -158,7 +154,6 @@ class Task:
             "epochs": str(training.epochs),
             "batch": str(training.batch_size),
             "augmented": "yes" if self.augment else "no",
-            "Lanczos steps": str(self.lanczos_steps),
             "paper": "yes" if self.from_paper else "no",
             "note": self.note,
         }
@@ -209,7 +204,7 @@ _SMALL_FASHION = TrainingConfig(epochs=20, learning_rate=0.01, l1=5e-5, schedule
 _ALL = (
     Task("cifar10-fc5", "cifar10", "fc5", _FULLY_CONNECTED, from_paper=True),
     Task("cifar10-fc12", "cifar10", "fc12", _FULLY_CONNECTED, from_paper=True),
-    Task("cifar10-alexnet", "cifar10", "alexnet", _ALEXNET, lanczos_steps=96, from_paper=True),
+    Task("cifar10-alexnet", "cifar10", "alexnet", _ALEXNET, from_paper=True),
     Task("cifar10-vgg16", "cifar10", "vgg16", _VGG16, from_paper=True),
     Task("cifar100-resnet18", "cifar100", "resnet18", _RESNET18, from_paper=True),
     Task("cifar100-resnet50", "cifar100", "resnet50", _RESNET50, from_paper=True),
@@ -235,9 +230,7 @@ _ALL = (
     Task("fashion-cnn", "fashion-mnist", "cnn", _SMALL_FASHION, augment=False, note=_SMALL),
     Task("fashion-fc5", "fashion-mnist", "fc5", _FULLY_CONNECTED, note=_SAME),
     Task("fashion-fc12", "fashion-mnist", "fc12", _FULLY_CONNECTED, note=_SAME),
-    Task(
-        "fashion-alexnet", "fashion-mnist-32", "alexnet", _ALEXNET, lanczos_steps=96, note=_PADDED
-    ),
+    Task("fashion-alexnet", "fashion-mnist-32", "alexnet", _ALEXNET, note=_PADDED),
     Task("fashion-vgg16", "fashion-mnist-32", "vgg16", _VGG16, note=_PADDED),
     Task("fashion-resnet18", "fashion-mnist-32", "resnet18", _RESNET18, note=_PADDED),
     Task("fashion-resnet50", "fashion-mnist-32", "resnet50", _RESNET50, note=_PADDED),

@@ -33,38 +33,12 @@ class DistanceProfile:
 
     Examples
     --------
-    >>> profile = DistanceProfile.from_weights([3.0, -4.0, 0.0])
+    >>> profile = distance_profile([3.0, -4.0, 0.0])
     >>> profile(0), profile(1), profile(2)
     (5.0, 3.0, 0.0)
     """
 
     squared: NDArray[np.float64] = field(repr=False)
-
-    @classmethod
-    def from_weights(cls, weights: ArrayLike) -> DistanceProfile:
-        """Build the profile of an array of weights of any shape (see `distance_profile`).
-
-        Raises
-        ------
-        PruneLimitError
-            If there is no weight, or one is not finite.
-        """
-        values = np.asarray(weights, dtype=np.float64).ravel()
-        if values.size == 0:
-            raise PruneLimitError("a distance profile needs at least one weight; got none")
-        if not np.isfinite(values).all():
-            bad = int(values.size - np.isfinite(values).sum())
-            raise PruneLimitError(
-                f"{bad} of {values.size} weights are NaN or infinite; "
-                "was the network's training finite?"
-            )
-        squares = np.square(values)
-        squares.sort()
-        squared = np.empty(values.size + 1)
-        squared[-1] = 0.0
-        # Smallest first: the running sum then loses nothing to cancellation.
-        np.cumsum(squares, out=squared[-2::-1])
-        return cls(squared)
 
     @property
     def dim(self) -> int:
@@ -103,7 +77,22 @@ def distance_profile(weights: ArrayLike) -> DistanceProfile:
     >>> distance_profile([1.0, 2.0, 2.0])(1.0)
     2.23606797749979
     """
-    return DistanceProfile.from_weights(weights)
+    values = np.asarray(weights, dtype=np.float64).ravel()
+    if values.size == 0:
+        raise PruneLimitError("a distance profile needs at least one weight; got none")
+    if not np.isfinite(values).all():
+        bad = int(values.size - np.isfinite(values).sum())
+        raise PruneLimitError(
+            f"{bad} of {values.size} weights are NaN or infinite; "
+            "was the network's training finite?"
+        )
+    squares = np.square(values)
+    squares.sort()
+    squared = np.empty(values.size + 1)
+    squared[-1] = 0.0
+    # Smallest first: the running sum then loses nothing to cancellation.
+    np.cumsum(squares, out=squared[-2::-1])
+    return DistanceProfile(squared)
 
 
 def as_distance_function(distance: Distance, dim: float) -> Callable[[float], float]:

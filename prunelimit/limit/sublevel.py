@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,17 @@ from prunelimit.estimates import Estimate, Interval
 from prunelimit.geometry.cones import EllipsoidCone, estimate_statistical_dimension
 from prunelimit.limit.distance import Distance, as_distance_function
 from prunelimit.limit.measure import spectral_measure
+from prunelimit.limit.solve import Orientation
 from prunelimit.progress import track
 
-Orientation = Literal["orthogonal", "isotropic"]
+__all__ = [
+    "LossCurves",
+    "cone_statistical_dimension",
+    "contact_points",
+    "ellipsoid_radii",
+    "ellipsoid_width",
+    "simulate_loss_curves",
+]
 
 
 def ellipsoid_radii(eigenvalues: ArrayLike, epsilon: float) -> NDArray[np.float64]:
