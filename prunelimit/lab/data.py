@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,7 @@ DATASETS: dict[str, DataSpec] = {
 """The data sets that `load` knows."""
 
 
+@dataclass(eq=False)
 class Batches:
     """A re-iterable of ``(inputs, targets)`` over examples held in memory.
 
@@ -83,12 +84,12 @@ class Batches:
     epoch 7 of the run that was killed. The random numbers are drawn on the CPU
     and do not depend on the device or on torch's global generator.
 
-    Parameters
+    Attributes
     ----------
     images
         ``(examples, channels, height, width)``, bytes or floats.
     labels
-        ``(examples,)`` class indices.
+        ``(examples,)`` class indices, in the stored order.
     batch_size
         Examples a batch; the last one may be smaller.
     mean, std
@@ -96,7 +97,7 @@ class Batches:
     shuffle, augment
         For training only. Augmentation is a random crop after zero-padding by 4
         and a horizontal flip with probability one half.
-    seed
+    seed, epoch
         Of the order and the augmentation.
 
     Raises
@@ -113,32 +114,27 @@ class Batches:
     (3, 5)
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        batch_size: int = 128,
-        *,
-        mean: tuple[float, ...] = (0.0,),
-        std: tuple[float, ...] = (1.0,),
-        shuffle: bool = False,
-        augment: bool = False,
-        seed: int = 0,
-    ) -> None:
-        _check_examples(images, labels)
-        require(batch_size >= 1, "batch_size", batch_size, "at least 1")
-        self.batch_size = int(batch_size)
-        self.shuffle = shuffle
-        self.augment = augment
-        self.seed = int(seed)
-        self.epoch = 0
-        self._images = images
-        self._labels = labels
-        self._mean = mean
-        self._std = std
+    images: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
+    batch_size: int = 128
+    _: KW_ONLY
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    shuffle: bool = False
+    augment: bool = False
+    seed: int = 0
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no data, and work out the normalisation."""
+        _check_examples(self.images, self.labels)
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         # One multiply and one add a batch; made here so that iterating stays cheap.
-        self._scale = torch.tensor(std, device=images.device).reciprocal().view(1, -1, 1, 1)
-        self._shift = -torch.tensor(mean, device=images.device).view(1, -1, 1, 1) * self._scale
+        self._scale = (
+            torch.tensor(self.std, device=self.images.device).reciprocal().view(1, -1, 1, 1)
+        )
+        mean = torch.tensor(self.mean, device=self.images.device)
+        self._shift = -mean.view(1, -1, 1, 1) * self._scale
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -146,15 +142,15 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield ``inputs (batch, channels, height, width)`` and ``targets (batch,)``."""
-        generator = self._generator()
+        generator = _generator(self.seed, self.epoch)
         order = torch.randperm(self.examples, generator=generator) if self.shuffle else None
         for start in range(0, self.examples, self.batch_size):
             stop = min(start + self.batch_size, self.examples)
             if order is None:
-                images, targets = self._images[start:stop], self._labels[start:stop]
+                images, targets = self.images[start:stop], self.labels[start:stop]
             else:
-                index = order[start:stop].to(self._labels.device)
-                images, targets = self._images[index], self._labels[index]
+                index = order[start:stop].to(self.labels.device)
+                images, targets = self.images[index], self.labels[index]
             if self.augment:
                 images = random_crop_and_flip(images, generator)
             yield torch.addcmul(self._shift, images.float(), self._scale), targets
@@ -162,12 +158,7 @@ class Batches:
     @property
     def examples(self) -> int:
         """Number of examples."""
-        return len(self._labels)
-
-    @property
-    def labels(self) -> Tensor:
-        """Class indices ``(examples,)`` in the stored order."""
-        return self._labels
+        return len(self.labels)
 
     def fingerprint(self) -> str:
         """Number and digest of the examples as they are seen: pixels, labels, normalisation.
@@ -178,35 +169,31 @@ class Batches:
         >>> one.fingerprint() == one.with_batch_size(1).shuffled().fingerprint()
         True
         """
-        total = hashlib.sha256(repr((self.input_shape, self._mean, self._std)).encode())
-        for tensor in (self._images, self._labels):
+        total = hashlib.sha256(repr((self.input_shape, self.mean, self.std)).encode())
+        for tensor in (self.images, self.labels):
             total.update(tensor.detach().cpu().contiguous().numpy().data)
         return f"{self.examples} examples, {total.hexdigest()[:16]}"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input: ``(channels, height, width)``."""
-        return tuple(self._images.shape[1:])
+        return tuple(self.images.shape[1:])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the augmentation of the epoch that is iterated next."""
-        self.epoch = int(epoch)
+        self.epoch = epoch
 
     def with_batch_size(self, batch_size: int) -> Batches:
         """The same examples in batches of another size."""
-        return self._like(self._images, self._labels, batch_size=batch_size)
+        return replace(self, batch_size=batch_size)
 
     def with_seed(self, seed: int) -> Batches:
         """The same examples in the order and the augmentation of another seed."""
-        other = self._like(self._images, self._labels)
-        other.seed = int(seed)
-        return other
+        return replace(self, seed=seed)
 
     def shuffled(self, seed: int = 0) -> Batches:
         """The same examples, un-augmented as they are, in a new order each epoch."""
-        other = self.with_seed(seed)
-        other.shuffle = True
-        return other
+        return replace(self, seed=seed, shuffle=True)
 
     def subset(self, examples: int, seed: int = 0) -> Batches:
         """A random subset without replacement, in the stored order.
@@ -221,29 +208,12 @@ class Batches:
                 f"a subset of {examples} examples was asked for, out of {self.examples}"
             )
         chosen = torch.randperm(self.examples, generator=_generator(seed))[:examples]
-        index = chosen.sort().values.to(self._labels.device)
-        return self._like(self._images[index], self._labels[index])
+        index = chosen.sort().values.to(self.labels.device)
+        return replace(self, images=self.images[index], labels=self.labels[index])
 
     def to(self, device: str | torch.device) -> Batches:
         """The same batches with the data on `device`; copies only if it moves."""
-        return self._like(self._images.to(device), self._labels.to(device))
-
-    def _generator(self) -> torch.Generator:
-        return _generator(self.seed, self.epoch)
-
-    def _like(self, images: Tensor, labels: Tensor, batch_size: int | None = None) -> Batches:
-        other = Batches(
-            images,
-            labels,
-            self.batch_size if batch_size is None else batch_size,
-            mean=self._mean,
-            std=self._std,
-            shuffle=self.shuffle,
-            augment=self.augment,
-            seed=self.seed,
-        )
-        other.set_epoch(self.epoch)
-        return other
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
