@@ -31,3 +31,4 @@ class FineTuning:
         require(
             0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0"
         )
+        require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")

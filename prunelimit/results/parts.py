@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from prunelimit.budgets import FineTuning
 from prunelimit.curves import Sweep
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Interval
+from prunelimit.names import unknown_name
+from prunelimit.spectrum.result import POLICIES
 
 
 # ------------------------------------------------------------------- settings
@@ -56,6 +59,17 @@ class ExperimentConfig:
     finetune_measurements: int = 9
     finetuning: FineTuning | None = None
     accuracy_tolerance: float = 0.005
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be measured with."""
+        if self.policy not in POLICIES:
+            raise unknown_name("policy", self.policy, POLICIES)
+        for name, value in vars(self).items():
+            if isinstance(value, int | float):
+                require(math.isfinite(value), name, value, "finite")
+                require(value > 0, name, value, "above 0")
+        for name in ("tolerance", "resolution", "sparsest", "accuracy_tolerance"):
+            require(getattr(self, name) < 1, name, getattr(self, name), "below 1")
 
 
 # --------------------------------------------------------------- measurements

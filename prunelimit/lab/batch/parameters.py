@@ -10,20 +10,20 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from prunelimit.budgets import FineTuning
 from prunelimit.errors import PruneLimitError
 from prunelimit.names import shown, unknown_name
+from prunelimit.records import from_plain, to_plain
 
 if TYPE_CHECKING:
     from prunelimit.lab.experiment import ExperimentConfig
     from prunelimit.lab.tasks import Task
-    from prunelimit.pruning.finetune import FineTuning
 
 CONFIGURED = ("task", "l1", "seed", "epochs", "examples", "scale", "measurement")
 """Parameters that `configure` takes."""
 
 _FEWEST_POINTS = 10
 _SEEDS = 2**63
-_FRACTIONS = ("tolerance", "resolution", "sparsest", "accuracy_tolerance")
 """Fields of the measurement that lie below 1."""
 
 
@@ -86,7 +86,7 @@ def configure(
     if scale < 1:
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
         config = _shortened(config, chosen, scale)
-    config = dataclasses.replace(config, **_checked({} if measurement is None else measurement))
+    config = _measured_by(config, {} if measurement is None else measurement)
     if chosen.examples is not None:
         require_batches(config, chosen.examples)
     return chosen, config
@@ -186,70 +186,23 @@ def _shortened(config: ExperimentConfig, task: Task, scale: float) -> Experiment
         config,
         loss_points=max(_FEWEST_POINTS, round(scale * config.loss_points)),
         accuracy_points=max(_FEWEST_POINTS, round(scale * config.accuracy_points)),
-        finetuning=_finetuning(
-            {
-                "epochs": training.epochs,
-                "learning_rate": training.learning_rate,
-                "momentum": training.momentum,
-            }
-        ),
+        finetuning=FineTuning(training.epochs, training.learning_rate, training.momentum),
     )
 
 
-def _checked(measurement: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields with their values, each of the type that its default has."""
+def _measured_by(config: ExperimentConfig, measurement: Any) -> ExperimentConfig:
+    """The settings with those that `measurement` names, each of its type and in its range."""
     from prunelimit.lab.experiment import ExperimentConfig
 
     if not isinstance(measurement, Mapping):
         raise PruneLimitError(
             f'measurement is {measurement!r}; it must look like {{"epsilon": 0.05}}'
         )
-    defaults = ExperimentConfig()
-    known = [field.name for field in dataclasses.fields(ExperimentConfig)]
-    checked: dict[str, Any] = {}
-    for name, value in measurement.items():
+    known = to_plain(config)
+    for name in measurement:
         if name not in known:
             raise unknown_name("measurement", name, known)
-        default = getattr(defaults, name)
-        if name == "finetuning":
-            checked[name] = None if value is None else _finetuning(value)
-        elif name == "epsilon" and value is None:
-            checked[name] = None
-        elif name == "policy":
-            checked[name] = _policy(value)
-        else:
-            check = _whole if isinstance(default, int) else _number
-            if check(name, value) <= 0:
-                raise PruneLimitError(f"{name} is {value!r}; it must be above 0")
-            if name in _FRACTIONS and value >= 1:
-                raise PruneLimitError(f"{name} is {value!r}; it must be below 1")
-            checked[name] = value
-    return checked
-
-
-def _finetuning(value: Mapping[str, Any]) -> FineTuning:
-    from prunelimit.pruning.finetune import FineTuning
-
-    try:
-        budget = FineTuning(**value)
-        _whole("finetuning's epochs", budget.epochs)
-        _number("finetuning's learning_rate", budget.learning_rate)
-        if not 0 <= _number("finetuning's momentum", budget.momentum) < 1:
-            raise PruneLimitError(
-                f"finetuning's momentum is {budget.momentum!r}; it must be at least 0 and below 1"
-            )
-        return budget
-    except TypeError as error:
-        raise PruneLimitError(
-            f'finetuning is {value!r}; it must look like {{"epochs": 12, "learning_rate": 0.01}}'
-        ) from error
-
-
-def _policy(value: Any) -> str:
-    known = ("ggn", "abs", "clip")
-    if value not in known:
-        raise unknown_name("policy", value, known)
-    return value
+    return from_plain(ExperimentConfig, known | dict(measurement), "measurement")
 
 
 def _whole(name: str, value: Any) -> int:

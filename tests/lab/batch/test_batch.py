@@ -113,7 +113,7 @@ def test_what_says_the_same_is_one_job(tmp_path, notebook) -> None:
         ({"l1": float("nan")}, "l1 is nan; it must be finite"),
         ({"measurement": {"epsilon": float("inf")}}, "epsilon is inf; it must be finite"),
         ({"measurement": 5}, "measurement is 5; it must look like"),
-        ({"measurement": {"tolerance": 5}}, "tolerance is 5; it must be below 1"),
+        ({"measurement": {"tolerance": 5}}, "tolerance is 5.0; it must be below 1"),
         ({"measurement": {"finetuning": 5}}, "finetuning is 5"),
         ({"measurement": {"finetuning": {"momentum": 2}}}, "momentum is 2"),
         ({"seed": -1}, "seed is -1; it must be at least 0"),
