@@ -22,22 +22,27 @@ from typing import Any
 from prunelimit.lab.baselines._common import Pruned
 from prunelimit.lab.baselines._driver import Work
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
-from prunelimit.lab.baselines._gradual import GradualConfig, gradual_magnitude
-from prunelimit.lab.baselines._iterative_magnitude import (
-    IterativeMagnitudeConfig,
-    iterative_counts,
-    iterative_magnitude,
-    iterative_rounds,
-)
 from prunelimit.lab.baselines._one_shot import (
     LompConfig,
     OneShotConfig,
+    SmartRatioConfig,
+    SurgeonConfig,
+    brain_surgeon,
     dense,
     layerwise_control,
     lomp,
     random_control,
+    smart_ratio,
 )
 from prunelimit.lab.baselines._rare_gems import RareGemsConfig, rare_gems, signed_constants
+from prunelimit.lab.baselines._rounds import (
+    GradualConfig,
+    IterativeMagnitudeConfig,
+    gradual_magnitude,
+    iterative_counts,
+    iterative_magnitude,
+    iterative_rounds,
+)
 from prunelimit.lab.baselines._scored import (
     GraspConfig,
     SnipConfig,
@@ -47,8 +52,6 @@ from prunelimit.lab.baselines._scored import (
     synflow,
     synflow_mask,
 )
-from prunelimit.lab.baselines._smart_ratio import SmartRatioConfig, smart_ratio
-from prunelimit.lab.baselines._surgeon import SurgeonConfig, brain_surgeon
 
 # What the chapters and the studies call; the rest has its own module.
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,19 @@ The papers train different networks on different data, each in its own way.
 A comparison needs one training for all, so every method takes this one by
 default; what is a method's own are the other fields of its configuration.
 """
+
+
+@dataclass(frozen=True)
+class Config:
+    """What every method is told: how the network is trained, which is the whole budget of epochs.
+
+    Attributes
+    ----------
+    training
+        Its epochs, rate and schedule.
+    """
+
+    training: TrainingConfig = COMMON_TRAINING
 
 
 @dataclass(frozen=True)
@@ -86,11 +99,6 @@ def training_batches(data: Data, config: TrainingConfig, seed: int) -> Loader:
     return data
 
 
-def evaluation_batches(data: Data) -> Loader:
-    """The training examples in a fixed order, un-augmented; a plain loader as it is."""
-    return data.train_eval if isinstance(data, Splits) else data
-
-
 def start_epoch(batches: Loader, epoch: int) -> Loader:
     """The batches, told which epoch is iterated next if they want to know."""
     if hasattr(batches, "set_epoch"):
@@ -109,25 +117,6 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
     """A copy with zeros where the masks remove a weight."""
     return make_permanent(apply_masks(copy_model(model), masks))
-
-
-def phases(config: TrainingConfig, second: int) -> tuple[TrainingConfig | None, TrainingConfig]:
-    """Split a budget of epochs in two, each with the whole schedule squeezed into it.
-
-    The second phase has `second` epochs and no L1 term (there is nothing left
-    to shrink); the first has the rest, or is None if there is no rest.
-
-    Raises
-    ------
-    PruneLimitError
-        If `second` is not in 0 … ``config.epochs``.
-    """
-    if not 0 <= second <= config.epochs:
-        raise PruneLimitError(
-            f"{second} epochs were asked for the second phase, out of {config.epochs} in all"
-        )
-    first = config.scaled(config.epochs - second) if second < config.epochs else None
-    return first, replace(config.scaled(max(1, second)), l1=0.0)
 
 
 def exponential_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...]:

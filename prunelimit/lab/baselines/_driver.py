@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,21 +140,17 @@ class Work(Generic[Config]):
         rates = learning_rates(training, steps).reshape(training.epochs, steps)
         epochs = range(first_epoch, training.epochs if last_epoch is None else last_epoch)
         for epoch in track(epochs, "training", enabled=self.progress):
-            called = before_step and functools.partial(
-                _counted, before_step, epoch * steps, working
-            )
+
+            def called(step: int, first: int = epoch * steps) -> None:
+                if before_step is not None:
+                    before_step(first + step, working)
+
             descent.epoch(epoch, batches, rates[epoch], before_step=called)
         return make_permanent(working)
 
     def trained_under(self, masks: Masks, training: TrainingConfig) -> Found:
         """The second half of every method that prunes at initialisation."""
         return self.trained(self.model, training, masks), masks
-
-
-def _counted(
-    before_step: Callable[[int, nn.Module], None], first: int, model: nn.Module, step: int
-) -> None:
-    before_step(first + step, model)
 
 
 def driven(

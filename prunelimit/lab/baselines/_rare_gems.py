@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, batches_in
@@ -24,7 +23,7 @@ from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)
-class RareGemsConfig:
+class RareGemsConfig(_common.Config):
     """Rare Gems; the defaults are those of Sreenivasan et al. (2022) for ResNet20.
 
     Attributes
@@ -42,7 +41,6 @@ class RareGemsConfig:
         Epochs between two drops.
     """
 
-    training: TrainingConfig = COMMON_TRAINING
     search_epochs: int | None = None
     search_learning_rate: float = 0.1
     regularisation: float = 1e-4

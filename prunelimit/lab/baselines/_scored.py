@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import COMMON_TRAINING, Data, start_epoch
+from prunelimit.lab.baselines._common import Data, start_epoch
 from prunelimit.lab.baselines._driver import Found, Work, driven
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
@@ -101,7 +101,7 @@ def gradient(loss: Tensor, parameters: list[nn.Parameter], create_graph: bool = 
 
 # ------------------------------------------------------------------ SNIP
 @dataclass(frozen=True)
-class SnipConfig:
+class SnipConfig(_common.Config):
     """SNIP; the default is that of Lee, Ajanthan and Torr (2019) for CIFAR-10.
 
     Attributes
@@ -112,7 +112,6 @@ class SnipConfig:
         On which connections are scored, once: one minibatch.
     """
 
-    training: TrainingConfig = COMMON_TRAINING
     examples: int = 128
 
     def __post_init__(self) -> None:
@@ -175,7 +174,7 @@ def snip(work: Work[SnipConfig]) -> Found:
 
 # ----------------------------------------------------------------- GraSP
 @dataclass(frozen=True)
-class GraspConfig:
+class GraspConfig(_common.Config):
     """GraSP; the defaults are those of the published code of Wang, Zhang and Grosse (2020).
 
     Attributes
@@ -188,7 +187,6 @@ class GraspConfig:
         The outputs are divided by it, which keeps the softmax from saturating.
     """
 
-    training: TrainingConfig = COMMON_TRAINING
     samples_per_class: int = 10
     temperature: float = 200.0
 
@@ -280,7 +278,7 @@ def grasp(work: Work[GraspConfig]) -> Found:
 
 # --------------------------------------------------------------- SynFlow
 @dataclass(frozen=True)
-class SynflowConfig:
+class SynflowConfig(_common.Config):
     """SynFlow; the default is that of Tanaka, Kunin, Yamins and Ganguli (2020).
 
     Attributes
@@ -291,7 +289,6 @@ class SynflowConfig:
         In which the density falls exponentially to its target.
     """
 
-    training: TrainingConfig = COMMON_TRAINING
     rounds: int = 100
 
     def __post_init__(self) -> None:

@@ -29,8 +29,8 @@ from prunelimit.lab.baselines import (
     random_control,
     signed_constants,
 )
-from prunelimit.lab.baselines._iterative_magnitude import round_lengths
 from prunelimit.lab.baselines._rare_gems import rare_gems_mask
+from prunelimit.lab.baselines._rounds import round_lengths
 from prunelimit.network.parameters import flatten, prunable_weights
 from prunelimit.pruning import magnitude_mask
 from prunelimit.recipe import TrainingConfig

@@ -12,8 +12,9 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
 from prunelimit.lab.baselines import GradualConfig, iterative_counts, signed_constants
-from prunelimit.lab.baselines._gradual import cubic_sparsity, gradual_schedule
+from prunelimit.lab.baselines._one_shot import smart_ratio_counts, smart_ratio_mask
 from prunelimit.lab.baselines._rare_gems import rare_gems_counts
+from prunelimit.lab.baselines._rounds import cubic_sparsity, gradual_schedule
 from prunelimit.lab.baselines._scored import (
     GraspConfig,
     SnipConfig,
@@ -26,7 +27,6 @@ from prunelimit.lab.baselines._scored import (
     synflow_mask,
     synflow_scores,
 )
-from prunelimit.lab.baselines._smart_ratio import smart_ratio_counts, smart_ratio_mask
 from prunelimit.network.parameters import (
     flatten,
     prunable_parameters,
