@@ -23,7 +23,7 @@
 # - put the same question to the same model exactly, and derive the answer, $k_\mathrm{sharp}$;
 # - judge both by simulation, and say where each of them errs.
 #
-# *Reading: 45 minutes. Exercises: 45 minutes. You need chapters 1 to 3, eigenvalues and least squares.*
+# *Reading: 40 minutes. Exercises: 45 minutes. You need chapters 1 to 3, eigenvalues and least squares.*
 
 # %%
 import matplotlib.pyplot as plt
@@ -37,7 +37,9 @@ plots.use_style()
 # %% [markdown]
 # ## Weights that do as well
 #
-# Chapter 3 left one unknown: $\delta$, the size of the cone under which the pruned weights see the good ones. So which are good? Training ends at weights $w^*$. How much may they change before the loss notices?
+# Chapter 3 left one unknown: $\delta$, the size of the cone under which the pruned weights see the good ones. We find it twice: by a shortcut, which gives the paper's limit, and without it, which gives another. Then simulated subspaces decide between the two.
+#
+# Which weights are good? Training ends at $w^*$. Along a direction of curvature $\lambda$ a step of length $t$ costs $\tfrac12\lambda t^2$, so a loss rise of 1 is used up after one unit if $\lambda = 2$, after two if $\lambda = \tfrac12$, and never if the direction is flat.
 #
 # :::{prf:definition} Loss sublevel set
 # :label: def-sublevel
@@ -49,7 +51,7 @@ plots.use_style()
 # The ellipsoid is **heuristic**, good for small steps only. Chapter 10 shows where it breaks.
 # :::
 #
-# Flat directions (small $\lambda_i$) are long axes. Here are three radii at $\epsilon = 1$:
+# Flat directions are long axes. The three radii from above:
 
 # %%
 sublevel.ellipsoid_radii([2.0, 0.5, 0.0], epsilon=1.0)
@@ -63,7 +65,7 @@ sublevel.ellipsoid_radii([2.0, 0.5, 0.0], epsilon=1.0)
 # - *Leave the survivor alone* (one-shot): the loss rises by $\tfrac12 x^\top H x = 1$.
 # - *Let the survivor move* by $t$: it rises by $\tfrac12 (1, -t) H (1, -t)^\top = 1 - t + t^2$.
 #
-# All networks with this mask form a line $L$. For $\epsilon = 0.8$ one-shot pruning fails, because the point $w^1$ of that line is outside of the ellipse.
+# All networks with this mask form a line $L$. For $\epsilon = 0.8$ one-shot pruning fails, because it costs 1: $w^1$ is outside of the ellipse.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -83,7 +85,7 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} What came out
-# It exists: $1 - t + t^2$ is least at $t = \tfrac12$, where it is $0.75$. The line touches the ellipse of that level, and below it no network with this mask will do.
+# It exists: $1 - t + t^2$ is least at $t = \tfrac12$, where it is $0.75$. The line touches the ellipse of that level; below it no network with this mask will do.
 # :::
 #
 # The question is the same in $D$ dimensions. A mask that keeps $k$ weights leaves a $k$-dimensional plane $L$ through $w^k$,
@@ -105,7 +107,7 @@ plt.show()
 # The line $y = mx$ touches the ellipse around $(R, 0)$ when the tangency condition $m^2R^2 = m^2 r_1^2 + r_2^2$ holds.
 # :::
 #
-# Check it on two ellipses of the same height, one deep, one shallow:
+# Two ellipses of the same height, one deep, one shallow:
 
 # %% mystnb={"figure": {"caption": "Two ellipses of the same height, seen from the same distance along their axis.", "name": "fig-tangents"}, "image": {"alt": "Two ellipses at distance 4 from the viewer, both with radius 1.5 across. The deep one, radius 3 along the line of sight, subtends a visibly larger angle than the shallow one, radius 0.5."}} tags=["hide-input"]
 turn = np.linspace(0, 2 * np.pi, 100)[:-1]
@@ -124,26 +126,12 @@ for radii, angle in zip(ellipses, angles, strict=True):
     print(f"radii {radii}: tangent {angle:.6f}°, lemma {by_lemma:.6f}°")
 
 # %% [markdown]
-# In three dimensions the lines of sight touch along a rim. For the curious, drawn in space:
-
-# %% mystnb={"figure": {"caption": "In space the lines of sight touch an ellipsoid along a rim.", "name": "fig-rim"}, "image": {"alt": "An ellipsoid in space, long across one axis, with the closed rim where lines of sight from the viewer touch it. The cone of these lines is wide along the long axis and narrow along the short one."}} tags=["hide-cell"]
-radii, centre = np.array([1.0, 2.0, 0.6]), np.array([4.0, 0.0, 0.0])
-up = np.linspace(0, np.pi, 30)[:, None]
-around = np.linspace(0, 2 * np.pi, 40)
-sphere = (
-    np.sin(up) * np.cos(around),
-    np.sin(up) * np.sin(around),
-    np.cos(up) + 0 * around,
-)
-surface = [c + r * part for c, r, part in zip(centre, radii, sphere, strict=True)]
-plots_sublevel.space_view(surface, sublevel.contact_points(radii, centre))
-plt.show()
-
-# %% [markdown]
+# The deep ellipse is no wider than the shallow one and looks larger, because it begins nearer to the viewer.
+#
 # ### The shortcut of the width formula
 #
-# The statistical dimension of a circular cone is about $D\sin^2\alpha$ (chapter 2). An elliptic cone suggests a sum of $\sin^2\alpha_i$, one for each axis.
-# If the viewer is far away, $\tan\alpha_i \approx r_i/R$, and then $\sin^2\alpha_i = r_i^2/(R^2 + r_i^2)$.
+# The statistical dimension of a circular cone is about $D\sin^2\alpha$ (chapter 2), which is $\sin^2\alpha$ for each axis. An elliptic cone suggests a sum of $\sin^2\alpha_i$, each axis with its own angle.
+# If the viewer is far away, $\tan\alpha_i \approx r_i/R$, and then $\sin^2\alpha_i = r_i^2/(R^2 + r_i^2)$: 0.1 for an axis that is a third of the distance.
 #
 # :::{prf:assumption} Width of an ellipsoid (heuristic)
 # :label: asm-width
@@ -154,8 +142,8 @@ plt.show()
 #
 # :::{admonition} Predict
 # :class: tip
-# Take a ball of radius $r$ in $D = 100$ and walk towards it. At $R = r$ you stand on its surface and it fills half of the space around you:
-# a half-space, $\delta = D - \tfrac12$. What does the formula say there?
+# Take a ball of radius $r$ in $D = 100$ and walk towards it. At $R = r$ you stand on its surface and it fills half of the space:
+# $\delta = D - \tfrac12$. What does the formula say there?
 # :::
 
 # %% mystnb={"figure": {"caption": "Size of the cone over a ball of radius 1 in 100 dimensions: exact, simulated, and by the width formula (heuristic).", "name": "fig-width-formula"}, "image": {"alt": "Statistical dimension of the cone over a ball against the viewer's distance in radii, dimension 100. Simulated points follow the exact curve, which rises to 100 at the surface; the width formula only reaches 50 there. From three radii on they agree."}} tags=["hide-input", "hide-output"]
@@ -177,15 +165,15 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} What came out
-# It says $D/2$, about half of the truth. The formula uses $\tan\alpha = r/R$ where the ball has $\sin\alpha = r/R$, which is harmless from afar and not at the door.
+# It says $D/2$, about half of the truth. The formula uses $\tan\alpha = r/R$ where the ball has $\sin\alpha = r/R$, which is harmless from afar only.
 # :::
 #
-# A flat direction has $r_i = \infty$, and no one is far away from *that*.
+# How far is far enough? It matters, because a network has many nearly flat directions (chapter 5), with $r_i$ larger than $R$.
 
 # %% [markdown]
 # ### Two answers that move
 #
-# With two weights everything can be seen: drag $w^*$, turn $L$, or pull at the ellipse.
+# With two weights the whole question is one picture: drag $w^*$, turn $L$, or pull at the ellipse.
 
 # %% tags=["remove-input"]
 from prunelimit import widgets
@@ -193,7 +181,7 @@ from prunelimit import widgets
 widgets.OnePicture()
 
 # %% [markdown]
-# With many, we draw the loss that $k$ of them can reach. The two curves are derived below.
+# With 200 we draw the loss that $k$ of them can reach, against $k/D$; the limit is where it comes down to $\epsilon$. The two curves are derived below.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -210,11 +198,11 @@ widgets.SublevelSet(simulate=False)
 #
 # ## The paper's limit
 #
-# Put the assumption into chapter 3's transition, $k = D - \delta$. As $r_i^2 = 2\epsilon/\lambda_i$,
+# The paper takes the shortcut. Put the assumption into chapter 3's transition, $k = D - \delta$. As $r_i^2 = 2\epsilon/\lambda_i$,
 #
 # $$\begin{aligned}k&=D-\sum_i\frac{2\epsilon}{\lambda_iR^2+2\epsilon}\\&=\sum_i\frac{\lambda_i}{\lambda_i+\sigma}=N_\mathrm{eff}(\sigma),\quad\sigma=\frac{2\epsilon}{R^2}.\end{aligned}$$
 #
-# $N_\mathrm{eff}$ is the *effective dimension*: it counts the directions that curve more than the ridge $\sigma$, softly.
+# $N_\mathrm{eff}$ is the *effective dimension*: it counts the directions that curve more than the ridge $\sigma$, softly. A direction with $\lambda = \sigma$ counts one half, one with $9\sigma$ counts 0.9. So the formula says: keep as many weights as there are sharp directions.
 #
 # :::{prf:theorem} Lower bound of the pruning ratio (Zhang et al., Theorem 3.2; heuristic)
 # :label: thm-paper-lower
@@ -231,7 +219,7 @@ widgets.SublevelSet(simulate=False)
 # **Exact** given $w^2$, **heuristic** through {prf:ref}`asm-width`. The constants are derived here.
 # :::
 #
-# If $R$ shrinks as more weights are kept, $k = N_\mathrm{eff}(2\epsilon/R(k)^2)$ is a fixed point. Check three ways that the arithmetic agrees:
+# If $R$ shrinks as more weights are kept, $k = N_\mathrm{eff}(2\epsilon/R(k)^2)$ is a fixed point (chapter 6); here $R$ stays. Our example: $D = 200$, $\lambda_i = 1/i$, $R = 3$, $\epsilon = 0.1$. Computed in three ways, the paper's limit keeps 76 of 200:
 
 # %%
 dim, distance, epsilon = 200, 3.0, 0.1
@@ -248,7 +236,9 @@ low, high = interval.lower / large.size, interval.upper / large.size
 print(f"k/D between {low:.3f} and {high:.3f}")
 
 # %% [markdown]
-# Two numbers govern $k_\mathrm{paper}$: how far pruning moves the weights, and how sharp the minimum is. The paper bounds $\rho = k/D$, the **pruning ratio** of its theorems, which is the fraction *kept*:
+# For 200 weights the bounds run from 0 to 174, since $a_\eta\sqrt D = 98$. With 500 copies of the spectrum they hold $k/D = 0.379$ to about two points.
+#
+# The trace alone bounds the fraction kept, the **pruning ratio** of the paper's theorems:
 #
 # :::{prf:lemma} Pruning ratio and sharpness (Zhang et al., Lemma 3.5; exact)
 # :label: lem-sharpness
@@ -260,7 +250,7 @@ print(f"k/D between {low:.3f} and {high:.3f}")
 # $\lambda \mapsto \lambda/(\lambda+\sigma)$ is concave, so by Jensen the mean of its values is at most its value at the mean $\operatorname{Tr} H/D$.
 # :::
 #
-# With equal eigenvalues there is equality; the more unequal they are, the more room the bound leaves:
+# Equal eigenvalues give equality; the more unequal they are, the more room is left:
 
 # %%
 spectra = {
@@ -276,7 +266,7 @@ for name, eigenvalues in spectra.items():
 # %% [markdown]
 # ## Asking the model exactly
 #
-# Now forget cones. The model is: $L$ is a random $k$-dimensional subspace through $w^k$; $x = w^* - w^k$ has length $R$ and is orthogonal to $L$, as under every mask.
+# All this rests on {prf:ref}`asm-width`, which failed near a ball. For a quadratic loss the question can be answered without it, because no cone is needed. The model is: $L$ is a random $k$-dimensional subspace through $w^k$; $x = w^* - w^k$ has length $R$ and is orthogonal to $L$, as under every mask.
 # It meets the ellipsoid if and only if the *least* loss on it is at most $\epsilon$, and that is least squares.
 #
 # :::{prf:proposition} Least loss on a subspace (exact)
@@ -307,8 +297,8 @@ print(f"formula {dense:.8f}   least squares {0.5 * residual:.8f}")
 # %% [markdown]
 # ### The expected least loss
 #
-# $A(A^\top \Sigma A)^{-1}A^\top$ is a random matrix. For large $D$ it acts, on average, like a simple one:
-# $(\Sigma + \gamma I)^{-1}$, where $\gamma$ makes $\operatorname{Tr}\Sigma(\Sigma+\gamma I)^{-1}$ equal to the number of columns of $A$ {cite}`lejeune2022asymptotics`. That is a *deterministic equivalent*. ({cite}`derezinski2020precise` bound its error for fewer columns than the stable rank of $\Sigma$; our $D - k$ columns are more.)
+# For a random subspace we need the mean. With $\Sigma = H^{-1}$, $A(A^\top \Sigma A)^{-1}A^\top$ is a random matrix. For large $D$ it acts, on average, like a simple one:
+# $(\Sigma + \gamma I)^{-1}$, where $\gamma$ makes $\operatorname{Tr}\Sigma(\Sigma+\gamma I)^{-1}$ equal to the number of columns of $A$ {cite}`lejeune2022asymptotics`. That is a *deterministic equivalent*.
 #
 # :::{prf:theorem} Sharp threshold (this project; asymptotic)
 # :label: thm-sharp
@@ -328,11 +318,11 @@ print(f"formula {dense:.8f}   least squares {0.5 * residual:.8f}")
 # *Idea.* Put $\Sigma = H^{-1}$ and $\sigma = 1/\gamma$: the condition on $\gamma$ reads $D - N_\mathrm{eff}(\sigma) = D - k$.
 # Given $L$, the vector $a$ is uniform on a sphere of radius $R$ in $D-k$ dimensions, so
 # $\mathbb{E}\,\ell = \frac{R^2}{2(D-k)} \operatorname{Tr}(A^\top H^{-1}A)^{-1}$ $\approx \frac{R^2}{2(D-k)} \operatorname{Tr}(H^{-1}+\gamma I)^{-1}$ $= \frac{R^2}{2(D-k)}\,\sigma N_\mathrm{eff}(\sigma).$
-# If $x$ points anywhere, only the part of it outside $L$ counts, of squared length $R^2(D-k)/D$. What we take from the source is the equivalent. It is a limit in which $k$ and $D-k$ grow together: for two weights kept of a steep spectrum the formula stays several percent off, however large $D$ is.
+# If $x$ points anywhere, only the part of it outside $L$ counts, of squared length $R^2(D-k)/D$. The equivalent is the source's, a limit in which $k$ and $D-k$ grow together: with two weights kept of a steep spectrum the formula stays several percent off.
 # :::
 # ::::
 #
-# It is the paper's functional at another ridge. At $k = D/2$ both agree. Does the formula hold for $D = 200$?
+# It is the paper's functional at another ridge, larger by the factor $(D-k)/k$, so that for $k < D/2$ fewer directions count as sharp: 10.5 in our example instead of 76. Does a formula for large $D$ hold for 200?
 
 # %% mystnb={"figure": {"caption": "Least quadratic loss on random subspaces, $\\lambda_i = 1/i$, $D = 200$: simulated means with standard errors, and the sharp formula.", "name": "fig-least-loss"}, "image": {"alt": "Least loss rise on a random subspace against its dimension k, for eigenvalues 1/i. Simulated means lie on the curve of the sharp formula from k = 0 to 199 and cross the budget 0.1 near k = 10."}} tags=["hide-input"]
 curves = sublevel.simulate_loss_curves(harmonic, trials=100, seed=1)
@@ -354,6 +344,8 @@ print(f"largest distance between formula and simulation: {worst:.1f} standard er
 # %% [markdown]
 # ### One crossing
 #
+# The curve crosses $\epsilon$ once, as it has to:
+#
 # :::{prf:proposition} The threshold is unique (this project; exact)
 # :label: prop-unique
 # If $R(k)$ does not increase with $k$, then $\ell(k)$ does not increase either. At constant $R$ it falls from $\frac{R^2}{2}\cdot$ the arithmetic mean of the $\lambda_i$ (at $k = 0$)
@@ -368,22 +360,7 @@ print(f"largest distance between formula and simulation: {worst:.1f} standard er
 # :::
 # ::::
 #
-# So there are three cases: $\epsilon$ above the first value (*any* $k$ will do), below the second (*none* but $k = D$), or one crossing.
-#
-# :::{dropdown} For the curious: a second root that is none
-# Written as a scalar equation, $k = N_\mathrm{eff}(\dots\frac{D-k}{k})$ seems to have more roots: $k = D$ always solves it if no $\lambda_i$ is 0, for both sides are $D$.
-# That root says only that the whole space meets $S(\epsilon)$. The solver looks for the crossing in $\sigma$, and never sees it. The next cell draws both sides.
-# :::
-
-# %% mystnb={"figure": {"caption": "The scalar equation of the sharp limit has a second root, which is trivial.", "name": "fig-roots"}, "image": {"alt": "Both sides of the scalar equation against k for eigenvalues 1/i, D = 200. They cross at k = 10.5, the threshold, and meet again at k = 200, the trivial root."}} tags=["hide-cell"]
-grid = np.linspace(0.5, dim, 400)
-right = limit.effective_dimension(
-    harmonic, 2 * epsilon / distance**2 * (dim - grid) / grid
-)
-threshold = limit.sharp_limit(harmonic, distance, epsilon)
-roots = {"threshold": (threshold, threshold), "trivial root": (dim, dim)}
-plots_sublevel.roots_view(grid, right, roots)
-plt.show()
+# Three cases: $\epsilon$ above the first value (*any* $k$ will do), below the second (*none* but $k = D$), or one crossing.
 
 # %%
 narrow = spectra["narrow"]
@@ -402,9 +379,7 @@ for tried in (0.2, 0.125, 0.1):
 # %% [markdown]
 # ## Which line do the points follow?
 #
-# Six spectra, each with a budget, all at $D = 200$, $R = 3$. For each we draw 200 random subspaces and count how many meet $S(\epsilon)$.
-#
-# The six spectra:
+# Six spectra, each with a budget, at $D = 200$, $R = 3$. For each we draw 200 random subspaces and count those that meet $S(\epsilon)$.
 
 # %%
 rank = np.arange(1, dim + 1)
@@ -445,7 +420,7 @@ plt.show()
 # Where $k_\mathrm{paper} > D/2$ they rise after it: there it promises too much, and so it is no safe bound either.
 # :::
 #
-# More budgets, chosen so that the thresholds spread over all $k$:
+# More budgets, with thresholds all over $k$:
 
 # %% mystnb={"figure": {"caption": "Predicted against simulated thresholds of the quadratic random-subspace model, for six spectra and up to six budgets each.", "name": "fig-agreement"}, "image": {"alt": "Predicted against simulated thresholds for six spectra and six budgets each. The circles of k_sharp lie on the diagonal; the crosses of k_paper lie above it below k = 100, below it above, and meet it at one half."}} tags=["hide-input"]
 simulated, predicted = [], {"paper": [], "sharp": []}
@@ -460,12 +435,12 @@ plots_sublevel.agreement(simulated, predicted, dim)
 plt.show()
 
 # %% [markdown]
-# The two formulas cross at $k = D/2$, because $(D-k)/k = 1$ there.
+# The two formulas cross at $k = D/2$, because $(D-k)/k = 1$ there. Elsewhere the subspaces side with the sharp one.
 #
 # ## Why the other line misses
 #
 # The paper's argument has two steps: the cone's size, and the kinematics. Which one is off?
-# Let $x$ point anywhere: then $L$ is uniformly random and chapter 3 holds as it stands. So project Gaussian vectors onto the true cone, and see whether $D - \delta$ is where the subspaces start to meet $S(\epsilon)$:
+# Measure the first. Let $x$ point anywhere: then $L$ is uniformly random and chapter 3 holds as it stands. So project Gaussian vectors onto the true cone, and see whether $D - \delta$ is where the subspaces start to meet $S(\epsilon)$ (*isotropic*):
 
 # %%
 print(f"{'':16}D - δ (projected)   isotropic   paper")
@@ -479,7 +454,7 @@ for name, (eigenvalues, budget) in cases.items():
     print(f"{anywhere:14.1f} {paper:9.1f}")
 
 # %% [markdown]
-# The kinematics is right, to a dimension or two; the width is off. Reading the isotropic formula backwards gives the width that works:
+# The kinematics is right, to within three dimensions; the width is off, by 21 to 71. Read backwards, the isotropic formula gives the width that works:
 #
 # :::{prf:proposition} The cone over an ellipsoid (this project; asymptotic)
 # :label: prop-cone-dimension
@@ -497,29 +472,26 @@ for name, (eigenvalues, budget) in cases.items():
 # ::::
 #
 # For a ball it gives $\delta = D r^2/R^2 = D\sin^2\alpha$: the exact curve of our walk above.
-# If most directions are nearly flat, $\delta$ is almost $D$, the viewer is almost inside, and the far-away formula is at its worst.
 #
-# Trained networks have such spectra. Chapter 5 shows how to measure them without ever writing down $H$.
+# So we have two limits, and know which one answers the quadratic question for a random subspace. Both ask one thing of a network: how many of its directions curve more than a ridge? Chapter 5 finds out, without ever writing down $H$.
 
 # %% [markdown]
 # ## What this does *not* say
 #
-# - **A mask is not a random subspace.** {prf:ref}`thm-sharp` needs the eigenvectors of $H$ in general position to the coordinates, and a mask that knows nothing of $H$. Exercise 2 breaks it.
-# - **A quadratic is not a loss.** $R$ is often a large part of $\lVert w^*\rVert$, and $H$ at $w^*$ need not describe the loss out there. Which formula is nearer to a *real* network's threshold is measured in chapters 7 and 10, and the winner changes.
-# - **Existence is not a recipe.** The threshold is about the best survivors, not the untouched ones of one-shot pruning.
-# - **The proof is an idea.** We take the deterministic equivalent on trust and check it at $D = 200$; we bound neither its error nor the fluctuations.
-# - **$\epsilon$ is a choice**, and both limits move with it.
+# - **A mask is not a random subspace.** {prf:ref}`thm-sharp` needs a mask that knows nothing of $H$'s eigenvectors. Exercise 2 breaks it.
+# - **A quadratic is not a loss.** $H$ at $w^*$ need not describe the loss as far away as $R$. Which formula is nearer to a *real* network's threshold is measured in chapters 7 and 10, and the winner changes.
+# - **The proof is an idea.** We bound neither the error of the deterministic equivalent nor the fluctuations.
 
 # %% [markdown]
 # ## Check yourself
 #
-# Choose an answer to each question, then open it.
+# Choose an answer, then open it.
 #
 # **1.** You allow four times the loss rise, $\epsilon$, and the pruned point is twice as far away. What does $k_\mathrm{paper}$ do?
 #
 # :::{dropdown} A. It rises: distance counts squared.
 #
-# So it does: squared, it takes back exactly the fourfold $\epsilon$.
+# So it does, and takes back exactly the fourfold $\epsilon$.
 # :::
 #
 # :::{dropdown} B. It stays.
@@ -572,7 +544,7 @@ for name, (eigenvalues, budget) in cases.items():
 # :::{exercise} Calculate: a few sharp directions
 # :label: ex-sublevel-two-levels
 # Let $m$ of the $D$ eigenvalues be $c > 0$ and the others 0, and $u = 2\epsilon/(cR^2)$.
-# Find $k_\mathrm{paper}$ and $k_\mathrm{sharp}$. Which of them notices that flat directions are added?
+# Find $k_\mathrm{paper}$ and $k_\mathrm{sharp}$. Which one notices that flat directions are added?
 # :::
 #
 # :::{solution} ex-sublevel-two-levels
@@ -600,7 +572,7 @@ for name, (eigenvalues, budget) in cases.items():
 # print(np.mean(least), limit.one_shot_random_orientation(harmonic.sum(), 3.0, 200),
 #       limit.sharp_loss(harmonic, 3.0, 40))
 # ```
-# The mean is the one-shot value, about 0.13; `sharp_loss` promises little more than half of it, because its gain comes from cross terms.
+# The mean is the one-shot value, about 0.13; `sharp_loss` promises little more than half, because its gain comes from cross terms.
 # :::
 #
 # :::{exercise} Criticise: a flatter minimum
@@ -610,7 +582,7 @@ for name, (eigenvalues, budget) in cases.items():
 #
 # :::{solution} ex-sublevel-criticise
 # :class: dropdown
-# (1) The lemma bounds $\rho_\mathrm{paper}$ from above; a smaller bound is not a smaller value, since the shape of the spectrum changed too. (2) The bound contains $R^2\operatorname{Tr} H$, and rescaling moves $R$ as well: the doubled layer now weighs more in $R$, and the *order* of magnitudes, hence the mask, has changed. (3) Whether a network with loss at most $L(w^*)+\epsilon$ exists under a mask cannot depend on a rescaling; a criterion that does measures the parametrisation.
+# (1) The lemma bounds $\rho_\mathrm{paper}$ from above; a smaller bound is not a smaller value. (2) Rescaling moves $R$, too, and the *order* of magnitudes, hence the mask. (3) Whether a good network exists under a mask cannot depend on a rescaling; a criterion that does measures the parametrisation.
 # :::
 #
 # ## Sources

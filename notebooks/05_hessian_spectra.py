@@ -44,20 +44,20 @@ plots.use_style()
 #
 # $$\begin{gathered} N_\mathrm{eff}(\sigma) = \sum_{i=1}^D \frac{\lambda_i}{\lambda_i+\sigma} = D - \operatorname{Tr} f(H), \\ f(\lambda) = \frac{\sigma}{\lambda+\sigma}. \end{gathered}$$
 #
-# That count decides both limits, and the network alone knows it. For a network with millions of weights nobody can write down $H$. But we can multiply it: $Hv$ costs about as much as a few gradients {cite}`pearlmutter1994fast`.
-# This chapter gets $N_\mathrm{eff}$ from such products, and says how sure we may be.
+# That count decides both limits, and only the network can tell it. FC5, a network of chapter 7, has 1.6 million weights, so its $H$ would fill twenty terabytes. But we can multiply $H$ by a vector without writing it down: $Hv$ costs about as much as a few gradients {cite}`pearlmutter1994fast`.
+# This chapter gets $N_\mathrm{eff}$ from dozens of such products. A trace is the mean of $z^\top f(H) z$ over random vectors $z$, so there are two questions: what do products say about one $z$, and how many $z$ does it take?
 #
 # ### Two weights by hand
 #
 # Let $H = \begin{pmatrix} 2 & 1 \\ 1 & 2\end{pmatrix}$, with eigenvalues $1$ and $3$, and $\sigma = 1$: $N_\mathrm{eff} = \tfrac12 + \tfrac34 = 1.25$.
-# Now pretend that we may multiply only once. Take $z = (1, 0)$: $Hz = (2, 1)$.
+# Now pretend that we do not know $H$ and may multiply only once. Take $z = (1, 0)$: $Hz = (2, 1)$.
 #
 # - The part along $z$ is $\alpha = 2$, the length of the rest is $\beta = 1$.
 # - *Lower bound.* $f$ is convex, so by Jensen $z^\top f(H) z \ge f(\alpha) = \tfrac13$.
 # - *Upper bound.* Put one node at $0$, where $f$ is largest, and a second so that the first two moments are right: nodes $0$ and $\tfrac52$, weights $\tfrac15$ and $\tfrac45$, so
 #   $z^\top f(H) z \le \tfrac15 f(0) + \tfrac45 f(\tfrac52) = \tfrac37$.
 #
-# The truth is $\tfrac12 f(1) + \tfrac12 f(3) = \tfrac38$, in between. One product, two bounds:
+# The truth is $\tfrac12 f(1) + \tfrac12 f(3) = \tfrac38$, because half of $z$ lies along each eigenvector. One product puts it between 0.333 and 0.429:
 
 # %%
 alphas, betas = np.array([2.0]), np.array([1.0])
@@ -66,11 +66,11 @@ for rule in (gauss(alphas, betas), gauss_radau(alphas, betas, node=0.0)):
     print(f"nodes {nodes}, weights {weights}: {weights @ (1 / (nodes + 1)):.4f}")
 
 # %% [markdown]
-# The rest of the chapter is this, with more products and more weights.
+# The rest of the chapter is this, with more weights, and with more products, so that the bounds close.
 #
 # ## A network small enough to know everything
 #
-# A small network on $8\times 8$ digits has so few weights that we can afford all eigenvalues, and check every claim.
+# A small network on $8\times 8$ digits has so few weights, 1,184, that we can afford all eigenvalues, and check every claim.
 
 # %%
 inputs, targets = load_digits(return_X_y=True)
@@ -101,11 +101,15 @@ print(f"smallest {signed.min():.4f}")
 # %% [markdown]
 # Below 6,000 weights `hessian_spectrum` builds the matrix and diagonalises it in double precision. Only the weights of linear layers count, as in the mask.
 #
+# The mean, 0.02, will be our ridge $\sigma$.
+#
 # ## Why a histogram lies near zero
+#
+# The obvious way to a count is to draw the spectrum and look.
 #
 # :::{admonition} Predict
 # :class: tip
-# The largest curvature is hundreds of times the mean. If you draw a histogram with 60 bins, in how many of them will the directions lie that decide about pruning?
+# The largest curvature is nearly two hundred times the mean. If you draw a histogram with 60 bins, in how many of them will the directions lie that decide about pruning?
 # :::
 
 # %% mystnb={"figure": {"caption": "All 1,184 curvatures of a small network, as a histogram and by rank. The ridge is marked.", "name": "fig-histogram"}, "image": {"alt": "Left: histogram of the curvatures with 60 linear bins and a logarithmic count; almost all directions lie in the one bin at zero. Right: the same curvatures by rank on logarithmic axes; they fall smoothly over many powers of ten, through the ridge, and a smaller branch is negative."}} tags=["hide-input", "hide-output"]
@@ -115,10 +119,10 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} What came out
-# In one: the bin at zero is wider than the ridge.
+# In one. The bin at zero is 0.064 wide, three times the ridge. It holds 1,152 of the 1,184 directions, among them 31 of the 63 that curve more than the ridge.
 # :::
 #
-# On the right are the same numbers on logarithmic axes: no gap, no clear bulk, and the ridge right in the middle of the slope.
+# On the right are the same numbers on logarithmic axes. They fall smoothly, and nothing marks where sharp ends and flat begins: the ridge has to draw that line.
 # What is $N_\mathrm{eff}$ if each direction is moved to the middle of its bin, or smeared by a Gaussian kernel, as density plots do {cite}`ghorbani2019investigation`?
 
 # %% tags=["within-2%"]
@@ -135,7 +139,7 @@ for name, values, weight in (
     print(f"{name:28} N_eff/D = {kept / exact.dim:.3f}")
 
 # %% [markdown]
-# A picture may be smeared; a functional may not. So we never draw a density: we integrate $f$ directly.
+# Nine directions of a hundred count. Smeared, it would be more than sixty, because a flat direction that is moved by half a bin is moved above the ridge. So we draw no density and integrate $f$ itself, as by hand.
 #
 # ## From products to nodes
 #
@@ -144,7 +148,7 @@ for name, values, weight in (
 # The spectral measure of a unit vector $q$ puts the weight $(u_i^\top q)^2$ on each eigenvalue $\lambda_i$ (eigenvector $u_i$), so that $q^\top f(H) q = \int f\,d\mu_q$.
 # :::
 #
-# Lanczos' iteration multiplies $q$, then the part of the product that is new, and so on. After $m$ products it has an orthonormal basis of the *Krylov space* $q, Hq, \dots, H^{m-1}q$,
+# By hand it was $\tfrac12$ on each of 1 and 3, and one product showed its mean, $\alpha = 2$, and its spread, $\beta = 1$. More products show more. Lanczos' iteration multiplies $q$, then the part of the product that is new, and so on. After $m$ products it has an orthonormal basis of the *Krylov space* $q, Hq, \dots, H^{m-1}q$,
 # in which $H$ is a tridiagonal matrix $T_m$.
 #
 # :::{prf:theorem} Lanczos is Gauss quadrature (exact)
@@ -153,7 +157,7 @@ for name, values, weight in (
 # Source: {cite}`golub2010matrices`.
 # :::
 #
-# With a random start, averaging over starts, this is *stochastic Lanczos quadrature* {cite}`ubaru2017fast`. The start is a vector of random signs, for then $\mathbb{E}\, z^\top f(H) z = \operatorname{Tr} f(H)$.
+# So a few dozen nodes stand for millions of eigenvalues. With a random start, averaging over starts, this is *stochastic Lanczos quadrature* {cite}`ubaru2017fast`. The start is a vector of random signs, for then $\mathbb{E}\, z^\top f(H) z = \operatorname{Tr} f(H)$.
 
 # %%
 operator = spectrum.CurvatureOperator(
@@ -204,7 +208,7 @@ widgets.Lanczos()
 # The one at the largest curvature; then the others, one by one from the outside. Without reorthogonalisation ghosts appear beside the nodes that settled first.
 # :::
 #
-# The crowd near zero shares a few nodes. Whether that is good enough depends on $\sigma$. We need not guess.
+# The many flat directions share a few nodes. Whether that is good enough depends on $\sigma$, and we need not guess: as by hand, the nodes give a bound from below, and with one more at 0 a bound from above.
 #
 # ## How the bracket closes
 #
@@ -218,7 +222,7 @@ widgets.Lanczos()
 # *Idea.* The error of Gauss' rule is $f^{(2m)}(\xi)$ times a positive number, that of Gauss–Radau is $f^{(2m+1)}(\xi)$ times a positive number (the node is at the left end). The derivatives of $f$ alternate in sign: the even ones are positive, the odd ones negative.
 # :::
 #
-# The same $T_m$ serves *every* ridge.
+# The same $T_m$ serves *every* ridge, so a new $\epsilon$ or $R$ needs no new products.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -243,11 +247,11 @@ plt.show()
 # The larger the ridge, the sooner: at ten times the mean within 8 products, at a tenth of it after about 24.
 # :::
 #
-# A fixed number of products is too many for one ridge and too few for another; "stop when the value settles" is unsafe, since a value can rest before it moves again. The bracket says when to stop.
+# So a fixed number of products is too many for one ridge and too few for another. To stop when the value settles is unsafe, since it can rest before it moves again. The bracket says when to stop.
 #
 # ## One random vector for a whole trace
 #
-# The bracket above holds for the quadratic form of *one* probe $z$. How far is that from the trace?
+# That answers the first question, for *one* probe $z$. How far is it from the trace?
 #
 # :::{prf:proposition} Error of a probe (exact)
 # :label: prop-probe
@@ -259,7 +263,7 @@ plt.show()
 # $z^\top A z - \operatorname{Tr} A = \sum_{i\ne j} A_{ij}z_iz_j$ has variance $2\sum_{i \neq j} A_{ij}^2 \le 2\lVert A\rVert_F^2$. Replacing $A$ by $A - cI$ leaves the left side as it is; the best $c$ is the mean of the $f(\lambda_i)$.
 # :::
 #
-# The same nodes estimate $v$, so one probe knows its own error. As a share of $D$ it falls like $1/\sqrt{D}$: one probe is plenty for a million weights, and poor for a thousand. Twenty probes, one at a time:
+# The same nodes estimate $v$, so one probe knows its own error. As a share of $D$ it falls like $1/\sqrt{D}$: one probe is plenty for a million weights, and poor for a thousand, as we have. Twenty probes, one at a time:
 
 # %% tags=["within-2%"]
 truth = np.sum(curvatures / (curvatures + ridge))
@@ -273,7 +277,7 @@ for seed in range(20):
 print(f"{hits} of 20 intervals hold (99 % intended)")
 
 # %% [markdown]
-# If one probe is too rough, add probes. They share one growing Krylov space, so that each profits from what the others found. And a *converged* eigenvector need not be sampled any more: in the trace it counts exactly once, so its random weight $(u_i^\top z)^2$ is replaced by $1$.
+# The intervals are right and too wide to be of use. So add probes. They share one growing Krylov space, so that each profits from what the others found. And a *converged* eigenvector need not be sampled any more: in the trace it counts exactly once, so its random weight $(u_i^\top z)^2$ is replaced by $1$.
 #
 # ### Stop when sure
 #
@@ -292,6 +296,8 @@ for tolerance in (0.05, 0.02, 0.01):
 print(f"truth {truth / exact.dim:.3f}")
 
 # %% [markdown]
+# Twelve probes and 44 products know the count to a hundredth of $D$. But this matrix has no negative eigenvalue.
+#
 # ## Negative curvature
 #
 # The Gauss–Newton matrix has no negative eigenvalue because cross-entropy is convex in the outputs; for a loss that is not, it may have some. The full Hessian has negative eigenvalues in any case, even after training. Three policies are in use, and they are different questions:
@@ -351,18 +357,13 @@ plots_spectrum.closing_brackets(products, panels, r"$z^\top (I - f(H)) z$")
 plt.show()
 
 # %% [markdown]
-# It does, later: near a kink a polynomial needs a degree of about $\lambda_{\max}/\sigma$, near a smooth end about $\sqrt{\lambda_{\max}/\sigma}$. That is one reason why `ggn` is the default.
+# It does, but later: near a kink a polynomial needs a degree of about $\lambda_{\max}/\sigma$, near a smooth end about $\sqrt{\lambda_{\max}/\sigma}$. That is one reason why `ggn` is the default.
 #
-# ### Curvature that single precision cannot see
-#
-# An example whose class has probability $p$ curves the loss by $p(1-p)$, and a trained network is sure of most examples. In single precision $1-p$ is what two numbers near 1 leave of each other.
-#
-# :::{admonition} Predict
-# :class: tip
-# What is left of $p(1-p) \approx 1.5 \cdot 10^{-8}$, when the right class leads by 18 in the logits?
+# :::{dropdown} For the curious: curvature that single precision cannot see
+# An example whose class has probability $p$ curves the loss by $p(1-p)$, and a trained network is sure of most examples. In single precision $1-p$ is what two numbers near 1 leave of each other: nothing, once the right class leads by 18 in the logits (next cell). So the package does the loss's own curvature in double precision.
 # :::
 
-# %% tags=["within-2%", "hide-output"]
+# %% tags=["within-2%", "hide-cell"]
 for lead in (4.0, 12.0, 16.0, 18.0):
     logits = torch.tensor([lead, 0.0])
     p, single = logits.double().softmax(0)[0], logits.softmax(0)[0]
@@ -370,15 +371,9 @@ for lead in (4.0, 12.0, 16.0, 18.0):
     print(f"in single precision {single * (1 - single):.3e}")
 
 # %% [markdown]
-# :::{dropdown} What came out
-# Nothing: zero.
-# :::
-#
-# The outputs are accurate, their differences are not. Therefore the package takes the outputs as they are and does the loss's own curvature, a few numbers per example, in double precision.
-#
 # ## What a subsample does
 #
-# A product over all data is dear, so one is tempted to take a part.
+# The matrix is a mean over examples. A product with all of them is dear, so one is tempted to take a part. No bracket warns of that, because it is about the matrix that it is given.
 #
 # :::{prf:proposition} The data cap the rank (exact)
 # :label: prop-rank
@@ -416,9 +411,9 @@ plt.show()
 # From none of these. The cap $9N$ soon lies far above, and yet at 900 examples the answer has not settled.
 # :::
 #
-# So state the $N$ you used; look at half of it as well (`spectrum.data_budget` does); and treat an extrapolation in $1/N$ as **heuristic**: it says which way the answer moves, not where it ends.
+# So state the $N$ you used, look at half of it as well (`spectrum.data_budget` does), and treat an extrapolation in $1/N$ as **heuristic**.
 #
-# The trace is easier. It needs no inverse, does not saturate, and a good estimator uses a low-rank sketch for the outliers {cite}`epperly2024xtrace`:
+# The bound of {prf:ref}`lem-sharpness` asks for the trace alone, which is easier. A good estimator uses a low-rank sketch for the outliers {cite}`epperly2024xtrace`:
 
 # %% tags=["within-2%"]
 for method in ("hutchinson", "hutch++", "xtrace"):
@@ -427,12 +422,12 @@ for method in ("hutchinson", "hutch++", "xtrace"):
 print(f"truth      {curvatures.sum():7.3f}")
 
 # %% [markdown]
-# The spectrum is now known as well as we like, and we know how well. Chapter 6 puts it together with the weights, and asks for the number that the book is about.
+# So the count that chapter 4 asked for comes from a few dozen products, with two bounds, for a stated policy and stated data. Chapter 6 puts it together with the weights.
 
 # %% [markdown]
 # ## Check yourself
 #
-# Choose an answer to each question, then open it.
+# Choose an answer, then open it.
 #
 # **1.** Why do we not read $N_\mathrm{eff}(\sigma)$ off a density plot?
 #
@@ -505,7 +500,7 @@ print(f"truth      {curvatures.sum():7.3f}")
 #
 # :::{solution} ex-spectra-ghosts
 # :class: dropdown
-# Once an eigenvalue has converged, rounding lets its eigenvector back in, and a copy (a ghost) appears. The copies share the weight of the original, so sums over nodes stay reasonable, but products are wasted on what is known already. Orthogonalising each vector against all before it, twice, costs $4mD$ operations a step and removes them.
+# The largest, as they converge first. The copies share the weight of the original, so sums over nodes stay reasonable, but products are wasted. Orthogonalising each vector against all before it, twice, costs $4mD$ operations a step and removes them.
 #
 # ```python
 # q, last, beta = torch.from_numpy(probe).float(), 0.0, 0.0
@@ -540,4 +535,4 @@ print(f"truth      {curvatures.sum():7.3f}")
 #
 # ## Sources
 #
-# Quadrature and moments: {cite}`golub2010matrices`. Stochastic Lanczos quadrature: {cite}`ubaru2017fast`; for networks: {cite}`ghorbani2019investigation`, {cite}`papyan2020traces`. Products: {cite}`pearlmutter1994fast`, {cite}`schraudolph2002fast`. Trace estimation: {cite}`meyer2021hutchpp`, {cite}`epperly2024xtrace`. The use for pruning: {cite}`zhang2024sparse`. The bracket for indefinite matrices, shared Krylov spaces with deflation, and the stopping rule were worked out for this project.
+# Named where they are used; also {cite}`papyan2020traces` for networks' spectra and {cite}`meyer2021hutchpp` for traces. The bracket for indefinite matrices, shared Krylov spaces with deflation, and the stopping rule were worked out for this project.

@@ -88,26 +88,6 @@ def tangent_view(
     return figure
 
 
-def space_view(
-    surface: Sequence[NDArray[np.float64]], contact: NDArray[np.float64], title: str = ""
-) -> Figure:
-    """An ellipsoid in space with the rim that a viewer at the origin sees, and lines of sight."""
-    figure = plt.figure(figsize=(6.0, 4.6))
-    ax = figure.add_subplot(projection="3d")
-    ax.plot_surface(*surface, color=COLOURS["sky"], alpha=0.35, linewidth=0)
-    ax.plot(*contact.T, color=COLOURS["blue"], marker="", label="the rim that is seen")
-    for point in contact[:: len(contact) // 10]:
-        ax.plot(*np.stack([np.zeros(3), 1.3 * point]).T, color=COLOURS["orange"], marker="", lw=1)
-    ax.plot([0], [0], [0], marker="s", color=COLOURS["vermilion"], ls="", label="$w^k$, the viewer")
-    ax.locator_params(axis="z", nbins=3)
-    ax.set(xlabel=r"along $w^*-w^k$", ylabel="axis 2", zlabel="axis 3", title=title)
-    ends = (ax.get_xlim3d(), ax.get_ylim3d(), ax.get_zlim3d())
-    ax.set_box_aspect([np.ptp(end) for end in ends], zoom=0.9)
-    ax.view_init(elev=22, azim=-64)
-    ax.legend(loc="upper left")
-    return figure
-
-
 def width_against_distance(
     distances: ArrayLike,
     curves: Mapping[str, ArrayLike],
@@ -200,21 +180,6 @@ def agreement(
     ax.set(xlabel=r"simulated threshold $k$ (95 % interval)", ylabel=r"predicted $k$")
     ax.set_aspect("equal")
     ax.legend(loc="upper left")
-    return figure
-
-
-def roots_view(
-    kept: ArrayLike, right: ArrayLike, roots: Mapping[str, tuple[float, float]]
-) -> Figure:
-    """The equation k = f(k): both sides against k, and its roots by name."""
-    figure, ax = plt.subplots(figsize=(5.6, 4.6))
-    ax.plot(kept, kept, color=COLOURS["grey"], marker="", label=r"$k$")
-    ax.plot(kept, right, color=COLOURS["blue"], marker="",
-            label=r"$N_\mathrm{eff}\left(\frac{2\epsilon}{R^2}\frac{D-k}{k}\right)$")  # fmt: skip
-    for (name, place), marker in zip(roots.items(), "os", strict=False):
-        ax.plot(*place, marker=marker, ls="", ms=8, color=COLOURS["vermilion"], label=name)
-    ax.set(xlabel=r"$k$", ylabel="both sides of the equation")
-    ax.legend()
     return figure
 
 

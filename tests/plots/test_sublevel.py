@@ -1,4 +1,4 @@
-"""Both sides of the equation, its roots, and a formula's one colour in all chapters."""
+"""Where maps meet the diagonal, and a formula's one colour in all chapters."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,6 @@ from prunelimit.plots import style, sublevel
 
 def test_a_limit_looks_the_same_in_every_chapter() -> None:
     assert {name: sublevel.LINES[name] for name in style.LIMITS} == style.LIMITS
-
-
-def test_roots_stand_where_they_are_given() -> None:
-    kept = np.arange(1.0, 5.0)
-    (ax,) = sublevel.roots_view(kept, 5 - kept, {"root": (2.5, 2.5)}).axes
-    assert np.array_equal(np.concatenate(line(ax, "root")), [2.5, 2.5])
-    assert np.array_equal(line(ax, r"$N_\mathrm{eff}")[1], 5 - kept)
 
 
 def test_fixed_points_are_fractions() -> None:
