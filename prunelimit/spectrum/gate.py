@@ -108,8 +108,8 @@ def _check_convex(operator: CurvatureOperator) -> None:
     with operator.context(), explained():
         for chunk, share in operator.linearised():
             assert isinstance(chunk, GaussNewtonChunk)
-            ends = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
-            found += [end * share for end in ends]
+            least_and_most = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
+            found += [end * share for end in least_and_most]
     ends = [end for part in operator.world.gather((min(found), max(found))) for end in part]
     lowest, highest = min(ends), max(map(abs, ends))
     if lowest < -CONVEX * highest - NOTHING:
