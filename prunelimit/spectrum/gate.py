@@ -116,7 +116,7 @@ def _check_convex(operator: CurvatureOperator) -> None:
         raise PruneLimitError(
             f"the loss is not convex in the model's outputs: at some example its second derivative "
             f"there is {lowest / highest:.2g} of the largest, so that the Gauss-Newton matrix is "
-            "not positive semi-definite; use policy='abs' or 'clip' (the full Hessian)"
+            "perhaps not positive semi-definite; use policy='abs' or 'clip' (the full Hessian)"
         )
 
 
