@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.files import explained
 from prunelimit.lab.batch.jobs import (
     ATTEMPTS,
     REPORT,
@@ -66,8 +67,10 @@ def execute(job: Job) -> Outcome:
             return _execute(job)
     except Busy as busy:
         return Outcome("busy", str(busy))
-    except (PruneLimitError, OSError) as error:
+    except PruneLimitError as error:
         return Outcome("failed", str(error))
+    except OSError as error:
+        return Outcome("failed", explained(error))
 
 
 def _execute(job: Job) -> Outcome:
@@ -105,7 +108,9 @@ def _run_notebook(job: Job) -> str | None:
             if last:
                 return f"the kernel died twice ({error}); is there enough memory?"
             _note(job, kernel_died=now())
-        except Exception as error:  # a full disk, say: the other jobs go on
+        except OSError as error:  # a full disk, say: the other jobs go on
+            return explained(error)
+        except Exception as error:
             return f"{type(error).__name__}: {error}"
         else:
             os.replace(job.directory / UNFINISHED, job.directory / REPORT)

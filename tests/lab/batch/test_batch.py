@@ -1,6 +1,7 @@
 """Batches before anything runs: names, grids, refusals, places; and what they say at the end."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -415,6 +416,18 @@ def test_a_dead_kernel_is_started_once_more(tmp_path, fail: bool, status: str) -
     assert outcome.status == status, outcome.message
     assert len(list((job.directory / "marks").iterdir())) == (2 if fail else 1)
     assert ("the kernel died twice" in outcome.message) == fail
+
+
+def test_a_disk_that_fills_while_a_job_runs_fails_it_with_what_to_do(
+    tmp_path, notebook, monkeypatch
+) -> None:
+    def full(job: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "report.ipynb")
+
+    monkeypatch.setattr("prunelimit.lab.batch.worker._papermill", full)
+    outcome = batch.execute(batch.plan(tmp_path / "runs", [{}], notebook)[0])
+    assert outcome.status == "failed"
+    assert outcome.message.startswith("'report.ipynb': No space left on device; make room")
 
 
 def test_any_path_works(tmp_path) -> None:
