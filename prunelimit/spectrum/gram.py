@@ -106,7 +106,7 @@ class GramOperator:
 
     def push(self, rows: Tensor) -> Tensor:
         """A times the rows, as columns ``(dim, block)``."""
-        vectors = [self.operator.pieces(row) for row in rows]
+        vectors = [self.operator.directions(row) for row in rows]
         images = torch.zeros(self.dim, len(rows), dtype=self.dtype, device=self.device)
         start = self._first
         with self.operator.context(), explained():

@@ -379,7 +379,7 @@ class CurvatureOperator:
 
     def _accumulate(self, rows: Tensor) -> Tensor:
         total = self.zeros(rows.shape[0])
-        vectors = [self.pieces(row) for row in rows.contiguous()]
+        vectors = [self.directions(row) for row in rows.contiguous()]
         sums = [self.pieces(row) for row in total]
         with self.context(), explained():
             for linearisation, share in self.linearised():
@@ -417,6 +417,12 @@ class CurvatureOperator:
         sizes = [p.numel() for p in self.parameters.values()]
         parts = zip(vector.split(sizes), self.parameters.values(), strict=True)
         return [part.view(parameter.shape) for part, parameter in parts]
+
+    def directions(self, vector: Tensor) -> list[Tensor]:
+        """The same to differentiate along: none starts at an odd place, where pairs of real
+        numbers cannot be read as complex ones.
+        """
+        return [p.clone() if p.storage_offset() % 2 else p for p in self.pieces(vector)]
 
     def context(self) -> AbstractContextManager[None]:
         """The settings under which linearisations are built and applied."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from curvlinops import GGNLinearOperator, HessianLinearOperator
+from dense_support import dense_ggn
 from torch import nn
 from torch.func import functional_call, hessian
 
@@ -53,6 +54,20 @@ class Residual(nn.Module):
         x = torch.relu(self.norm(self.first(x)))
         x = nn.functional.max_pool2d(x + self.second(x), 2)
         return self.head(x.mean(dim=(2, 3)))
+
+
+class Turned(nn.Module):
+    """Pairs of real weights, read as complex ones, behind three weights alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.first, self.second = nn.Linear(6, 1, bias=False), nn.Linear(2, 3, bias=False)
+        self.first.weight = nn.Parameter(self.first.weight[:, :3].detach())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        turned = torch.view_as_complex(self.second.weight) * self.first(x[:, :3])
+        return turned.square().imag
 
 
 def mean_loss_of_vector(model: nn.Module, data, loss_fn=nn.functional.cross_entropy):
@@ -141,6 +156,32 @@ def test_hessian_product_equals_finite_difference_of_the_gradient(case) -> None:
     gradient = torch.func.grad(loss)
     difference = (gradient(flat + step * vector) - gradient(flat - step * vector)) / (2 * step)
     torch.testing.assert_close(operator @ vector, difference, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["hessian", "ggn"])
+def test_pairs_of_weights_read_as_complex_numbers(kind: str) -> None:
+    """Torch reads no pair that starts at an odd place, as these do in the flat vector."""
+    model, data = Turned().double(), ragged_data()
+    inputs, targets = torch.cat([x for x, _ in data]), torch.cat([y for _, y in data])
+    found = CurvatureOperator(model, nn.functional.cross_entropy, data, kind=kind).dense()
+
+    def loss(outputs: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(outputs, targets)
+
+    if kind == "ggn":
+        right = dense_ggn(model, model(inputs), loss)
+    else:  # by differences: autograd's own slices of a vector start at odd places, too
+        weights = list(prunable_parameters(model).values())
+        gradients = []
+        for weight in weights:
+            for index in range(weight.numel()):
+                for step in (1e-5, -2e-5, 1e-5):
+                    pieces = torch.autograd.grad(loss(model(inputs)), weights)
+                    gradients.append(torch.cat([piece.reshape(-1) for piece in pieces]))
+                    weight.data.view(-1)[index] += step
+        _, after, before = torch.stack(gradients).view(-1, 3, 9).unbind(1)
+        right = (after - before) / 2e-5
+    torch.testing.assert_close(found, right, rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["hessian", "ggn"])
