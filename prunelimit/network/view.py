@@ -57,7 +57,7 @@ class OutputForm:
                     f"output {path_name(path)} changes its shape from batch to batch, "
                     f"{tuple(shape)} to {tuple(found[path].shape[1:])}; pad them to one length"
                 )
-        return torch.cat([found[path].flatten(1) for path in self.shapes], 1)
+        return torch.cat([found[path].reshape(len(found[path]), -1) for path in self.shapes], 1)
 
     def build(self, outputs: Tensor) -> Any:
         """The structure that the loss takes, around the tensors that it reads."""

@@ -42,6 +42,7 @@ class Slotted:
 FORMS = {
     "tensor": lambda logits, hidden: logits,
     "tuple": lambda logits, hidden: (logits, hidden),
+    "tuple with a number": lambda logits, hidden: (logits, hidden.sum(1)),
     "namedtuple": Pair,
     "dict": lambda logits, hidden: {"logits": logits, "hidden": hidden},
     "dataclass": Data,
@@ -52,6 +53,7 @@ FORMS = {
 READ = {
     "tensor": lambda o: o,
     "tuple": lambda o: o[0],
+    "tuple with a number": lambda o: o[0],
     "namedtuple": lambda o: o.logits,
     "dict": lambda o: o["logits"],
     "dataclass": lambda o: o.logits,
@@ -168,22 +170,23 @@ def test_a_loss_may_take_the_batch_or_its_labels() -> None:
     assert found[0] == pytest.approx(found[1])
 
 
-def test_losses_of_several_outputs_count_all_of_them() -> None:
-    """Cross-entropy and the square of the hidden units: the matrix has both parts."""
-    model = Two("tuple").eval()
+@pytest.mark.parametrize("form", ["tuple", "tuple with a number"])
+def test_losses_of_several_outputs_count_all_of_them(form: str) -> None:
+    """Cross-entropy and the square of the hidden units, or of their sum: both have a part."""
+    model = Two(form).eval()
 
     def loss(outputs: Any, targets: Tensor) -> Tensor:
-        return F.cross_entropy(outputs[0], targets) + outputs[1].square().sum(1).mean()
+        return F.cross_entropy(outputs[0], targets) + outputs[1].square().sum() / len(targets)
 
     names = ["a.weight", "b.weight"]
     spectrum = pl.hessian_spectrum(model, loss, batches("dicts"), parameters=names)
-    plain = copy.deepcopy(model).double()
     total = gauss_newton(model, names)
+    plain = copy.deepcopy(model).double()
     values = {name: plain.get_parameter(name).detach() for name in names}
     for x, z in zip(X.double(), Z.double(), strict=True):
 
         def hidden(v: dict[str, Tensor], x: Tensor = x, z: Tensor = z) -> Tensor:
-            return functional_call(plain, v, (x[None], z[None]))[1][0]
+            return functional_call(plain, v, (x[None], z[None]))[1].reshape(-1)
 
         jacobian = torch.cat([j.flatten(1) for j in jacrev(hidden)(values).values()], 1)
         total = total + 2 * jacobian.T @ jacobian / len(X)
