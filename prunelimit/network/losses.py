@@ -176,7 +176,7 @@ def refuse_foreign_reading(
     Raises
     ------
     PruneLimitError
-        Saying how model and loss can be copied together.
+        Saying how model and loss can be copied together, or what they raise.
 
     Examples
     --------
@@ -185,7 +185,8 @@ def refuse_foreign_reading(
     """
     first = next(iter(copied.parameters()))
     for inputs, targets in iterate_pairs(loader):
-        with evaluation_mode(copied), torch.no_grad(), Reading(model.parameters()) as reading:
+        reading = Reading(model.parameters())
+        with evaluation_mode(copied), torch.no_grad(), on_any_examples(), reading:
             loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
         if reading.found:
             raise PruneLimitError(

@@ -9,6 +9,7 @@ from network_support import trained
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+import prunelimit as pl
 from prunelimit import PruneLimitError
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import (
@@ -74,6 +75,16 @@ def test_data_without_a_loss_are_refused(case) -> None:
         batch_losses(model, nn.CrossEntropyLoss(reduction="none"), batches)
     with pytest.raises(PruneLimitError, match="fail on the first batch"):
         check_first_batch(model, cross_entropy, [(torch.ones(2, 5), torch.zeros(2).long())])
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [(pl.sweep, {"sparsities": [0.5]}), (pl.find_limit, {"start": 0.5, "epsilon": 0.1})],
+)
+def test_what_loss_fn_raises_is_explained_by_every_call(case, call, given) -> None:
+    model, batches = case
+    with pytest.raises(PruneLimitError, match="IndexError"):
+        call(model, lambda z, t: cross_entropy(z, t) + z[:, 0].sum(1), batches, **given)
 
 
 @pytest.mark.parametrize("trained_on", [True, False])
