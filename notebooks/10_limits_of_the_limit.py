@@ -188,7 +188,7 @@ pd.DataFrame({(s, policy): told(stages[s], policy) for s, policy in pairs}).T.ro
 #
 # ### Many networks
 #
-# Is a factor of three in one weight's loss much, in points of sparsity? One network proves nothing. Families that can be left out whole (MLPs with one to five hidden layers, with and without layer normalisation, ReLU, tanh, GELU; small convolutional and residual networks; transformers over the rows of an image; a regression), digits, Fashion-MNIST and
+# Is a factor of three in the loss much, in points of sparsity? Families that can be left out whole (MLPs with one to five hidden layers, with and without layer normalisation, ReLU, tanh, GELU; small convolutional and residual networks; transformers over the rows of an image; a regression), digits, Fashion-MNIST and
 # scikit-learn's tables, SGD, Adam and AdamW, $\lambda$ from 0 to $3\cdot10^{-3}$, three seeds; and two $\epsilon$ for each, the batch deviation and a fixed one.
 #
 # ```
@@ -224,7 +224,7 @@ pd.DataFrame(
 # **Real existence** is what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
 # $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters.
 #
-# How firm is that yardstick? Twice the budget hardly moves a threshold; another *start*, tried on 32 rows, went further on one in four. Converged does not mean best. What was reached once exists, so the sparser counts.
+# How firm is that yardstick? Twice the budget hardly moves a threshold; another *start*, tried on 32 rows, went further on one in four. What was reached once exists, so the sparser counts.
 #
 # The table says by how many points one would find it elsewhere: with $\epsilon$ counted from what the same training makes of the dense network (29 on the regression), on the $\ell_1$-regularised loss, whose minimiser $w^*$ is, or by SGD for as many steps as the network was trained. With batch normalisation, at its rate of 0.05, SGD passes nowhere.
 #
@@ -530,7 +530,7 @@ plt.show()
 # - Real existence is an upper bound on the loss from one optimiser and the magnitude mask. A better mask would move it.
 # - An error in points hides the scale near 1: at 0.95 a point is a fifth of what is kept.
 # - That no formula *tried* came within a point does not prove that none can; the elasticities say where one would have to look, away from $w^*$.
-# - An earlier study of 28 networks tried more corrections (curvature along the way, Böhning's bound, layer by layer, in rounds). None did better than $\epsilon$ plus gain; this repository's history has them.
+# - Further corrections (curvature along the way, Böhning's bound, layer by layer, in rounds), tried on 28 networks, did no better than $\epsilon$ plus gain.
 #
 # ## Sources
 #
