@@ -276,7 +276,7 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 # *dense* network's loss, or, without any training, by about the **Newton decrement** $\tfrac12 g^\top(G+\delta I)^{-1}g$. So solve $k_\mathrm{paper}$ at $\epsilon$ plus one of them.
 #
 # That helps. But so might anything that moves an answer the right way. A correction has shown something when it beats **null models**, which know nothing: a constant times $k_\mathrm{paper}$, the mean of the two formulas. And a *fit* has shown something when it beats them on families that it never saw.
-# Ours, `report.expected`, fits $\log(k/D)$ of real existence to what a report knows, and is refitted for each family without that family (`prunelimit.lab.studies.calibration` lists the candidates and what was changed after a first look).
+# Ours, `report.expected`, fits $\log(k/D)$ of real existence to what a report knows, and is refitted for each family without that family (`prunelimit.lab.studies.calibration` says how).
 
 # %% tags=["hide-input"]
 models = pd.DataFrame(
