@@ -81,17 +81,27 @@ Formulas = Mapping[str, Solved]
 
 @dataclass(frozen=True)
 class Threshold:
-    """A converged threshold; see `prunelimit.lab.existence.threshold.Existence`.
+    """A threshold that is bracketed by converged descents, as sparsities.
 
     Attributes
     ----------
+    lower
+        A network with this support was found at or below the level: exact.
+    value
+        Between the ends, by the geometric mean of the weights kept.
+    upper
+        None was found here.
+    status
+        "bracketed"; "any" (even one weight is enough); "none" (not even the dense network
+        reaches the level).
     once
         What the nested search had before the budget was last doubled at the upper end, or what
         an earlier one reached if that was denser; None where there was neither.
     lower_bound
         Whether two descents differ by more than 0.3 points.
     budget
-        Gauss-Newton matrices a mask at `once`; None means 40.
+        Gauss-Newton matrices a mask at `once`, or at `value` where nothing was doubled; None
+        means 40.
     damped_by
         `prunelimit.lab.existence.converged.SCALINGS` that were tried; None means the mean alone.
     nested
@@ -103,11 +113,23 @@ class Threshold:
     value: float
     upper: float
     status: str
-    once: float | None
+    once: float | None = None
     lower_bound: bool | None = absent()
     budget: int | None = absent()
     damped_by: tuple[str, ...] | None = absent()
     nested: float | None = absent()
+
+    @classmethod
+    def between(cls, passing: int, failing: int, dim: int) -> Threshold:
+        """Between two counts of weights removed of `dim`, of which one passes and one fails.
+
+        Examples
+        --------
+        >>> Threshold.between(20, 80, 100).value
+        0.6
+        """
+        kept = math.sqrt((dim - passing) * (dim - failing))
+        return cls(passing / dim, 1 - kept / dim, failing / dim, "bracketed")
 
     @property
     def by_nested_search(self) -> float:

@@ -19,69 +19,64 @@ from prunelimit.estimates import Interval, crossing_between
 _DENSEST_END = 0.98
 
 
-@dataclass(frozen=True)
-class Existence:
-    """How finely an existence threshold is searched.
+def existence_threshold(
+    rise: Callable[[float], float],
+    epsilon: float,
+    one_shot: float,
+    guess: float,
+    *,
+    resolution: float,
+    sparsest: float,
+    measurements: int = 12,
+) -> Interval:
+    """Bracket the sparsity at which `rise` first exceeds `epsilon`.
 
-    Attributes
+    With a rise that is not monotone this is one crossing between the ends.
+
+    Parameters
     ----------
+    rise
+        Sparsity to loss rise; expensive.
+    epsilon
+        The largest rise that passes.
+    one_shot
+        Threshold of the untouched survivors: those that are moved reach at least that.
+    guess
+        Where to begin: from here the share kept is multiplied or divided by 1.5, then by its
+        square, and so on until the crossing is enclosed.
     resolution
         Width of the bracket wanted, in sparsity.
     sparsest
         Upper end of the search.
     measurements
         Masks tried at most.
+
+    Returns
+    -------
+    Interval
+        The largest sparsity that passes and the smallest that fails, with the value between
+        them (see `prunelimit.estimates.crossing_between`). If even the densest fails, or even
+        the sparsest passes, all three are that end.
+
+    Raises
+    ------
+    PruneLimitError
+        If the one-shot threshold is not below the upper end.
+
+    Examples
+    --------
+    >>> found = existence_threshold(lambda s: s, 0.7, 0.5, 0.6, resolution=0.01, sparsest=0.99)
+    >>> round(found.value, 6), found.upper - found.lower <= 0.01
+    (0.7, True)
     """
-
-    resolution: float
-    sparsest: float
-    measurements: int = 12
-
-    def of(
-        self, rise: Callable[[float], float], epsilon: float, one_shot: float, guess: float
-    ) -> Interval:
-        """Bracket the sparsity at which `rise` first exceeds `epsilon`.
-
-        With a rise that is not monotone this is one crossing between the ends.
-
-        Parameters
-        ----------
-        rise
-            Sparsity to loss rise; expensive.
-        epsilon
-            The largest rise that passes.
-        one_shot
-            Threshold of the untouched survivors: those that are moved reach at least that.
-        guess
-            Where to begin: from here the share kept is multiplied or divided by 1.5, then by its
-            square, and so on until the crossing is enclosed.
-
-        Returns
-        -------
-        Interval
-            The largest sparsity that passes and the smallest that fails, with the value between
-            them (see `prunelimit.estimates.crossing_between`). If even the densest fails, or even
-            the sparsest passes, all three are that end.
-
-        Raises
-        ------
-        PruneLimitError
-            If the one-shot threshold is not below the upper end.
-
-        Examples
-        --------
-        >>> found = Existence(0.01, 0.99).of(lambda s: s, 0.7, 0.5, guess=0.6)
-        >>> round(found.value, 6), found.upper - found.lower <= 0.01
-        (0.7, True)
-        """
-        lower, upper = min(one_shot, _DENSEST_END), self.sparsest
-        require(0 <= lower < upper < 1, "the search's lower end", lower, f"in [0, {upper:g})")
-        search = _Search(rise, epsilon)
-        search.enclose(lower, upper, guess)
-        if search.passing is None or search.failing is None:
-            end = lower if search.passing is None else upper
-            return Interval(end, end, end)
-        return search.bisected(self.resolution, self.measurements)
+    lower = min(one_shot, _DENSEST_END)
+    require(0 <= lower < sparsest < 1, "the search's lower end", lower, f"in [0, {sparsest:g})")
+    search = _Search(rise, epsilon)
+    search.enclose(lower, sparsest, guess)
+    if search.passing is None or search.failing is None:
+        end = lower if search.passing is None else sparsest
+        return Interval(end, end, end)
+    return search.bisected(resolution, measurements)
 
 
 @dataclass

@@ -11,69 +11,19 @@ budget becomes the base and is doubled again.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torch import Tensor
 
 from prunelimit.lab.existence.converged import Descent, Minimum, minimise
 from prunelimit.lab.existence.landscape import Landscape
-from prunelimit.records import absent, fields_to_plain
+from prunelimit.results.existence import Threshold
 
 RESOLUTION = 0.005
 SETTLED = 0.003
 """A threshold that twice the budget moves by no more, in sparsity, is not the budget's doing."""
 DOUBLINGS = 4
 _FACTOR = 1.5
-
-
-@dataclass(frozen=True)
-class Existence:
-    """A bracketed threshold, as sparsities.
-
-    Attributes
-    ----------
-    lower
-        A network with this support was found at or below the level: exact.
-    value
-        Between the ends, by the geometric mean of the weights kept.
-    upper
-        None was found here.
-    status
-        "bracketed"; "any" (even one weight is enough); "none" (not even the dense network
-        reaches the level).
-    once
-        `value` before the budget was last doubled at the upper end; None where it was not.
-    budget
-        Gauss-Newton matrices a mask at `once`, or at `value` where nothing was doubled.
-    """
-
-    lower: float
-    value: float
-    upper: float
-    status: str
-    once: float | None = None
-    budget: int | None = absent()
-
-    @classmethod
-    def between(cls, passing: int, failing: int, dim: int) -> Existence:
-        """Between two counts of weights removed of `dim`, of which one passes and one fails.
-
-        Examples
-        --------
-        >>> Existence.between(20, 80, 100).value
-        0.6
-        """
-        kept = math.sqrt((dim - passing) * (dim - failing))
-        return cls(passing / dim, 1 - kept / dim, failing / dim, "bracketed")
-
-    @property
-    def moved(self) -> float | None:
-        """By how much the doubled budget moved the threshold, in sparsity."""
-        return None if self.once is None else self.value - self.once
-
-    def to_dict(self) -> dict[str, float | str | None]:
-        """Plain JSON values."""
-        return fields_to_plain(self)
 
 
 class ExistenceSearch:
@@ -123,7 +73,7 @@ class ExistenceSearch:
         self.iterations = 0
         self._tried: set[tuple[int, float | None, float, Descent]] = set()
 
-    def threshold(self, level: float, guess: float, *, double: bool = False) -> Existence:
+    def threshold(self, level: float, guess: float, *, double: bool = False) -> Threshold:
         """The sparsity at which `level` is last reached.
 
         Parameters
@@ -233,10 +183,10 @@ class ExistenceSearch:
             passing, failing = self._bisect(level, passing, failing, descent)
         return passing, failing
 
-    def _existence(self, passing: int, failing: int) -> Existence:
+    def _existence(self, passing: int, failing: int) -> Threshold:
         dim = self.dim
         if passing < 0:
-            return Existence(0.0, 0.0, 0.0, "none")
+            return Threshold(0.0, 0.0, 0.0, "none")
         if failing > dim:
-            return Existence(passing / dim, 1.0, 1.0, "any")
-        return Existence.between(passing, failing, dim)
+            return Threshold(passing / dim, 1.0, 1.0, "any")
+        return Threshold.between(passing, failing, dim)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from torch.nn.functional import cross_entropy
 
 from prunelimit.estimates import Interval
-from prunelimit.lab.bench.crossing import Existence
+from prunelimit.lab.bench.crossing import existence_threshold
 from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.measurements import Measurements
@@ -35,8 +35,15 @@ def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) 
     masks, config = _Masks(run, report, so_far), run.config
     for sparsity in (0.0, float(report.paper.sparsity), float(report.sharp.sparsity)):
         masks.rise(min(max(sparsity, 0.0), config.sparsest))
-    search = Existence(config.resolution, config.sparsest, config.finetune_measurements)
-    threshold = search.of(masks.rise, report.epsilon, start, float(report.paper.sparsity))
+    threshold = existence_threshold(
+        masks.rise,
+        report.epsilon,
+        start,
+        float(report.paper.sparsity),
+        resolution=config.resolution,
+        sparsest=config.sparsest,
+        measurements=config.finetune_measurements,
+    )
     points = sorted((FinetunePoint(**row) for row in so_far.rows), key=lambda row: row.sparsity)
     return Finetunings(threshold, tuple(points), masks.bench.budget)
 

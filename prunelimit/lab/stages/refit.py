@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from torch.nn.functional import cross_entropy
 
 from prunelimit.estimates import Interval
-from prunelimit.lab.bench.crossing import Existence
+from prunelimit.lab.bench.crossing import existence_threshold
 from prunelimit.lab.bench.refitting import Refitted, Refitting
 from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.measurements import Measurements
@@ -64,8 +64,15 @@ def _bisected(
         return found.fit.rise
 
     config = run.config
-    search = Existence(config.resolution, config.sparsest, config.refit_measurements)
-    threshold = search.of(rise, report.epsilon, start, float(report.sharp.sparsity))
+    threshold = existence_threshold(
+        rise,
+        report.epsilon,
+        start,
+        float(report.sharp.sparsity),
+        resolution=config.resolution,
+        sparsest=config.sparsest,
+        measurements=config.refit_measurements,
+    )
     points = sorted((RefitPoint(**row) for row in so_far.rows), key=lambda point: point.sparsity)
     return Refits(threshold, tuple(points))
 

@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from prunelimit.lab.existence.landscape import Landscape
-from prunelimit.lab.existence.threshold import Existence, ExistenceSearch
+from prunelimit.lab.existence.threshold import ExistenceSearch
 from prunelimit.lab.studies.curves import Bench, minibatches
-from prunelimit.results.existence import Network
+from prunelimit.records import fields_to_plain
+from prunelimit.results.existence import Network, Threshold
 
 RATE, MOMENTUM = 0.05, 0.9
 """SGD's; the rate falls by a cosine over as many batches of 32 as the network was trained on."""
@@ -41,19 +42,20 @@ def add(bench: Bench, network: Network, record: dict[str, Any]) -> None:
     search = ExistenceSearch(bench.landscape, bench.order)
     for row in rows:
         level = record["finetuned_loss"] + row["epsilon"]
-        tuned = search.threshold(level, row["real_existence"]["value"]).to_dict()
+        tuned = fields_to_plain(search.threshold(level, row["real_existence"]["value"]))
         row["real_existence_finetuned_baseline"] = tuned
         if record["finetuned_loss"] <= record["loss"]:
             row["real_existence"] = at_least(row["real_existence"], tuned)
     if network.l1:
         given = record["rows"][1]
-        given["real_existence_l1"] = _regularised(bench, network, given).to_dict()
+        given["real_existence_l1"] = fields_to_plain(_regularised(bench, network, given))
     removed = masks(rows, bench.dim)
     keep = torch.stack([bench.landscape.keep(bench.order[:count]) for count in removed])
     losses = sgd(bench.landscape, keep, network.steps, network.seed).tolist()
     for row in rows:
         level = record["loss"] + row["epsilon"]
-        row["real_existence_sgd"] = threshold(removed, losses, level, bench.dim).to_dict()
+        found = threshold(removed, losses, level, bench.dim)
+        row["real_existence_sgd"] = fields_to_plain(found)
 
 
 def at_least(found: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def at_least(found: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return found | ends | {"nested": found["value"]}
 
 
-def _regularised(bench: Bench, network: Network, row: dict[str, Any]) -> Existence:
+def _regularised(bench: Bench, network: Network, row: dict[str, Any]) -> Threshold:
     """The threshold where l1-regularised losses are compared, on both sides."""
     data = [(bench.found.inputs, bench.found.targets)]
     landscape = Landscape(bench.model, bench.loss_fn, data, l1=network.l1)
@@ -109,16 +111,16 @@ def sgd(landscape: Landscape, keep: Tensor, steps: int, seed: int) -> Tensor:
     return landscape.losses(points)
 
 
-def threshold(removed: list[int], losses: list[float], level: float, dim: int) -> Existence:
+def threshold(removed: list[int], losses: list[float], level: float, dim: int) -> Threshold:
     """The sparsest mask that reaches the level, and the next; the dense network does.
 
     Examples
     --------
-    >>> threshold([20, 50, 60, 90], [0.1, 0.4, 0.1, 0.9], level=0.2, dim=100).to_dict()["value"]
+    >>> threshold([20, 50, 60, 90], [0.1, 0.4, 0.1, 0.9], level=0.2, dim=100).value
     0.8
     """
     passing = max((n for n, loss in zip(removed, losses, strict=True) if loss <= level), default=0)
     beyond = [count for count in removed if count > passing]
     if not beyond:
-        return Existence(passing / dim, passing / dim, 1.0, "bracketed")
-    return Existence.between(passing, beyond[0], dim)
+        return Threshold(passing / dim, passing / dim, 1.0, "bracketed")
+    return Threshold.between(passing, beyond[0], dim)

@@ -39,7 +39,7 @@ def test_the_threshold_is_where_a_scan_finds_it(scanned, guess):
     found = ExistenceSearch(landscape, order).threshold(level, guess, double=True)
     assert (found.lower, found.upper) == (last / 20, (last + 1) / 20)
     assert found.lower <= found.value <= found.upper
-    assert found.status == "bracketed" and found.moved == 0
+    assert found.status == "bracketed" and found.value == found.once
 
 
 def test_the_upper_end_was_tried_from_the_solution_next_to_it(monkeypatch):
@@ -76,8 +76,8 @@ def test_the_budget_is_doubled_until_that_moves_nothing():
     )
     assert once.budget == 6 and once.once is None
     assert found.value > once.value + threshold.SETTLED
-    assert found.budget > 6 and found.moved <= threshold.SETTLED
-    assert long.moved <= threshold.SETTLED and long.budget == 200
+    assert found.budget > 6 and found.value - found.once <= threshold.SETTLED
+    assert long.value - long.once <= threshold.SETTLED and long.budget == 200
 
 
 def test_levels_beyond_reach_and_beyond_need_are_named():
