@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -20,7 +22,6 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Interval
-from prunelimit.lab.data import Splits
 from prunelimit.lab.stages import finetune, prediction, refit, sweeps
 from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.keys import Key, code_of
@@ -102,12 +103,25 @@ def run_task(
     place = world.device(device)
     device = str(world.place(device))
     store = Stages(directory, place, world, command)
-    training = _Training(task, splits, directory / "training", device, progress, world)
+    weights = directory / "training"
+    key = training_key(task.build_model(splits), splits, task.training)
+    if not world.from_main(lambda: is_finished(weights, key, task.training.epochs)):
+        store.forget("training")  # numbers without the network that they are of
+
+    @cache
+    def trained() -> TrainingResult:
+        network = task.build_model(splits)
+        return train(network, splits, task.training, weights, device, progress, world=world)
+
     dense = store.once(
-        "training", FinalMeasurements, training.key(store), training.run, training.seconds
+        "training",
+        FinalMeasurements,
+        key,
+        lambda _: trained().final,
+        lambda: trained().seconds,
     )
     run = Run(
-        training.result.model.eval(),
+        trained().model.eval(),
         splits.to(place),
         task.training,
         config,
@@ -140,65 +154,15 @@ def require_batches(config: ExperimentConfig, examples: int) -> None:
         )
 
 
-class _Training:
-    """The stage of training, which leaves a model as well as numbers."""
-
-    def __init__(
-        self,
-        task: Task,
-        splits: Splits,
-        directory: Path,
-        device: str,
-        progress: bool | None,
-        world: World,
-    ) -> None:
-        self.task, self.splits, self.directory = task, splits, directory
-        self.device, self.progress, self.world = device, progress, world
-        self._result: TrainingResult | None = None
-
-    def key(self, store: Stages) -> Key:
-        """What the training depends on; a kept stage without its weights is forgotten."""
-        config = self.task.training
-        key = training_key(self.task.build_model(self.splits), self.splits, config)
-        if not self.world.from_main(lambda: is_finished(self.directory, key, config.epochs)):
-            store.forget("training")
-        return key
-
-    def run(self, _: Measurements) -> FinalMeasurements:
-        return self.result.final
-
-    def seconds(self) -> float:
-        return self.result.seconds
-
-    @property
-    def result(self) -> TrainingResult:
-        """Trained, or read back where it is trained already."""
-        if self._result is None:
-            self._result = train(
-                self.task.build_model(self.splits),
-                self.splits,
-                self.task.training,
-                self.directory,
-                self.device,
-                self.progress,
-                world=self.world,
-            )
-        return self._result
-
-
+@dataclass(frozen=True)
 class _Experiment:
     """The stages after training, each made only where it is not kept."""
 
-    def __init__(
-        self,
-        task: Task,
-        run: Run,
-        store: Stages,
-        dense: FinalMeasurements,
-        stages: dict[str, Making],
-    ) -> None:
-        self.task, self.run, self.store, self.dense = task, run, store, dense
-        self.stages = stages
+    task: Task
+    run: Run
+    store: Stages
+    dense: FinalMeasurements
+    stages: dict[str, Making]
 
     def result(self) -> Result:
         """Measure, put together and write."""
