@@ -121,19 +121,20 @@ def lines_and_points(
         ax = plt.subplots()[1]
     for (colour, dash), (name, (x, y)) in zip(_LINES, lines.items(), strict=False):
         ax.plot(x, y, color=COLOURS[colour], linestyle=dash, marker="", label=name)
-    for (colour, _), marker, (name, (x, y, error)) in zip(
-        _LINES, _MARKERS, points.items(), strict=False
-    ):
-        style: dict[str, Any] = {"linestyle": "", "marker": marker, "capsize": 2, "markersize": 5}
-        ax.errorbar(x, y, _error_bars(error), color=COLOURS[colour], label=name, **style)
+    for (colour, _), marker, (name, found) in zip(_LINES, _MARKERS, points.items(), strict=False):
+        _simulated(ax, found, colour, marker, name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return ax
 
 
-def _error_bars(standard_error: ArrayLike) -> np.ndarray:
-    """Error bars of two standard errors."""
-    return 2 * np.asarray(standard_error, dtype=float)
+def _simulated(
+    ax: Axes, data: tuple[ArrayLike, ArrayLike, ArrayLike], colour: str, marker: str, label: str
+) -> None:
+    """Places, values and standard errors: points with bars of two of these."""
+    x, y, error = data
+    bars = 2 * np.asarray(error, dtype=float)
+    ax.errorbar(x, y, bars, fmt=marker, color=COLOURS[colour], capsize=2, label=label)
 
 
 def sandwich(names: Sequence[str], squared_widths: ArrayLike, dimensions: ArrayLike) -> Figure:
@@ -168,14 +169,7 @@ def transition(
         ax.plot(x, lower, color=COLOURS[colour], linestyle=dash, marker="", label=name)
         ax.plot(x, upper, color=COLOURS[colour], linestyle=dash, marker="")
     if simulated is not None:
-        m, value, error = simulated
-        style: dict[str, Any] = {
-            "linestyle": "",
-            "marker": "o",
-            "capsize": 2,
-            "color": COLOURS["black"],
-        }
-        ax.errorbar(m, value, _error_bars(error), label="simulated, ±2 s.e.", **style)
+        _simulated(ax, simulated, "black", "o", "simulated, ±2 s.e.")
     if location is not None:
         ax.axvline(location, color=COLOURS["grey"], linestyle=":", marker="", label=r"$D - \delta$")
     ax.set(xlabel="dimension of the subspace, $m$", ylabel="probability of meeting", title=title)
@@ -189,14 +183,9 @@ def sharpening(
     """Transitions in several dimensions: against m/D, and shifted and divided by √D."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.9), sharey=True)
     for (colour, dash), (name, (share, scaled, exact)) in zip(_LINES, curves.items(), strict=False):
-        style: dict[str, Any] = {
-            "color": COLOURS[colour],
-            "linestyle": dash,
-            "marker": "",
-            "label": name,
-        }
-        left.plot(share, exact, **style)
-        right.plot(scaled, exact, **style)
+        style: dict[str, Any] = {"color": COLOURS[colour], "linestyle": dash, "marker": ""}
+        left.plot(share, exact, label=name, **style)
+        right.plot(scaled, exact, label=name, **style)
     left.axvline(location, color=COLOURS["grey"], linestyle=":", marker="")
     left.set(xlabel="$m/D$", ylabel="probability of meeting", title="one location …")
     right.set(xlabel=r"$(m - (D - \delta))/\sqrt{D}$", xlim=(-2.5, 2.5), title="… and one width")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from prunelimit.plots.style import (
     COLOURS,
@@ -47,12 +49,7 @@ def four_curves(
     figure, ax = plt.subplots(figsize=(7.6, 4.8))
     floor = epsilon / 30
     for name, (sparsities, rises) in curves.items():
-        label, colour, marker = CURVES[name]
-        kept = 1 - np.asarray(sparsities, dtype=float)
-        kept[kept <= 0] = np.nan  # nothing kept has no place on a logarithmic axis
-        shown = np.maximum(np.asarray(rises, dtype=float), floor)
-        every = 0.04 if kept.size > 30 else 1
-        ax.plot(kept, shown, color=colour, marker=marker, markevery=every, label=label)
+        draw_curve(ax, name, sparsities, np.maximum(rises, floor))
     draw_epsilon(ax, epsilon, rf"$\epsilon = {epsilon:.3g}$")
     mark_limits(ax, limits, sparsest)
     ax.set(yscale="log", ylim=(floor, None), ylabel=r"loss rise $L - L(w^*)$ (nats)")
@@ -60,6 +57,33 @@ def four_curves(
     ax.set_title(title)
     figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def draw_curve(
+    ax: Axes,
+    name: str,
+    sparsities: Sequence[float],
+    values: ArrayLike,
+    spacing: float = 0.04,
+    size: float | None = None,
+) -> None:
+    """Draw the curve `name` of `CURVES` against the share kept, with few marks where it is long."""
+    label, colour, marker = CURVES[name]
+    kept = 1 - np.asarray(sparsities, dtype=float)
+    kept[kept <= 0] = np.nan  # nothing kept has no place on a logarithmic axis
+    every = spacing if kept.size > 30 else 1
+    ax.plot(kept, values, color=colour, marker=marker, ms=size, markevery=every, label=label)
+
+
+def draw_brackets(ax: Axes, places: ArrayLike, found: Sequence[Any], name: str) -> None:
+    """Draw measured thresholds (``lower``, ``value``, ``upper``; None where unknown) with bars."""
+    label, colour, marker = CURVES[name]
+    lower, value, upper = (
+        np.array([getattr(one, end) for one in found], dtype=float)
+        for end in ("lower", "value", "upper")
+    )
+    ends = np.maximum([value - lower, upper - value], 0)
+    ax.errorbar(places, value, ends, fmt=marker, color=colour, capsize=3, label=label)
 
 
 def four_curves_of_result(result: Result) -> Figure:
@@ -88,10 +112,7 @@ def accuracy_of_result(result: Result, sparsest: float = 0.999) -> Figure:
     """Test accuracy against sparsity of one task's result."""
     figure, ax = plt.subplots()
     for name, (sparsities, accuracies) in accuracies_of_result(result).items():
-        label, colour, marker = CURVES[name]
-        kept = 1 - np.asarray(sparsities, dtype=float)
-        every = 0.04 if kept.size > 30 else 1
-        ax.plot(kept, accuracies, color=colour, marker=marker, markevery=every, label=label)
+        draw_curve(ax, name, sparsities, accuracies)
     mark_limits(ax, _limits_of_result(result), sparsest)
     ax.set_ylabel("test accuracy (share of examples)")
     kept_axis(ax, sparsest)

@@ -9,9 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
-from prunelimit.plots.limits import accuracies_of_result, curves_of_result
+from prunelimit.plots.limits import (
+    accuracies_of_result,
+    curves_of_result,
+    draw_brackets,
+    draw_curve,
+)
 from prunelimit.plots.style import COLOURS, CURVES, LIMITS, draw_limits, share_axis
 
 if TYPE_CHECKING:
@@ -52,14 +56,6 @@ def _legend(figure: Figure, axes: Sequence[Axes], columns: int = 3) -> None:
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
 
 
-def _line(ax: Axes, name: str, sparsities: Sequence[float], values: ArrayLike) -> None:
-    label, colour, marker = CURVES[name]
-    kept = 1 - np.asarray(sparsities, dtype=float)
-    kept[kept <= 0] = np.nan
-    every = 0.1 if kept.size > 30 else 1
-    ax.plot(kept, values, color=colour, marker=marker, ms=4, markevery=every, label=label)
-
-
 def loss_panels(results: Results) -> Figure:
     """The four curves of the training loss, one panel a run, with both limits and ε.
 
@@ -72,7 +68,7 @@ def loss_panels(results: Results) -> Figure:
     for ax, result in zip(axes, results.values(), strict=True):
         floor = result.epsilon / 30
         for name, (sparsities, rises) in curves_of_result(result).items():
-            _line(ax, name, sparsities, np.maximum(np.asarray(rises), floor))
+            draw_curve(ax, name, sparsities, np.maximum(rises, floor), 0.1, 4)
         ax.axhline(result.epsilon, color=COLOURS["grey"], ls=":", marker="", label=r"$\epsilon$")
         _mark(ax, result, result.measurement.sparsest)
         ax.set(yscale="log", ylim=(floor, None))
@@ -87,7 +83,7 @@ def accuracy_panels(results: Results) -> Figure:
     figure, axes = _panels(list(results))
     for ax, result in zip(axes, results.values(), strict=True):
         for name, (sparsities, accuracies) in accuracies_of_result(result).items():
-            _line(ax, name, sparsities, accuracies)
+            draw_curve(ax, name, sparsities, accuracies, 0.1, 4)
         _mark(ax, result, result.measurement.sparsest)
         ax.set_ylim(0, 1.02)
         share_axis(ax, result.measurement.sparsest, _PANEL_TICKS)
@@ -176,13 +172,7 @@ def limits_over_epsilon(study: OverEpsilon) -> Figure:
     rows = study.rows
     epsilons = [row.epsilon for row in rows]
     for name, key in (("quadratic_existence", "quadratic"), ("real_existence", "real")):
-        label, colour, marker = CURVES[name]
-        crossings = [(row.epsilon, getattr(row, key)) for row in rows]
-        found = [(epsilon, c) for epsilon, c in crossings if c.value is not None]
-        values = np.array([c.value for _, c in found])
-        ends = np.array([[c.value - c.lower, c.upper - c.value] for _, c in found])
-        places = [epsilon for epsilon, _ in found]
-        ax.errorbar(places, values, ends.T, fmt=marker, color=colour, capsize=3, label=label)
+        draw_brackets(ax, epsilons, [getattr(row, key) for row in rows], name)
     for name in ("one_shot", "one_shot_quadratic"):
         label, colour, marker = CURVES[name]
         ax.plot(epsilons, [getattr(row, name) for row in rows], marker, color=colour, label=label)
@@ -221,14 +211,7 @@ def limits_over_l1(rows: Sequence[Overview]) -> Figure:
     figure, ax = plt.subplots()
     places = np.arange(len(rows))
     for name in ("one_shot", "quadratic_existence", "real_existence"):
-        label, colour, marker = CURVES[name]
-        found = [row.measured[name] for row in rows]
-        values = np.array([interval.value for interval in found])
-        ends = [
-            np.maximum(values - [interval.lower for interval in found], 0),
-            np.maximum([interval.upper for interval in found] - values, 0),
-        ]
-        ax.errorbar(places, values, ends, fmt=marker, color=colour, capsize=3, label=label)
+        draw_brackets(ax, places, [row.measured[name] for row in rows], name)
     for name, (label, colour, dash) in LIMITS.items():
         values = np.array([row.predicted[name].value for row in rows])
         ax.plot(places, values, color=colour, ls=dash, marker="", label=label)

@@ -15,8 +15,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from prunelimit.estimates import Estimate
-
 COLOURS = {
     "black": "#000000",
     "orange": "#E69F00",
@@ -110,21 +108,6 @@ def draw_epsilon(ax: Axes, epsilon: float, text: str = r"$\epsilon$", place: flo
         xytext=(0, 4),
         textcoords="offset points",
         color=COLOURS["grey"],
-    )
-
-
-def draw_simulated(
-    ax: Axes, simulated: Mapping[Any, Estimate], label: str, colour: str = "blue"
-) -> None:
-    """Draw estimates with bars of two standard errors."""
-    ax.errorbar(
-        list(simulated),
-        [estimate.value for estimate in simulated.values()],
-        yerr=[2 * estimate.stderr for estimate in simulated.values()],
-        fmt="o",
-        color=COLOURS[colour],
-        capsize=3,
-        label=label,
     )
 
 

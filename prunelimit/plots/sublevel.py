@@ -7,6 +7,7 @@ of `prunelimit.plots`, so that a line means the same in every chapter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.plots.style import COLOURS, LIMITS, draw_epsilon, draw_simulated
+from prunelimit.plots.style import COLOURS, LIMITS, draw_epsilon
 
 LINES = {
     **LIMITS,
@@ -86,6 +87,21 @@ def tangent_view(
     axes[0].set_ylabel("across")
     axes[0].legend(loc="lower left")
     return figure
+
+
+def draw_simulated(
+    ax: Axes, simulated: Mapping[Any, Estimate], label: str, colour: str = "blue"
+) -> None:
+    """Draw estimates with bars of two standard errors."""
+    ax.errorbar(
+        list(simulated),
+        [estimate.value for estimate in simulated.values()],
+        yerr=[2 * estimate.stderr for estimate in simulated.values()],
+        fmt="o",
+        color=COLOURS[colour],
+        capsize=3,
+        label=label,
+    )
 
 
 def width_against_distance(
