@@ -16,7 +16,6 @@ many times as far away as w* is long. Biases stay as they are. It takes some min
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from prunelimit.lab import data
 from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies.hour_network import build
-from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.masks import removed_count
 from prunelimit.records import rounded, to_plain
@@ -44,9 +42,8 @@ POINTS = 16
 """How often the real loss is looked at along a path, at least, and four times in each step."""
 TARGET = Path(__file__).parents[2] / "widgets" / "reexpanded.json"
 
-Batches = Iterable[tuple[Tensor, Tensor]]
 Picture = tuple[Tensor, Tensor]
-Draw = Callable[[nn.Module, Batches, Tensor], Picture]
+"""Gradient ``(n,)`` and Gauss-Newton matrix ``(n, n)`` in n weights."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +68,23 @@ class Stage:
 
 def main() -> None:
     """Measure every path and write the file."""
-    model, batches = load_hour_network(), data.load("digits").train_eval
-    network = hour_network()
+    model, network = load_hour_network(), hour_network()
+    space = Landscape(model, cross_entropy, data.load("digits").train_eval)
+    order = magnitude_order(model)
     found: dict[str, Any] = {
         "format": FORMAT,
         "name": network["name"],
-        "dim": prunable_weights(model).numel(),
-        "loss": rounded(loss_of(model, batches).item()),
+        "dim": len(order),
+        "loss": rounded(float(space.losses(space.start[None]))),
         "epsilon": rounded(network["epsilon"]),
         "sparsities": SPARSITIES,
-        "runs": measure(model, batches),
+        "runs": {
+            str(expansions): [
+                rounded([list(vars(stage).values()) for stage in walk(space, order, s, expansions)])
+                for s in SPARSITIES
+            ]
+            for expansions in EXPANSIONS
+        },
         "provenance": to_plain(describe_module("prunelimit.lab.studies.reexpansion", [])),
     }
     write_text(TARGET, json.dumps(found, separators=(",", ":")) + "\n")
@@ -91,7 +95,7 @@ def load_hour_network() -> nn.Module:
 
     Examples
     --------
-    >>> prunable_weights(load_hour_network()).numel()
+    >>> len(magnitude_order(load_hour_network()))
     888
     """
     model = build().double().eval()
@@ -105,19 +109,6 @@ def load_hour_network() -> nn.Module:
     return model
 
 
-def loss_of(model: nn.Module, batches: Batches) -> Tensor:
-    """Mean cross entropy of a float64 network; differentiable in its weights."""
-    inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return cross_entropy(model(inputs.double()), targets)
-
-
-def picture_of(model: nn.Module, batches: Batches, weights: Tensor) -> Picture:
-    """Gradient ``(n,)`` and Gauss-Newton matrix ``(n, n)`` in the `n` weights given by index."""
-    together = tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
-    space = Landscape(model, cross_entropy, [(together[0].double(), together[1])])
-    return space.gauss_newton(space.start, space.prunable[weights])
-
-
 def step_to(weights: Tensor, removed: int, picture: Picture, damping: float = DAMPING) -> Tensor:
     """The step d that sets the first weights to 0 and is best for the others, damped.
 
@@ -128,7 +119,7 @@ def step_to(weights: Tensor, removed: int, picture: Picture, damping: float = DA
     removed
         How many.
     picture
-        From `picture_of`, in the same order.
+        In the same order.
     damping
         μ > 0.
 
@@ -147,62 +138,32 @@ def step_to(weights: Tensor, removed: int, picture: Picture, damping: float = DA
     return torch.cat([gone, best])
 
 
-def walk(
-    model: nn.Module,
-    batches: Batches,
-    sparsity: float,
-    expansions: int,
-    draw: Draw = picture_of,
-) -> list[Stage]:
+def walk(space: Landscape, order: Tensor, sparsity: float, expansions: int) -> list[Stage]:
     """From w* to the magnitude mask of `sparsity` in equal cuts, one picture for each.
 
     Parameters
     ----------
-    model
-        At w*.
-    batches
-        On which loss and pictures are taken.
+    space
+        The loss, around w*.
+    order
+        In which the weights go: that of the magnitudes at w*.
     sparsity
-        Of the last mask; the order of the cuts is that of the magnitudes at w*.
+        Of the last mask.
     expansions
         How many pictures.
-    draw
-        `picture_of`, or something that remembers what it has drawn.
     """
-    order = magnitude_order(model)
-    last = removed_count(sparsity, order.numel())
-    weights, before, stages = prunable_weights(model).double(), 0, []
-    places = torch.linspace(0, 1, 1 + max(4, POINTS // expansions), dtype=weights.dtype)[1:]
+    last = removed_count(sparsity, len(order))
+    point, before, stages = space.start, 0, []
+    places = torch.linspace(0, 1, 1 + max(4, POINTS // expansions), dtype=point.dtype)[1:]
     for number in range(1, expansions + 1):
-        removed, alive = round(last * number / expansions), order[before:]
-        gradient, matrix = picture = draw(with_weights(model, weights), batches, alive)
-        step = step_to(weights[alive], removed - before, picture)
-        moved = (weights.index_add(0, alive, t * step) for t in places)
-        losses = tuple(loss_of(with_weights(model, w), batches).item() for w in moved)
+        removed, alive = round(last * number / expansions), space.prunable[order[before:]]
+        gradient, matrix = picture = space.gauss_newton(point, alive)
+        step = step_to(point[alive], removed - before, picture)
+        moved = torch.stack([point.index_add(0, alive, t * step) for t in places])
         slope, curvature = float(gradient @ step), float(step @ matrix @ step)
-        stages.append(Stage(removed, slope, curvature, losses))
-        weights, before = weights.index_add(0, alive, step), removed
+        stages.append(Stage(removed, slope, curvature, tuple(space.losses(moved).tolist())))
+        point, before = moved[-1], removed
     return stages
-
-
-def measure(model: nn.Module, batches: Batches) -> dict[str, Any]:
-    """Every path: for each number of expansions, one list of stages for each sparsity."""
-    first = picture_of(model, batches, magnitude_order(model))  # all paths begin with it
-
-    def draw(network: nn.Module, parts: Batches, alive: Tensor) -> Picture:
-        return first if len(alive) == len(first[0]) else picture_of(network, parts, alive)
-
-    return {
-        str(expansions): [
-            [_plain(stage) for stage in walk(model, batches, sparsity, expansions, draw)]
-            for sparsity in SPARSITIES
-        ]
-        for expansions in EXPANSIONS
-    }
-
-
-def _plain(stage: Stage) -> Any:
-    return rounded([stage.removed, stage.slope, stage.curvature, stage.losses])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import torch
 from scipy import optimize
 from torch import nn
 
+from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.studies import reexpansion
 from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.spectrum.operator import CurvatureOperator
@@ -26,18 +27,26 @@ def linear():
 def loss_at(linear, weights):
     model, batches = linear
     moved = with_weights(model, torch.as_tensor(weights, dtype=torch.float64))
-    return float(reexpansion.loss_of(moved, batches).detach())
+    inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return float(nn.functional.cross_entropy(moved(inputs.double()), targets).detach())
+
+
+def picture_of(linear, weights, chosen):
+    model, batches = linear
+    space = Landscape(with_weights(model, weights), nn.functional.cross_entropy, batches)
+    return space.gauss_newton(space.start, space.prunable[chosen])
 
 
 def test_slope_and_curvature_are_the_losss_derivatives_along_each_step(linear):
     model, batches = linear
-    stages = reexpansion.walk(model, batches, 0.5, 2)
-    assert [stage.removed for stage in stages] == [3, 6]
     w = prunable_weights(model)
     order = w.abs().argsort(stable=True)
+    space = Landscape(model, nn.functional.cross_entropy, batches)
+    stages = reexpansion.walk(space, order, 0.5, 2)
+    assert [stage.removed for stage in stages] == [3, 6]
     for before, stage in zip((0, 3), stages, strict=True):
         alive = order[before:]
-        picture = reexpansion.picture_of(with_weights(model, w), batches, alive)
+        picture = picture_of(linear, w, alive)
         step = torch.zeros(12, dtype=torch.float64)
         step[alive] = reexpansion.step_to(w[alive], 3, picture)
         h = 1e-3
@@ -51,9 +60,8 @@ def test_slope_and_curvature_are_the_losss_derivatives_along_each_step(linear):
 
 
 def test_survivors_take_the_damped_pictures_minimiser(linear):
-    model, batches = linear
-    w = prunable_weights(model)
-    gradient, matrix = reexpansion.picture_of(model, batches, torch.arange(12))
+    w = prunable_weights(linear[0])
+    gradient, matrix = picture_of(linear, w, torch.arange(12))
 
     def damped(part):
         d = np.concatenate([-w[:3].numpy(), part])
@@ -71,5 +79,5 @@ def test_a_block_of_the_matrix_is_that_of_the_whole(linear):
     )
     whole = operator.dense()
     chosen = torch.tensor([7, 0, 11])
-    _, block = reexpansion.picture_of(model, batches, chosen)
+    _, block = picture_of(linear, prunable_weights(model), chosen)
     assert torch.allclose(block, whole[chosen][:, chosen], rtol=1e-12, atol=1e-15)
