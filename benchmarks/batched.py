@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks.common import interleaved, table
 from prunelimit.lab.studies import yardsticks, zoo
 from prunelimit.lab.studies.curves import BATCH, Bench, train
-from prunelimit.lab.studies.plan import NETWORKS
+from prunelimit.lab.studies.plan import networks
 from prunelimit.network.parameters import unflatten
 
 KINDS = (
@@ -34,7 +34,7 @@ def run(quick: bool = False, rounds: int = 7) -> dict[str, Any]:
     torch.set_num_threads(1)
     rows = {}
     for kind in KINDS[:1] if quick else KINDS:
-        network = next(n for name, n in NETWORKS.items() if kind in name)
+        network = next(n for name, n in networks().items() if kind in name)
         found = zoo.examples(network.source, network.examples)
         bench = Bench(train(network, found), found)
         removed = torch.linspace(0.3, 0.9, MASKS) * bench.dim

@@ -30,7 +30,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
@@ -45,7 +44,7 @@ from prunelimit.expected import (
 )
 from prunelimit.files import write_json
 from prunelimit.lab.existence.threshold import SETTLED
-from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.store.provenance import describe_module
 from prunelimit.records import to_plain
 from prunelimit.results import CalibrationTable, ExistenceStudy, Result, SearchedNetwork
 from prunelimit.results.calibrated import (
@@ -443,7 +442,7 @@ def _mean_and_median(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values or [math.nan])), float(np.median(values or [math.nan]))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the calibration that ships and the table that judges it."""
     parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.calibration")
     parser.add_argument("--study", type=Path, required=True)
@@ -454,9 +453,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     study = ExistenceStudy.load(given.study)
     rows = rows_of(study)
     found, candidates = calibrate(rows)
-    command = module_command("prunelimit.lab.studies.calibration", arguments)
-    made = describe_run(torch.device("cpu"), command)
-    source = {"command": command, "code": made.code, "networks": len(study.networks)}
+    made = describe_module("prunelimit.lab.studies.calibration", arguments)
+    source = {"command": made.command, "code": made.code, "networks": len(study.networks)}
     write_json(
         given.output,
         {
@@ -474,8 +472,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         took_no_part=outside(given.others, found),
         provenance=made,
     ).save(given.table)
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

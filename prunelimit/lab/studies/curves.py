@@ -150,16 +150,14 @@ class Bench:
         low, high = 0.0, 1.0
         for _ in range(2):
             points = np.linspace(low, high, 21)[1:]
-            masked = torch.stack([self._masked(round(p * self.dim)) for p in points])
+            removed = [self.order[: round(p * self.dim)] for p in points]
+            masked = self.landscape.start * torch.stack(list(map(self.landscape.keep, removed)))
             passes = self.landscape.losses(masked).numpy() <= self.loss + epsilon
             first = int(np.argmin(passes)) if not passes.all() else len(points)
             low, high = (points[first - 1] if first else low), points[min(first, 19)]
             if first == len(points):
                 return 1.0
         return float(low)
-
-    def _masked(self, removed: int) -> Tensor:
-        return self.landscape.start * self.landscape.keep(self.order[:removed])
 
     # --------------------------------------------------- quadratic existence
     def quadratic_existence(self, epsilon: float, *, biases: bool) -> float:

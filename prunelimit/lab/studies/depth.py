@@ -32,19 +32,26 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
-from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig, iterative_counts
+from prunelimit.lab.baselines import RareGemsConfig
 from prunelimit.lab.bench.refitting import Refitting
 from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.experiment import run_task
-from prunelimit.lab.store.provenance import describe_run, module_command
-from prunelimit.lab.studies.heuristics import limits_after_rare_gems, limits_over_rounds, untrained
+from prunelimit.lab.store.provenance import describe_module, module_command
+from prunelimit.lab.studies.heuristics import (
+    EPSILON,
+    ROUND_EPOCHS,
+    WIDTHS,
+    limits_after_rare_gems,
+    limits_over_rounds,
+    rounds_of,
+    untrained,
+)
 from prunelimit.lab.studies.readings import limit_of
 from prunelimit.lab.studies.scales import scale_of
 from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import train
 from prunelimit.limit.distance import DistanceProfile, distance_profile
-from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import loss_statistics
 from prunelimit.network.parameters import prunable_weights
 from prunelimit.network.world import Execution
@@ -81,6 +88,7 @@ RUNS = Path("runs/depth")
 EPSILONS = (0.003, 0.01, 0.03, 0.1)
 BATCH_SIZES = (32, 64, 128, 256, 512)
 SAMPLE_SIZES = (64, 128, 256, 512, 1024)
+DECAY = 3e-3
 DRAWS = 3
 """Random subsets of each size below half of the data."""
 
@@ -265,73 +273,6 @@ class _Study:
         )
 
 
-def rounds(
-    task: Task,
-    *,
-    weight_decay: float = 3e-3,
-    widths: tuple[int, ...] = (16, 16),
-    epsilon: float = 0.05,
-    round_epochs: int = 20,
-    sparsity: float = 0.9,
-    device: str = "auto",
-) -> dict[str, Any]:
-    """The limit along iterative pruning with weight decay, where `heuristics` has none.
-
-    Everything else is as in `heuristics.limit_study`, so that the two compare.
-    """
-    splits = task.load_data()
-    model = untrained(widths, splits, task.seed)
-    count = len(iterative_counts(1000, sparsity)) + 1
-    training = replace(task.training, l1=0.0, weight_decay=weight_decay)
-    config = IterativeMagnitudeConfig(training.scaled(count * round_epochs))
-    rows = limits_over_rounds(
-        model, splits, sparsity, config, epsilon, seed=task.seed, device=device, progress=False
-    )
-    return {
-        "weight_decay": weight_decay,
-        "widths": widths,
-        "epsilon": epsilon,
-        "round_epochs": round_epochs,
-        "rounds": tuple(rows),
-    }
-
-
-def gems(
-    task: Task,
-    *,
-    seeds: Sequence[int] = (0, 1, 2),
-    sparsities: Sequence[float] = (0.5, 0.8),
-    regularisations: Sequence[float] = (0.0, 1e-4, 1e-3, 1e-2),
-    widths: tuple[int, ...] = (16, 16),
-    epsilon: float = 0.05,
-    device: str = "auto",
-) -> dict[str, Any]:
-    """The limits of networks found by Rare Gems, with and without its l2 term; see `rounds`."""
-    rows = []
-    config = RareGemsConfig(replace(task.training, l1=0.0))
-    for seed in seeds:
-        splits = task.with_(seed=seed).load_data()
-        model = untrained(widths, splits, seed)
-        found = limits_after_rare_gems(
-            model,
-            splits,
-            sparsities,
-            regularisations,
-            config,
-            epsilon,
-            seed=seed,
-            device=device,
-        )
-        rows += [replace(row, seed=seed) for row in found]
-    return {
-        "widths": widths,
-        "epsilon": epsilon,
-        "epochs": config.training.epochs,
-        "search_epochs": config.searched,
-        "rows": tuple(rows),
-    }
-
-
 def crossing_on_grid(points: Sequence[GridPoint], name: str, level: float) -> GridCrossing:
     """Where a column first exceeds `level`, bracketed and interpolated.
 
@@ -449,28 +390,31 @@ def _directory(name: str, seed: int, l1: float | None) -> Path:
     return RUNS / (f"{name}-seed{seed}" + ("" if l1 is None else f"-l1-{l1:g}"))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Make one of the results and write it to a JSON file."""
     given = _parser().parse_args(arguments)
-    command = module_command("prunelimit.lab.studies.depth", arguments)
+    module = "prunelimit.lab.studies.depth"
     given.output.parent.mkdir(parents=True, exist_ok=True)
     if given.what == "run":
         scale = scale_of(given.name, given.seed, given.l1)
         directory = _directory(given.name, given.seed, given.l1)
         found = run_task(
-            scale.task, directory, scale.measurement, device=given.device, command=command
+            scale.task,
+            directory,
+            scale.measurement,
+            device=given.device,
+            command=module_command(module, arguments),
         )
         write_json(given.output, compact(replace(found, note=scale.task.note).to_dict()))
-        return 0
+        return
     began = time.perf_counter()
     make = {"choices": _choices, "weights": _weights, "rounds": _rounds, "gems": _gems}[given.what]
 
     def footer() -> dict[str, Any]:
-        provenance = describe_run(resolve_device(given.device), command)
+        provenance = describe_module(module, arguments, given.device)
         return {"seconds": round(time.perf_counter() - began, 1), "provenance": provenance}
 
     make(given, footer).save(given.output)
-    return 0
 
 
 Footer = Callable[[], dict[str, Any]]
@@ -497,15 +441,46 @@ def _weights(given: argparse.Namespace, footer: Footer) -> Saved:
 
 
 def _rounds(given: argparse.Namespace, footer: Footer) -> Saved:
+    """As in `heuristics.limit_study`, but with weight decay, so that the two compare."""
     task = scale_of(given.name).task
-    made = rounds(task, device=given.device)
-    return LimitsOverRounds(task=task.name, **made, **footer())
+    splits = task.load_data()
+    training = replace(task.training, l1=0.0, weight_decay=DECAY)
+    model, config = untrained(WIDTHS, splits, task.seed), rounds_of(training)
+    rows = limits_over_rounds(
+        model, splits, 0.9, config, EPSILON, seed=task.seed, device=given.device
+    )
+    return LimitsOverRounds(
+        task=task.name,
+        weight_decay=DECAY,
+        widths=WIDTHS,
+        epsilon=EPSILON,
+        round_epochs=ROUND_EPOCHS,
+        rounds=tuple(rows),
+        **footer(),
+    )
 
 
 def _gems(given: argparse.Namespace, footer: Footer) -> Saved:
+    """The limits of networks that Rare Gems finds, with and without its l2 term."""
     task = scale_of(given.name).task
-    made = gems(task, device=given.device)
-    return LimitsOfGems(task=task.name, **made, **footer())
+    config, rows = RareGemsConfig(replace(task.training, l1=0.0)), []
+    for seed in (0, 1, 2):
+        splits = task.with_(seed=seed).load_data()
+        model = untrained(WIDTHS, splits, seed)
+        grid = (0.5, 0.8), (0.0, 1e-4, 1e-3, 1e-2)
+        found = limits_after_rare_gems(
+            model, splits, *grid, config, EPSILON, seed=seed, device=given.device
+        )
+        rows += [replace(row, seed=seed) for row in found]
+    return LimitsOfGems(
+        task=task.name,
+        widths=WIDTHS,
+        epsilon=EPSILON,
+        epochs=config.training.epochs,
+        search_epochs=config.searched,
+        rows=tuple(rows),
+        **footer(),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -531,4 +506,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -9,9 +9,8 @@ same command goes on, on another machine from the networks in the committed file
 measures every third of them, so that several processes can stand side by side; ``--collect``
 writes what is there and measures nothing. A network that was measured before other baselines and
 SGD stood beside (`prunelimit.lab.studies.yardsticks`) is given what it lacks. A better optimiser
-moves thresholds: ``--again moved`` takes the networks once more where twice the budget moved one
-that an older way had measured, ``--again all`` every network that an older way had measured. Each
-row says which way was its own.
+moves thresholds, and each row says which way was its own: a network whose file is deleted is
+measured anew.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ import torch
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json, write_text
-from prunelimit.lab.existence.converged import SCALINGS, Descent, minimise
+from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.existence.threshold import SETTLED, ExistenceSearch
-from prunelimit.lab.store.provenance import code_version, describe_run, module_command
+from prunelimit.lab.store.provenance import code_version, describe_module
 from prunelimit.lab.studies import yardsticks, zoo
 from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
-from prunelimit.lab.studies.plan import NETWORKS
+from prunelimit.lab.studies.plan import networks
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
-from prunelimit.records import rounded, to_plain
-from prunelimit.results import ExistenceStudy
+from prunelimit.records import fields_to_plain, rounded, to_plain
+from prunelimit.results import ExistenceStudy, Provenance
 from prunelimit.results.existence import Network
 
 FORMAT = ExistenceStudy.FORMAT
@@ -57,7 +56,7 @@ def measure(network: Network) -> dict[str, Any]:
     batches = bench.batch_losses()
     block = bench.block()
     spectra = {"ggn": spectral_measure(torch.linalg.eigvalsh(block).clamp(min=0).numpy())}
-    if network.family not in SLOW or network.name in list(NETWORKS)[:12]:
+    if network.family not in SLOW or network.name in list(networks())[:12]:
         spectra["abs"] = spectral_measure(torch.linalg.eigvalsh(bench.hessian()).abs().numpy())
     rises = bench.one_shot_rises()
     rows = [
@@ -90,34 +89,6 @@ def measure(network: Network) -> dict[str, Any]:
     return record
 
 
-def measure_again(record: dict[str, Any]) -> dict[str, Any]:
-    """A record whose converged thresholds are those of the optimiser as it is now.
-
-    What was predicted stays, and so does a threshold that was sparser before.
-
-    Raises
-    ------
-    PruneLimitError
-        If training here ends at another loss than there.
-    """
-    began, used = time.perf_counter(), time.process_time()
-    bench = _bench_again(record)
-    rows: list[dict[str, Any]] = copy.deepcopy(record["rows"])
-    facts = _existence(bench, rows)
-    for row, earlier in zip(rows, record["rows"], strict=True):
-        row["real_existence"] = sparser(row["real_existence"], earlier["real_existence"])
-    spectrum = spectral_measure(torch.linalg.eigvalsh(bench.block()).clamp(min=0).numpy())
-    _raise_levels(bench, spectrum, rows, "gain", bench.loss - facts["finetuned_loss"])
-    before = record["cpu_seconds_before_existence"]
-    return record | {
-        **facts,
-        "rows": rows,
-        "seconds": round(before + time.perf_counter() - began, 1),
-        "cpu_seconds": round(before + time.process_time() - used, 1),
-        "code": code_version(),
-    }
-
-
 def complete(record: dict[str, Any]) -> dict[str, Any]:
     """A record with the thresholds by other yardsticks that it lacks.
 
@@ -127,12 +98,12 @@ def complete(record: dict[str, Any]) -> dict[str, Any]:
         If training here ends at another loss than there.
     """
     completed = copy.deepcopy(record)
-    yardsticks.add(_bench_again(record), NETWORKS[record["name"]], completed)
+    yardsticks.add(_bench_again(record), networks()[record["name"]], completed)
     return completed
 
 
 def _bench_again(record: dict[str, Any]) -> Bench:
-    network = NETWORKS[record["name"]]
+    network = networks()[record["name"]]
     found = zoo.examples(network.source, network.examples)
     bench = Bench(train(network, found), found)
     if not math.isclose(bench.loss, record["loss"], rel_tol=1e-4):
@@ -141,19 +112,6 @@ def _bench_again(record: dict[str, Any]) -> Bench:
             "was measured: training differs; measure the whole study here, in another folder"
         )
     return bench
-
-
-def sparser(found: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """The sparser of two measurements of a threshold, for what was reached once exists.
-
-    Where it is the earlier one, what the later reached stands beside it as ``once``: two descents
-    disagree, and the value is a lower bound as much as where twice the budget moves it. It has been
-    tried by the later way, too, and is not due for it again.
-    """
-    if found["lower"] >= before["lower"]:
-        return found
-    once = [value for value in (before["once"], found["value"]) if value is not None]
-    return before | {"once": min(once), "damped_by": found["damped_by"]}
 
 
 def _raise_levels(
@@ -235,7 +193,9 @@ def _existence(bench: Bench, rows: list[dict[str, Any]]) -> dict[str, Any]:
     guess = _guess(min(rows, key=lambda row: row["epsilon"]))
     for row in sorted(rows, key=lambda row: row["epsilon"]):
         found = search.threshold(bench.loss + row["epsilon"], guess, double=True)
-        row["real_existence"] = found.to_dict() | {"damped_by": list(search.descent.scalings)}
+        row["real_existence"] = fields_to_plain(found) | {
+            "damped_by": list(search.descent.scalings)
+        }
         guess = found.value
     return {
         "finetuned_loss": dense.loss,
@@ -260,35 +220,19 @@ def measured(name: str, runs: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    asked = json.loads(json.dumps(dataclasses.asdict(NETWORKS[name])))
+    asked = json.loads(json.dumps(dataclasses.asdict(networks()[name])))
     made_alike = stored.get("format") == FORMAT and stored["network"] == asked
     return stored if made_alike else None
 
 
-def _due(record: dict[str, Any], again: str | None) -> bool:
-    """Whether an older way measured this network, and it is asked for again."""
-    old = [row for row in record["rows"] if _way(row["real_existence"]) != SCALINGS]
-    if again == "moved":
-        return any(_moved(row["real_existence"]) for row in old)
-    return again == "all" and bool(old)
-
-
-def _way(found: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(found.get("damped_by") or ("mean",))
-
-
-def run_study(
-    names: Sequence[str], runs: Path, again: str | None = None, progress: bool | None = None
-) -> None:
-    """Measure each network that is not measured yet, and those that are due `again`."""
+def run_study(names: Sequence[str], runs: Path) -> None:
+    """Measure each network that is not measured yet, and complete those that lack a column."""
     runs.mkdir(parents=True, exist_ok=True)
-    with progress_bar("existence", total=len(names), enabled=progress) as bar:
+    with progress_bar("existence", total=len(names)) as bar:
         for name in names:
             record = measured(name, runs)
             if record is None:
-                write_json(runs / f"{name}.json", measure(NETWORKS[name]))
-            elif _due(record, again):
-                write_json(runs / f"{name}.json", measure_again(record))
+                write_json(runs / f"{name}.json", measure(networks()[name]))
             elif "real_existence_sgd" not in record["rows"][0]:
                 write_json(runs / f"{name}.json", complete(record))
             bar.update(1, name)
@@ -305,18 +249,17 @@ def restore(output: Path, runs: Path) -> None:
             write_json(path, record)
 
 
-def collect(runs: Path, output: Path, command: str) -> int:
+def collect(runs: Path, output: Path, made: Provenance) -> None:
     """Write the finished networks, in the order of the plan, with where they come from."""
-    found = [row for name in NETWORKS if (row := measured(name, runs)) is not None]
+    found = [row for name in networks() if (row := measured(name, runs)) is not None]
     study = {
         "format": FORMAT,
-        "planned": len(NETWORKS),
+        "planned": len(networks()),
         "networks": [rounded(_marked(row)) for row in found],
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
-        "provenance": to_plain(describe_run(torch.device("cpu"), command)),
+        "provenance": to_plain(made),
     }
     write_text(output, json.dumps(study, separators=(",", ":")) + "\n")
-    return len(found)
 
 
 def _marked(network: dict[str, Any]) -> dict[str, Any]:
@@ -336,13 +279,12 @@ def _moved(found: dict[str, Any]) -> bool:
     return moved or (nested is not None and found["value"] - nested > SETTLED)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the study, or a share of it, and write one JSON file."""
     parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.existence")
     parser.add_argument("--runs", type=Path, default=Path("runs/existence"))
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME")
+    parser.add_argument("--networks", nargs="+", default=list(networks()), metavar="NAME")
     parser.add_argument("--share", default="1/1", metavar="PART/PARTS")
-    parser.add_argument("--again", choices=("moved", "all"), help="what an older way measured")
     parser.add_argument("--collect", action="store_true", help="measure nothing more")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args(arguments)
@@ -350,12 +292,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         restore(given.output, given.runs)
     part, parts = map(int, given.share.split("/"))
     if not given.collect:
-        run_study(given.networks[part - 1 :: parts], given.runs, given.again)
+        run_study(given.networks[part - 1 :: parts], given.runs)
     if given.output is not None:
-        command = module_command("prunelimit.lab.studies.existence", arguments)
-        collect(given.runs, given.output, command)
-    return 0
+        made = describe_module("prunelimit.lab.studies.existence", arguments)
+        collect(given.runs, given.output, made)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

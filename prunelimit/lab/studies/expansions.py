@@ -109,7 +109,7 @@ def measure(network: MeasuredNetwork) -> ExpandedNetwork:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the first networks of the cheap families, and write one file."""
     parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.expansions")
     parser.add_argument("--study", type=Path, required=True)
@@ -133,8 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bar.update(1, network.name)
     made = describe_module("prunelimit.lab.studies.expansions", arguments)
     Expansions(COUNTS, tuple(measured), made).save(given.output)
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

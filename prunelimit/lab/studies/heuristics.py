@@ -55,6 +55,9 @@ from prunelimit.recipe import TrainingConfig
 from prunelimit.results.methods import LimitRow, LimitStudy, MethodRow, MethodsCompared
 from prunelimit.results.saved import Saved
 
+WIDTHS, EPSILON, ROUND_EPOCHS = (16, 16), 0.05, 20
+"""Hidden layers of the networks whose limits are studied, the loss rise, epochs a round."""
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -75,7 +78,7 @@ class Contender:
     config: Any
 
 
-def contenders(training: TrainingConfig, interval: int = 20) -> tuple[Contender, ...]:
+def contenders(training: TrainingConfig) -> tuple[Contender, ...]:
     """The methods of chapter 8 with the same number of epochs each.
 
     LOMP trains with the L1 term of `training`, all others without. The rows
@@ -86,9 +89,6 @@ def contenders(training: TrainingConfig, interval: int = 20) -> tuple[Contender,
     ----------
     training
         Of the task: the budget and the schedule.
-    interval
-        Iterations between two cuts of gradual pruning: short runs have fewer
-        than the 100 of its paper allow for.
 
     Examples
     --------
@@ -100,7 +100,8 @@ def contenders(training: TrainingConfig, interval: int = 20) -> tuple[Contender,
     half = training.epochs // 2
     special = {
         "lomp": LompConfig(training),
-        "gradual_magnitude": GradualConfig(plain, interval=interval),
+        # Short runs have fewer iterations than the 100 between two cuts of its paper allow for.
+        "gradual_magnitude": GradualConfig(plain, interval=20),
     }
     rows = [
         Contender(method.label, name, special.get(name) or method.config(training=plain))
@@ -122,7 +123,6 @@ def compare(
     seeds: Sequence[int],
     *,
     device: str = "auto",
-    progress: bool | None = None,
 ) -> list[MethodRow]:
     """Every contender at every sparsity, from the same initial weights for one seed.
 
@@ -136,8 +136,6 @@ def compare(
         Of the initial weights, the validation split and the order of examples.
     device
         "auto", "cpu", "cuda" or "mps".
-    progress
-        See `prunelimit.progress.track`.
 
     Returns
     -------
@@ -157,7 +155,7 @@ def compare(
         for row in rows
         for sparsity in ([0.0] if row.method == "dense" else sparsities)
     ]
-    return [_measured(task, *job, device) for job in track(jobs, "compare", enabled=progress)]
+    return [_measured(task, *job, device) for job in track(jobs, "compare")]
 
 
 def _measured(task: Task, row: Contender, sparsity: float, seed: int, device: str) -> MethodRow:
@@ -209,7 +207,6 @@ def limits_over_rounds(
     *,
     seed: int = 0,
     device: str = "auto",
-    progress: bool | None = None,
 ) -> list[LimitRow]:
     """The predicted limits, measured anew after each training of iterative pruning.
 
@@ -236,7 +233,7 @@ def limits_over_rounds(
     list of LimitRow
         One a training.
     """
-    work = Work(model, splits, cross_entropy, sparsity, config, seed, device, progress)
+    work = Work(model, splits, cross_entropy, sparsity, config, seed, device)
     return [
         limits_of(network, splits, epsilon, device, round=number, sparsity=sparsity_of(masks))
         for number, (network, masks) in enumerate(iterative_rounds(work))
@@ -321,29 +318,22 @@ def scaled_weights(model: nn.Module, factor: float, balanced: bool = False) -> n
     return copied
 
 
-def limit_study(
-    task: Task,
-    *,
-    widths: tuple[int, ...] = (16, 16),
-    epsilon: float = 0.05,
-    round_epochs: int = 20,
-    device: str = "auto",
-    progress: bool | None = None,
-) -> dict[str, Any]:
-    """How the predicted limits move with pruning rounds, weight decay and scale.
+def rounds_of(training: TrainingConfig) -> IterativeMagnitudeConfig:
+    """Rounds of `ROUND_EPOCHS` each to a sparsity of 0.9."""
+    count = len(iterative_counts(1000, 0.9)) + 1
+    return IterativeMagnitudeConfig(training.scaled(count * ROUND_EPOCHS))
 
-    A network small enough for exact spectra in seconds, on the task's data.
+
+def limit_study(task: Task, device: str = "auto") -> dict[str, Any]:
+    """How the predicted limits move with pruning rounds, weight decay and scale.
 
     Parameters
     ----------
     task
-        Its data, training and seed; without L1.
-    widths
-        Hidden layers of the network.
-    epsilon
-        The same throughout.
-    round_epochs
-        Of each training in the study of rounds, to a sparsity of 0.9.
+        Its data, training and seed; without L1. The network (`WIDTHS`) is small enough for exact
+        spectra in seconds, and ε is the same throughout.
+    device
+        "auto", "cpu", "cuda" or "mps".
 
     Returns
     -------
@@ -351,24 +341,23 @@ def limit_study(
         The measured entries of a `LimitStudy`.
     """
     splits = task.load_data()
-    model = untrained(widths, splits, task.seed)
+    model = untrained(WIDTHS, splits, task.seed)
     plain = replace(task.training, l1=0.0)
-    how: dict[str, Any] = {"seed": task.seed, "device": device, "progress": progress}
+    how: dict[str, Any] = {"seed": task.seed, "device": device}
 
-    row = partial(limits_of, splits=splits, epsilon=epsilon, device=device)
+    row = partial(limits_of, splits=splits, epsilon=EPSILON, device=device)
 
     def decayed(decay: float) -> nn.Module:
         config = OneShotConfig(replace(plain, weight_decay=decay))
         return dense(model, splits, cross_entropy, 0.0, config, **how).model
 
     lomp_like = lomp(model, splits, cross_entropy, 0.0, LompConfig(task.training), **how).model
-    rounds = len(iterative_counts(1000, 0.9)) + 1
-    config = IterativeMagnitudeConfig(plain.scaled(rounds * round_epochs))
+    rounds = limits_over_rounds(model, splits, 0.9, rounds_of(plain), EPSILON, **how)
     return {
-        "widths": widths,
-        "epsilon": epsilon,
-        "round_epochs": round_epochs,
-        "rounds": tuple(limits_over_rounds(model, splits, 0.9, config, epsilon, **how)),
+        "widths": WIDTHS,
+        "epsilon": EPSILON,
+        "round_epochs": ROUND_EPOCHS,
+        "rounds": tuple(rounds),
         "decay": tuple(row(decayed(d), weight_decay=d) for d in (0.0, 1e-3, 3e-3, 1e-2)),
         "scaled": tuple(row(scaled_weights(lomp_like, f), factor=f) for f in range(1, 6)),
         "balanced": tuple(row(scaled_weights(lomp_like, f, True), factor=f) for f in range(1, 6)),
@@ -396,7 +385,7 @@ def limits_of(
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write a study of a task to a JSON file."""
     parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.heuristics")
     parser.add_argument("task")
@@ -424,8 +413,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **made,
     )
     found.save(given.output)
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

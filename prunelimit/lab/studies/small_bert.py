@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from prunelimit.expected import facts_of
 from prunelimit.find import find_limit
-from prunelimit.lab.store.provenance import describe_run, module_command
+from prunelimit.lab.store.provenance import describe_module
 from prunelimit.predict import predict_limit
 from prunelimit.results import SearchedNetwork
 
@@ -102,7 +102,7 @@ class Budget:
             schedule.step()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train, predict, search, and write the result."""
     parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.small_bert")
     parser.add_argument("--output", type=Path, required=True)
@@ -123,12 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         upper=found.upper,
         finetuning=f"{given.steps} full-batch steps of Adam",
         tries=found.tries,
-        provenance=describe_run(
-            torch.device("cpu"), module_command("prunelimit.lab.studies.small_bert", arguments)
-        ),
+        provenance=describe_module("prunelimit.lab.studies.small_bert", arguments),
     ).save(given.output)
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -8,7 +8,7 @@ import torch
 
 import prunelimit as pl
 from prunelimit.lab.studies import curves, existence, zoo
-from prunelimit.lab.studies.plan import NETWORKS
+from prunelimit.lab.studies.plan import networks
 from prunelimit.results import ExistenceStudy
 from prunelimit.results.existence import Network
 
@@ -19,14 +19,14 @@ TINY = Network("mlp-tables", "iris", 96, "mlp-tanh", (6,), "adam", 0.01, 60, 1e-
 def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("existence")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(existence.NETWORKS, TINY.name, TINY)
+        patch.setitem(networks(), TINY.name, TINY)
         arguments = ["--runs", str(folder), "--networks", TINY.name]
-        assert existence.main([*arguments, "--output", str(folder / "study.json")]) == 0
+        existence.main([*arguments, "--output", str(folder / "study.json")])
         yield folder, arguments
 
 
 def test_the_plan_varies_as_it_should():
-    planned = list(NETWORKS.values())
+    planned = list(networks().values())
     assert len(planned) >= 200 and len({network.family for network in planned}) >= 8
     assert {network.optimizer for network in planned} == {"sgd", "adam", "adamw"}
     assert {network.seed for network in planned} == {0, 1, 2}
@@ -100,7 +100,7 @@ def test_a_finished_network_is_only_read_again(measured, monkeypatch):
     folder, arguments = measured
     before = (folder / f"{TINY.name}.json").read_text()
     monkeypatch.setattr(existence, "measure", lambda network: pytest.fail("measured again"))
-    assert existence.main(arguments) == 0
+    existence.main(arguments)
     assert (folder / f"{TINY.name}.json").read_text() == before
 
 
@@ -114,31 +114,12 @@ def test_a_record_of_an_older_way_of_measuring_is_not_taken(measured, tmp_path):
     assert existence.measured(TINY.name, tmp_path) is None
 
 
-def test_a_threshold_of_an_older_way_is_measured_again_as_afresh(measured, monkeypatch, tmp_path):
+def test_a_network_that_trains_otherwise_here_is_not_completed(measured, monkeypatch, tmp_path):
     folder, _ = measured
-    monkeypatch.setitem(existence.NETWORKS, TINY.name, TINY)
-    fresh = json.loads((folder / f"{TINY.name}.json").read_text())
-    old = json.loads(json.dumps(fresh))
-    path = tmp_path / f"{TINY.name}.json"
-    for row in old["rows"]:
-        found = row["real_existence"]
-        del found["damped_by"], found["budget"]
-        found["value"] = found["once"] = 0.1
-    path.write_text(json.dumps(old))
-    existence.run_study([TINY.name], tmp_path, "moved", progress=False)
-    assert json.loads(path.read_text())["rows"] == old["rows"]  # none had moved
-    old["rows"][1]["real_existence"]["once"] = 0.05
-    path.write_text(json.dumps(old))
-    existence.run_study([TINY.name], tmp_path, "moved", progress=False)
-    again = json.loads(path.read_text())
-    assert again["rows"] == fresh["rows"] and again["minima"] == fresh["minima"]
-    monkeypatch.setattr(existence, "measure_again", lambda record: pytest.fail("not due"))
-    existence.run_study([TINY.name], tmp_path, "all", progress=False)
-    path.write_text(json.dumps(old | {"loss": 2 * fresh["loss"]}))
-    monkeypatch.undo()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(pl.PruneLimitError, match="differs"):
-        patch.setitem(existence.NETWORKS, TINY.name, TINY)
-        existence.run_study([TINY.name], tmp_path, "moved", progress=False)
+    monkeypatch.setitem(networks(), TINY.name, TINY)
+    record = json.loads((folder / f"{TINY.name}.json").read_text())
+    with pytest.raises(pl.PruneLimitError, match="differs"):
+        existence.complete(record | {"loss": 2 * record["loss"]})
 
 
 def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
@@ -147,13 +128,13 @@ def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
     output = tmp_path / "study.json"
     output.write_bytes((folder / "study.json").read_bytes())
     arguments = ["--runs", str(tmp_path / "runs"), "--networks", TINY.name]
-    assert existence.main([*arguments, "--output", str(output)]) == 0
+    existence.main([*arguments, "--output", str(output)])
     found, before = (json.loads(f.read_text()) for f in (output, folder / "study.json"))
     assert found["networks"] == before["networks"]
 
 
 def test_every_kind_of_the_plan_can_be_built():
-    for network in list(NETWORKS.values())[:72]:
+    for network in list(networks().values())[:72]:
         shape = {"digits": (1, 8, 8), "digits-4x4": (1, 4, 4), "fashion-7x7": (1, 7, 7)}
         image = shape.get(network.source, (1, 14, 14))
         model = zoo.build(network.kind, image, 3, network.widths).eval()
@@ -161,17 +142,3 @@ def test_every_kind_of_the_plan_can_be_built():
     with pytest.raises(pl.PruneLimitError, match="unknown"):
         zoo.examples("imagenet", 3)
     assert np.isfinite(zoo.examples("wine", 100).inputs).all()
-
-
-def test_what_was_reached_once_exists():
-    ways = list(existence.SCALINGS)
-    now = {"lower": 0.90, "value": 0.905, "upper": 0.91, "once": 0.905, "damped_by": ways}
-    before = {"lower": 0.93, "value": 0.935, "upper": 0.94, "once": None}
-    kept = existence.sparser(now, before)
-    assert kept == before | {"once": 0.905, "damped_by": ways}
-    assert existence._moved(kept) and not existence._due(
-        {"rows": [{"real_existence": kept}]}, "moved"
-    )
-    assert existence.sparser(before, now) == before
-    flagged = existence.sparser(now, before | {"once": 0.90})
-    assert flagged["once"] == 0.90 and existence._moved(flagged)

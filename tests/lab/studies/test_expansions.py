@@ -51,7 +51,7 @@ def test_expanded_networks_are_kept_and_the_study_read_anew(monkeypatch, tmp_pat
     output.write_bytes((results / "expansions.json").read_bytes())
     before = Expansions.load(output)
     study = results / "existence.json"
-    assert expansions.main(["--study", str(study), "--output", str(output)]) == 0
+    expansions.main(["--study", str(study), "--output", str(output)])
     networks = {network.name: network for network in ExistenceStudy.load(study).networks}
     found = Expansions.load(output)
     for new, old in zip(found.networks, before.networks, strict=True):
