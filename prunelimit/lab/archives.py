@@ -13,7 +13,6 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.files import write_bytes
 from prunelimit.names import path_part
 
 DEBIAN_FASHION_MNIST = (
@@ -81,62 +79,53 @@ def read_digits(root: Path, download: bool) -> Archive:
 
 
 def read_fashion_mnist(root: Path, download: bool) -> Archive:
-    """Fashion-MNIST through torchvision, unpacking Debian's copy if that is what there is.
+    """Fashion-MNIST from where torchvision keeps it, or from Debian's copy, packed as it is.
 
     Raises
     ------
     PruneLimitError
         If the files are absent or damaged.
     """
-    from torchvision.datasets import FashionMNIST
+    raw = root / "FashionMNIST" / "raw"
+    if download:
+        from torchvision.datasets import FashionMNIST
 
-    if not download:
-        _unpack_fashion_mnist(root / "FashionMNIST" / "raw")
-    parts = []
-    for train in (True, False):
         try:
-            parts.append(FashionMNIST(str(root), train=train, download=download))
-        except (RuntimeError, OSError, ValueError, AssertionError) as error:
-            raise PruneLimitError(
-                f"Fashion-MNIST in {root / 'FashionMNIST'} cannot be read ({error}); "
-                "delete that folder and load the data again"
-            ) from error
-    train_set, test_set = parts
-    return Archive(
-        train_set.data.unsqueeze(1),
-        train_set.targets.long(),
-        test_set.data.unsqueeze(1),
-        test_set.targets.long(),
-        classes=10,
-    )
+            FashionMNIST(str(root), download=True)
+        except (RuntimeError, OSError) as error:
+            raise PruneLimitError(f"cannot download Fashion-MNIST to {raw} ({error})") from error
+    parts = [_read_idx(_fashion_file(raw, name)) for name in _FASHION_FILES]
+    images, labels = (parts[0], parts[2]), (parts[1].long(), parts[3].long())
+    return Archive(images[0][:, None], labels[0], images[1][:, None], labels[1], classes=10)
 
 
-def _unpack_fashion_mnist(raw: Path) -> None:
-    missing = [name for name in _FASHION_FILES if not (raw / name).is_file()]
-    if not missing:
-        return
-    folders = [raw, *DEBIAN_FASHION_MNIST]
-    source = next((f for f in folders if all((f / f"{n}.gz").is_file() for n in missing)), None)
-    if source is None:
+def _fashion_file(raw: Path, name: str) -> Path:
+    packed = [folder / f"{name}.gz" for folder in (raw, *DEBIAN_FASHION_MNIST)]
+    found = next((path for path in (raw / name, *packed) if path.is_file()), None)
+    if found is None:
         raise PruneLimitError(
-            f"Fashion-MNIST is not in {raw} (missing: {', '.join(missing)}). Either install "
+            f"Fashion-MNIST is not in {raw} (missing: {name}). Either install "
             "Debian's copy (apt install dataset-fashion-mnist), or download it once with "
             "prunelimit.lab.data.load('fashion-mnist', download=True)"
         )
-    raw.mkdir(parents=True, exist_ok=True)
-    for name in missing:
-        _gunzip(source / f"{name}.gz", raw / name)
+    return found
 
 
-def _gunzip(source: Path, target: Path) -> None:
+def _read_idx(path: Path) -> Tensor:
+    """The bytes of a file in MNIST's format: after the header, a shape and what it holds."""
     try:
-        with gzip.open(source, "rb") as packed:
-            content = packed.read(_FASHION_BYTES + 1)
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            content = file.read(_FASHION_BYTES + 1)
         if len(content) > _FASHION_BYTES:
             raise ValueError(f"it unpacks to more than {_FASHION_BYTES:,} bytes")
-        write_bytes(target, content)
-    except _UNREADABLE as error:
-        raise PruneLimitError(f"cannot unpack {source} to {target}: {error}") from error
+        axes = content[3]
+        shape = np.frombuffer(content, ">i4", axes, offset=4)
+        values = np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    except (*_UNREADABLE, IndexError) as error:
+        raise PruneLimitError(
+            f"{path} cannot be read: {error}; delete it and load the data again"
+        ) from error
+    return torch.from_numpy(values.copy())
 
 
 def _provide(folder: Path, url: str, download: bool, md5: str | None = None) -> None:
@@ -226,27 +215,21 @@ class _Bounded:
         return self.stream.read(size)
 
 
-def read_cifar10(root: Path, download: bool) -> Archive:
-    """CIFAR-10 in its python format (``cifar-10-batches-py``)."""
-    from torchvision.datasets import CIFAR10
-
-    return _read_cifar(CIFAR10, root, download, label_key="labels")
-
-
-def read_cifar100(root: Path, download: bool) -> Archive:
-    """CIFAR-100 in its python format (``cifar-100-python``), fine labels."""
-    from torchvision.datasets import CIFAR100
-
-    return _read_cifar(CIFAR100, root, download, label_key="fine_labels")
-
-
-def _read_cifar(layout: Any, root: Path, download: bool, label_key: str) -> Archive:
-    """Read the files that torchvision's class lists, without its checksums.
+def read_cifar(name: str, label_key: str, root: Path, download: bool) -> Archive:
+    """CIFAR in its python format: the files that torchvision's class lists, without its checksums.
 
     The checksums are the only thing that makes torchvision's ``pickle.load``
     safe. The reader below cannot run code from a file, so it may also read a
     copy whose bytes differ (a subset, another pickle protocol).
+
+    Raises
+    ------
+    PruneLimitError
+        If the files are absent or damaged.
     """
+    from torchvision import datasets
+
+    layout: Any = getattr(datasets, name)
     folder = root / layout.base_folder
     _provide(folder, layout.url, download, md5=layout.tgz_md5)
     names = [layout.meta["filename"], *(f for f, _ in layout.train_list + layout.test_list)]
@@ -395,12 +378,3 @@ def _decode(entries: list[tuple[Path, int]]) -> tuple[Tensor, Tensor]:
 def _check_labels(labels: Tensor, classes: int, folder: Path) -> None:
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
         raise PruneLimitError(f"{folder} holds labels outside 0 … {classes - 1}")
-
-
-READERS: dict[str, Callable[[Path, bool], Archive]] = {
-    "digits": read_digits,
-    "fashion_mnist": read_fashion_mnist,
-    "cifar10": read_cifar10,
-    "cifar100": read_cifar100,
-    "tiny_imagenet": read_tiny_imagenet,
-}

@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.lab import archives as _archives
+from prunelimit.lab import archives
+from prunelimit.lab.archives import Archive
 from prunelimit.names import unknown_name
 
 CROP_PADDING = 4
@@ -34,8 +36,8 @@ class DataSpec:
     ----------
     label
         For people.
-    archive
-        Name of the reader in ``prunelimit.lab.archives``.
+    read
+        Gives its archive, of a folder and whether to download it.
     mean, std
         Per channel, of the training pixels scaled to [0, 1].
     pixel_max
@@ -47,7 +49,7 @@ class DataSpec:
     """
 
     label: str
-    archive: str
+    read: Callable[[Path, bool], Archive]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     pixel_max: float = 255.0
@@ -55,21 +57,34 @@ class DataSpec:
     pad_to_cifar: bool = False
 
 
-_FASHION = DataSpec("Fashion-MNIST", "fashion_mnist", (0.2860,), (0.3530,))
+_FASHION = DataSpec("Fashion-MNIST", archives.read_fashion_mnist, (0.2860,), (0.3530,))
 
 DATASETS: dict[str, DataSpec] = {
     # A mirrored digit is no digit any more: neither flips nor crops.
-    "digits": DataSpec("digits", "digits", (0.3053,), (0.3761,), pixel_max=16.0, augment=False),
+    "digits": DataSpec(
+        "digits", archives.read_digits, (0.3053,), (0.3761,), pixel_max=16.0, augment=False
+    ),
     "fashion-mnist": _FASHION,
     "fashion-mnist-32": replace(
         _FASHION, label="Fashion-MNIST padded to 32 × 32 × 3", pad_to_cifar=True
     ),
-    "cifar10": DataSpec("CIFAR-10", "cifar10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar10": DataSpec(
+        "CIFAR-10",
+        partial(archives.read_cifar, "CIFAR10", "labels"),
+        (0.4914, 0.4822, 0.4465),
+        (0.2470, 0.2435, 0.2616),
+    ),
     "cifar100": DataSpec(
-        "CIFAR-100", "cifar100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+        "CIFAR-100",
+        partial(archives.read_cifar, "CIFAR100", "fine_labels"),
+        (0.5071, 0.4865, 0.4409),
+        (0.2673, 0.2564, 0.2762),
     ),
     "tiny-imagenet": DataSpec(
-        "Tiny ImageNet", "tiny_imagenet", (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)
+        "Tiny ImageNet",
+        archives.read_tiny_imagenet,
+        (0.4802, 0.4481, 0.3975),
+        (0.2770, 0.2691, 0.2821),
     ),
 }
 """The data sets that `load` knows."""
@@ -346,7 +361,7 @@ def load(
     spec = DATASETS[name]
     inside = 0 < validation_fraction < 1
     require(inside, "validation_fraction", validation_fraction, "strictly between 0 and 1")
-    archive = _archives.READERS[spec.archive](data_root(root), download)
+    archive = spec.read(data_root(root), download)
     train_images, test_images = archive.train_images, archive.test_images
     if spec.pad_to_cifar:
         train_images, test_images = pad_to_cifar(train_images), pad_to_cifar(test_images)

@@ -317,7 +317,7 @@ def test_fashion_mnist_in_torchvisions_place(fashion_archive):
     assert splits.test.labels.tolist() == list(range(10))
 
 
-def test_fashion_mnist_is_unpacked_from_debians_folder(tmp_path, fashion_archive, monkeypatch):
+def test_fashion_mnist_is_read_from_debians_folder_as_it_is(tmp_path, fashion_archive, monkeypatch):
     packed = tmp_path / "usr-share"
     packed.mkdir()
     for path in (fashion_archive / "FashionMNIST" / "raw").iterdir():
@@ -327,20 +327,16 @@ def test_fashion_mnist_is_unpacked_from_debians_folder(tmp_path, fashion_archive
     expected = data.load("fashion-mnist", fashion_archive)
     for (ours, _), (theirs, _) in zip(splits.test, expected.test, strict=True):
         assert torch.equal(ours, theirs)
-    raw = tmp_path / "data" / "FashionMNIST" / "raw"
-    assert len(list(raw.iterdir())) == 4, "no temporary file is left"
+    assert not (tmp_path / "data").exists()
 
 
-def test_a_truncated_fashion_mnist_archive_leaves_no_half_file(
-    tmp_path, fashion_archive, monkeypatch
-):
+def test_a_truncated_fashion_mnist_archive_is_named(tmp_path, fashion_archive, monkeypatch):
     for path in (fashion_archive / "FashionMNIST" / "raw").iterdir():
         packed = gzip.compress(path.read_bytes())
         (tmp_path / f"{path.name}.gz").write_bytes(packed[: len(packed) // 2])
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
-    with pytest.raises(PruneLimitError, match="cannot unpack"):
+    with pytest.raises(PruneLimitError, match=r"train-images-idx3-ubyte\.gz cannot be read"):
         data.load("fashion-mnist", tmp_path / "data")
-    assert list((tmp_path / "data" / "FashionMNIST" / "raw").iterdir()) == []
 
 
 def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
@@ -349,7 +345,6 @@ def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
     with pytest.raises(PruneLimitError, match="unpacks to more than 47,040,016 bytes"):
         data.load("fashion-mnist", tmp_path / "data")
-    assert list((tmp_path / "data" / "FashionMNIST" / "raw").iterdir()) == []
 
 
 def test_absent_fashion_mnist_names_both_ways_to_get_it(tmp_path, monkeypatch):
@@ -360,7 +355,7 @@ def test_absent_fashion_mnist_names_both_ways_to_get_it(tmp_path, monkeypatch):
 
 def test_damaged_fashion_mnist_is_named(fashion_archive):
     truncate(fashion_archive / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte")
-    with pytest.raises(PruneLimitError, match="delete that folder"):
+    with pytest.raises(PruneLimitError, match="t10k-images-idx3-ubyte cannot be read"):
         data.load("fashion-mnist", fashion_archive)
 
 
