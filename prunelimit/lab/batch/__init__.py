@@ -9,8 +9,13 @@ driver, have to see the same directory.
 from prunelimit.lab.batch.clusters import Workers, local_environments
 from prunelimit.lab.batch.driver import run_batch
 from prunelimit.lab.batch.jobs import Job, default_notebook, grid, is_finished, plan
-from prunelimit.lab.batch.notebook import announce
-from prunelimit.lab.batch.parameters import check_device, command, configure, with_settings
+from prunelimit.lab.batch.parameters import (
+    announce,
+    check_device,
+    command,
+    configure,
+    with_settings,
+)
 from prunelimit.lab.batch.slurm import slurm_arguments
 from prunelimit.lab.batch.worker import Outcome, execute
 

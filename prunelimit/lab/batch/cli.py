@@ -56,9 +56,8 @@ def batch(
     Workers are this machine's, those of a Dask scheduler, or Slurm's. The same command does what
     is left: finished jobs are kept, the others go on from their last epoch.
     """
-    from prunelimit.lab.batch.clusters import Workers
+    from prunelimit.lab.batch.clusters import Workers, require_extra
     from prunelimit.lab.batch.driver import run_batch
-    from prunelimit.lab.batch.extra import require_extra
     from prunelimit.lab.batch.jobs import default_notebook, grid, notebook_parameters, plan
     from prunelimit.lab.batch.parameters import with_settings
     from prunelimit.lab.batch.slurm import slurm_arguments

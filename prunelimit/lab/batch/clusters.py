@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import multiprocessing
 import os
 import re
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.batch.extra import require_extra
 from prunelimit.lab.batch.security import (
     NO_DASHBOARD,
     NO_PAGES,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.security import Security
 
+_PACKAGES = ("cryptography", "distributed", "ipykernel", "jinja2", "papermill")
 _CONNECT_SECONDS = 30
 _LOOK_SECONDS = 5.0
 _SLURM_AT_ONCE = 16
@@ -146,6 +147,27 @@ class Workers:
             else:
                 with _local_client(local_environments(jobs, self.count), self.tls) as client:
                     yield Untended(client)
+
+
+def require_extra(slurm: bool = False) -> None:
+    """Refuse to go on without what ``prunelimit[batch]`` brings.
+
+    Raises
+    ------
+    PruneLimitError
+        If a package is missing; the message says how to get all of them.
+
+    Examples
+    --------
+    >>> require_extra()
+    """
+    wanted = (*_PACKAGES, "dask_jobqueue") if slurm else _PACKAGES
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if missing:
+        raise PruneLimitError(
+            f"batches need {', '.join(missing)}: pip install 'prunelimit[batch]' (in a checkout: "
+            "pip install -e '.[batch]')"
+        )
 
 
 def local_environments(jobs: int, count: int | None = None) -> list[dict[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import itertools
 import json
@@ -19,7 +18,7 @@ from typing import Any
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import CONFIGURED, check_device, configure
-from prunelimit.lab.store.keys import Key, code_of
+from prunelimit.lab.store.keys import Key, code_of, digest_of_file
 from prunelimit.names import path_part, shown, unknown_name
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
@@ -235,7 +234,7 @@ def mark_finished(job: Job, seconds: float) -> None:
     for path in _kept_files(job.directory):
         status = path.stat()
         name = path.relative_to(job.directory).as_posix()
-        files[name] = [status.st_size, status.st_mtime_ns, _sha256(path)]
+        files[name] = [status.st_size, status.st_mtime_ns, digest_of_file(path)]
     write_json(job.directory / DONE, {"seconds": seconds, "files": files})
 
 
@@ -303,9 +302,4 @@ def _changed(path: Path, known: Sequence[Any]) -> bool:
         return True
     if size > _ALWAYS_READ and path.stat().st_mtime_ns == modified:
         return False  # reading every checkpoint of a large grid would take minutes
-    return _sha256(path) != digest
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_of_file(path) != digest

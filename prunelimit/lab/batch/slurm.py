@@ -143,7 +143,8 @@ class SlurmPool:
             return []
         self.looked = time.monotonic()
         workers = {str(name): job for name, job in self.cluster.workers.items()}
-        registered = [str(worker["name"]) for worker in self._registered().values()]
+        known = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        registered = [str(worker["name"]) for worker in known]
         # Of several processes in one job each has a number behind the job's name.
         there = {n for n in workers if any(r == n or r.startswith(f"{n}-") for r in registered)}
         remarks = self._arrivals(workers, there)
@@ -155,9 +156,6 @@ class SlurmPool:
             raise PruneLimitError(f"{self.deaths} workers died while they started; {remarks[-1]}")
         self.cluster.scale(jobs=min(self.count, jobs))
         return remarks or ([] if there else [self._waiting(workers)])
-
-    def _registered(self) -> Mapping[str, Any]:
-        return self.client.scheduler_info(n_workers=-1)["workers"]
 
     def _arrivals(self, workers: Mapping[str, Any], there: set[str]) -> list[str]:
         new = [job for name, job in workers.items() if name in there and job.tag not in self.begun]

@@ -142,15 +142,6 @@ _QUESTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """What a table's cell shows; its bracket, if it has one; whether it begins a question."""
-
-    text: str
-    ends: str = ""
-    first: bool = False
-
-
 def _page(summary: Summary, jobs: Sequence[Job]) -> str:
     from jinja2 import Environment, PackageLoader
 
@@ -161,11 +152,10 @@ def _page(summary: Summary, jobs: Sequence[Job]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    failed = {row["name"] for row in summary.failures}
-    pairs = list(zip(summary.rows, jobs, strict=True))
+    pages.filters["shown"] = _shown
     return pages.get_template("summary.html.jinja").render(
-        good=[_result(row, job) for row, job in pairs if row["name"] not in failed],
-        bad=[_failure(row, job) for row, job in pairs if row["name"] in failed],
+        jobs=[(row, *_source(row, job)) for row, job in zip(summary.rows, jobs, strict=True)],
+        failed=len(summary.failures),
         table=TABLE,
         before=_BEFORE,
         questions=_QUESTIONS,
@@ -173,42 +163,16 @@ def _page(summary: Summary, jobs: Sequence[Job]) -> str:
     )
 
 
-def _failure(row: Mapping[str, Any], job: Job) -> dict[str, Any]:
-    report = f"{job.name}/{UNFINISHED}" if (job.directory / UNFINISHED).exists() else ""
-    return {
-        "name": job.name,
-        "report": report,
-        "message": row["message"],
-        "command": _command(job),
-    }
+def _source(row: Mapping[str, Any], job: Job) -> tuple[str, str, str]:
+    """A job's title, its notebook from the page on, if there is one, and its command."""
+    failed = row["status"] == "failed"
+    there = not failed or (job.directory / UNFINISHED).exists()
+    notebook = f"{job.name}/{UNFINISHED if failed else REPORT}" if there else ""
+    return str(job.parameters.get("task", job.name)), notebook, _command(job)
 
 
-def _result(row: Mapping[str, Any], job: Job) -> dict[str, Any]:
-    groups = [
-        _cell(row, name, first=place == 0)
-        for names in _QUESTIONS.values()
-        for place, name in enumerate(names)
-    ]
-    return {
-        "title": job.parameters.get("task", job.name),
-        "report": f"{job.name}/{REPORT}",
-        "command": _command(job),
-        "cells": [
-            *(_cell(row, name) for name in _BEFORE.values()),
-            *groups,
-            *(_cell(row, name) for name in _BEHIND.values()),
-        ],
-    }
-
-
-def _cell(row: Mapping[str, Any], name: str, first: bool = False) -> _Cell:
-    ends = ""
-    if f"{name}_lower" in row:
-        ends = f"{row[f'{name}_lower']:.4f} … {row[f'{name}_upper']:.4f}"
-    return _Cell(_number(name, row.get(name)), ends, first)
-
-
-def _number(name: str, value: Any) -> str:
+def _shown(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
     if value is None:
         return "–"
     if isinstance(value, float):

@@ -22,7 +22,7 @@ from slurm_support import REFUSING, FakeSlurm
 
 from prunelimit import PruneLimitError
 from prunelimit.lab import batch
-from prunelimit.lab.batch import clusters, driver, extra, security
+from prunelimit.lab.batch import clusters, driver, security
 from prunelimit.lab.batch import slurm as slurm_module
 
 # Workers are processes that start one after the other; on a busy machine each takes long.
@@ -304,9 +304,9 @@ def test_who_comes_and_goes_at_a_scheduler_of_ones_own_is_said(monkeypatch) -> N
 
 
 def test_a_missing_extra_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(extra.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(clusters.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PruneLimitError, match=r"distributed.*pip install 'prunelimit\[batch\]'"):
-        extra.require_extra()
+        clusters.require_extra()
 
 
 def test_a_job_that_gets_further_may_lose_any_number_of_workers(tmp_path, notebook) -> None:
