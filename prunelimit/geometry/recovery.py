@@ -38,7 +38,7 @@ class RecoveryMap:
     trials
         Number of trials behind every cell.
     seed
-        The seed that drew them; more trials may be added with `recovery_map(previous=...)`.
+        The seed that drew them.
     """
 
     dim: int
@@ -107,7 +107,6 @@ def recovery_map(
     trials: int = 10,
     seed: int = 0,
     *,
-    previous: RecoveryMap | None = None,
     progress: bool | None = None,
 ) -> RecoveryMap:
     """Simulate success or failure of basis pursuit over a grid.
@@ -127,16 +126,14 @@ def recovery_map(
     trials
         How many matrices to draw.
     seed
-        Trial t draws from ``(seed, t)``, so a map can be continued.
-    previous
-        A map of the same grid and seed whose trials are kept; new ones follow after them.
+        Trial t draws from ``(seed, t)``.
     progress
         True or False forces a progress bar; None shows it on terminals.
 
     Raises
     ------
     PruneLimitError
-        For a grid that does not increase or leaves its range, or a `previous` that differs.
+        For a grid that does not increase or leaves its range.
 
     Examples
     --------
@@ -149,23 +146,12 @@ def recovery_map(
     check_integer(seed, "seed", 0)
     rows = _checked_grid(sparsities, "sparsities", 1, dim)
     columns = _checked_grid(measurements, "measurements", 0, dim)
-    shape = (len(rows), len(columns))
-    done = RecoveryMap(dim, rows, columns, np.zeros(shape, dtype=int), 0, seed)
-    if previous is not None:
-        if (previous.dim, previous.sparsities, previous.measurements, previous.seed) != (
-            dim,
-            rows,
-            columns,
-            seed,
-        ):
-            raise PruneLimitError("`previous` has another dim, grid or seed; start a new map")
-        done = previous
-    successes = done.successes.copy()
-    for trial in track(range(done.trials, done.trials + trials), "recovery", enabled=progress):
+    successes = np.zeros((len(rows), len(columns)), dtype=int)
+    for trial in track(range(trials), "recovery", enabled=progress):
         matrix = np.random.default_rng((seed, trial)).standard_normal((dim, dim))
         for row, first in enumerate(_border(matrix, rows, columns)):
             successes[row, first:] += 1
-    return RecoveryMap(dim, rows, columns, successes, done.trials + trials, seed)
+    return RecoveryMap(dim, rows, columns, successes, trials, seed)
 
 
 def _border(

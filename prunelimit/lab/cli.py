@@ -30,8 +30,6 @@ from prunelimit.names import printable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from prunelimit.lab.experiment import ExperimentConfig
-    from prunelimit.lab.tasks import Task
     from prunelimit.results import Result
 
 app = typer.Typer(
@@ -379,6 +377,8 @@ def reproduce(
     of λ or seeds: prunelimit batch.
     """
     from prunelimit.lab.batch.parameters import check_device, configure
+    from prunelimit.lab.distributed import joined
+    from prunelimit.lab.experiment import run_task
 
     if task in ("all", "paper"):
         raise PruneLimitError(f"{task!r} is many tasks, and reproduce runs one: prunelimit batch")
@@ -395,25 +395,10 @@ def reproduce(
     directory = prepare_folder(run_dir or Path("runs") / f"{task}-seed{seed}")
     if output is not None:
         prepare_output(output)
-    _reproduce(chosen, config, directory, device, data_root, output)
-
-
-app.command("batch")(batch)
-
-
-def _reproduce(
-    task: Task,
-    config: ExperimentConfig,
-    directory: Path,
-    device: str,
-    data_root: Path | None,
-    output: Path | None,
-) -> None:
-    from prunelimit.lab.distributed import joined
-    from prunelimit.lab.experiment import run_task
-
     with joined() as world:
-        result = run_task(task, directory, config, device=device, data_root=data_root, world=world)
+        result = run_task(
+            chosen, directory, config, device=device, data_root=data_root, world=world
+        )
     if not world.is_main:
         return
     typer.echo(comparison_text(result))
@@ -421,6 +406,9 @@ def _reproduce(
     if output is not None:
         result.save(output)
         tell(f"copied to {output}")
+
+
+app.command("batch")(batch)
 
 
 def comparison_text(result: Result) -> str:

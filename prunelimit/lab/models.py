@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.names import unknown_name
@@ -108,24 +108,18 @@ def vgg16(input_shape: tuple[int, ...], classes: int) -> nn.Sequential:
     return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
 
 
-def resnet18(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Torchvision's ResNet18 with the stem of small images."""
-    from torchvision.models import resnet18 as make
+def resnet(depth: int) -> Callable[[tuple[int, ...], int], nn.Module]:
+    """Torchvision's ResNet with so many layers, 18 or 50, and the stem of small images."""
 
-    return _small_image_stem(make(weights=None, num_classes=classes), input_shape[0])
+    def make(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        from torchvision import models
 
+        model = getattr(models, f"resnet{depth}")(weights=None, num_classes=classes)
+        model.conv1 = nn.Conv2d(input_shape[0], 64, 3, stride=1, padding=1, bias=False)
+        model.maxpool = nn.Identity()
+        return model
 
-def resnet50(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Torchvision's ResNet50 with the stem of small images."""
-    from torchvision.models import resnet50 as make
-
-    return _small_image_stem(make(weights=None, num_classes=classes), input_shape[0])
-
-
-def _small_image_stem(model: nn.Module, channels: int) -> nn.Module:
-    model.conv1 = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)
-    model.maxpool = nn.Identity()
-    return model
+    return make
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -136,8 +130,8 @@ MODELS: dict[str, ModelSpec] = {
     "fc12": ModelSpec("FC12", fully_connected(FC12_WIDTHS)),
     "alexnet": ModelSpec("AlexNet", alexnet, needs_cifar_shape=True),
     "vgg16": ModelSpec("VGG16-BN", vgg16),
-    "resnet18": ModelSpec("ResNet18", resnet18),
-    "resnet50": ModelSpec("ResNet50", resnet50),
+    "resnet18": ModelSpec("ResNet18", resnet(18)),
+    "resnet50": ModelSpec("ResNet50", resnet(50)),
 }
 """The networks that `build` knows."""
 
@@ -192,16 +186,12 @@ def initialize(model: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            _he_normal(module.weight, generator)
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
-
-
-def _he_normal(weight: Tensor, generator: torch.Generator) -> None:
-    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
 
 
 def check_shape(name: str, input_shape: tuple[int, ...], classes: int) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.files import write_json
@@ -80,8 +80,6 @@ class TrainingResult:
     ----------
     model
         Trained, in evaluation mode, on `device`.
-    config
-        What it was trained with.
     history
         One record an epoch, from epoch 0 on.
     final
@@ -92,20 +90,16 @@ class TrainingResult:
         Safetensors file.
     seconds
         Sum over the epochs, of all the processes that took part.
-    device
-        Where this process computed.
     resumed_from
         Epoch at which this process took over; None if it began the run.
     """
 
     model: nn.Module
-    config: TrainingConfig
     history: tuple[EpochRecord, ...]
     final: FinalMeasurements
     checkpoint: Path
     weights: Path
     seconds: float
-    device: str
     resumed_from: int | None
 
 
@@ -191,13 +185,11 @@ def train(
         final = job.finish()
     return TrainingResult(
         model=model,
-        config=config,
         history=tuple(job.history),
         final=final,
         checkpoint=job.checkpoint.path,
         weights=job.checkpoint.weights,
         seconds=sum(record.seconds for record in job.history),
-        device=str(where),
         resumed_from=resumed_from,
     )
 
@@ -279,7 +271,9 @@ class _Job:
 
     def _close_epoch(self, learning_rate: float, train_loss: float, started: float) -> None:
         loss, accuracy = self._evaluate(self.splits.validation)
-        norm = float(torch.stack(torch._foreach_norm(self._penalised_values(), 1)).sum())
+        norm = float(
+            torch.stack(torch._foreach_norm([p.detach() for p in self.penalised], 1)).sum()
+        )
         # The norm also looks at weights that the validation images do not excite.
         self._require_sane("validation loss", loss, learning_rate)
         self._require_finite("L1 norm of the weights", norm, learning_rate)
@@ -311,9 +305,6 @@ class _Job:
 
     def _evaluate(self, part: Batches) -> tuple[float, float]:
         return evaluate(self.model, self.loss_fn, part, self.descent.device, self.world)
-
-    def _penalised_values(self) -> list[Tensor]:
-        return [parameter.detach() for parameter in self.penalised]
 
     def _write_report(self, final: dict[str, float] | None) -> None:
         report = {"run": self.run, "history": to_plain(self.history), "final": final}

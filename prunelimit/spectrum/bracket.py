@@ -37,7 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prunelimit.spectrum.krylov import ritz_pairs
-from prunelimit.spectrum.quadrature import Array
+from prunelimit.spectrum.matrix import Array
 
 CONVERGED = 0.02
 """Largest sine of the angle between a Ritz vector and its eigenvector that counts as found."""

@@ -26,9 +26,8 @@ from prunelimit.spectrum.dense import require_room
 from prunelimit.spectrum.gate import NOTHING, check_consistency
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace, ritz_pairs
-from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
+from prunelimit.spectrum.matrix import Array, BuildableMatrix, SymmetricMatrix
 from prunelimit.spectrum.operator import CurvatureOperator, Workspace
-from prunelimit.spectrum.quadrature import Array
 from prunelimit.spectrum.result import POLICIES, Spectrum
 from prunelimit.spectrum.search import Search, Target
 

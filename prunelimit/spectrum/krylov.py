@@ -21,7 +21,7 @@ from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum.basis import Basis
-from prunelimit.spectrum.quadrature import Array
+from prunelimit.spectrum.matrix import Array
 
 Product = Callable[[Tensor], Tensor]
 

@@ -12,7 +12,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Estimate, Interval
 from prunelimit.names import shown
 from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
-from prunelimit.spectrum.quadrature import Array
+from prunelimit.spectrum.matrix import Array
 
 POLICIES = {"ggn": "ggn", "abs": "hessian", "clip": "hessian"}
 """Policy to the curvature it needs. "ggn": the Gauss-Newton matrix, positive

@@ -178,17 +178,6 @@ def first_crossing(places: Sequence[float], values: Sequence[float], level: floa
     return places[-1]
 
 
-def last_passing(places: Sequence[float], values: Sequence[float], level: float) -> float:
-    """Largest place at which `values` still reach `level` (the paper's "actual" ratio).
-
-    Examples
-    --------
-    >>> last_passing([0.0, 0.5, 1.0], [0.9, 0.95, 0.1], 0.9)
-    0.5
-    """
-    return max((x for x, y in zip(places, values, strict=True) if y >= level), default=places[0])
-
-
 def _name(model: str, dataset: str) -> str:
     for short in ("mlp", "cnn", "fc"):
         model = model.replace(short, short.upper())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.widgets import base
-from prunelimit.widgets.network import as_network, last_passing
+from prunelimit.widgets.network import as_network
 
 
 class WhereDoesAccuracyBreak(base.BookWidget):
@@ -83,3 +83,14 @@ class WhereDoesAccuracyBreak(base.BookWidget):
         axes.plot(self.data["measured"], self.data["accuracy"], label="measured")
         axes.set(xlabel="sparsity", ylabel="test accuracy", xlim=(0, 1), ylim=(0, 1.02))
         axes.legend()
+
+
+def last_passing(places: Sequence[float], values: Sequence[float], level: float) -> float:
+    """Largest place at which `values` still reach `level` (the paper's "actual" ratio).
+
+    Examples
+    --------
+    >>> last_passing([0.0, 0.5, 1.0], [0.9, 0.95, 0.1], 0.9)
+    0.5
+    """
+    return max((x for x, y in zip(places, values, strict=True) if y >= level), default=places[0])

@@ -53,18 +53,6 @@ def test_map_frequencies_match_the_exact_probability():
             check_z(f"recovery s={sparsity} m={count}", estimate, exact)
 
 
-def test_a_map_can_be_continued():
-    grid = ([1, 4], [3, 6])
-    first = recovery_map(8, *grid, trials=2, seed=1)
-    both = recovery_map(8, *grid, trials=3, seed=1, previous=first)
-    np.testing.assert_array_equal(
-        both.successes, recovery_map(8, *grid, trials=5, seed=1).successes
-    )
-    assert both.trials == 5
-    with pytest.raises(PruneLimitError, match="previous"):
-        recovery_map(8, *grid, trials=1, seed=2, previous=first)
-
-
 def test_half_of_the_vectors_are_recovered_at_the_curve():
     dim, sparsities = 60, [3, 12, 30]
     curve = transition_curve(dim, sparsities)

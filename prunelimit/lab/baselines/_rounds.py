@@ -128,7 +128,8 @@ def iterative_rounds(work: Work[IterativeMagnitudeConfig]) -> Iterator[Found]:
     config, training = work.config, work.config.training
     counts = iterative_counts(work.dim, work.sparsity, config.round_share)
     lengths = round_lengths(training.epochs, len(counts) + 1, config.rewind_epoch)
-    start, masks = work.model, _keep_all(work.parameters)
+    start = work.model
+    masks: Masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in work.parameters.items()}
     if config.rewind_epoch:
         first = training.scaled(lengths[0])
         start = work.trained(work.model, first, last_epoch=config.rewind_epoch)
@@ -159,10 +160,6 @@ def iterative_magnitude(work: Work[IterativeMagnitudeConfig]) -> Found:
     """
     *_, last = iterative_rounds(work)
     return last
-
-
-def _keep_all(parameters: dict[str, nn.Parameter]) -> Masks:
-    return {name: p.detach().new_ones(p.shape).bool() for name, p in parameters.items()}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ epoch is always a consistent set.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -30,7 +29,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import flush
-from prunelimit.lab.store.keys import differences, leaves
+from prunelimit.lab.store.keys import differences, digest_of_file, leaves
 from prunelimit.lab.store.locks import owned
 from prunelimit.network.contents import shared_names, weights_bytes
 
@@ -116,7 +115,7 @@ def save(
             "epoch": epoch,
             "run": run,
             "history": history,
-            "sha256": {name: _sha256(unfinished / name) for name in (WEIGHTS, OPTIMIZER)},
+            "sha256": {name: digest_of_file(unfinished / name) for name in (WEIGHTS, OPTIMIZER)},
         }
         (unfinished / RECORD).write_text(json.dumps(record, indent=1) + "\n")
         for path in (*unfinished.iterdir(), unfinished):
@@ -181,7 +180,7 @@ def read(path: Path) -> SavedEpoch:
             f"checkpoint {path} has format {version!r}, this version reads {FORMAT}; {remedy}"
         )
     for name in (WEIGHTS, OPTIMIZER):
-        if not (path / name).is_file() or _sha256(path / name) != digests.get(name):
+        if not (path / name).is_file() or digest_of_file(path / name) != digests.get(name):
             raise PruneLimitError(
                 f"checkpoint {path} is corrupt: {name} is missing or has changed; {remedy}"
             )
@@ -384,8 +383,3 @@ def _fill_shared(model: nn.Module, tensors: dict[str, Tensor]) -> None:
 def _found(run_dir: Path) -> list[tuple[int, Path]]:
     matches = ((_NAME.fullmatch(path.name), path) for path in run_dir.glob("epoch-*"))
     return [(int(match.group(1)), path) for match, path in matches if match]
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

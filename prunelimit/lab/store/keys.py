@@ -77,6 +77,12 @@ def digest_of(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def plain(content: Any) -> Any:
     """As it will be when read back from JSON."""
     return json.loads(json.dumps(content, default=dataclasses.asdict))
