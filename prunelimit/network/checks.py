@@ -79,7 +79,7 @@ def check_kind(model: nn.Module) -> None:
     Raises
     ------
     PruneLimitError
-        For TorchScript, lazy, meta and quantised models, and what is no module.
+        For TorchScript, exported, lazy, meta and quantised models, and what is no module.
 
     Examples
     --------
@@ -93,6 +93,11 @@ def check_kind(model: nn.Module) -> None:
         raise PruneLimitError(
             "the model is TorchScript, whose layers are not modules any more; give the torch "
             "module that it was made from, with its weights loaded"
+        )
+    if isinstance(model, torch.fx.GraphModule) and "eval" in vars(model):
+        raise PruneLimitError(
+            "the model is an exported program, which has no layers and cannot be put in eval mode; "
+            "give the torch module that it was exported from"
         )
     for name, module in model.named_modules():
         if "quantized" in type(module).__module__.split("."):

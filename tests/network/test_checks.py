@@ -47,8 +47,9 @@ def find(model: nn.Module) -> object:
         (lambda: nn.Sequential(nn.LazyLinear(3)), "run the model on one batch"),
         (quantised, "give the model from before quantisation"),
         (lambda: torch.jit.trace(network(), X), "give the torch module that it was made from"),
+        (lambda: torch.export.export(network(), (X,)).module(), "that it was exported from"),
     ],
-    ids=["meta", "lazy", "quantised", "scripted"],
+    ids=["meta", "lazy", "quantised", "scripted", "exported"],
 )
 def test_models_without_plain_weights_are_refused(build, remedy: str, call) -> None:
     with pytest.raises(PruneLimitError, match=remedy):
