@@ -110,6 +110,8 @@ def explained() -> Iterator[None]:
                 "Torch lacks the second derivative of a layer: leave its weights out by "
                 "parameters=, or write it in other operations (EmbeddingBag as Embedding and mean)"
             )
+        elif "Sparse" in str(error):
+            remedy = "Set sparse=False on embeddings: sparse gradients have no second derivative"
         elif "reentrant" in str(error):
             remedy = "Checkpoint with use_reentrant=False"
         else:

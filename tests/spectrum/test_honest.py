@@ -426,6 +426,14 @@ def test_noise_that_stays_on() -> None:
 
 
 # ---------------------------------------------------------------- one sentence
+def test_sparse_gradients_are_named() -> None:
+    model = nn.Sequential(nn.Embedding(3, 4, sparse=True), nn.Linear(4, 3))
+    data = [(torch.arange(6) % 3, torch.arange(6) // 2)]
+    for policy in ("ggn", "abs"):
+        with pytest.raises(PruneLimitError, match="sparse=False"):
+            hessian_spectrum(model, F.cross_entropy, data, policy, parameters="*.weight")
+
+
 def test_models_without_numbers_get_one_sentence_each() -> None:
     with torch.inference_mode():
         born = nn.Linear(2, 2)
