@@ -282,11 +282,12 @@ def counted(model: nn.Module, parameters: Choice | None = None) -> Counted:
     """
     chosen = prunable_parameters(model, parameters)
     ids = {id(parameter) for parameter in chosen.values()}
-    others = {n: p.numel() for n, p in model.named_parameters() if id(p) not in ids and p.ndim > 1}
+    held = _first_names(_all_names(model))  # a model may show others by parameters()
+    others = {n: p.numel() for n, p in held.items() if id(p) not in ids and p.ndim > 1}
     return Counted(
         names=tuple(chosen),
         dim=sum(parameter.numel() for parameter in chosen.values()),
-        total=sum(parameter.numel() for parameter in model.parameters()),
+        total=sum(parameter.numel() for parameter in held.values()),
         left_out=others,
     )
 

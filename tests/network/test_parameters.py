@@ -31,6 +31,15 @@ def test_the_default_is_linear_and_convolutional_weights_and_says_what_it_leaves
     )
 
 
+def test_parameters_that_a_model_does_not_show_are_counted() -> None:
+    class Optimised(nn.Sequential):
+        def parameters(self, recurse: bool = True):
+            return self[1].parameters(recurse)
+
+    count = counted(Optimised(nn.Linear(4, 3), nn.Linear(3, 2)))
+    assert (count.dim, count.total, dict(count.left_out)) == (18, 23, {})
+
+
 def test_names_patterns_and_predicates_choose() -> None:
     model = Transformer()
     attention = "layer.self_attn.in_proj_weight"
