@@ -56,6 +56,7 @@ class BatchWeights:
         self._unit = 1.0
         self._each = 1.0
         self._uniform = True
+        self._proved = False
 
     def measure(self, outputs: Tensor, targets: Tensor) -> float:
         """W of a batch, in examples of the first batch; 0 where every target is ignored."""
@@ -75,9 +76,35 @@ class BatchWeights:
             ours.shape[1:] == theirs.shape[1:]
             for ours, theirs in zip((outputs, targets), self.reference, strict=True)
         )
-        return self._unit * (
-            self._beside(outputs, targets) if alike else self._terms(outputs, targets)
-        )
+        found = self._beside(outputs, targets) if alike else self._terms(outputs, targets)
+        if alike and not self._proved and abs(self._unit * found / len(targets) - 1) > PLAIN:
+            self._prove(outputs, targets, found)
+        return self._unit * found
+
+    def _prove(self, outputs: Tensor, targets: Tensor, found: float) -> None:
+        """Refuse a W that is not the sum of its parts', or whose loss is not their mean.
+
+        The quotient of slopes is W only for a mean over terms: a loss that reads something of one
+        example for all of them has other slopes there.
+        """
+        if not (len(outputs) == len(targets) > 1 and found > 0):
+            return
+        self._proved, cut = True, max(1, len(targets) // 3)
+        parts = [(outputs[:cut], targets[:cut]), (outputs[cut:], targets[cut:])]
+        weights = [self._beside(*part) for part in parts]
+        terms = [w * self._loss(*part) for w, part in zip(weights, parts, strict=True) if w]
+        whole, total = found * self._loss(outputs, targets), sum(weights)
+        scale = max(map(abs, (whole, *terms)))
+        if not (abs(total - found) <= 1e-4 * found and abs(sum(terms) - whole) <= 1e-4 * scale):
+            raise PruneLimitError(
+                "what the loss of a batch divides by cannot be told from its slopes: use outputs and "
+                "targets that are not broadcast against each other, and read nothing at one example "
+                f"for all of them; or {WEIGHT_REMEDY}"
+            )
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> float:
+        with torch.no_grad():
+            return float(one_number(self.loss_fn(outputs, targets)))
 
     def state(self) -> tuple[Tensor, Tensor, Tensor, float, float, bool] | None:
         """The reference and the unit, to be shared by processes; None before the first batch."""

@@ -101,3 +101,20 @@ def test_means_of_examples_weigh_examples_or_are_refused() -> None:
     targets[0, 2:] = -100
     with pytest.raises(PruneLimitError, match="yield .inputs, targets, weight"):
         weights.measure(outputs, targets)
+
+
+def test_a_number_of_all_that_is_read_at_one_example_is_refused() -> None:
+    """A mean over examples whose slopes are none: they gave batches of one size other weights."""
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        size = outputs[0, 4]  # the same at every example
+        return F.cross_entropy(outputs[:, :4], targets) * (-size).exp() + size
+
+    batches = [
+        (torch.cat([0.5 * outputs, torch.full((len(outputs), 1), 0.3)], 1), targets)
+        for outputs, targets in (draw(6), draw(6, seed=1))
+    ]
+    weights = BatchWeights(loss)
+    weights.measure(*batches[0])
+    with pytest.raises(PruneLimitError, match="at one example.*yield .inputs, targets, weight"):
+        weights.measure(*batches[1])
