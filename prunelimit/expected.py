@@ -16,14 +16,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, BracketedSparsity
@@ -159,24 +156,6 @@ _WORDS = {
     "dim": "D",
     "examples": "the number of examples",
 }
-
-
-# ------------------------------------------------------------------- mathematics
-def conformal_quantile(errors: Sequence[float] | NDArray[np.float64], coverage: float) -> float:
-    """The ⌈(n + 1)·coverage⌉-th smallest of n errors: split conformal prediction's half width.
-
-    A new error, exchangeable with these, is at most this with probability `coverage` or more:
-    **exact** (Vovk, Gammerman and Shafer 2005). Infinite where n is too small for that.
-
-    Examples
-    --------
-    >>> conformal_quantile([3.0, 1.0, 2.0, 4.0], 0.8), conformal_quantile([1.0], 0.9)
-    (4.0, inf)
-    """
-    found = np.sort(np.asarray(errors, dtype=np.float64))
-    # Rounded before the ceiling: 0.9 * 10 must not count as a little more than 9.
-    rank = math.ceil(round((len(found) + 1) * coverage, 9))
-    return float(found[rank - 1]) if rank <= len(found) else math.inf
 
 
 # ------------------------------------------------------------------------ package

@@ -26,7 +26,7 @@ from prunelimit.network.losses import (
 from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
-from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.view import unwrapped
 from prunelimit.network.world import Execution
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say

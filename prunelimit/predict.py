@@ -34,7 +34,7 @@ from prunelimit.network.parameters import (
     prunable_weights,
 )
 from prunelimit.network.undisturbed import undisturbed
-from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.masks import magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve

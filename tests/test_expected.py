@@ -1,43 +1,20 @@
-"""The calibrated prediction: its quantile against crepes, its fit against scipy, and the report."""
+"""The calibrated prediction: its fit against scipy, and the report."""
 
 import dataclasses
 import json
 import math
 
-import numpy as np
 import pytest
 import torch
-from crepes import ConformalRegressor
 from torch import nn
 
 import prunelimit as pl
 from prunelimit import expected
-from prunelimit.expected import Calibration, Facts, conformal_quantile
+from prunelimit.expected import Calibration, Facts
 from prunelimit.records import from_plain, to_plain
 from prunelimit.report import PruningLimit
 
 FACTS = Facts(0.2, 0.1, 0.5, 0.05, 0.1, 1000, 500)
-
-
-# Not 9 or 19: there crepes 0.9 takes one rank more, (1 - 0.9) * 10 being less than 1 to it.
-@pytest.mark.parametrize("number", [10, 12, 37, 250])
-@pytest.mark.parametrize("coverage", [0.8, 0.9])
-def test_the_quantile_is_that_of_crepes(number, coverage):
-    errors = np.random.default_rng(number).standard_normal(number)
-    theirs = ConformalRegressor().fit(errors).predict_int(np.zeros(1), confidence=coverage)
-    assert conformal_quantile(np.abs(errors), coverage) == pytest.approx(theirs[0, 1])
-
-
-def test_a_new_error_is_within_the_quantile_as_often_as_promised():
-    generator = np.random.default_rng(0)
-    draws = generator.standard_exponential((4000, 20))
-    inside = [row[-1] <= conformal_quantile(row[:-1], 0.9) for row in draws]
-    assert np.mean(inside) == pytest.approx(0.9, abs=3 * math.sqrt(0.09 / 4000))
-
-
-def test_too_few_errors_promise_nothing():
-    assert conformal_quantile([0.1] * 8, 0.9) == math.inf
-    assert conformal_quantile([0.1] * 9, 0.9) == 0.1
 
 
 def test_an_interval_is_symmetric_in_the_root_and_stays_a_sparsity():

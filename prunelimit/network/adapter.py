@@ -23,8 +23,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_reiterable
 from prunelimit.network.packing import Cast, Packer, leaves, rebuilt
 from prunelimit.network.undisturbed import undisturbed
-from prunelimit.network.unwrap import unwrapped
-from prunelimit.network.view import ModelView, OutputForm, PackedLoss, read_by_loss
+from prunelimit.network.view import ModelView, OutputForm, PackedLoss, read_by_loss, unwrapped
 
 Forward = Callable[[nn.Module, Any], Any]
 """``forward(model, batch)``: the outputs for a batch as the loader yields it."""

@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.view import unwrapped
 
 Loss = Callable[..., Any]
 Try = Callable[[nn.Module, Loss], Tensor]

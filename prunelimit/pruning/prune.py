@@ -7,8 +7,7 @@ from torch import nn
 from prunelimit.network.checks import check_kind
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import Choice
-from prunelimit.network.unwrap import unwrapped
-from prunelimit.network.view import original
+from prunelimit.network.view import original, unwrapped
 from prunelimit.pruning.attach import apply_masks, make_permanent
 from prunelimit.pruning.masks import magnitude_mask
 

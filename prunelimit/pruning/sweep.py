@@ -18,7 +18,7 @@ from prunelimit.network.losses import Loader, Loss, batch_weights, refuse_foreig
 from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import Choice, prunable_parameters, unflatten
 from prunelimit.network.undisturbed import undisturbed
-from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
 from prunelimit.pruning.masks import magnitude_order, removed_count

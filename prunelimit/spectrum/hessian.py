@@ -16,7 +16,7 @@ from prunelimit.network.checks import LossFunction, check_model
 from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import Choice
 from prunelimit.network.undisturbed import undisturbed
-from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum.basis import Basis

@@ -32,7 +32,7 @@ from prunelimit.network.checks import (
 from prunelimit.network.copies import place
 from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import prunable_parameters
-from prunelimit.network.unwrap import unwrapped
+from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.arrival import check_arrival

@@ -18,7 +18,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import LossFunction, check_modes, check_reiterable, iterate_pairs
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
-from prunelimit.spectrum.jacobian import example_jacobians
+from prunelimit.spectrum.dense import example_jacobians
 
 CHUNK_ENTRIES = 4_000_000
 """Entries of the Jacobian held at once."""

@@ -39,7 +39,6 @@ from prunelimit.expected import (
     Calibration,
     Expected,
     Facts,
-    conformal_quantile,
     facts_of,
 )
 from prunelimit.files import write_json
@@ -249,6 +248,23 @@ def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, Candidate]]:
     }
     coefficients = tuple(float(c) for c in fit(rows, names))
     return Calibration(names, coefficients, MARGIN * seen[best].half_width, ranges), seen
+
+
+def conformal_quantile(errors: Sequence[float] | NDArray[np.float64], coverage: float) -> float:
+    """The ⌈(n + 1)·coverage⌉-th smallest of n errors: split conformal prediction's half width.
+
+    A new error, exchangeable with these, is at most this with probability `coverage` or more:
+    **exact** (Vovk, Gammerman and Shafer 2005). Infinite where n is too small for that.
+
+    Examples
+    --------
+    >>> conformal_quantile([3.0, 1.0, 2.0, 4.0], 0.8), conformal_quantile([1.0], 0.9)
+    (4.0, inf)
+    """
+    found = np.sort(np.asarray(errors, dtype=np.float64))
+    # Rounded before the ceiling: 0.9 * 10 must not count as a little more than 9.
+    rank = math.ceil(round((len(found) + 1) * coverage, 9))
+    return float(found[rank - 1]) if rank <= len(found) else math.inf
 
 
 def _worst_width(rows: Sequence[Row], residuals: NDArray[np.float64]) -> float:

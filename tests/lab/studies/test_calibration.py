@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from crepes import ConformalRegressor
 from existence_support import measured, provenance
 from scipy.optimize import least_squares
 
@@ -116,3 +117,24 @@ def test_files_come_from_a_study(tmp_path):
     calibration.main([word for pair in options for word in pair])
     assert json.loads(made.read_text())["provenance"]["rows"] == len(networks)
     assert CalibrationTable.load(table).yardstick.moved_little == 1
+
+
+# Not 9 or 19: there crepes 0.9 takes one rank more, (1 - 0.9) * 10 being less than 1 to it.
+@pytest.mark.parametrize("number", [10, 12, 37, 250])
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+def test_the_quantile_is_that_of_crepes(number, coverage):
+    errors = np.random.default_rng(number).standard_normal(number)
+    theirs = ConformalRegressor().fit(errors).predict_int(np.zeros(1), confidence=coverage)
+    assert calibration.conformal_quantile(np.abs(errors), coverage) == pytest.approx(theirs[0, 1])
+
+
+def test_a_new_error_is_within_the_quantile_as_often_as_promised():
+    generator = np.random.default_rng(0)
+    draws = generator.standard_exponential((4000, 20))
+    inside = [row[-1] <= calibration.conformal_quantile(row[:-1], 0.9) for row in draws]
+    assert np.mean(inside) == pytest.approx(0.9, abs=3 * math.sqrt(0.09 / 4000))
+
+
+def test_too_few_errors_promise_nothing():
+    assert calibration.conformal_quantile([0.1] * 8, 0.9) == math.inf
+    assert calibration.conformal_quantile([0.1] * 9, 0.9) == 0.1
