@@ -6,6 +6,8 @@ the source still fit.
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from dataclasses import dataclass
 from importlib import metadata
@@ -20,6 +22,7 @@ from nbformat import NotebookNode
 
 from book.tools.address import address, configuration
 from book.tools.content import BUILD, ROOT, files_below, write_if_different
+from prunelimit.widgets import base
 
 STAGE = BUILD / "source"
 _NOT_STAGED = {"tools"}
@@ -81,6 +84,7 @@ def stage(
         Path("_config.yml"): configuration((ROOT / "_config.yml").read_text(), address()).encode(),
         **{Path(name): text.encode() for name, text in generated.items()},
         **_anywidget(),
+        Path("book", "_static", "opening.js"): opening().encode(),
     }
     listed = {page.source for page in book}
     for path in files_below(ROOT / "book"):
@@ -107,6 +111,20 @@ def _anywidget() -> dict[Path, bytes]:
         for file in files
         if str(file).endswith(ending)
     }
+
+
+def opening() -> str:
+    """Return the script of the front page's figure: chapter 0's widget, its data, and its film.
+
+    One classic script, because a browser loads no module from a disk.
+    """
+    film = Path(__file__).with_name("opening.mjs").read_text()
+    widget = re.sub(r"^export (?:default )?", "", base.bundle("cut_a_network"), flags=re.MULTILINE)
+    network = json.loads(base.source("hour_network.json"))
+    data = {name: network[name] for name in ("layers", "digits", "oneShot", "retrained")}
+    given = ", ".join(json.dumps(part) for part in (data, base.source("common.css")))
+    place = 'document.getElementById("opening")'
+    return f"(() => {{\n{widget}\n{film}\nopen({place}, {given});\n}})();\n"
 
 
 def _names(toc: dict[str, Any]) -> list[str]:
