@@ -97,9 +97,9 @@ class BatchWeights:
         scale = max(map(abs, (whole, *terms)))
         if not (abs(total - found) <= 1e-4 * found and abs(sum(terms) - whole) <= 1e-4 * scale):
             raise PruneLimitError(
-                "what the loss of a batch divides by cannot be told from its slopes: use outputs and "
-                "targets that are not broadcast against each other, and read nothing at one example "
-                f"for all of them; or {WEIGHT_REMEDY}"
+                "what the loss of a batch divides by cannot be told from its slopes: use outputs "
+                "and targets that are not broadcast against each other, and read nothing at one "
+                f"example for all of them; or {WEIGHT_REMEDY}"
             )
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> float:
