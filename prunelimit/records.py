@@ -93,23 +93,6 @@ def rounded(plain: Any, digits: int = 6) -> Any:
     return [rounded(entry, digits) for entry in plain] if isinstance(plain, list | tuple) else plain
 
 
-def compact(plain: Any) -> Any:
-    """Six digits for the numbers in long lists, but for the spectrum's: a third of the file.
-
-    Six digits are far below the noise of the data; a spectrum has to keep what it sums to.
-
-    Examples
-    --------
-    >>> compact({"loss": [1 / 3, None], "rise": 1 / 3})
-    {'loss': [0.333333, None], 'rise': 0.3333333333333333}
-    """
-    if isinstance(plain, dict):
-        return {k: v if k == "spectrum" else compact(v) for k, v in plain.items()}
-    if isinstance(plain, list):
-        return [rounded(v) if isinstance(v, float) else compact(v) for v in plain]
-    return plain
-
-
 def from_plain(kind: type[Record], data: Any, where: str = "the record") -> Record:
     """The dataclass `kind` that `to_plain` wrote, with every entry checked.
 

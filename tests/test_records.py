@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimit import PruneLimitError
-from prunelimit.records import compact, from_plain, to_plain
+from prunelimit.records import from_plain, to_plain
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,3 @@ def test_what_is_wrong_is_named(changes, message):
 def test_anything_else_is_refused(data):
     with pytest.raises(PruneLimitError, match="must be an object"):
         from_plain(Point, data)
-
-
-def test_compact_shortens_numbers_and_leaves_the_spectrum():
-    long = 1 / 3
-    found = compact({"a": [long, {"b": [long]}], "spectrum": {"nodes": [long]}, "c": long})
-    assert found == {"a": [0.333333, {"b": [0.333333]}], "spectrum": {"nodes": [long]}, "c": long}

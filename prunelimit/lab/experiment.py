@@ -32,7 +32,7 @@ from prunelimit.lab.training import TrainingResult, is_finished, train, training
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.sweep import Sweep
-from prunelimit.records import compact, from_plain, to_plain
+from prunelimit.records import from_plain, to_plain
 from prunelimit.report import PruningLimit
 from prunelimit.results import ExperimentConfig, FinalMeasurements, Result
 from prunelimit.results.parts import (
@@ -43,6 +43,7 @@ from prunelimit.results.parts import (
     Thresholds,
     WeightHistogram,
 )
+from prunelimit.results.saved import compact
 
 __all__ = ["ExperimentConfig", "Result", "run_task"]
 

@@ -40,14 +40,18 @@ class ModelSpec:
     needs_cifar_shape: bool = False
 
 
-def fully_connected(widths: tuple[int, ...]) -> Callable[[tuple[int, ...], int], nn.Sequential]:
-    """Maker of a ReLU network with hidden layers of these `widths`."""
+def fully_connected(
+    widths: tuple[int, ...],
+    activation: Callable[[], nn.Module] = nn.ReLU,
+    normalised: bool = False,
+) -> Callable[[tuple[int, ...], int], nn.Sequential]:
+    """Maker of a network with hidden layers of these `widths`, each layer-normalised if asked."""
 
     def make(input_shape: tuple[int, ...], classes: int) -> nn.Sequential:
         layers: list[nn.Module] = [nn.Flatten()]
         size = torch.Size(input_shape).numel()
         for width in widths:
-            layers += [nn.Linear(size, width), nn.ReLU()]
+            layers += [nn.Linear(size, width), *([nn.LayerNorm(width)] * normalised), activation()]
             size = width
         return nn.Sequential(*layers, nn.Linear(size, classes))
 

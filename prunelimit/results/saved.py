@@ -12,7 +12,7 @@ import pandas as pd
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import read_text, write_json
 from prunelimit.names import shown
-from prunelimit.records import fields_to_plain, from_plain, to_plain
+from prunelimit.records import fields_to_plain, from_plain, rounded, to_plain
 from prunelimit.results.parts import Provenance
 
 
@@ -74,6 +74,23 @@ class Saved:
             return cls.from_dict(data)
         except PruneLimitError as error:
             raise PruneLimitError(f"{path}: {error}") from error
+
+
+def compact(plain: Any) -> Any:
+    """Six digits for the numbers in long lists, but for the spectrum's: a third of the file.
+
+    Six digits are far below the noise of the data; a spectrum has to keep what it sums to.
+
+    Examples
+    --------
+    >>> compact({"loss": [1 / 3, None], "rise": 1 / 3})
+    {'loss': [0.333333, None], 'rise': 0.3333333333333333}
+    """
+    if isinstance(plain, dict):
+        return {k: v if k == "spectrum" else compact(v) for k, v in plain.items()}
+    if isinstance(plain, list):
+        return [rounded(v) if isinstance(v, float) else compact(v) for v in plain]
+    return plain
 
 
 def provenance_of(path: str | os.PathLike[str]) -> Provenance:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prunelimit import PruneLimitError, results
+from prunelimit.results.saved import compact
 
 FOLDER = Path(__file__).parents[2] / "book" / "results"
 KINDS = {
@@ -158,3 +159,9 @@ def test_a_table_has_the_names_of_the_file():
     table = results.table(rows)
     stored = read(FOLDER / "heuristics-limits.json")["decay"]
     assert table.to_dict("records") == stored
+
+
+def test_compact_shortens_numbers_and_leaves_the_spectrum():
+    long = 1 / 3
+    found = compact({"a": [long, {"b": [long]}], "spectrum": {"nodes": [long]}, "c": long})
+    assert found == {"a": [0.333333, {"b": [0.333333]}], "spectrum": {"nodes": [long]}, "c": long}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
@@ -153,53 +153,67 @@ class Work(Generic[Config]):
         return self.trained(self.model, training, masks), masks
 
 
-def driven(
-    default: Callable[[], Any],
-) -> Callable[[Callable[[Work[Any]], Found]], Callable[..., Pruned]]:
-    """Make a method of a function that finds network and masks for a `Work`.
+@dataclass(frozen=True)
+class Method:
+    """A method of pruning, which is called with what `Work` is made of.
 
-    Parameters
+    It is ``snip(model, data, loss_fn, sparsity, config, seed=…, device=…, progress=…)``, say.
+
+    Attributes
     ----------
-    default
-        Gives the configuration where the caller has none. Every one has a field ``training``.
+    label
+        For people.
+    config
+        Class of its configuration; every one has a field ``training``.
+    source
+        Key in the bibliography; empty for a control.
+    find
+        What makes network and masks of a `Work`.
     """
 
-    def decorate(find: Callable[[Work[Any]], Found]) -> Callable[..., Pruned]:
-        def run(
-            model: nn.Module,
-            data: Data,
-            loss_fn: Loss,
-            sparsity: float,
-            config: Any = None,
-            **how: Any,
-        ) -> Pruned:
-            config = default() if config is None else config
-            work = Work(model, data, loss_fn, sparsity, config, **how)
-            work.kept  # noqa: B018  complains before any long work
-            network, masks = find(work)
-            return _counted_result(find.__name__, network, masks, work)
+    label: str
+    config: Callable[..., Any]
+    source: str
+    find: Callable[[Work[Any]], Found]
 
-        # The signature stays the driver's.
-        run.__name__ = run.__qualname__ = find.__name__
-        run.__module__ = find.__module__
-        run.__doc__ = f"{find.__doc__}\n    The arguments are those of `Work`.\n"
-        return run
+    @property
+    def name(self) -> str:
+        """The name of its function."""
+        return self.find.__name__
 
-    return decorate
+    def run(
+        self,
+        model: nn.Module,
+        data: Data,
+        loss_fn: Loss,
+        sparsity: float,
+        config: Any = None,
+        **how: Any,
+    ) -> Pruned:
+        """Prune and train a copy of `model`; its own configuration where `config` is None."""
+        config = self.config() if config is None else config
+        work = Work(model, data, loss_fn, sparsity, config, **how)
+        work.kept  # noqa: B018  complains before any long work
+        network, masks = self.find(work)
+        try:
+            effective = effective_sparsity(network, masks, example(data))
+        except PruneLimitError:
+            effective = math.nan
+        return Pruned(
+            method=self.name,
+            model=network.eval(),
+            masks=dict(masks),
+            sparsity=sparsity_of(masks),
+            effective_sparsity=effective,
+            collapsed_layers=layer_collapse(masks),
+            training_epochs=config.training.epochs,
+        )
+
+    __call__ = run
 
 
-def _counted_result(name: str, model: nn.Module, masks: Masks, work: Work[Any]) -> Pruned:
-    """Count what the masks keep, and gather the result."""
-    try:
-        effective = effective_sparsity(model, masks, example(work.data))
-    except PruneLimitError:
-        effective = math.nan
-    return Pruned(
-        method=name,
-        model=model.eval(),
-        masks=dict(masks),
-        sparsity=sparsity_of(masks),
-        effective_sparsity=effective,
-        collapsed_layers=layer_collapse(masks),
-        training_epochs=work.config.training.epochs,
-    )
+def method(
+    label: str, config: Callable[..., Any], source: str = ""
+) -> Callable[[Callable[[Work[Any]], Found]], Method]:
+    """Make a `Method` of the function below."""
+    return partial(Method, label, config, source)

@@ -10,7 +10,7 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._driver import Found, Work, driven
+from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.lab.data import Splits
 from prunelimit.network.parameters import (
     flatten,
@@ -52,13 +52,13 @@ class LompConfig(OneShotConfig):
     training: TrainingConfig = TrainingConfig()
 
 
-@driven(OneShotConfig)
+@method("dense", OneShotConfig)
 def dense(work: Work[OneShotConfig]) -> Found:
     """Remove nothing, whatever `sparsity` says: what the others are compared with."""
     return _cut_once(work, lambda network: magnitude_mask(network, 0.0))
 
 
-@driven(LompConfig)
+@method("LOMP", LompConfig, "zhang2024sparse")
 def lomp(work: Work[LompConfig]) -> Found:
     """Train with an L1 term, remove the smallest weights of the whole network once.
 
@@ -73,7 +73,7 @@ def lomp(work: Work[LompConfig]) -> Found:
     return _cut_once(work, lambda network: magnitude_mask(network, work.sparsity))
 
 
-@driven(OneShotConfig)
+@method("random mask", OneShotConfig)
 def random_control(work: Work[OneShotConfig]) -> Found:
     """As `lomp` without L1, but the weights to remove are drawn uniformly at random.
 
@@ -83,7 +83,7 @@ def random_control(work: Work[OneShotConfig]) -> Found:
     return _cut_once(work, lambda network: random_mask(network, work.sparsity, work.seed))
 
 
-@driven(OneShotConfig)
+@method("layerwise magnitude", OneShotConfig)
 def layerwise_control(work: Work[OneShotConfig]) -> Found:
     """As `lomp` without L1, but the same share of every layer is removed."""
     return _cut_once(work, lambda network: layerwise_mask(network, work.sparsity))
@@ -254,7 +254,7 @@ def smart_ratio_mask(
     return masks
 
 
-@driven(SmartRatioConfig)
+@method("Smart-Ratio", SmartRatioConfig, "su2020sanity")
 def smart_ratio(work: Work[SmartRatioConfig]) -> Found:
     """Prune the untrained network at random with shares that fall with depth, then train it.
 
@@ -295,7 +295,7 @@ class SurgeonConfig(_common.Config):
         require(self.tolerance > 0, "tolerance", self.tolerance, "above 0")
 
 
-@driven(SurgeonConfig)
+@method("brain surgeon", SurgeonConfig, "hassibi1993obs")
 def brain_surgeon(work: Work[SurgeonConfig]) -> Found:
     """Train, remove the smallest weights once, and re-fit the rest with second derivatives.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._driver import Found, Work, driven
+from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.copies import copy_model
@@ -204,7 +204,7 @@ def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:
     return search.active
 
 
-@driven(RareGemsConfig)
+@method("Rare Gems", RareGemsConfig, "sreenivasan2022rare")
 def rare_gems(work: Work[RareGemsConfig]) -> Found:
     """Find a mask by descending on scores of frozen weights, then train the weights under it.
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._driver import Found, Work, driven
+from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.lomp import batches_in
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.attach import Masks, change_masks, stored_weights
@@ -144,7 +144,7 @@ def iterative_rounds(work: Work[IterativeMagnitudeConfig]) -> Iterator[Found]:
             masks = _common.keep_largest(_common.magnitudes(found), counts[number], found, active)
 
 
-@driven(IterativeMagnitudeConfig)
+@method("iterative magnitude", IterativeMagnitudeConfig, "frankle2019lottery")
 def iterative_magnitude(work: Work[IterativeMagnitudeConfig]) -> Found:
     """Train, remove the smallest fifth of what is left, rewind the rest, and so on.
 
@@ -246,7 +246,7 @@ class _Cutter:
         change_masks(network, masks)
 
 
-@driven(GradualConfig)
+@method("gradual magnitude", GradualConfig, "zhu2017prune")
 def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     """Remove the smallest weights of the whole network bit by bit while it trains.
 

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._common import Data, start_epoch
-from prunelimit.lab.baselines._driver import Found, Work, driven
+from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import Loss
@@ -159,7 +159,7 @@ def snip_scores(
     return (flatten(p.detach() for p in parameters) * gradient(loss, parameters)).abs()
 
 
-@driven(SnipConfig)
+@method("SNIP", SnipConfig, "lee2019snip")
 def snip(work: Work[SnipConfig]) -> Found:
     """Prune the untrained network by connection sensitivity, then train it.
 
@@ -250,7 +250,7 @@ def grasp_scores(
     return -flatten(p.detach() for p in parameters) * product
 
 
-@driven(GraspConfig)
+@method("GraSP", GraspConfig, "wang2020grasp")
 def grasp(work: Work[GraspConfig]) -> Found:
     """Prune the untrained network so as to keep its gradient flow, then train it.
 
@@ -353,7 +353,7 @@ def synflow_mask(model: nn.Module, inputs: Tensor, sparsity: float, rounds: int 
     return masks
 
 
-@driven(SynflowConfig)
+@method("SynFlow", SynflowConfig, "tanaka2020synflow")
 def synflow(work: Work[SynflowConfig]) -> Found:
     """Prune the untrained network by its synaptic flow, without data, then train it.
 

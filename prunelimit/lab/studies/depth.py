@@ -32,7 +32,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
-from prunelimit.lab.baselines import RareGemsConfig
+from prunelimit.lab.baselines._rare_gems import RareGemsConfig
 from prunelimit.lab.bench.refitting import Refitting
 from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits
@@ -59,7 +59,6 @@ from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.sweep import sweep
 from prunelimit.recipe import TrainingConfig
-from prunelimit.records import compact
 from prunelimit.results import (
     Choices,
     LimitsOfGems,
@@ -77,7 +76,7 @@ from prunelimit.results.choices import (
     RowNorms,
     WeightDistance,
 )
-from prunelimit.results.saved import Saved
+from prunelimit.results.saved import Saved, compact
 from prunelimit.spectrum.budget import subsample
 from prunelimit.spectrum.engine import Effort, operator_for
 from prunelimit.spectrum.hessian import hessian_spectrum

@@ -30,11 +30,6 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.lab import models, tasks
 from prunelimit.lab.baselines import (
     METHODS,
-    GradualConfig,
-    IterativeMagnitudeConfig,
-    LompConfig,
-    OneShotConfig,
-    RareGemsConfig,
     Work,
     dense,
     iterative_counts,
@@ -42,6 +37,9 @@ from prunelimit.lab.baselines import (
     lomp,
     rare_gems,
 )
+from prunelimit.lab.baselines._one_shot import LompConfig, OneShotConfig
+from prunelimit.lab.baselines._rare_gems import RareGemsConfig
+from prunelimit.lab.baselines._rounds import GradualConfig, IterativeMagnitudeConfig
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.tasks import Task
@@ -164,7 +162,7 @@ def _measured(task: Task, row: Contender, sparsity: float, seed: int, device: st
     asked = MethodRow(row.label, row.method, sparsity, seed)
     began = time.perf_counter()
     try:
-        pruned = METHODS[row.method].run(
+        pruned = METHODS[row.method](
             seeded.build_model(splits),
             splits,
             cross_entropy,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from prunelimit.files import write_text
 from prunelimit.lab import tasks
-from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
+from prunelimit.lab.baselines import rare_gems, signed_constants
+from prunelimit.lab.baselines._rare_gems import RareGemsConfig
 from prunelimit.lab.data import Splits
 from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import train
@@ -56,24 +57,19 @@ def main(result_file: str, run_dir: str) -> None:
 def measure_paths(task: Task, run_dir: str) -> dict[str, Any]:
     """Path in the plane of sparsity and distance, and accuracies, of each method."""
     splits = task.load_data(None)
-    methods: dict[str, Callable[[], dict[str, list[Point]]]] = {
-        "oneshot": lambda: _one_shot(_trained(task, splits, f"{run_dir}/training"), task, splits),
-        "iterative": lambda: _iterative(
-            _trained(task, splits, f"{run_dir}/training"), task, splits
-        ),
-        "l2": lambda: _one_shot(_trained(_with_l2(task), splits, f"{run_dir}/l2"), task, splits),
-        "raregems": lambda: _rare_gems(task, splits),
+    dense = _trained(task, splits, f"{run_dir}/training")
+    smaller = _trained(task.with_(l1=0.0, weight_decay=1e-3), splits, f"{run_dir}/l2")
+    found = {
+        "oneshot": _one_shot(dense, task, splits),
+        "iterative": _iterative(dense, task, splits),
+        "l2": _one_shot(smaller, task, splits),
+        "raregems": _rare_gems(task, splits),
     }
-    return {name: {"label": LABELS[name], **run()} for name, run in methods.items()}
+    return {name: {"label": LABELS[name], **path} for name, path in found.items()}
 
 
 def _trained(task: Task, splits: Splits, directory: str) -> nn.Module:
     return train(task.build_model(splits), splits, task.training, Path(directory), "cpu").model
-
-
-def _with_l2(task: Task) -> Task:
-    training = dataclasses.replace(task.training, l1=0.0, weight_decay=1e-3)
-    return dataclasses.replace(task, training=training)
 
 
 def _tuned(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab import data
+from prunelimit.lab.models import fully_connected
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -131,7 +132,8 @@ def build(kind: str, shape: tuple[int, ...], outputs: int, widths: tuple[int, ..
     """
     family, *options = kind.split("-")
     if family == "mlp":
-        return mlp(math.prod(shape), outputs, widths, options[0], "layernorm" in options)
+        make = fully_connected(widths, ACTIVATIONS[options[0]], "layernorm" in options)
+        return make(shape, outputs)
     if family == "cnn":
         return cnn(shape[0], outputs, widths, options[0])
     if family == "resnet":
@@ -139,21 +141,6 @@ def build(kind: str, shape: tuple[int, ...], outputs: int, widths: tuple[int, ..
     if family == "transformer":
         return RowTransformer(shape[1], shape[2], outputs, widths)
     raise PruneLimitError(f"kind {kind!r} is unknown")
-
-
-def mlp(
-    inputs: int, outputs: int, widths: tuple[int, ...], activation: str, norm: bool
-) -> nn.Sequential:
-    """Fully connected, with layer normalisation before each activation if asked for."""
-    layers: list[nn.Module] = [nn.Flatten()]
-    size = inputs
-    for width in widths:
-        layers.append(nn.Linear(size, width))
-        if norm:
-            layers.append(nn.LayerNorm(width))
-        layers.append(ACTIVATIONS[activation]())
-        size = width
-    return nn.Sequential(*layers, nn.Linear(size, outputs))
 
 
 def _norm(kind: str, channels: int) -> nn.Module:

@@ -13,12 +13,6 @@ from torch.nn.functional import cross_entropy, mse_loss
 from prunelimit import PruneLimitError
 from prunelimit.lab.baselines import (
     METHODS,
-    GradualConfig,
-    IterativeMagnitudeConfig,
-    LompConfig,
-    OneShotConfig,
-    RareGemsConfig,
-    SurgeonConfig,
     Work,
     brain_surgeon,
     gradual_magnitude,
@@ -29,8 +23,9 @@ from prunelimit.lab.baselines import (
     random_control,
     signed_constants,
 )
-from prunelimit.lab.baselines._rare_gems import rare_gems_mask
-from prunelimit.lab.baselines._rounds import round_lengths
+from prunelimit.lab.baselines._one_shot import LompConfig, OneShotConfig, SurgeonConfig
+from prunelimit.lab.baselines._rare_gems import RareGemsConfig, rare_gems_mask
+from prunelimit.lab.baselines._rounds import GradualConfig, IterativeMagnitudeConfig, round_lengths
 from prunelimit.network.parameters import flatten, prunable_weights
 from prunelimit.pruning import magnitude_mask
 from prunelimit.recipe import TrainingConfig
@@ -93,7 +88,7 @@ def test_counts_budget_and_reproducibility(name: str) -> None:
         config = dataclasses.replace(config, interval=3)
     before = copy.deepcopy(network.state_dict())
     state = torch.random.get_rng_state()
-    found = method.run(network, data, cross_entropy, 0.87, config, seed=3, device="cpu")
+    found = method(network, data, cross_entropy, 0.87, config, seed=3, device="cpu")
     removed = 0 if name == "dense" else round(0.87 * DIM)
     keep = flatten(found.masks.values())
     assert int((~keep).sum()) == removed
@@ -109,7 +104,7 @@ def test_counts_budget_and_reproducibility(name: str) -> None:
     # Nothing of the caller's has changed.
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert torch.equal(state, torch.random.get_rng_state())
-    again = method.run(network, Counting(), cross_entropy, 0.87, config, seed=3, device="cpu")
+    again = method(network, Counting(), cross_entropy, 0.87, config, seed=3, device="cpu")
     assert torch.equal(vector(again.model), vector(found.model))
 
 
@@ -122,7 +117,7 @@ def test_a_transformer_goes_through_every_method(name: str) -> None:
     config = METHODS[name].config(training=TRAINING)
     if name == "gradual_magnitude":
         config = dataclasses.replace(config, interval=1)
-    found = METHODS[name].run(Transformer(), data, cross_entropy, 0.7, config, device="cpu")
+    found = METHODS[name](Transformer(), data, cross_entropy, 0.7, config, device="cpu")
     keep = flatten(found.masks.values())
     assert int((~keep).sum()) == (0 if name == "dense" else round(0.7 * 1568))
     assert bool((vector(found.model)[~keep] == 0).all())
@@ -135,7 +130,7 @@ def test_sparsity_zero_removes_nothing(name: str) -> None:
         config = METHODS[name].config(training=TRAINING, linear_keep=1.0)
     else:
         config = METHODS[name].config(training=TRAINING)
-    found = METHODS[name].run(model(), Counting(), cross_entropy, 0.0, config, device="cpu")
+    found = METHODS[name](model(), Counting(), cross_entropy, 0.0, config, device="cpu")
     assert all(bool(mask.all()) for mask in found.masks.values())
     assert found.sparsity == 0.0
 
@@ -145,12 +140,12 @@ def test_a_sparsity_out_of_range_is_refused_before_training(name: str) -> None:
     data = Counting()
     config = METHODS[name].config(training=TRAINING)
     with pytest.raises(PruneLimitError, match="did you mean 0.9"):
-        METHODS[name].run(model(), data, cross_entropy, 90, config, device="cpu")
+        METHODS[name](model(), data, cross_entropy, 90, config, device="cpu")
     assert data.passes == 0
 
 
 def test_one_shot_pruning_leaves_the_survivors_untouched() -> None:
-    dense = METHODS["dense"].run(
+    dense = METHODS["dense"](
         model(), Counting(), cross_entropy, 0.0, OneShotConfig(TRAINING), device="cpu"
     )
     pruned = lomp(model(), Counting(), cross_entropy, 0.5, LompConfig(TRAINING), device="cpu")
@@ -281,5 +276,5 @@ def test_layers_that_share_a_weight_train_with_the_mask_that_counts(method: str)
     if method == "gradual_magnitude":
         config = dataclasses.replace(config, interval=1)
     batches = Counting().batches[:1]
-    pruned = METHODS[method].run(Tied(), batches, loss_fn, 0.5, config, device="cpu")
+    pruned = METHODS[method](Tied(), batches, loss_fn, 0.5, config, device="cpu")
     torch.testing.assert_close(seen[-1], pruned.model(batches[0][0]))

@@ -11,10 +11,10 @@ from torch.ao.pruning import CubicSL
 from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
-from prunelimit.lab.baselines import GradualConfig, iterative_counts, signed_constants
+from prunelimit.lab.baselines import iterative_counts, signed_constants
 from prunelimit.lab.baselines._one_shot import smart_ratio_counts, smart_ratio_mask
 from prunelimit.lab.baselines._rare_gems import rare_gems_counts
-from prunelimit.lab.baselines._rounds import cubic_sparsity, gradual_schedule
+from prunelimit.lab.baselines._rounds import GradualConfig, cubic_sparsity, gradual_schedule
 from prunelimit.lab.baselines._scored import (
     GraspConfig,
     SnipConfig,
