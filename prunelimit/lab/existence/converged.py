@@ -19,11 +19,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.existence.landscape import Landscape
+from prunelimit.spectrum.basis import Basis
+from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.operator import CurvatureOperator
 
 _ATTEMPTS = 4
@@ -265,47 +268,27 @@ def krylov_solver(landscape: Landscape, run: _Run, depth: int) -> Callable[[Tens
         parameters={name: p for name, p in model.named_parameters() if p.requires_grad},
         device="cpu",
     )
-    loss = landscape.loss_fn(model(landscape.inputs), landscape.targets)
-    free = [p for p in model.parameters() if p.requires_grad]
-    slopes = torch.autograd.grad(loss, free, allow_unused=True, materialize_grads=True)
-    gradient = torch.cat([slope.flatten() for slope in slopes])[run.columns]
-    basis, matrix = _lanczos(operator, gradient, run.columns, landscape.size, depth)
-    values, vectors = torch.linalg.eigh(matrix)
+    gradient = operator.gradient()[run.columns]
+    if not bool(gradient.any()):
+        return lambda dampings: torch.zeros(len(dampings), landscape.size, dtype=torch.float64)
+
+    def product(vector: Tensor) -> Tensor:
+        whole = torch.zeros(landscape.size, dtype=torch.float64)
+        whole[run.columns] = vector
+        return operator.matmul(whole)[run.columns]
+
+    space = KrylovSpace(Basis(len(run.columns), torch.float64), torch.float64)
+    space.add_start(gradient)
+    while space.products < depth and not space.exhausted:
+        space.grow(product)
+    values, vectors, _ = space.ritz()
+    start = vectors.T @ space.start_coordinates()[:, 0]
     scale = max(float(values.mean()), 1e-300)
 
     def solve(dampings: Tensor) -> Tensor:
-        inverse = 1 / (values.clamp(min=0)[None] + scale * dampings[:, None])
-        inner = (inverse * vectors[0]) @ vectors.T * float(gradient.norm())
+        damped = np.maximum(values, 0.0)[:, None] + scale * dampings.numpy()
         steps = torch.zeros(len(dampings), landscape.size, dtype=torch.float64)
-        steps[:, run.columns] = -inner @ basis
+        steps[:, run.columns] = -space.ritz_vectors(vectors @ (start[:, None] / damped)).T
         return steps
 
     return solve
-
-
-def _lanczos(
-    operator: CurvatureOperator, start: Tensor, columns: Tensor, size: int, depth: int
-) -> tuple[Tensor, Tensor]:
-    """Orthonormal rows of the Krylov space, fully reorthogonalised, and its tridiagonal matrix."""
-    norm = float(start.norm())
-    if norm == 0:
-        return torch.zeros(1, len(start), dtype=start.dtype), torch.ones(1, 1, dtype=start.dtype)
-    rows, alphas, betas = [start / norm], [], []
-    for _ in range(min(depth, len(start))):
-        vector = torch.zeros(size, dtype=start.dtype)
-        vector[columns] = rows[-1]
-        image = operator.matmul(vector)[columns]
-        alphas.append(float(image @ rows[-1]))
-        known = torch.stack(rows)
-        for _ in range(2):
-            image = image - known.T @ (known @ image)
-        beta = float(image.norm())
-        if beta <= 1e-12 * max(alphas):
-            break
-        betas.append(beta)
-        rows.append(image / beta)
-    number = len(alphas)
-    off = torch.tensor(betas[: number - 1], dtype=start.dtype)
-    matrix = torch.diag(torch.tensor(alphas, dtype=start.dtype))
-    matrix = matrix + torch.diag(off, 1) + torch.diag(off, -1)
-    return torch.stack(rows[:number]), matrix
