@@ -89,3 +89,41 @@ window.addEventListener("load", () => {
 });
 window.addEventListener("resize", fitTables);
 document.addEventListener("toggle", fitTables, true);
+
+// A line of code that is broken goes on further in than it began, so that Python's blocks stay to be seen.
+function indentBrokenLines() {
+  for (const block of document.querySelectorAll(".bd-article .highlight pre")) {
+    const lines = block.innerHTML.replace(/\n$/, "").split("\n");
+    const whole = (line) => (line.match(/<span/g) ?? []).length === (line.match(/<\/span>/g) ?? []).length;
+    if (!lines.every(whole)) continue; // a text over several lines
+    block.innerHTML = lines.map((line) => {
+      const begins = line.replace(/<[^>]*>/g, "").search(/\S|$/);
+      return `<span class="code-line" style="--begins: ${begins}ch">${line}\n</span>`;
+    }).join("");
+  }
+}
+document.addEventListener("DOMContentLoaded", indentBrokenLines);
+
+// On a phone, a page whose sections stand each for itself (it says so: .sections-fold) is a list of their heads.
+function foldSections() {
+  if (window.innerWidth > 600 || !document.querySelector(".sections-fold")) return;
+  for (const head of document.querySelectorAll(".bd-article section > h2")) {
+    const fold = document.createElement("details");
+    const summary = fold.appendChild(document.createElement("summary"));
+    fold.className = "section-fold";
+    fold.append(...[...head.parentElement.childNodes].filter((node) => node !== head && !node.matches?.("span[id]")));
+    head.replaceWith(fold);
+    summary.append(head);
+    head.querySelector(".headerlink")?.remove();
+  }
+  const openWanted = () => {
+    const wanted = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
+    if (!wanted) return;
+    let fold = wanted.closest("details") ?? wanted.closest("section")?.querySelector(".section-fold");
+    for (; fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    wanted.scrollIntoView();
+  };
+  window.addEventListener("hashchange", openWanted);
+  openWanted();
+}
+document.addEventListener("DOMContentLoaded", foldSections);

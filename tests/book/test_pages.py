@@ -172,6 +172,49 @@ def test_the_words_of_the_front_page_fit_one_screen(browser):
 
 @needs_pages
 @needs_browser
+def test_on_a_phone_a_long_page_is_a_list_of_heads_and_a_link_opens_its_section(browser):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    browser.get((HTML / "book" / "paper.html").as_uri() + "#what-we-hold")
+    heads = (
+        "return [...document.querySelectorAll('.section-fold[open] h2')].map((h) => h.innerText)"
+    )
+    assert browser.execute_script(heads) == ["What we hold of the paper"]
+    assert browser.execute_script("return document.querySelectorAll('.section-fold').length") > 12
+
+
+@needs_pages
+@needs_browser
+def test_a_broken_line_of_code_goes_on_further_in_and_is_copied_as_it_was(browser):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    browser.get((HTML / "notebooks" / "05_hessian_spectra.html").as_uri())
+    code = (
+        "[...document.querySelectorAll('pre')].find((e) => e.textContent.includes('gauss(alphas'))"
+    )
+    text = browser.execute_script(f"return {code}.textContent")
+    assert text.splitlines()[1:3] == [
+        "for rule in (gauss(alphas, betas), gauss_radau(alphas, betas, node=0.0)):",
+        "    nodes, weights = rule",
+    ]
+    lines = browser.execute_script(
+        f"return [...{code}.querySelectorAll('.code-line')].map((line) => {{"
+        "const text = document.createTreeWalker(line, NodeFilter.SHOW_TEXT), range = new Range();"
+        "text.nextNode(); range.setStart(text.currentNode, text.currentNode.data.search(/\\S|$/));"
+        "range.setEndAfter(line.lastChild);"
+        "return [...range.getClientRects()].map((box) => Math.round(box.left)); })"
+    )
+    first = min(lines[1])
+    assert lines[1][0] == first and max(lines[1]) > first  # broken
+    assert lines[0][0] == first < lines[2][0]  # the block's own indentation
+
+
+@needs_pages
+@needs_browser
 def test_a_page_read_in_the_dark_is_printed_in_the_light_theme(browser):
     browser.get((HTML / "book" / "intro.html").as_uri())
     theme = "return document.documentElement.dataset.theme"
