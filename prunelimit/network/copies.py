@@ -64,7 +64,8 @@ def copy_together(
     Raises
     ------
     PruneLimitError
-        If one of them holds something that cannot be copied.
+        If one of them holds something that cannot be copied, or a copy's forward would go on
+        reading the original.
 
     Examples
     --------
@@ -76,6 +77,7 @@ def copy_together(
     True
     """
     model = unwrapped(model)
+    _refuse_bound_forward(model)
     memo = {id(t): t.detach().clone() for t in _graph_tensors((model, loss_fn))}
     memo |= {id(t): t for t in keep}
     try:
@@ -87,6 +89,21 @@ def copy_together(
             "that holds it a __deepcopy__"
         ) from error
     return copied, copied_loss
+
+
+def _refuse_bound_forward(model: nn.Module) -> None:
+    """A function that was set as forward keeps, in a copy, the modules that it closes over."""
+    for name, module in model.named_modules():
+        forward = vars(module).get("forward")
+        while isinstance(forward, partial | types.MethodType):
+            forward = forward.func if isinstance(forward, partial) else forward.__func__
+        cells = [cell.cell_contents for cell in getattr(forward, "__closure__", None) or ()]
+        if any(isinstance(getattr(held, "__self__", held), nn.Module) for held in cells):
+            raise PruneLimitError(
+                f"the forward of {name or 'the model'} was replaced by a function that holds a "
+                "module, so that a copy would go on computing with the original's weights; wrap "
+                "the model in a torch.nn.Module, or set functools.partial(function, module)"
+            )
 
 
 def _graph_tensors(root: Any) -> Iterator[Tensor]:

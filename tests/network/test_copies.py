@@ -149,3 +149,21 @@ def test_what_cannot_be_copied_is_named() -> None:
     model.lock = threading.Lock()
     with pytest.raises(PruneLimitError, match=r"cannot be copied.*lock"):
         copy_model(model)
+
+
+def test_a_forward_that_holds_the_original_is_refused_and_a_partial_copied() -> None:
+    """The copy computed with the original's weights, so that pruning it changed nothing."""
+    model, inputs = nn.Linear(3, 2), torch.ones(1, 3)
+    before = model.forward
+    model.forward = lambda x: before(x) * 2
+    with pytest.raises(PruneLimitError, match="original's weights.*functools.partial"):
+        copy_model(model)
+
+    def doubled(module: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        return 2 * F.linear(x, module.weight, module.bias)
+
+    model.forward = partial(doubled, model)
+    copied = copy_model(model)
+    copied.weight.data.zero_()
+    torch.testing.assert_close(copied(inputs), 2 * model.bias[None])
+    assert not torch.equal(copied(inputs), model(inputs))
