@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,22 @@ def random_mask(
     return mask_without(order[: removed_count(sparsity, dim)].to(device), weights)
 
 
+def whole_counts(exact: Sequence[float], total: int) -> list[int]:
+    """Whole numbers near `exact` with the sum `total`: the largest remainders take one more.
+
+    Examples
+    --------
+    >>> whole_counts([1.5, 2.3, 3.2], 7)
+    [2, 2, 3]
+    """
+    # The tolerance keeps 29.999999999 from counting as 29 and the largest remainder.
+    counts = [int(amount + 1e-9) for amount in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
 def layerwise_mask(
     model: nn.Module, sparsity: float, parameters: Choice | None = None
 ) -> dict[str, Tensor]:
@@ -46,12 +62,8 @@ def layerwise_mask(
     """
     weights = prunable_parameters(model, parameters)
     sizes = [weight.numel() for weight in weights.values()]
-    exact = [removed_count(sparsity, sum(sizes)) * size / sum(sizes) for size in sizes]
-    counts = [math.floor(share) for share in exact]
-    missing = removed_count(sparsity, sum(sizes)) - sum(counts)
-    by_remainder = sorted(range(len(sizes)), key=lambda i: counts[i] - exact[i])
-    for i in by_remainder[:missing]:
-        counts[i] += 1
+    removed = removed_count(sparsity, sum(sizes))
+    counts = whole_counts([removed * size / sum(sizes) for size in sizes], removed)
     masks = {}
     for (name, weight), count in zip(weights.items(), counts, strict=True):
         order = torch.sort(weight.detach().abs().reshape(-1), stable=True).indices

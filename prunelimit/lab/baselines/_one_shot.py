@@ -19,7 +19,7 @@ from prunelimit.network.parameters import (
     with_weights,
 )
 from prunelimit.pruning.masks import Masks, kept_count, magnitude_mask
-from prunelimit.pruning.other_masks import layerwise_mask, random_mask
+from prunelimit.pruning.other_masks import layerwise_mask, random_mask, whole_counts
 from prunelimit.pruning.refit import refit_survivors
 from prunelimit.recipe import TrainingConfig
 from prunelimit.spectrum.operator import CurvatureOperator
@@ -194,7 +194,7 @@ def smart_ratio_counts(
     exact = [scale * share * size for share, size in zip(shares, sizes, strict=True)]
     if classifier is not None:
         exact[classifier] = fixed
-    return _rounded(_passed_on(exact, sizes, classifier), kept)
+    return tuple(whole_counts(_passed_on(exact, sizes, classifier), kept))
 
 
 def _passed_on(exact: Sequence[float], sizes: Sequence[int], classifier: int | None) -> list[float]:
@@ -209,15 +209,6 @@ def _passed_on(exact: Sequence[float], sizes: Sequence[int], classifier: int | N
         capped.append(min(wanted, float(size)))
         excess = wanted - capped[-1]
     return capped
-
-
-def _rounded(exact: Sequence[float], total: int) -> tuple[int, ...]:
-    # The tolerance keeps 29.999999999 from counting as 29 and the largest remainder.
-    counts = [int(amount + 1e-9) for amount in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
-    for i in by_remainder[: total - sum(counts)]:
-        counts[i] += 1
-    return tuple(counts)
 
 
 def smart_ratio_mask(
