@@ -28,8 +28,6 @@ from prunelimit.lab.named import attribute, loader_of, loss_of, model_of, tell
 from prunelimit.names import printable
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from prunelimit.results import Result
 
 app = typer.Typer(
@@ -279,7 +277,7 @@ def _forward_of(name: str | None) -> Any:
 
 
 def _budget(
-    loader: Iterable[tuple[Tensor, Tensor]],
+    loader: Iterable[Any],
     report: Any,
     epochs: int | None,
     learning_rate: float | None,

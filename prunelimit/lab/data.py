@@ -267,10 +267,6 @@ class Splits:
         """The same splits with all data on `device`."""
         return self._map(lambda batches: batches.to(device))
 
-    def with_batch_size(self, batch_size: int) -> Splits:
-        """The same splits in batches of another size."""
-        return self._map(lambda batches: batches.with_batch_size(batch_size))
-
     def limited(self, examples: int) -> Splits:
         """At most so many examples in each part, drawn at random by the splits' own seed.
 

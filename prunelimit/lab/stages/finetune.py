@@ -13,7 +13,7 @@ from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.measurements import Measurements
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import Execution
-from prunelimit.pruning.finetune import FineTuning
+from prunelimit.pruning.finetune import FineTuned, FineTuning
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import FinetunePoint
 
@@ -32,11 +32,21 @@ class Finetunings:
 
 def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) -> Finetunings:
     """Tune the dense network and both limits' masks, then bisect from `start` on."""
-    masks, config = _Masks(run, report, so_far), run.config
+    config, execution = run.config, Execution(run.device, run.progress, run.world)
+    bench = Tuning(run.model, run.splits, run.training, config.finetuning, execution)
+
+    def rise(sparsity: float) -> float:
+        known = so_far.at(sparsity)
+        if known is not None:
+            return FinetunePoint(**known).rise
+        point = _point(sparsity, bench.at(sparsity), run, report)
+        so_far.add(asdict(point))
+        return point.rise
+
     for sparsity in (0.0, float(report.paper.sparsity), float(report.sharp.sparsity)):
-        masks.rise(min(max(sparsity, 0.0), config.sparsest))
+        rise(min(max(sparsity, 0.0), config.sparsest))
     threshold = existence_threshold(
-        masks.rise,
+        rise,
         report.epsilon,
         start,
         float(report.paper.sparsity),
@@ -45,41 +55,19 @@ def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) 
         measurements=config.finetune_measurements,
     )
     points = sorted((FinetunePoint(**row) for row in so_far.rows), key=lambda row: row.sparsity)
-    return Finetunings(threshold, tuple(points), masks.bench.budget)
+    return Finetunings(threshold, tuple(points), bench.budget)
 
 
-class _Masks:
-    """The bench, and what it has measured so far."""
-
-    def __init__(self, run: Run, report: PruningLimit, so_far: Measurements) -> None:
-        self.run, self.report, self.so_far = run, report, so_far
-        self.bench = Tuning(
-            run.model,
-            run.splits,
-            run.training,
-            run.config.finetuning,
-            Execution(run.device, run.progress, run.world),
-        )
-
-    def rise(self, sparsity: float) -> float:
-        """The lowest loss found, above that of the dense network."""
-        known = self.so_far.at(sparsity)
-        point = self._tuned(sparsity) if known is None else FinetunePoint(**known)
-        if known is None:
-            self.so_far.add(asdict(point))
-        return point.rise
-
-    def _tuned(self, sparsity: float) -> FinetunePoint:
-        run, tuned = self.run, self.bench.at(sparsity)
-        (validation_loss, validation_accuracy), (test_loss, test_accuracy) = (
-            evaluate(tuned.model, cross_entropy, part.with_batch_size(1000), run.device, run.world)
-            for part in (run.splits.validation, run.splits.test)
-        )
-        return FinetunePoint(
-            sparsity=sparsity,
-            rise=tuned.lowest_loss - self.report.loss.mean,
-            validation_loss=validation_loss,
-            validation_accuracy=validation_accuracy,
-            test_loss=test_loss,
-            test_accuracy=test_accuracy,
-        )
+def _point(sparsity: float, tuned: FineTuned, run: Run, report: PruningLimit) -> FinetunePoint:
+    (validation_loss, validation_accuracy), (test_loss, test_accuracy) = (
+        evaluate(tuned.model, cross_entropy, part.with_batch_size(1000), run.device, run.world)
+        for part in (run.splits.validation, run.splits.test)
+    )
+    return FinetunePoint(
+        sparsity=sparsity,
+        rise=tuned.lowest_loss - report.loss.mean,
+        validation_loss=validation_loss,
+        validation_accuracy=validation_accuracy,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+    )

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -210,13 +210,18 @@ def families_of(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row.family for row in rows))
 
 
+def _apart(rows: Sequence[Row]) -> Iterator[tuple[str, NDArray[np.bool_], list[Row], list[Row]]]:
+    """Each family, where its rows are, these rows, and those of all the others."""
+    for family in families_of(rows):
+        inside = np.array([row.family == family for row in rows])
+        held = [row for row in rows if row.family == family]
+        yield family, inside, held, [row for row in rows if row.family != family]
+
+
 def left_out(rows: Sequence[Row], names: tuple[str, ...]) -> NDArray[np.float64]:
     """Log kept of each row, predicted by a fit to the other families."""
     found = np.empty(len(rows))
-    for family in families_of(rows):
-        inside = np.array([row.family == family for row in rows])
-        others = [row for row in rows if row.family != family]
-        held = [row for row in rows if row.family == family]
+    for _, inside, held, others in _apart(rows):
         found[inside] = predict(held, names, fit(others, names))
     return found
 
@@ -281,10 +286,7 @@ def judge(rows: Sequence[Row]) -> LeftOut:
     expected = np.empty(len(rows))
     constant = np.empty(len(rows))
     families = []
-    for family in families_of(rows):
-        inside = np.array([row.family == family for row in rows])
-        others = [row for row in rows if row.family != family]
-        held = [row for row in rows if row.family == family]
+    for family, inside, held, others in _apart(rows):
         found, _ = calibrate(others)
         answers = [found.predict(row.facts) for row in held]
         expected[inside] = [1 - float(answer.sparsity) for answer in answers]

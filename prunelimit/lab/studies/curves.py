@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from prunelimit.limit.measure import SpectralMeasure
 from prunelimit.limit.solve import solve_limit
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.pruning.masks import magnitude_order
+from prunelimit.pruning.one_shot import every_rise
 from prunelimit.results.existence import Network
 from prunelimit.spectrum.operator import CurvatureOperator
 
@@ -140,10 +142,7 @@ class Bench:
     # ------------------------------------------------------------- one-shot
     def one_shot_rises(self) -> np.ndarray:
         """½ xᵀGx with the first m weights of the order removed, for every m in 0 … D."""
-        ordered = self.block()[self.order][:, self.order]
-        weighted = ordered * torch.outer(self.weights[self.order], self.weights[self.order])
-        corner = weighted.cumsum(0).cumsum(1).diagonal()
-        return np.concatenate([[0.0], 0.5 * corner.numpy()])
+        return every_rise(self.block(), self.weights, self.order).numpy()
 
     def one_shot_measured(self, epsilon: float) -> float:
         """Largest sparsity up to which the measured rise is at most ε, to about one part in 400."""
@@ -166,14 +165,8 @@ class Bench:
         With `biases`, every parameter that training moves is re-fitted; without, the
         surviving weights alone.
         """
-        low, high = 0, self.dim
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.refitted_rise(middle, biases) <= epsilon:
-                low = middle
-            else:
-                high = middle
-        return low / self.dim
+        counts = range(1, self.dim)
+        return bisect_right(counts, epsilon, key=lambda n: self.refitted_rise(n, biases)) / self.dim
 
     def refitted_rise(self, removed: int, biases: bool) -> float:
         """The quadratic model's rise with its survivors (and biases) re-fitted."""
