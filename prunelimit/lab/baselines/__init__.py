@@ -10,7 +10,7 @@ Examples
 >>> import torch
 >>> data = [(torch.eye(2), torch.ones(2, 1))]
 >>> from prunelimit.recipe import TrainingConfig
->>> config = SnipConfig(TrainingConfig(epochs=1))
+>>> config = METHODS["snip"].config(TrainingConfig(epochs=1))
 >>> snip(torch.nn.Linear(2, 1), data, torch.nn.functional.mse_loss, 0.5, config).sparsity
 0.5
 """

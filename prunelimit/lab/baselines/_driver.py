@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, partial, update_wrapper
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
@@ -153,7 +153,7 @@ class Work(Generic[Config]):
         return self.trained(self.model, training, masks), masks
 
 
-@dataclass(frozen=True)
+@dataclass
 class Method:
     """A method of pruning, which is called with what `Work` is made of.
 
@@ -176,10 +176,10 @@ class Method:
     source: str
     find: Callable[[Work[Any]], Found]
 
-    @property
-    def name(self) -> str:
-        """The name of its function."""
-        return self.find.__name__
+    def __post_init__(self) -> None:
+        """Bear the function's name and docstring, examples among it."""
+        update_wrapper(self, self.find)
+        self.name = self.find.__name__
 
     def run(
         self,

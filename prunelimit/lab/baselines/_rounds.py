@@ -118,7 +118,7 @@ def iterative_rounds(work: Work[IterativeMagnitudeConfig]) -> Iterator[Found]:
 
     Examples
     --------
-    >>> import torch
+    >>> from prunelimit.recipe import TrainingConfig
     >>> data = [(torch.eye(4), torch.zeros(4, 2))]
     >>> config = IterativeMagnitudeConfig(TrainingConfig(epochs=5))
     >>> work = Work(nn.Linear(4, 2), data, nn.functional.mse_loss, 0.5, config)

@@ -17,7 +17,7 @@ from torch.func import functional_call, grad, hessian, vmap
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import LossFunction, check_modes, check_reiterable, iterate_pairs
 from prunelimit.network.copies import copy_model
-from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.network.parameters import flatten, prunable_parameters, unflatten, with_weights
 from prunelimit.spectrum.dense import example_jacobians
 
 CHUNK_ENTRIES = 4_000_000
@@ -121,11 +121,7 @@ class Landscape:
 
     def network(self, point: Tensor) -> nn.Module:
         """A copy of the model at `point`, in float64."""
-        copied = copy_model(self.model)
-        named = dict(copied.named_parameters())
-        for name, values in unflatten(point, self.shapes).items():
-            named[name].data.copy_(values)
-        return copied
+        return with_weights(self.model, point, self.shapes)
 
     # ------------------------------------------------------------ evaluation
     def outputs_at(self, point: Tensor, inputs: Tensor) -> Tensor:
