@@ -36,7 +36,7 @@ _PARTS = Path(__file__).with_name("deck")
 
 @dataclass(frozen=True)
 class Slide:
-    """One slide as ``slides.yml`` states it; `begins` is the minute at which it is shown."""
+    """One slide of ``slides.yml``; `begins` is its minute, `later` keeps its figure back."""
 
     title: str
     minutes: int
@@ -44,6 +44,7 @@ class Slide:
     text: str
     show: str
     state: str
+    later: bool
     notes: tuple[str, ...]
 
     @property
@@ -96,7 +97,7 @@ def slides() -> list[Slide]:
     made: list[Slide] = []
     begins = 0
     for entry in yaml.safe_load(SOURCE.read_text()):
-        usual = {"text": "", "show": "", "state": ""}
+        usual = {"text": "", "show": "", "state": "", "later": False}
         given = {**usual, **entry, "notes": tuple(entry["notes"]), "begins": begins}
         made.append(Slide(**given))
         begins += made[-1].minutes

@@ -138,7 +138,7 @@ def test_the_deck_lives_in_a_browser(page, tmp_path):
     try:
         browser.get(page.as_uri())
         wait_until(browser, "return document.body.dataset.ready === 'yes'")
-        for _ in range(place):
+        for _ in range(place + sum(slide.later for slide in DECK[:place])):
             browser.execute_script(PRESS, RIGHT)
         assert of_the_slide("slide.id") == DECK[place].name
         wait_until(browser, "return document.querySelector('.present svg.pl-plot path') !== null")
@@ -174,17 +174,23 @@ def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, tmp_
                 wait_until(browser, f"return {here}.querySelector('svg.pl-plot path') !== null")
             room = browser.execute_script(f"return {here}.clientHeight - {here}.scrollHeight")
             assert room >= 0, slide.title
+            if slide.later:  # the room answers first
+                figure = f"getComputedStyle({here}.querySelector('.figure')).visibility"
+                assert browser.execute_script(f"return {figure}") == "hidden"
+                browser.execute_script(PRESS, RIGHT)
+                wait_until(browser, f"return {figure} === 'visible'")
             browser.execute_script(PRESS, RIGHT)
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
         browser.get("about:blank")
         browser.get(page.as_uri())
-        tops, notes, stills = browser.execute_script(
+        tops, notes, stills, figures = browser.execute_script(
             """const seen = (node) => node.offsetHeight > 20;
             const all = (what) => [...document.querySelectorAll(what)];
             return [all('.slides > section').map((one) => one.getBoundingClientRect().top),
-            all('aside.notes').every(seen), all('.still img').every(seen)]"""
+            all('aside.notes').every(seen), all('.still img').every(seen),
+            all('.figure img').every((img) => getComputedStyle(img).visibility === 'visible')]"""
         )
         assert sorted(set(tops)) == tops and len(tops) == len(DECK)
-        assert notes and stills
+        assert notes and stills and figures
     finally:
         browser.quit()
