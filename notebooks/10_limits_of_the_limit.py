@@ -233,7 +233,7 @@ pd.DataFrame(
 # Three curves, two formulas: in which of the six pairs will most dots lie within one point of the diagonal? In which will none?
 # :::
 
-# %% mystnb={"figure": {"caption": "Predicted against measured sparsity, two rows a network; the band is one point wide on either side.", "name": "fig-predictions-curves"}, "image": {"alt": "Three panels of predicted against measured sparsity with a band of one point around the diagonal. One-shot: both formulas lie far above. Quadratic existence and real existence: the dots scatter around the diagonal, the paper's mostly below it, the sharp ones mostly above."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "Predicted against measured sparsity, two rows a network; the band is one point wide on either side.", "name": "fig-predictions-curves"}, "image": {"alt": "Three panels of predicted against measured sparsity with a band of one point around the diagonal. One-shot: both formulas lie far above. Quadratic existence: all of the paper's dots and most of the sharp ones lie below it, many of them in a column at a measured sparsity of 1. Real existence: the dots scatter around the diagonal, the paper's mostly below it, the sharp ones mostly above."}} tags=["hide-input", "hide-output"]
 plots_existence.predictions_against_curves(study.rows, results.existence.CURVES)
 plt.show()
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from prunelimit.plots.style import COLOURS, CURVES, LIMITS
+from prunelimit.plots.style import COLOURS, CURVES, LIMITS, panels_in_twos
 
 if TYPE_CHECKING:
     from prunelimit.results.calibrated import CalibrationTable
@@ -38,8 +38,8 @@ def predictions_against_curves(rows: Sequence[AtEpsilon], curves: Sequence[str])
     curves
         Keys of `prunelimit.plots.CURVES`.
     """
-    figure, axes = plt.subplots(1, len(curves), figsize=(9.0, 3.6), sharey=True, squeeze=False)
-    for ax, curve in zip(axes[0], curves, strict=True):
+    figure, axes, place = panels_in_twos(len(curves), 3.2)
+    for ax, curve in zip(axes, curves, strict=True):
         ends = np.array([min(row.measured[curve] for row in rows) - 0.03, 1.0])
         ax.plot(ends, ends, color=COLOURS["grey"], linewidth=1.0, marker="")
         ax.fill_between(ends, ends - POINT, ends + POINT, color=COLOURS["grey"], alpha=0.25)
@@ -49,8 +49,9 @@ def predictions_against_curves(rows: Sequence[AtEpsilon], curves: Sequence[str])
             predicted = [row.predicted[formula] for row in rows]
             ax.plot(measured, predicted, marker, color=colour, alpha=0.5, label=label)
         ax.set_xlabel(f"{CURVES[curve][0]}\nsparsity $s = 1 - k/D$")
-    axes[0, 0].set_ylabel("predicted sparsity")
-    axes[0, 0].legend()
+    for ax in axes[::2]:
+        ax.set_ylabel("predicted sparsity")
+    place.legend(*axes[0].get_legend_handles_labels(), loc="center" if place not in axes else None)
     return figure
 
 

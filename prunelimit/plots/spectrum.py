@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from prunelimit.estimates import Interval
-from prunelimit.plots.style import COLOURS
+from prunelimit.plots.style import COLOURS, panels_in_twos
 
 SERIES = (("blue", "o"), ("vermilion", "s"), ("green", "D"), ("purple", "^"))
 
@@ -92,16 +92,15 @@ def closing_brackets(
     wanted
         What the vertical axis shows.
     """
-    columns = min(len(panels), 3)
-    figure, axes = plt.subplots(
-        1, columns, figsize=(2.9 * columns + 0.5, 3.4), sharex=True, squeeze=False
-    )
-    for ax, (title, (brackets, truth)) in zip(axes[0], panels.items(), strict=True):
+    figure, axes, place = panels_in_twos(len(panels), 2.8, sharey=False)
+    for ax, (title, (brackets, truth)) in zip(axes, panels.items(), strict=True):
         _one_bracket(ax, products, brackets, truth)
         ax.set_title(title, fontsize=10)
+    for ax in axes[-2:]:
         ax.set_xlabel("products")
-    axes[0][0].set_ylabel(wanted)
-    axes[0][-1].legend(fontsize=8.5)
+    for ax in axes[::2]:
+        ax.set_ylabel(wanted)
+    place.legend(*axes[0].get_legend_handles_labels(), loc="center" if place not in axes else None)
     return figure
 
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 COLOURS = {
@@ -70,6 +72,34 @@ def use_style() -> None:
             "legend.fontsize": 9.5,
         }
     )
+
+
+def panels_in_twos(
+    count: int, height: float, sharey: bool = True
+) -> tuple[Figure, list[Axes], Axes]:
+    """A figure of panels, two in a row, so that a phone still shows them at a size to read.
+
+    Parameters
+    ----------
+    count
+        Number of panels.
+    height
+        Of a row, in inches.
+    sharey
+        Whether the panels have one vertical axis.
+
+    Returns
+    -------
+    figure, panels, place
+        The place for a legend is what an odd number leaves over, else the first panel.
+    """
+    rows, columns = -(-count // 2), min(count, 2)
+    size = (3.5 * columns, height * rows)
+    figure, grid = plt.subplots(rows, columns, figsize=size, sharey=sharey, squeeze=False)
+    panels = list(grid.flat)
+    for spare in panels[count:]:
+        spare.set_axis_off()
+    return figure, panels[:count], panels[count] if count % columns else panels[0]
 
 
 def sparsity_axis(ax: Axes) -> None:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.plots.style import COLOURS, LIMITS, draw_epsilon
+from prunelimit.plots.style import COLOURS, LIMITS, draw_epsilon, panels_in_twos
 
 LINES = {
     **LIMITS,
@@ -150,20 +150,17 @@ def meeting_panels(panels: Mapping[str, Mapping[str, object]]) -> Figure:
         Title to a mapping with ``fraction`` ``(dim + 1,)``, ``trials`` and ``limits``
         (formula name to k).
     """
-    columns = 3
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(9.6, 2.9 * rows), sharey=True)
-    for ax, (title, panel) in zip(axes.flat, panels.items(), strict=False):
+    figure, axes, _ = panels_in_twos(len(panels), 2.1)
+    for ax, (title, panel) in zip(axes, panels.items(), strict=True):
         _meeting(ax, np.asarray(panel["fraction"]), int(panel["trials"]))  # type: ignore[call-overload]
         for name, kept in panel["limits"].items():  # type: ignore[attr-defined]
             label, colour, dash = LINES[name]
             ax.axvline(kept, color=colour, linestyle=dash, lw=1.8, label=label)
         ax.set_title(title, fontsize=10)
-    for ax in axes[-1]:
+    for ax in axes[-2:]:
         ax.set_xlabel(r"kept dimensions $k$")
-    for ax in axes[:, 0]:
-        ax.set_ylabel(r"share that meets $S(\epsilon)$")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.supylabel(r"share that meets $S(\epsilon)$", fontsize="medium")
+    handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 

@@ -25,7 +25,7 @@ NODES = 120
 DIM = 100_000
 PROBES = 3
 FAMILIES = {
-    "network": "a network: outliers and a bulk near 0",
+    "network": "network: outliers, bulk",
     "power": "power law 1/i",
     "even": "evenly spread",
     "clusters": "two clusters",
