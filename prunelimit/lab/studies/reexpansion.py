@@ -71,6 +71,7 @@ def main() -> None:
     model, network = load_hour_network(), hour_network()
     space = Landscape(model, cross_entropy, data.load("digits").train_eval)
     order = magnitude_order(model)
+    first = space.gauss_newton(space.start, space.prunable[order])  # all paths begin with it
     found: dict[str, Any] = {
         "format": FORMAT,
         "name": network["name"],
@@ -80,8 +81,8 @@ def main() -> None:
         "sparsities": SPARSITIES,
         "runs": {
             str(expansions): [
-                rounded([list(vars(stage).values()) for stage in walk(space, order, s, expansions)])
-                for s in SPARSITIES
+                rounded([list(vars(stage).values()) for stage in path])
+                for path in (walk(space, order, s, expansions, first) for s in SPARSITIES)
             ]
             for expansions in EXPANSIONS
         },
@@ -138,7 +139,13 @@ def step_to(weights: Tensor, removed: int, picture: Picture, damping: float = DA
     return torch.cat([gone, best])
 
 
-def walk(space: Landscape, order: Tensor, sparsity: float, expansions: int) -> list[Stage]:
+def walk(
+    space: Landscape,
+    order: Tensor,
+    sparsity: float,
+    expansions: int,
+    first: Picture | None = None,
+) -> list[Stage]:
     """From w* to the magnitude mask of `sparsity` in equal cuts, one picture for each.
 
     Parameters
@@ -151,18 +158,20 @@ def walk(space: Landscape, order: Tensor, sparsity: float, expansions: int) -> l
         Of the last mask.
     expansions
         How many pictures.
+    first
+        That at w*, in all weights; None draws it.
     """
     last = removed_count(sparsity, len(order))
     point, before, stages = space.start, 0, []
     places = torch.linspace(0, 1, 1 + max(4, POINTS // expansions), dtype=point.dtype)[1:]
     for number in range(1, expansions + 1):
         removed, alive = round(last * number / expansions), space.prunable[order[before:]]
-        gradient, matrix = picture = space.gauss_newton(point, alive)
+        gradient, matrix = picture = first or space.gauss_newton(point, alive)
         step = step_to(point[alive], removed - before, picture)
         moved = torch.stack([point.index_add(0, alive, t * step) for t in places])
         slope, curvature = float(gradient @ step), float(step @ matrix @ step)
         stages.append(Stage(removed, slope, curvature, tuple(space.losses(moved).tolist())))
-        point, before = moved[-1], removed
+        point, before, first = moved[-1], removed, None
     return stages
 
 

@@ -44,6 +44,8 @@ def test_slope_and_curvature_are_the_losss_derivatives_along_each_step(linear):
     space = Landscape(model, nn.functional.cross_entropy, batches)
     stages = reexpansion.walk(space, order, 0.5, 2)
     assert [stage.removed for stage in stages] == [3, 6]
+    first = picture_of(linear, w, order)
+    assert reexpansion.walk(space, order, 0.5, 2, first) == stages
     for before, stage in zip((0, 3), stages, strict=True):
         alive = order[before:]
         picture = picture_of(linear, w, alive)
