@@ -19,6 +19,7 @@ from prunelimit.lab.baselines._driver import Method, Work
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.baselines._one_shot import (
     LompConfig,
+    OneShotConfig,
     brain_surgeon,
     dense,
     layerwise_control,
@@ -26,8 +27,10 @@ from prunelimit.lab.baselines._one_shot import (
     random_control,
     smart_ratio,
 )
-from prunelimit.lab.baselines._rare_gems import rare_gems, signed_constants
+from prunelimit.lab.baselines._rare_gems import RareGemsConfig, rare_gems, signed_constants
 from prunelimit.lab.baselines._rounds import (
+    GradualConfig,
+    IterativeMagnitudeConfig,
     gradual_magnitude,
     iterative_counts,
     iterative_magnitude,
@@ -42,8 +45,12 @@ from prunelimit.lab.baselines._scored import (
 
 # What the chapters and the studies call; the rest has its own module.
 __all__ = [
-    "LompConfig",
     "METHODS",
+    "GradualConfig",
+    "IterativeMagnitudeConfig",
+    "LompConfig",
+    "OneShotConfig",
+    "RareGemsConfig",
     "Work",
     "effective_sparsity",
     "iterative_counts",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines._common import (
+    Config,
     Data,
     Pruned,
     example,
@@ -30,14 +31,14 @@ from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.masks import kept_count, sparsity_of
 from prunelimit.recipe import TrainingConfig
 
-Config = TypeVar("Config")
+OwnConfig = TypeVar("OwnConfig", bound=Config)
 
 Found = tuple[nn.Module, Masks]
 """A trained network with zeros in it, and the masks that say where."""
 
 
 @dataclass(frozen=True)
-class Work(Generic[Config]):
+class Work(Generic[OwnConfig]):
     """What one call of a method was given, and the steps that all methods take.
 
     Attributes
@@ -64,7 +65,7 @@ class Work(Generic[Config]):
     data: Data
     loss_fn: Loss
     sparsity: float
-    config: Config
+    config: OwnConfig
     seed: int = 0
     device: str = "auto"
     progress: bool | None = None
@@ -164,7 +165,7 @@ class Method:
     label
         For people.
     config
-        Class of its configuration; every one has a field ``training``.
+        Class of its configuration.
     source
         Key in the bibliography; empty for a control.
     find
@@ -172,7 +173,7 @@ class Method:
     """
 
     label: str
-    config: Callable[..., Any]
+    config: type[Config]
     source: str
     find: Callable[[Work[Any]], Found]
 
@@ -213,7 +214,7 @@ class Method:
 
 
 def method(
-    label: str, config: Callable[..., Any], source: str = ""
+    label: str, config: type[Config], source: str = ""
 ) -> Callable[[Callable[[Work[Any]], Found]], Method]:
     """Make a `Method` of the function below."""
     return partial(Method, label, config, source)

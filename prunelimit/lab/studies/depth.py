@@ -32,7 +32,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
-from prunelimit.lab.baselines._rare_gems import RareGemsConfig
+from prunelimit.lab.baselines import RareGemsConfig
 from prunelimit.lab.bench.refitting import Refitting
 from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits

@@ -30,6 +30,11 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.lab import models, tasks
 from prunelimit.lab.baselines import (
     METHODS,
+    GradualConfig,
+    IterativeMagnitudeConfig,
+    LompConfig,
+    OneShotConfig,
+    RareGemsConfig,
     Work,
     dense,
     iterative_counts,
@@ -37,9 +42,6 @@ from prunelimit.lab.baselines import (
     lomp,
     rare_gems,
 )
-from prunelimit.lab.baselines._one_shot import LompConfig, OneShotConfig
-from prunelimit.lab.baselines._rare_gems import RareGemsConfig
-from prunelimit.lab.baselines._rounds import GradualConfig, IterativeMagnitudeConfig
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.tasks import Task

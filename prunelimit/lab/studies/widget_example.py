@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from prunelimit.files import write_text
 from prunelimit.lab import tasks
-from prunelimit.lab.baselines import rare_gems, signed_constants
-from prunelimit.lab.baselines._rare_gems import RareGemsConfig
+from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
 from prunelimit.lab.data import Splits
 from prunelimit.lab.tasks import Task
 from prunelimit.lab.training import train

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from prunelimit.lab import models, tasks
-from prunelimit.lab.baselines._rare_gems import RareGemsConfig
-from prunelimit.lab.baselines._rounds import IterativeMagnitudeConfig
+from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig
 from prunelimit.lab.studies import heuristics
 from prunelimit.recipe import TrainingConfig
 from prunelimit.results import MethodsCompared
