@@ -337,6 +337,7 @@ def test_a_truncated_fashion_mnist_archive_is_named(tmp_path, fashion_archive, m
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
     with pytest.raises(PruneLimitError, match=r"train-images-idx3-ubyte\.gz cannot be read"):
         data.load("fashion-mnist", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
@@ -345,6 +346,7 @@ def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
     with pytest.raises(PruneLimitError, match="unpacks to more than 47,040,016 bytes"):
         data.load("fashion-mnist", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_absent_fashion_mnist_names_both_ways_to_get_it(tmp_path, monkeypatch):

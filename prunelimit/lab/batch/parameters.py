@@ -27,7 +27,6 @@ _PLAIN = (bool, int, float, str, list, dict, tuple, type(None))
 _OF_IPYTHON = ("In", "Out")
 _FEWEST_POINTS = 10
 _SEEDS = 2**63
-"""Fields of the measurement that lie below 1."""
 
 
 def configure(
