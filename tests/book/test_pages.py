@@ -2,19 +2,17 @@
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from selenium.webdriver.support.ui import WebDriverWait
-from widget_support import faults, needs_browser, open_browser
+from widget_support import GOES_BY_COLOUR, barriers, faults, needs_browser, open_browser
 
 from book.tools.address import address
 from book.tools.build import HTML
 from book.tools.content import ROOT
 from book.tools.stage import pages
 
-AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
 BUILT = sorted(p for p in HTML.rglob("*.html") if "_static" not in p.relative_to(HTML).parts)
 needs_pages = pytest.mark.skipif(not BUILT, reason="the book is not built: make book")
 each_page = pytest.mark.parametrize("path", BUILT, ids=lambda p: p.stem)
@@ -93,21 +91,6 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
-def barriers(browser, *rules):
-    """What keeps people out who do not see, hear or point as others do: serious findings of axe."""
-    found = browser.execute_async_script(
-        "const [rules, done] = arguments, options = {resultTypes: ['violations']};"
-        "if (rules.length) options.runOnly = {type: 'rule', values: rules};"
-        "axe.run(document, options).then((r) => done(r.violations));",
-        rules,
-    )
-    return [
-        (v["id"], [node["html"][:120] for node in v["nodes"][:3]])
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
-
-
 def serious_faults(browser):
     return [f for f in faults(browser) if not any(h in f for h in HARMLESS)]
 
@@ -148,13 +131,10 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
     browser.execute_script(UNFOLD)
     WebDriverWait(browser, 30).until(lambda b: b.execute_script(SIDEWAYS) == [])
-    browser.execute_script(AXE.read_text())
     browser.execute_script(SHOW, "light")
     assert barriers(browser) == []
     browser.execute_script(SHOW, "dark")
-    assert (
-        barriers(browser, "color-contrast", "link-in-text-block") == []
-    )  # all that goes by colour
+    assert barriers(browser, *GOES_BY_COLOUR) == []
 
 
 @needs_pages
