@@ -36,7 +36,7 @@ plots.use_style()
 # %% [markdown]
 # ## Why a book about pruning starts with cones
 #
-# The front page asks how far a network can be cut, and answers with a picture: some weights are as good as the trained ones, and pruning has to reach one of them. This chapter takes the picture seriously. A trained network sits at weights $w^*$; all weights that do about as well form a set $S$. Pruning moves us to another point, $w^k$, outside of $S$.
+# {doc}`Chapter 0 </notebooks/00_an_hour>` asked how far a network can be cut, and answered with a picture: some weights are about as good as the trained ones, and pruning has to reach one of them. This chapter takes the picture seriously. A trained network sits at weights $w^*$; all weights that do about as well form a set $S$. Pruning moves us to another point, $w^k$, outside of $S$.
 # From there we ask: *in which directions do we see $S$?*
 #
 # How far away a point of $S$ is does not matter for that question: if a direction $v$ leads to $S$, so does $2v$. A set of directions with this property is a cone.
@@ -186,7 +186,7 @@ print("the two answers agree on every line:", bool(np.all(meets_set == meets_hul
 #
 # In the plane, the polar of a wedge is the wedge between the outward normals of its two sides. A wide cone has a narrow polar.
 
-# %% mystnb={"figure": {"caption": "Three cones of the plane and their polar cones.", "name": "fig-polars"}, "image": {"alt": "Three wedges of the plane and their polars. The quadrant's polar is the opposite quadrant; a wedge of 60 degrees has a polar of 120 degrees; a ray has a half-plane as its polar."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Three cones of the plane and their polar cones.", "name": "fig-polars"}, "image": {"alt": "Three wedges of the plane and their polars. The quadrant's polar is the opposite quadrant; a wedge of 60 degrees has a polar of 120 degrees; a wedge of one degree has a polar of 179, almost a half-plane."}} tags=["hide-input"]
 deg = np.pi / 180
 wedges = [(0, 90 * deg), (-30 * deg, 30 * deg), (44.5 * deg, 45.5 * deg)]
 polars = [(high + 90 * deg, low + 270 * deg) for low, high in wedges]
@@ -353,7 +353,7 @@ print("   and by its own formula:    ", vb.round(3)[1:])
 # %% [markdown]
 # ### Large cones, sharp answers
 #
-# In sixty dimensions, all the weight sits in a few neighbouring $j$: nearly every normal vector is projected onto a face of almost the same dimension.
+# In sixty dimensions, nearly all the weight, 97 % and more, sits within ten $j$ of the mean: most normal vectors are projected onto faces of nearly the same dimension.
 
 # %% mystnb={"figure": {"caption": "Intrinsic volumes of four cones in 60 dimensions. The mean of each bump is marked.", "name": "fig-volumes"}, "image": {"alt": "Intrinsic volumes of four cones in 60 dimensions: orthant, circular cones of 30 and 60 degrees, monotone cone. Each is a narrow bump around its mean: 30, 15.5, 44.5 and 4.7."}} tags=["hide-input"]
 shown = {
@@ -484,7 +484,7 @@ print(
 # :::{solution} ex-convenient
 # :label: sol-convenient
 # :class: dropdown
-# "Near": the pruned weights are usually *not* near, and {prf:ref}`prp-hull` needs the whole set to be convex, as far as the subspace reaches it. One direction survives without convexity: if the hull is missed, the set is missed, so limits from below are safer than promises from above.
+# "Near": the pruned weights are usually *not* near, and {prf:ref}`prp-hull` needs the whole set to be convex, as far as the subspace reaches it. One direction survives without convexity: if the hull is missed, the set is missed. So "with this few weights it cannot be done" is safer to say than "with this many it can".
 # "Exactly": the hull is met by directions in which the convex *model* of the set lies, not the set. And the sentence says nothing on how a training procedure would find the point.
 # :::
 #

@@ -297,7 +297,7 @@ for alpha in (0.1, 0.5, 1.0, 1.5):
 # *Right.* $\delta \le \mathbb{E} f^2 = w^2 + \operatorname{Var} f$. Moving $g$ by a step of length $t$ changes $f$ by at most $t$, since the $u$ are unit vectors; and a function of a normal vector with that property has variance at most $1$ (the Gaussian Poincaré inequality).
 # :::
 #
-# In high dimension $\delta$ is of the order of $D$, so an error of one does not matter: the paper may change rulers freely. The check, on cones of all kinds:
+# Where $\delta$ is large an error of one does not matter, and the paper may change rulers freely. The check, on cones of all kinds:
 
 # %%
 zoo = {
@@ -331,7 +331,7 @@ plt.show()
 # A ball of radius 1 in $\R^{100}$: at which distance does its cone have $\delta = 25$, a quarter of all dimensions? (Recall $\sin\alpha = r/R$.) And does the cone over a stretched ellipsoid shrink faster, or more slowly?
 # :::
 
-# %% mystnb={"figure": {"caption": "Size of the cone over a ball and over a stretched ellipsoid in 100 dimensions, against the viewer's distance.", "name": "fig-distance"}, "image": {"alt": "Statistical dimension of the cone over a ball and over a stretched ellipsoid in 100 dimensions against the viewer's distance, on falling curves. The ball reaches 25 at distance 2."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "Size of the cone over a ball and over a stretched ellipsoid in 100 dimensions, against the viewer's distance.", "name": "fig-distance"}, "image": {"alt": "Statistical dimension of the cone over a ball and over a stretched ellipsoid in 100 dimensions against the viewer's distance. The ball's falls from 45 at distance 1.5 through 25 at 2; the stretched ellipsoid's is smaller at 1.5 and larger from 2 on."}} tags=["hide-input", "hide-output"]
 dim, distances = 100, np.array([1.5, 2, 3, 4, 6, 8, 12])
 axis = np.ones(dim) / np.sqrt(dim)
 points = {}
@@ -355,7 +355,7 @@ plt.show()
 # At distance 2, because $D\sin^2\alpha = 25$ asks for $\sin\alpha = \tfrac12$. The stretched ellipsoid shrinks more slowly, because its few long axes stay visible.
 # :::
 #
-# Distance shrinks the cone, and so does sharpness. These two, the paper's *weight magnitude* and *network sharpness*, are all that enters the pruning limit. The formula for ellipsoids is the business of chapter 4. Before that, chapter 3 shows what $\delta$ is good for: it alone says whether a random subspace hits the cone.
+# Distance shrinks the cone, and so does sharpness. Besides $\epsilon$ these two, the paper's *weight magnitude* and *network sharpness*, are all that enters the pruning limit. The formula for ellipsoids is the business of chapter 4. Before that, chapter 3 shows what $\delta$ is good for: it says, nearly alone, whether a random subspace hits the cone.
 #
 # ## What this does *not* say
 #

@@ -350,7 +350,7 @@ plt.show()
 #
 # :::{admonition} Predict
 # :class: tip
-# At which distance does a subspace of 75 dimensions start to miss the ball? (Chapter 2: $\delta \approx D\sin^2\alpha$ with $\sin\alpha = 1/R$.)
+# At which distance does a random subspace of 75 dimensions miss the ball every second time? (Chapter 2: $\delta \approx D\sin^2\alpha$ with $\sin\alpha = 1/R$.)
 # :::
 
 # %% mystnb={"figure": {"caption": "Chance that a subspace of $k$ dimensions meets the unit ball in 100 dimensions, against the ball's distance.", "name": "fig-ball-chance"}, "image": {"alt": "Probability that a random subspace of 50, 75 or 90 dimensions meets the unit ball in 100 dimensions, against the ball's distance: three falling S-shaped curves that pass one half near distances 1.4, 2 and 3.2."}} tags=["hide-input", "hide-output"]
@@ -373,7 +373,7 @@ plt.show()
 #
 # - $L$ was turned *at random*. A magnitude mask keeps coordinate axes that the weights themselves have chosen. Whether the two behave alike is an empirical question (chapters 7 and 10).
 # - "They meet" says that a good network with this mask exists, not that training finds it.
-# - The bounds are exact and loose; the location is right only as $D$ grows. For $D = 20$ the transition covers almost half of all dimensions.
+# - The bounds are exact and loose; the location is right only as $D$ grows. For $D = 20$ the cone of $40°$ takes eight dimensions from 10 to 90 %.
 # - The theorems take $C$ as given. If $S$ is not an ellipsoid, or if its curvature is misjudged, the jump is sharp and in the wrong place.
 
 # %% [markdown]

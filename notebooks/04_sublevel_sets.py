@@ -146,7 +146,7 @@ for radii, angle in zip(ellipses, angles, strict=True):
 # $\delta = D - \tfrac12$. What does the formula say there?
 # :::
 
-# %% mystnb={"figure": {"caption": "Size of the cone over a ball of radius 1 in 100 dimensions: exact, simulated, and by the width formula (heuristic).", "name": "fig-width-formula"}, "image": {"alt": "Statistical dimension of the cone over a ball against the viewer's distance in radii, dimension 100. Simulated points follow the exact curve, which rises to 100 at the surface; the width formula only reaches 50 there. From three radii on they agree."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "Size of the cone over a ball of radius 1 in 100 dimensions: exact, simulated, and by the width formula (heuristic).", "name": "fig-width-formula"}, "image": {"alt": "Statistical dimension of the cone over a ball against the viewer's distance in radii, dimension 100. Simulated points follow the exact curve, which rises to 100 at the surface; the width formula only reaches 50 there. At three radii they still differ, 12 against 10, at five hardly."}} tags=["hide-input", "hide-output"]
 dim, curvature, budget = 100, 2.0, 1.0  # a ball of radius 1
 ratio = np.linspace(1.02, 5, 120)
 exact = [
@@ -236,7 +236,7 @@ low, high = interval.lower / large.size, interval.upper / large.size
 print(f"k/D between {low:.3f} and {high:.3f}")
 
 # %% [markdown]
-# For 200 weights the bounds run from 0 to 174, since $a_\eta\sqrt D = 98$. With 500 copies of the spectrum they hold $k/D = 0.379$ to about two points.
+# For 200 weights the bounds run from 0 to 174, since $a_\eta\sqrt D = 98$ at $\eta = 0.01$. With 500 copies of the spectrum they hold $k/D = 0.379$ to about two points.
 #
 # The trace alone bounds the fraction kept, the **pruning ratio** of the paper's theorems:
 #
@@ -410,7 +410,7 @@ for name, (eigenvalues, budget) in cases.items():
 # Where $k_\mathrm{paper} < D/2$, on which side of it will the points rise? And in the panel where $k_\mathrm{paper} > D/2$?
 # :::
 
-# %% mystnb={"figure": {"caption": "Six spectra: share of 200 random subspaces that meet $S(\\epsilon)$ in the quadratic model, and both predicted limits.", "name": "fig-meeting"}, "image": {"alt": "Six panels, one a spectrum: the share of random subspaces that meet the sublevel set rises from 0 to 1 around the line of k_sharp in every panel. The line of k_paper lies far to the right in five of them and to the left for random features."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "Six spectra: share of 200 random subspaces that meet $S(\\epsilon)$ in the quadratic model, and both predicted limits.", "name": "fig-meeting"}, "image": {"alt": "Six panels, one a spectrum: the share of random subspaces that meet the sublevel set rises from 0 to 1 around the line of k_sharp in every panel. The line of k_paper lies to the right of the rise in five of them, in the panel of the half-flat spectrum by little, and to the left for random features."}} tags=["hide-input", "hide-output"]
 plots_sublevel.meeting_panels(panels)
 plt.show()
 

@@ -306,7 +306,7 @@ widgets.WhereDoesAccuracyBreak(digits)
 
 # %% [markdown]
 # :::{dropdown} What came out
-# At 0.796. Up to 0.70 the accuracy does not fall at all; at 0.95 it is 58 %.
+# At 0.796. Up to 0.70 the accuracy falls by four images of 360 at most, a point; at 0.95 it is 58 %.
 # :::
 #
 # What do the formulas know of that? They get the two lists and an $\epsilon$:
@@ -326,7 +326,7 @@ for name, report in reports.items():
 # FC5 has three hundred times as many weights. Where will its curve cross the diagonal, left or right of the small network's?
 # :::
 
-# %% mystnb={"figure": {"caption": "Two measured networks (curvature: Gauss\u2013Newton). Both axes are shares of all weights.", "name": "fig-two-networks"}, "image": {"alt": "The map from k/D to the effective dimension over D for the two measured networks. Both fall steeply and cross the diagonal once, at a small share of kept weights."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "Two measured networks (curvature: Gauss\u2013Newton). Both axes are shares of all weights.", "name": "fig-two-networks"}, "image": {"alt": "The map from k/D to the effective dimension over D for the two measured networks. That of the digits network falls gently from 0.17 and crosses the diagonal at 0.11; that of FC5 starts at 0.02, falls at once and crosses at 0.007."}} tags=["hide-input", "hide-output"]
 shares = np.geomspace(1e-3, 0.6, 60)
 maps, crossings = {}, {}
 for name, report in reports.items():

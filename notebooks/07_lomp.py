@@ -68,7 +68,7 @@ plots.use_style()
 # Two things follow. Weights shrink, therefore $R(k)$ does. And a weight shrinks by $\lambda/\lambda_i$: *flat* directions are emptied first,
 # the very ones whose removal is cheap. In a network the directions of $H$ are not the coordinates, so this is a guide and no theorem (**heuristic**).
 
-# %% mystnb={"figure": {"caption": "The penalised minimiser against the unpenalised one, for three curvatures.", "name": "fig-soft"}, "image": {"alt": "Three straight lines through the plane of a (horizontal) and the minimiser w (vertical): w equals a without a penalty, and two soft-threshold curves that are zero for small a and then rise with slope one; the flatter direction stays at zero longer."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The penalised minimiser against the unpenalised one, for three curvatures.", "name": "fig-soft"}, "image": {"alt": "The minimiser w against a, for three curvatures. Infinite curvature gives the line w = a; curvatures 1 and 0.4 give curves that are zero while a is smaller than 0.2 and 0.5, and then rise with slope one."}} tags=["hide-input"]
 a = np.linspace(-1, 1, 201)
 for curvature, marker in ((np.inf, "o"), (1.0, "s"), (0.4, "^")):
     shrunk = np.sign(a) * np.maximum(np.abs(a) - 0.2 / curvature, 0)
@@ -118,7 +118,7 @@ pd.DataFrame({name: vars(run.final) for name, run in runs.items()}).round(4)
 # :::
 
 
-# %% mystnb={"figure": {"caption": "Weights of two networks of the same size, trained without and with the penalty.", "name": "fig-weights"}, "image": {"alt": "Histogram of weight magnitudes on logarithmic axes for two trained networks. Without penalty one hump near 0.1. With penalty half of the weights form a second hump around 1e-7, many orders of magnitude lower."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "Weights of two networks of the same size, trained without and with the penalty.", "name": "fig-weights"}, "image": {"alt": "Histogram of weight magnitudes on logarithmic axes for two trained networks. Without penalty one hump near 0.1. With penalty half of the weights lie below 0.001, most of them in a second hump near 1e-7, some in a small one near 1e-4."}} tags=["hide-input", "hide-output"]
 def vector(network):
     return prunable_weights(network).numpy()
 
@@ -133,7 +133,7 @@ pd.Series(tiny, name="below 0.001").round(3)
 
 # %% [markdown]
 # :::{dropdown} What came out
-# The network that was trained with the penalty. Half of its weights (0.495) are below 0.001, in a hump of their own near $10^{-7}$; without the penalty 0.4 % are. They are not zero, but removing them moves the network hardly at all.
+# The network that was trained with the penalty. Half of its weights (0.495) are below 0.001, most in a hump of their own near $10^{-7}$; without the penalty 0.4 % are. They are not zero, but removing them moves the network hardly at all.
 # :::
 #
 # ## Cutting
