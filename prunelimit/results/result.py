@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from prunelimit.budgets import FineTuning
-from prunelimit.errors import PruneLimitError
 from prunelimit.recipe import TrainingConfig
 from prunelimit.records import absent
 from prunelimit.report import PruningLimit
@@ -26,8 +24,6 @@ from prunelimit.results.parts import (
     WeightHistogram,
 )
 from prunelimit.results.saved import Saved
-
-_FIRST_FORMAT = "prunelimit.result/1"
 
 
 @dataclass(frozen=True)
@@ -94,17 +90,6 @@ class Result(Saved):
         return any(point.rise <= self.epsilon for point in self.refit)
 
     FORMAT = "prunelimit.result/2"
-
-    @classmethod
-    def _upgraded(cls, found: str, data: dict[str, Any]) -> dict[str, Any] | None:
-        """The first format told what each stage cost, but not who made it."""
-        if found != _FIRST_FORMAT:
-            return super()._upgraded(found, data)
-        costs = data.pop("costs", None)
-        data.pop("epsilon", None)  # the prediction's own
-        if not isinstance(costs, Mapping):
-            raise PruneLimitError("the Result has no entry 'costs'")
-        return data | {"stages": {name: {"cost": cost} for name, cost in costs.items()}}
 
     def comparison(self) -> tuple[Comparison, ...]:
         """Prediction against experiment: the four curves and the two limits, a row each."""

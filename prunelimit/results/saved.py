@@ -42,16 +42,10 @@ class Saved:
             the message names it.
         """
         found = data.get("format") if isinstance(data, Mapping) else None
-        entries = None if found is None else cls._upgraded(found, dict(data))
-        if entries is None:
+        if found != cls.FORMAT:
             raise PruneLimitError(f"this is no {cls.__name__}: its format is {shown(found)}")
-        entries.pop("format")
+        entries = {name: entry for name, entry in data.items() if name != "format"}
         return from_plain(cls, entries, f"the {cls.__name__}")
-
-    @classmethod
-    def _upgraded(cls, found: str, data: dict[str, Any]) -> dict[str, Any] | None:
-        """The entries as this version has them; None if the format is unknown."""
-        return data if found == cls.FORMAT else None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to `path` as JSON, whole or not at all."""

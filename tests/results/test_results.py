@@ -24,7 +24,6 @@ KINDS = {
     "depth/gems": results.LimitsOfGems,
 }
 FILES = sorted(FOLDER.rglob("*.json"))
-NEW_IN_THE_SECOND_FORMAT = {"format", "stages", "costs", "epsilon", "examples", "note"}
 
 
 def name_of(path):
@@ -48,7 +47,7 @@ def test_a_committed_file_loads_and_keeps_its_numbers(path):
         "prediction" in stored and "expected" not in stored["prediction"]
     ):  # made from the rest when a report from before it is read
         assert written["prediction"].pop("expected")["sparsity"] > 0
-    for name in set(stored) - NEW_IN_THE_SECOND_FORMAT - {"provenance", "measurement"}:
+    for name in set(stored) - {"stages", "provenance", "measurement"}:
         assert written[name] == stored[name], name
     written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     for name in {"provenance", "measurement"} & set(stored):
@@ -58,11 +57,11 @@ def test_a_committed_file_loads_and_keeps_its_numbers(path):
     assert json.loads(json.dumps(again.to_dict())) == written
 
 
-def test_the_first_format_told_costs_and_not_who_made_a_stage(digits):
+def test_what_an_old_stage_cost_is_known_and_not_who_made_it(digits):
     found = results.Result.from_dict(digits)
-    assert found.stages["refit"].cost.seconds == digits["costs"]["refit"]["seconds"]
+    assert found.stages["refit"].cost.seconds == digits["stages"]["refit"]["cost"]["seconds"]
     assert found.stages["refit"].made_by == ()
-    assert found.epsilon == digits["epsilon"]
+    assert found.epsilon == digits["prediction"]["epsilon"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_the_first_format_told_costs_and_not_who_made_a_stage(digits):
         (("thresholds", "one_shot"), {"lower": 0.1}, r"thresholds\.one_shot is no Interval"),
         (("refit",), [{"sparsity": 0.5}], r"refit\[0\] is no RefitPoint"),
         (("weights", "zeros"), "none", r"weights\.zeros is 'none'"),
-        (("costs",), None, "no entry 'costs'"),
+        (("stages", "refit"), {}, r"stages\.refit is no Making: it has no entry 'cost'"),
     ],
 )
 def test_damage_to_a_result_is_named(digits, tmp_path, path, value, message):
@@ -142,7 +141,7 @@ def test_an_overview_subtracts_what_it_says(digits):
     assert row["delta_accuracy"] == pytest.approx(paper["sparsity"] - accuracy)
     assert row["examples"] == 1295
     assert row["compute_seconds"] == pytest.approx(
-        sum(cost["seconds"] for cost in digits["costs"].values())
+        sum(stage["cost"]["seconds"] for stage in digits["stages"].values())
     )
 
 

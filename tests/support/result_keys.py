@@ -25,7 +25,7 @@ _RECORDS = {
     if isinstance(value, type) and dataclasses.is_dataclass(value)
 }
 SAVED = {name for name, value in _RECORDS.items() if issubclass(value, Saved)}
-ENTRIES = {"prediction", "thresholds", "refit", "finetune", "finetuning", "costs", "provenance"}
+ENTRIES = {"prediction", "thresholds", "refit", "finetune", "finetuning", "stages", "provenance"}
 """Names that nothing but a result's file has."""
 
 _LOADERS = {"run_task", "load_result", "provenance_of"}
