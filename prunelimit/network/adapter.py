@@ -21,6 +21,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_reiterable
+from prunelimit.network.device import device_of
 from prunelimit.network.packing import Cast, Packer, leaves, rebuilt
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import ModelView, OutputForm, PackedLoss, read_by_loss, unwrapped
@@ -175,8 +176,7 @@ def read_alike(adapted: Adapted, loader: Iterable[Any]) -> Iterable[Any]:
 
 
 def _placed(value: Any, model: nn.Module) -> Any:
-    first = next(model.parameters(), None)
-    place = torch.device("cpu") if first is None else first.device
+    place = device_of(model)
     return rebuilt(value, lambda _, leaf: leaf.to(place) if isinstance(leaf, Tensor) else leaf)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.device import resolve_device
+from prunelimit.network.device import device_of, resolve_device
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -140,9 +140,8 @@ def curvature_device(device: str | torch.device, model: nn.Module) -> torch.devi
     >>> curvature_device("cpu", nn.Linear(1, 1))
     device(type='cpu')
     """
-    first = next(model.parameters(), None)
-    if str(device) == "auto" and first is not None and first.device.type != "cpu":
-        return first.device
+    if str(device) == "auto" and device_of(model).type != "cpu":
+        return device_of(model)
     resolved = resolve_device(device)
     # Curvature is accumulated in float64, which MPS lacks: it is used only when asked for.
     return torch.device("cpu") if str(device) == "auto" and resolved.type == "mps" else resolved

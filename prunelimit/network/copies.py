@@ -260,6 +260,11 @@ def converted(thing: Any, device: torch.device, dtype: torch.dtype | None) -> An
     return thing
 
 
+def moved_to(tensor: Tensor, device: torch.device, dtype: torch.dtype | None) -> Tensor:
+    """A tensor on `device`, real numbers as `dtype`; whole ones stay what they are."""
+    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
 def _difference(
     model: nn.Module, loss_fn: Loss, copied: nn.Module, copied_loss: Loss, attempt: Try
 ) -> str:

@@ -52,6 +52,12 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     return resolved
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters lie; the CPU for a model without any."""
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
 def at_device(model: nn.Module, loss_fn: Loss, device: torch.device) -> tuple[nn.Module, Loss]:
     """The model and its loss themselves where they lie on `device`, else copies there.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.checks import one_number
 from prunelimit.network.device import at_device, deterministic_kernels
 from prunelimit.network.world import ALONE, World
 
@@ -70,13 +71,7 @@ def evaluate(
         for inputs, targets, *_ in world.every(loader):
             inputs, targets = inputs.to(where), targets.to(where)
             outputs = model(inputs)
-            loss = loss_fn(outputs, targets)
-            if loss.numel() != 1:
-                raise PruneLimitError(
-                    f"loss_fn returned shape {tuple(loss.shape)}; it has to be a mean over the "
-                    "batch, a single number (reduction='mean')"
-                )
-            losses.append(loss.reshape(()))
+            losses.append(one_number(loss_fn(outputs, targets)).reshape(()))
             right.append(_count_right(outputs, targets))
             sizes.append(len(targets))
     # One transfer at the end: asking for each number would make an accelerator wait.

@@ -22,7 +22,7 @@ from prunelimit.network.checks import (
     scalar_loss,
 )
 from prunelimit.network.copies import HALVES, Reading
-from prunelimit.network.device import at_device
+from prunelimit.network.device import at_device, device_of
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
@@ -65,7 +65,7 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
             f"loss_fn is a {type(loss_fn).__name__}; give a function loss_fn(outputs, targets) "
             "that returns the mean loss, e.g. torch.nn.functional.cross_entropy"
         )
-    place = _place(model)
+    place = device_of(model)
     with evaluation_mode(model), torch.no_grad():
         for inputs, targets in iterate_pairs(loader):
             try:
@@ -235,8 +235,3 @@ def loss_statistics(
         batches=int(sizes.size),
         examples=int(sizes.sum()),
     )
-
-
-def _place(model: nn.Module) -> torch.device:
-    first = next(model.parameters(), None)
-    return torch.device("cpu") if first is None else first.device

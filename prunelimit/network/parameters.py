@@ -60,15 +60,6 @@ class Counted:
     total: int
     left_out: Mapping[str, int]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON."""
-        return {
-            "names": list(self.names),
-            "dim": self.dim,
-            "total": self.total,
-            "left_out": dict(self.left_out),
-        }
-
     def __str__(self) -> str:
         """D of all, and what is left out: matrices by name, the rest in one number.
 

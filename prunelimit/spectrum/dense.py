@@ -33,18 +33,7 @@ EXAMPLES_AT_ONCE = 32
 """Examples differentiated at once: fastest by measurement on small convolutional networks."""
 
 
-def dense_bytes(dim: int, itemsize: int = 8) -> int:
-    """What building and diagonalising a matrix takes at its peak.
-
-    Examples
-    --------
-    >>> dense_bytes(6000) < 2**30
-    True
-    """
-    return COPIES * itemsize * dim**2
-
-
-def require_room(dim: int, free: int, itemsize: int = 8) -> None:
+def require_room(dim: int, free: int) -> None:
     """Refuse a matrix that would not fit, before it is allocated.
 
     Raises
@@ -56,7 +45,7 @@ def require_room(dim: int, free: int, itemsize: int = 8) -> None:
     --------
     >>> require_room(10, free=10_000)
     """
-    needed = dense_bytes(dim, itemsize)
+    needed = COPIES * 8 * dim**2
     if needed > free:
         raise PruneLimitError(
             f"the matrix of dimension {dim:,} takes {needed / 2**30:.3g} GiB with its eigenvalues, "

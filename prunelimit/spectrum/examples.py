@@ -20,6 +20,7 @@ from prunelimit.network.checks import (
     refuse_no_mean,
     scalar_loss,
 )
+from prunelimit.network.copies import moved_to
 from prunelimit.network.undisturbed import random_state
 from prunelimit.network.world import World
 
@@ -84,16 +85,10 @@ class Examples:
         self._read(budget)
 
     # ------------------------------------------------------------ the first pass
-    def _move(self, batch: Batch) -> Batch:
-        inputs, targets, weight = batch
-        moved = (
-            t.to(self.device, self.dtype if t.is_floating_point() else None) for t in batch[:2]
-        )
-        inputs, targets = moved
-        return inputs, targets, weight
-
     def _fresh(self) -> Iterator[Batch]:
-        return map(self._move, iterate_batches(self._loader))
+        for inputs, targets, weight in iterate_batches(self._loader):
+            inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
+            yield inputs, targets, weight
 
     def _read(self, budget: int) -> None:
         """Count, evaluate, weigh and check every batch, and keep them where they fit."""

@@ -19,7 +19,7 @@ unlike its two sides are (`_unlike`), so that the tolerance is the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import LossFunction, in_double_precision
-from prunelimit.network.copies import place
+from prunelimit.network.copies import moved_to, place
+from prunelimit.network.parameters import flatten
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.layout import curvature_ends
@@ -140,10 +141,7 @@ def _check_symmetry(operator: CurvatureOperator, gram: GramOperator | None) -> N
             "torch.autograd.gradgradcheck"
         )
     if gram is not None:
-        form, expected = (
-            float(gram.push(v[None]).double().square().sum()),
-            float(v.double() @ image_v),
-        )
+        form, expected = gram.push(v[None]).double().square().sum(), v.double() @ image_v
         if abs(form - expected) > 1e-3 * abs(expected) + NOTHING:
             raise PruneLimitError(
                 f"the Gram form of the Gauss-Newton matrix does not fit it: |A v|^2 = {form:.6g}, "
@@ -183,36 +181,38 @@ class _Trial:
             for parameter, value in zip(self.parameters, before, strict=True):
                 parameter.data.copy_(value)
 
-    def gradient(self) -> Pieces:
+    def gradient(self) -> Tensor:
         with torch.enable_grad():
-            return self._filled(
-                torch.autograd.grad(self.loss(), self.parameters, allow_unused=True)
-            )
+            return self.flat(torch.autograd.grad(self.loss(), self.parameters, allow_unused=True))
 
-    def _filled(self, pieces: tuple[Tensor | None, ...]) -> Pieces:
-        return [
-            torch.zeros_like(parameter) if piece is None else piece.detach()
-            for parameter, piece in zip(self.parameters, pieces, strict=True)
-        ]
+    def flat(self, pieces: Sequence[Tensor | None]) -> Tensor:
+        """One vector of what is given parameter by parameter, in double precision."""
+        pairs = zip(self.parameters, pieces, strict=True)
+        found = (torch.zeros_like(p) if piece is None else piece for p, piece in pairs)
+        return flatten(piece.detach().double() for piece in found)
 
-    def product(self, kind: str) -> Pieces:
+    def product(self, kind: str) -> Tensor:
         with torch.enable_grad(), explained():
             chunk = LINEARISATIONS[kind](
                 self.model, self.loss_fn, self.parameters, self.inputs, self.targets
             )
-            return self._filled(tuple(chunk.apply(self.direction)))
+            return self.flat(chunk.apply(self.direction))
 
-    def hessian_difference(self, step: float) -> tuple[Pieces, float]:
-        """The difference of gradients, and how unlike its two sides are (see `_unlike`)."""
+    def hessian_difference(self, step: float) -> tuple[Tensor, float]:
+        """The difference of gradients, and how unlike its two sides are.
+
+        A smooth model makes the latter fall with the step. At a kink (ReLU at 0), and where
+        rounding rules, it does not, and a difference says no more than so much of the derivative.
+        """
         ends = []
         for sign in (1.0, -1.0):
             with self.moved(sign * step):
                 ends.append(self.gradient())
-        difference = [(after - before) / (2 * step) for after, before in zip(*ends, strict=True)]
-        return difference, _unlike(ends[0], self.gradient(), ends[1])
+        straight = ends[0] - ends[1]
+        return straight / (2 * step), _ratio(ends[0] + ends[1] - 2 * self.gradient(), straight)
 
-    def gauss_newton_difference(self, step: float) -> tuple[Pieces, float]:
-        """Jᵀ H_out J v by differences alone, and how unlike its two sides are (see `_unlike`)."""
+    def gauss_newton_difference(self, step: float) -> tuple[Tensor, float]:
+        """Jᵀ H_out J v by differences alone, and how unlike its two sides are."""
         ends = []
         for sign in (1.0, -1.0):
             with self.moved(sign * step), torch.no_grad():
@@ -223,11 +223,9 @@ class _Trial:
         # A kink at an example counts by what the loss makes of it, not by its size.
         bent = ends[0] + ends[1] - 2 * outputs.detach()
         difference = self._pulled(outputs, straight / (2 * step), step)
-        sides = self._pulled(outputs, bent / (2 * step), step)
-        length = _dot(difference, difference) ** 0.5
-        return difference, _dot(sides, sides) ** 0.5 / length if length > 0 else 0.0
+        return difference, _ratio(self._pulled(outputs, bent / (2 * step), step), difference)
 
-    def _pulled(self, outputs: Tensor, pushed: Tensor, step: float) -> Pieces:
+    def _pulled(self, outputs: Tensor, pushed: Tensor, step: float) -> Tensor:
         """Jᵀ H_out y, with H_out y as a difference of slopes over a step of the outputs' size."""
         here, size = outputs.detach(), float(pushed.abs().max())
         length = step * (float(here.abs().max()) or 1.0) / (size or 1.0)
@@ -236,7 +234,7 @@ class _Trial:
         found = torch.autograd.grad(
             outputs, self.parameters, bent, allow_unused=True, retain_graph=True
         )
-        return self._filled(found)
+        return self.flat(found)
 
     def _slope(self, outputs: Tensor) -> Tensor:
         leaf = outputs.detach().requires_grad_()
@@ -259,9 +257,9 @@ def _trial(operator: CurvatureOperator) -> _Trial:
 
     def attempt(model: nn.Module, loss_fn: LossFunction) -> Tensor:
         kind = next(p.dtype for p in model.parameters() if p.is_floating_point())
-        own = [t.to(kind) if t.is_floating_point() else t for t in (inputs, targets)]
+        own, truth = (moved_to(t, operator.device, kind) for t in (inputs, targets))
         with curvature_context(model), torch.enable_grad():
-            return loss_fn(model(own[0]), own[1]).sum()
+            return loss_fn(model(own), truth).sum()
 
     placed = place(operator.model, operator.raw_loss, attempt, operator.device, dtype)
     loss_fn = in_double_precision(placed.loss_fn, operator.device)
@@ -276,45 +274,22 @@ def _trial(operator: CurvatureOperator) -> _Trial:
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
         direction.append(noise.to(parameter) * size)
     kind = parameters[0].dtype
-    inputs, targets = (t.to(kind) if t.is_floating_point() else t for t in (inputs, targets))
+    inputs, targets = (moved_to(t, operator.device, kind) for t in (inputs, targets))
     wide = kind == torch.float64
     return _Trial(placed.model, loss_fn, parameters, direction, inputs, targets, wide)
 
 
-def _dot(left: Pieces, right: Pieces) -> float:
-    return sum(float((a.double() * b.double()).sum()) for a, b in zip(left, right, strict=True))
-
-
-def _gap(one: Pieces, other: Pieces) -> float:
-    """Length of the difference, relative to the longer one."""
-    difference = [a.double() - b.double() for a, b in zip(one, other, strict=True)]
-    longest = max(_dot(one, one), _dot(other, other)) ** 0.5
-    return _dot(difference, difference) ** 0.5 / longest if longest > 0 else 0.0
-
-
-def _unlike(after: Pieces, here: Pieces, before: Pieces) -> float:
-    """How unlike the one-sided differences are, relative to the mean one.
-
-    A smooth model makes this fall with the step. At a kink (ReLU at 0), and where rounding rules,
-    it does not, and a difference says no more than so much about the derivative.
-    """
-    bent = [
-        a.double() + b.double() - 2 * h.double()
-        for a, h, b in zip(after, here, before, strict=True)
-    ]
-    straight = [a.double() - b.double() for a, b in zip(after, before, strict=True)]
-    length = _dot(straight, straight) ** 0.5
-    return _dot(bent, bent) ** 0.5 / length if length > 0 else 0.0
+def _ratio(one: Tensor, other: Tensor) -> float:
+    """Length of a vector relative to another's."""
+    length = float(other.norm())
+    return float(one.norm()) / length if length > 0 else 0.0
 
 
 def _check_gradient(trial: _Trial) -> None:
     """The gradient along the direction against a difference of losses."""
     gradient = trial.gradient()
-    slope = _dot(gradient, trial.direction)
-    scale = sum(
-        float((g.double() * d.double()).square().sum())
-        for g, d in zip(gradient, trial.direction, strict=True)
-    )
+    terms = gradient * trial.flat(trial.direction)
+    slope, scale = float(terms.sum()), float(terms.norm())
     with torch.no_grad():
         here, size = float(trial.loss()), float(trial.outputs().abs().max())
     gaps = []
@@ -333,7 +308,7 @@ def _check_gradient(trial: _Trial) -> None:
         # (norms in float32): a slope within them is no fault of the backward pass.
         sides = 2 * abs(losses[0] + losses[1] - 2 * here) / step
         gap = max(0.0, abs(difference - slope) - floor - sides)
-        gaps.append(gap / max(abs(slope), scale**0.5, bent, 1e-300))
+        gaps.append(gap / max(abs(slope), scale, bent, 1e-300))
     if min(gaps) > TOLERANCE:
         raise PruneLimitError(
             f"the gradient is not the derivative of the loss (along a direction they differ by "
@@ -352,7 +327,8 @@ def _check_product(trial: _Trial, kind: str) -> None:
     gap = math.inf
     for step in steps:
         other, unlike = difference(step)
-        gap = min(gap, _gap(product, other) - 2 * unlike)
+        longest = max(product, other, key=torch.linalg.vector_norm)
+        gap = min(gap, _ratio(product - other, longest) - 2 * unlike)
     if gap > TOLERANCE:
         name = "Hessian" if kind == "hessian" else "Gauss-Newton matrix"
         raise PruneLimitError(

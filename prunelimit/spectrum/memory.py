@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -51,38 +50,28 @@ def _free_of_group() -> int:
         return 2**62
 
 
-@dataclass
-class SavedBytes:
-    """Bytes that autograd saved for backward, each storage counted once."""
-
-    seen: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def bytes(self) -> int:
-        """The sum over the storages seen."""
-        return sum(self.seen.values())
-
-
 @contextmanager
-def count_saved_bytes(without: Iterable[Tensor]) -> Iterator[SavedBytes]:
+def count_saved_bytes(without: Iterable[Tensor]) -> Iterator[dict[int, int]]:
     """Count what graphs built in the block save, except the tensors `without` (the parameters).
+
+    Yields the bytes of each storage by its address.
 
     Examples
     --------
     >>> x = torch.ones(4, requires_grad=True)
     >>> with count_saved_bytes([x]) as counter:
     ...     y = (x * 2).exp()
-    >>> counter.bytes
+    >>> sum(counter.values())
     16
     """
-    counter = SavedBytes()
+    counter: dict[int, int] = {}
     excluded = {tensor.untyped_storage().data_ptr() for tensor in without}
     alive: list[Tensor] = []  # so that no address is used twice while counting
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in excluded:
-            counter.seen[storage.data_ptr()] = storage.nbytes()
+            counter[storage.data_ptr()] = storage.nbytes()
             alive.append(tensor.detach())
         return tensor
 
