@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.widgets import base
-from prunelimit.widgets.network import as_network
+from prunelimit.widgets.network import MEASURED, NetworkWidget
 
 
-class CutTheHistogram(base.BookWidget):
+class CutTheHistogram(NetworkWidget):
     """Drag the cut over the magnitudes; sparsity, distance and measured accuracy follow.
 
     Control: `sparsity`.
@@ -34,6 +30,7 @@ class CutTheHistogram(base.BookWidget):
 
     _module = "cut_the_histogram"
     _heading = "Cut the histogram"
+    _entries = (*MEASURED, "dim", "kept", "squares", "weights")
     _ready_made = {
         "Half": {"sparsity": 0.5},
         "Four in five": {"sparsity": 0.8},
@@ -51,13 +48,6 @@ class CutTheHistogram(base.BookWidget):
     )
 
     sparsity = base.slider("sparsity", 0.6, 0.0, 0.999, 0.001, unit="%")
-
-    def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:
-        data = settings.pop("data", None) or as_network(network)
-        if "weights" not in data:
-            raise PruneLimitError("this widget needs measured curves: give a result of run_task")
-        names = ("name", "dim", "kept", "squares", "measured", "accuracy", "dense_accuracy")
-        super().__init__(data={name: data[name] for name in (*names, "weights")}, **settings)
 
     def knots(self) -> tuple[np.ndarray, np.ndarray]:
         """Edges as log10 |w|, and the share of all weights below each, ``(knots,)`` both."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 MOST_NODES = 256
 PROFILE_POINTS = 400
 CURVE_POINTS = 400
+MEASURED = ("name", "measured", "accuracy", "dense_accuracy")
+"""Entries of the measured accuracy curve."""
 
 
 def example() -> base.Values:
@@ -67,6 +69,34 @@ def as_network(source: PruningLimit | Result | Mapping[str, Any] | None) -> base
         f"a {type(source).__name__} describes no network; give a result of "
         "`prunelimit reproduce` (Result.load reads one), or what predict_limit returned"
     )
+
+
+class NetworkWidget(base.BookWidget):
+    """A widget of a network's measurements, of which it takes what `_entries` names.
+
+    Parameters
+    ----------
+    network
+        What `as_network` takes.
+    **settings
+        See `BookWidget`.
+
+    Raises
+    ------
+    PruneLimitError
+        If an entry is missing.
+    """
+
+    _entries: ClassVar[Sequence[str]]
+
+    def __init__(self, network: Result | Mapping[str, Any] | None = None, **settings: Any) -> None:
+        data = settings.pop("data", None) or as_network(network)
+        for name in self._entries:
+            if name not in data:
+                raise PruneLimitError(
+                    f"this widget needs the {name} that were measured: give a result of run_task"
+                )
+        super().__init__(data={name: data[name] for name in self._entries}, **settings)
 
 
 def from_report(report: PruningLimit, name: str = "your network") -> base.Values:

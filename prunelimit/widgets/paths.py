@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.widgets import base
-from prunelimit.widgets.network import as_network
+from prunelimit.widgets.network import NetworkWidget
 
 METHODS = {
     "none": "no guess yet",
@@ -21,7 +17,7 @@ METHODS = {
 }
 
 
-class Paths(base.BookWidget):
+class Paths(NetworkWidget):
     """Watch four methods move towards a sparsity; guess which one wins, then reveal it.
 
     Controls: `sparsity`, `guess` ("none", "oneshot", "iterative", "l2" or "raregems") and
@@ -43,6 +39,7 @@ class Paths(base.BookWidget):
 
     _module = "paths"
     _heading = "Paths: which way to a sparse network?"
+    _entries = ("name", "dim", "epsilon", "nodes", "counts", "dense_accuracy", "paths")
     _ready_made = {
         "Four in five": {"sparsity": 0.8, "reveal": False},
         "Nineteen in twenty": {"sparsity": 0.95, "reveal": False},
@@ -63,13 +60,6 @@ class Paths(base.BookWidget):
     sparsity = base.slider("sparsity", 0.9, 0.6, 0.99, 0.005, unit="%")
     guess = base.choice("my guess", "none", METHODS)
     reveal = base.toggle("reveal the accuracies", False)
-
-    def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:
-        data = settings.pop("data", None) or as_network(network)
-        if "paths" not in data:
-            raise PruneLimitError("this widget needs paths; see its documentation, or give none")
-        names = ("name", "dim", "epsilon", "nodes", "counts", "dense_accuracy", "paths")
-        super().__init__(data={name: data[name] for name in names}, **settings)
 
     def _offered(self, name: str, control: base.Values) -> base.Values:
         if name != "guess":

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.widgets import base
-from prunelimit.widgets.network import as_network
+from prunelimit.widgets.network import MEASURED, NetworkWidget
 
 
-class WhereDoesAccuracyBreak(base.BookWidget):
+class WhereDoesAccuracyBreak(NetworkWidget):
     """Guess the sparsity at which magnitude pruning breaks a network; then reveal the curve.
 
     Controls: `guess`, `loss` (accuracy that may be lost) and `reveal`. The guess is kept in
@@ -34,6 +32,7 @@ class WhereDoesAccuracyBreak(base.BookWidget):
 
     _module = "where_does_accuracy_break"
     _heading = "Where does accuracy break?"
+    _entries = MEASURED
     _ready_made = {
         "Half must stay": {"guess": 0.5},
         "One in five": {"guess": 0.8},
@@ -49,13 +48,6 @@ class WhereDoesAccuracyBreak(base.BookWidget):
     guess = base.slider("your guess", 0.3, 0.01, 0.99, 0.005, unit="%", typed=True)
     loss = base.slider("accuracy that may be lost", 0.02, 0.0, 0.2, 0.005, unit="%")
     reveal = base.toggle("reveal the measured curve", False)
-
-    def __init__(self, network: Mapping[str, Any] | None = None, **settings: Any) -> None:
-        data = settings.pop("data", None) or as_network(network)
-        if "accuracy" not in data:
-            raise PruneLimitError("this widget needs a measured curve: give a result of run_task")
-        names = ("name", "measured", "accuracy", "dense_accuracy")
-        super().__init__(data={name: data[name] for name in names}, **settings)
 
     def numbers(self) -> dict[str, float]:
         """The guess, and once revealed where the accuracy breaks and what it is at the guess."""

@@ -3,37 +3,28 @@
 A job is the notebook ``notebooks/reproduce/task.ipynb`` with parameters. Its directory is named
 after the notebook, the parameters and the package's code, so the same command finds what is
 finished and goes on with what is not. Workers are dask.distributed's; all of them, and the
-driver, have to see the same directory.
+driver, have to see the same directory. Names are loaded on first use.
 """
 
-from prunelimit.lab.batch.clusters import Workers, local_environments
-from prunelimit.lab.batch.driver import run_batch
-from prunelimit.lab.batch.jobs import Job, default_notebook, grid, is_finished, plan
-from prunelimit.lab.batch.parameters import (
-    announce,
-    check_device,
-    command,
-    configure,
-    with_settings,
-)
-from prunelimit.lab.batch.slurm import slurm_arguments
-from prunelimit.lab.batch.worker import Outcome, execute
+from prunelimit.on_use import loaded_on_use
 
-__all__ = [
-    "Job",
-    "Outcome",
-    "Workers",
-    "announce",
-    "check_device",
-    "command",
-    "configure",
-    "default_notebook",
-    "execute",
-    "grid",
-    "is_finished",
-    "local_environments",
-    "plan",
-    "run_batch",
-    "slurm_arguments",
-    "with_settings",
-]
+_PUBLIC = {
+    "Workers": "clusters",
+    "local_environments": "clusters",
+    "run_batch": "driver",
+    "Job": "jobs",
+    "default_notebook": "jobs",
+    "grid": "jobs",
+    "is_finished": "jobs",
+    "plan": "jobs",
+    "announce": "parameters",
+    "check_device": "parameters",
+    "command": "parameters",
+    "configure": "parameters",
+    "with_settings": "parameters",
+    "slurm_arguments": "slurm",
+    "Outcome": "worker",
+    "execute": "worker",
+}
+__all__ = sorted(_PUBLIC)
+__getattr__, __dir__ = loaded_on_use(__name__, _PUBLIC)
