@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from prunelimit.network.device import deterministic_kernels
 from prunelimit.network.evaluate import LossFunction, evaluate
 from prunelimit.network.parameters import PRUNABLE_LAYERS
 from prunelimit.network.world import ALONE, World
+
+if TYPE_CHECKING:
+    from prunelimit.recipe import TrainingConfig
 
 __all__ = [
     "Descent",
@@ -167,6 +171,27 @@ class Descent:
         # The rate is set anew before every step.
         self.optimizer = torch.optim.SGD(
             trained, lr=1.0, momentum=momentum, weight_decay=weight_decay
+        )
+
+    @classmethod
+    def by(
+        cls,
+        config: TrainingConfig,
+        model: nn.Module,
+        loss_fn: LossFunction,
+        seed: int,
+        world: World = ALONE,
+    ) -> Descent:
+        """With the momentum and the penalties that a recipe states."""
+        return cls(
+            model,
+            loss_fn,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            l1=config.l1,
+            penalised=penalised_parameters(model, config.penalised),
+            seed=seed,
+            world=world,
         )
 
     def epoch(

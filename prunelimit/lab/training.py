@@ -27,7 +27,7 @@ from prunelimit.lab.schedules import learning_rates
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.store.checkpoints import SavedEpoch
 from prunelimit.lab.store.keys import Key, code_of, differences
-from prunelimit.lomp import Descent, penalised_parameters
+from prunelimit.lomp import Descent
 from prunelimit.network.contents import digest
 from prunelimit.network.evaluate import LossFunction, evaluate
 from prunelimit.network.world import ALONE, World
@@ -214,17 +214,7 @@ class _Job:
         self.steps_per_epoch = len(self.batches)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.rates = learning_rates(config, self.steps_per_epoch)
-        self.penalised = penalised_parameters(model, config.penalised)
-        self.descent = Descent(
-            model,
-            loss_fn,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            l1=config.l1,
-            penalised=self.penalised,
-            seed=config.seed,
-            world=world,
-        )
+        self.descent = Descent.by(config, model, loss_fn, config.seed, world)
         self.epoch = 0
         self.history: list[EpochRecord] = []
 
@@ -271,9 +261,8 @@ class _Job:
 
     def _close_epoch(self, learning_rate: float, train_loss: float, started: float) -> None:
         loss, accuracy = self._evaluate(self.splits.validation)
-        norm = float(
-            torch.stack(torch._foreach_norm([p.detach() for p in self.penalised], 1)).sum()
-        )
+        shrunk = [p.detach() for p in self.descent.penalised]
+        norm = float(torch.stack(torch._foreach_norm(shrunk, 1)).sum())
         # The norm also looks at weights that the validation images do not excite.
         self._require_sane("validation loss", loss, learning_rate)
         self._require_finite("L1 norm of the weights", norm, learning_rate)

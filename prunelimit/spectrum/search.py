@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,7 @@ def half_width(interval: Interval) -> float:
     return max(interval.upper - interval.value, interval.value - interval.lower)
 
 
+@dataclass
 class Search:
     """A Krylov space that grows until the target is bracketed.
 
@@ -86,27 +87,16 @@ class Search:
     checkpoint takes the same ones.
     """
 
-    def __init__(
-        self,
-        matrix: SymmetricMatrix,
-        space: KrylovSpace,
-        assemble: Callable[[KrylovSpace], Spectrum],
-        *,
-        seed: int,
-        max_products: int,
-        checkpoint: Checkpoint | None = None,
-        identity: Mapping[str, Any] | None = None,
-        dense_limit: int = DENSE_LIMIT,
-    ) -> None:
-        self.matrix = matrix
-        self.space = space
-        self.assemble = assemble
-        self.seed = seed
-        self.max_products = max_products
-        self.checkpoint = checkpoint
-        self.identity = dict(identity or {})
-        self.dense_limit = dense_limit
-        self.next_look = FIRST_LOOK
+    matrix: SymmetricMatrix
+    space: KrylovSpace
+    assemble: Callable[[KrylovSpace], Spectrum]
+    _: KW_ONLY
+    seed: int
+    max_products: int
+    checkpoint: Checkpoint | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    dense_limit: int = DENSE_LIMIT
+    next_look: int = FIRST_LOOK
 
     def run(self, target: Target, tolerance: float, bar: Reporter) -> Spectrum | None:
         """Grow until the answer is sure; None if building the matrix would cost less."""

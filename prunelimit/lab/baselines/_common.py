@@ -99,13 +99,6 @@ def training_batches(data: Data, config: TrainingConfig, seed: int) -> Loader:
     return data
 
 
-def start_epoch(batches: Loader, epoch: int) -> Loader:
-    """The batches, told which epoch is iterated next if they want to know."""
-    if hasattr(batches, "set_epoch"):
-        batches.set_epoch(epoch)
-    return batches
-
-
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Random layers draw from `seed` inside; the caller's random state is put back outside."""

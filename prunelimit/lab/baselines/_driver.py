@@ -21,7 +21,7 @@ from prunelimit.lab.baselines._common import (
 )
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.schedules import learning_rates
-from prunelimit.lomp import Descent, batches_in, penalised_parameters
+from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import Loss
@@ -129,15 +129,7 @@ class Work(Generic[OwnConfig]):
             apply_masks(working, masks)
         batches = training_batches(self.data, training, self.seed)
         steps = batches_in(batches)
-        descent = Descent(
-            working,
-            self.loss_fn,
-            momentum=training.momentum,
-            weight_decay=training.weight_decay,
-            l1=training.l1,
-            penalised=penalised_parameters(working, training.penalised),
-            seed=self.seed,
-        )
+        descent = Descent.by(training, working, self.loss_fn, self.seed)
         rates = learning_rates(training, steps).reshape(training.epochs, steps)
         epochs = range(first_epoch, training.epochs if last_epoch is None else last_epoch)
         for epoch in track(epochs, "training", enabled=self.progress):

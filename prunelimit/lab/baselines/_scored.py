@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import Data, start_epoch
+from prunelimit.lab.baselines._common import Data
 from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
@@ -25,24 +25,27 @@ from prunelimit.pruning.masks import Masks
 from prunelimit.recipe import TrainingConfig
 
 
-def first_examples(data: Data, config: TrainingConfig, count: int, seed: int) -> list[Tensor]:
-    """Inputs and targets of the first `count` training examples in the order of `seed`.
+def first_examples(
+    data: Data, config: TrainingConfig, count: int | None, seed: int
+) -> list[Tensor]:
+    """Inputs and targets of the first `count` training examples, or all, in the order of `seed`.
 
     Raises
     ------
     PruneLimitError
         If there is no example.
     """
-    inputs: list[Tensor] = []
-    targets: list[Tensor] = []
-    for x, y in start_epoch(_common.training_batches(data, config, seed), 0):
-        inputs.append(x)
-        targets.append(y)
-        if sum(len(t) for t in targets) >= count:
+    source, batches, found = _common.training_batches(data, config, seed), [], 0
+    if hasattr(source, "set_epoch"):
+        source.set_epoch(0)
+    for batch in source:
+        batches.append(batch)
+        found += len(batch[1])
+        if count is not None and found >= count:
             break
-    if not inputs:
+    if not batches:
         raise PruneLimitError("the loader is empty: there is nothing to score the weights on")
-    return [torch.cat(inputs)[:count], torch.cat(targets)[:count]]
+    return [torch.cat(parts)[:count] for parts in zip(*batches, strict=True)]
 
 
 def balanced_examples(
@@ -57,10 +60,7 @@ def balanced_examples(
     PruneLimitError
         If the targets are no class indices.
     """
-    batches = list(start_epoch(_common.training_batches(data, config, seed), 0))
-    if not batches:
-        raise PruneLimitError("the loader is empty: there is nothing to score the weights on")
-    inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    inputs, targets = first_examples(data, config, None, seed)
     if targets.dim() != 1 or targets.is_floating_point():
         raise PruneLimitError(
             f"targets of shape {tuple(targets.shape)} and type {targets.dtype} are no class "
@@ -277,25 +277,6 @@ def grasp(work: Work[GraspConfig]) -> Found:
 
 
 # --------------------------------------------------------------- SynFlow
-@dataclass(frozen=True)
-class SynflowConfig(_common.Config):
-    """SynFlow; the default is that of Tanaka, Kunin, Yamins and Ganguli (2020).
-
-    Attributes
-    ----------
-    training
-        Under the mask, from the initial weights.
-    rounds
-        In which the density falls exponentially to its target.
-    """
-
-    rounds: int = 100
-
-    def __post_init__(self) -> None:
-        """Refuse less than one round."""
-        require(self.rounds >= 1, "rounds", self.rounds, "at least 1")
-
-
 def synflow_scores(model: nn.Module, inputs: Tensor) -> Tensor:
     """Synaptic flow |w| ∂R/∂|w|, R the summed outputs of the network with all signs removed.
 
@@ -353,8 +334,8 @@ def synflow_mask(model: nn.Module, inputs: Tensor, sparsity: float, rounds: int 
     return masks
 
 
-@method("SynFlow", SynflowConfig, "tanaka2020synflow")
-def synflow(work: Work[SynflowConfig]) -> Found:
+@method("SynFlow", _common.Config, "tanaka2020synflow")
+def synflow(work: Work[_common.Config]) -> Found:
     """Prune the untrained network by its synaptic flow, without data, then train it.
 
     Tanaka, Kunin, Yamins and Ganguli (2020), "Pruning neural networks without
@@ -365,5 +346,5 @@ def synflow(work: Work[SynflowConfig]) -> Found:
     and 9 of 12 with biases, none without (seed 0).
     """
     placed = copy_model(work.model).to(resolve_device(work.device))
-    masks = synflow_mask(placed, _common.example(work.data), work.sparsity, work.config.rounds)
+    masks = synflow_mask(placed, _common.example(work.data), work.sparsity)
     return work.trained_under(masks, work.config.training)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ class Refitted:
     loss: float
 
 
+@dataclass
 class Refitting:
     """Re-fits one mask after another, each from the step of the one before.
 
@@ -57,21 +58,18 @@ class Refitting:
         See `prunelimit.pruning.finetune.finetune`.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        operator: SymmetricMatrix,
-        data: Batches,
-        *,
-        iterations: int,
-        step: Tensor | None = None,
-        device: str = "auto",
-        progress: bool | None = None,
-    ) -> None:
-        self.model, self.operator, self.data = model, operator, data
-        self.iterations, self.step = iterations, step
-        self.device, self.progress = device, progress
-        self.weights = prunable_weights(model).to(operator.dtype)
+    model: nn.Module
+    operator: SymmetricMatrix
+    data: Batches
+    _: KW_ONLY
+    iterations: int
+    step: Tensor | None = None
+    device: str = "auto"
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Note the weights at w*."""
+        self.weights = prunable_weights(self.model).to(self.operator.dtype)
 
     def at(self, sparsity: float) -> Refitted:
         """The magnitude mask of `sparsity`."""

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.krylov import KrylovSpace
@@ -74,13 +74,10 @@ class Descent:
     scalings: tuple[str, ...] = SCALINGS
 
     def __post_init__(self) -> None:
-        if self.iterations < 1 or self.patience < 1 or self.krylov < 1:
-            raise PruneLimitError(
-                f"iterations, patience and krylov must be at least 1; got {self.iterations}, "
-                f"{self.patience} and {self.krylov}"
-            )
-        if not self.scalings or not set(self.scalings) <= set(SCALINGS):
-            raise PruneLimitError(f"scalings must be among {SCALINGS}, got {self.scalings!r}")
+        for name in ("iterations", "patience", "krylov"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        known = bool(self.scalings) and set(self.scalings) <= set(SCALINGS)
+        require(known, "scalings", self.scalings, f"among {SCALINGS}")
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def minimise(
     start: Tensor | None = None,
     *,
     level: float = -math.inf,
-    descent: Descent | None = None,
+    descent: Descent = Descent(),
     damping: float = 1e-2,
 ) -> Minimum:
     """Lower the loss under a mask as far as it goes, or until a level is reached.
@@ -165,7 +162,6 @@ def minimise(
     >>> found.loss < 1e-8, found.point.round(decimals=3).tolist()
     (True, [2.0, 1.0])
     """
-    rules = Descent() if descent is None else descent
     start = landscape.start if start is None else start
     if keep.shape != (landscape.size,) or start.shape != (landscape.size,):
         raise PruneLimitError(
@@ -177,8 +173,8 @@ def minimise(
     if not math.isfinite(loss):
         raise PruneLimitError("the loss is not finite at the start; check the weights and data")
     run = _Run(keep.nonzero()[:, 0], point, damping, [loss])
-    while not _finished(run, level, rules):
-        _iterate(landscape, run, rules)
+    while not _finished(run, level, descent):
+        _iterate(landscape, run, descent)
     return Minimum(run.losses[-1], run.point, run.used, run.status, run.damping)
 
 

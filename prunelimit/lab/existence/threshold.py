@@ -11,7 +11,8 @@ budget becomes the base and is doubled again.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -26,6 +27,7 @@ DOUBLINGS = 4
 _FACTOR = 1.5
 
 
+@dataclass
 class ExistenceSearch:
     """Thresholds of one network; what one level found serves the next.
 
@@ -57,21 +59,18 @@ class ExistenceSearch:
     (0.5, 0.75)
     """
 
-    def __init__(
-        self,
-        landscape: Landscape,
-        order: Tensor,
-        descent: Descent | None = None,
-        resolution: float = RESOLUTION,
-    ) -> None:
-        self.landscape = landscape
-        self.order = order
-        self.dim = len(order)
-        self.descent = Descent() if descent is None else descent
-        self.resolution = resolution
-        self.minima: dict[int, Minimum] = {}
-        self.iterations = 0
-        self._tried: set[tuple[int, float | None, float, Descent]] = set()
+    landscape: Landscape
+    order: Tensor
+    descent: Descent = Descent()
+    resolution: float = RESOLUTION
+    minima: dict[int, Minimum] = field(default_factory=dict, init=False)
+    iterations: int = field(default=0, init=False)
+    _tried: set[Any] = field(default_factory=set, init=False)
+
+    @property
+    def dim(self) -> int:
+        """Number of prunable weights."""
+        return len(self.order)
 
     def threshold(self, level: float, guess: float, *, double: bool = False) -> Threshold:
         """The sparsity at which `level` is last reached.

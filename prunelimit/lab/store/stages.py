@@ -44,6 +44,7 @@ class _Kept:
     making: Making
 
 
+@dataclass(frozen=True)
 class Stages:
     """The stages of one run directory.
 
@@ -59,15 +60,13 @@ class Stages:
         What was typed; None is this process's own command line.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        device: torch.device,
-        world: World = ALONE,
-        command: str | None = None,
-    ) -> None:
-        self.folder = directory / "stages"
-        self.device, self.world, self.command = device, world, command
+    directory: Path
+    device: torch.device
+    world: World = ALONE
+    command: str | None = None
+
+    def _path(self, name: str) -> Path:
+        return self.directory / "stages" / f"{name}.json"
 
     def once(
         self,
@@ -93,7 +92,7 @@ class Stages:
             Wall time of all processes, once it is computed; by default that of this one and of
             the measurements before it.
         """
-        path = self.folder / f"{name}.json"
+        path = self._path(name)
         kept = self.world.from_main(lambda: _read(path, key))
         if kept is None:
             kept = self._made(path, key, compute, seconds)
@@ -101,7 +100,7 @@ class Stages:
 
     def forget(self, name: str) -> None:
         """Make the stage again, whatever is kept."""
-        self.world.from_main(lambda: (self.folder / f"{name}.json").unlink(missing_ok=True))
+        self.world.from_main(lambda: self._path(name).unlink(missing_ok=True))
 
     def _made(
         self,

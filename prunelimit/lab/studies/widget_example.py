@@ -20,14 +20,15 @@ from torch import Tensor, nn
 from prunelimit.files import write_text
 from prunelimit.lab import tasks
 from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
+from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Splits
+from prunelimit.lab.studies.depth import trained
 from prunelimit.lab.tasks import Task
-from prunelimit.lab.training import train
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.world import Execution
 from prunelimit.pruning import magnitude_mask
-from prunelimit.pruning.finetune import FineTuning, finetune
+from prunelimit.pruning.finetune import FineTuning
 from prunelimit.results import Result
 from prunelimit.widgets.network import from_result
 
@@ -55,9 +56,8 @@ def main(result_file: str, run_dir: str) -> None:
 
 def measure_paths(task: Task, run_dir: str) -> dict[str, Any]:
     """Path in the plane of sparsity and distance, and accuracies, of each method."""
-    splits = task.load_data(None)
-    dense = _trained(task, splits, f"{run_dir}/training")
-    smaller = _trained(task.with_(l1=0.0, weight_decay=1e-3), splits, f"{run_dir}/l2")
+    dense, splits = trained(task, Path(run_dir), "cpu")
+    smaller, _ = trained(task.with_(l1=0.0, weight_decay=1e-3), Path(run_dir, "l2"), "cpu")
     found = {
         "oneshot": _one_shot(dense, task, splits),
         "iterative": _iterative(dense, task, splits),
@@ -67,19 +67,13 @@ def measure_paths(task: Task, run_dir: str) -> dict[str, Any]:
     return {name: {"label": LABELS[name], **path} for name, path in found.items()}
 
 
-def _trained(task: Task, splits: Splits, directory: str) -> nn.Module:
-    return train(task.build_model(splits), splits, task.training, Path(directory), "cpu").model
-
-
 def _tuned(
-    model: nn.Module, masks: Masks, task: Task, splits: Splits, epochs: int
+    model: nn.Module, sparsity: float, task: Task, splits: Splits, epochs: int
 ) -> tuple[nn.Module, float]:
-    """Fine-tune the survivors; the network and its test accuracy."""
-    loss_fn = nn.functional.cross_entropy
-    reference = splits.train_eval.with_batch_size(1000)
+    """Fine-tune the survivors of a magnitude mask; the network and its test accuracy."""
     budget = FineTuning(epochs=epochs, learning_rate=task.training.learning_rate)
-    loader = splits.train_eval.with_batch_size(task.training.batch_size).shuffled()
-    tuned = finetune(model, masks, loss_fn, loader, reference, budget, Execution("cpu")).model
+    bench = Tuning(model, splits, task.training, budget, Execution("cpu"))
+    tuned = bench.at(sparsity).model
     return tuned, _accuracy(tuned, splits)
 
 
@@ -98,9 +92,7 @@ def _distance(model: nn.Module, masks: Masks) -> float:
 
 def _one_shot(model: nn.Module, task: Task, splits: Splits) -> dict[str, list[Point]]:
     path = [[s / 100, _distance(model, magnitude_mask(model, s / 100))] for s in range(100)]
-    scores = [
-        [s, _tuned(model, magnitude_mask(model, s), task, splits, EPOCHS)[1]] for s in SPARSITIES
-    ]
+    scores = [[s, _tuned(model, s, task, splits, EPOCHS)[1]] for s in SPARSITIES]
     return {"path": path, "scores": scores}
 
 
@@ -110,7 +102,7 @@ def _iterative(model: nn.Module, task: Task, splits: Splits) -> dict[str, list[P
         masks = magnitude_mask(model, sparsity)
         # A jump to the new mask, then training makes the new weights the centre.
         path += [[before, 0.0], [sparsity, _distance(model, masks)], [sparsity, 0.0]]
-        model, accuracy = _tuned(model, masks, task, splits, ROUND_EPOCHS)
+        model, accuracy = _tuned(model, sparsity, task, splits, ROUND_EPOCHS)
         scores.append([sparsity, accuracy])
         before = sparsity
     return {"path": path, "scores": scores}
