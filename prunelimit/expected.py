@@ -22,7 +22,6 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, BracketedSparsity
 from prunelimit.records import from_plain
 
@@ -166,18 +165,9 @@ def calibration() -> Calibration:
     Raises
     ------
     PruneLimitError
-        If its file is missing or of another format.
+        If its file is not what `prunelimit.lab.studies.calibration` writes.
     """
-    try:
-        text = (resources.files("prunelimit") / CALIBRATION).read_text("utf-8")
-    except OSError as error:
-        raise PruneLimitError(f"the package's {CALIBRATION} cannot be read: {error}") from error
-    data = json.loads(text)
-    if data.get("format") != FORMAT:
-        raise PruneLimitError(
-            f"{CALIBRATION} has format {data.get('format')!r}, expected {FORMAT!r}; "
-            "reinstall the package"
-        )
+    data = json.loads((resources.files("prunelimit") / CALIBRATION).read_text("utf-8"))
     return from_plain(Calibration, data["calibration"], CALIBRATION)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_kind
@@ -163,7 +164,7 @@ def find_limit(
         if metric is None and validation is None:
             criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon), forward)
         else:
-            criterion = _metric(
+            criterion = metric_drop(
                 model, loss_fn, loader, metric, validation, metric_tolerance, forward
             )
         if finetune is None:
@@ -189,8 +190,7 @@ def _number(name: str, value: Any) -> float | None:
 
 def _check(finetune: object, tolerance: float, max_tries: int) -> None:
     SearchRule(1, 1.0, 1.0, tolerance)
-    if max_tries < 1:
-        raise PruneLimitError(f"max_tries must be at least 1, got {max_tries!r}")
+    require(max_tries >= 1, "max_tries", max_tries, "at least 1")
     if finetune is not None and not isinstance(finetune, FineTuning) and not callable(finetune):
         raise PruneLimitError(
             f"finetune is a {type(finetune).__name__}; give a FineTuning budget, or a function "
@@ -209,23 +209,6 @@ def _allowed(report: PruningLimit | None, epsilon: float | None) -> float:
     return report.epsilon
 
 
-def _metric(
-    model: nn.Module,
-    loss_fn: Loss,
-    loader: Loader,
-    metric: str | Metric | None,
-    validation: Loader | None,
-    tolerance: float,
-    forward: Forward | None,
-) -> Criterion:
-    if metric is None or validation is None:
-        raise PruneLimitError(
-            "metric= and validation= belong together: the metric is measured on the validation "
-            "loader. For the loss there: metric=lambda outputs, targets: -loss_fn(outputs, targets)"
-        )
-    return metric_drop(model, loss_fn, loader, metric, validation, tolerance, forward)
-
-
 def _require_own_report(report: PruningLimit, dim: int, loss: float, epsilon: float | None) -> None:
     if report.dim != dim or not math.isclose(report.loss.mean, loss, rel_tol=0.01, abs_tol=1e-6):
         raise PruneLimitError(
@@ -240,22 +223,16 @@ def _require_own_report(report: PruningLimit, dim: int, loss: float, epsilon: fl
 
 
 def _first_guess(report: PruningLimit | None, start: float | None, dim: int) -> float:
-    """Weights kept at the first try: the calibrated expectation, or between the two formulas.
+    """Weights kept at the first try: the start that was given, or the calibrated expectation.
 
     Between the two is the geometric mean of what they keep (heuristic).
     """
     if start is not None:
-        if not 0 <= start < 1:
-            raise PruneLimitError(f"start must be a sparsity in [0, 1), got {start!r}")
+        require(0 <= start < 1, "start", start, "a sparsity in [0, 1)")
         kept = (1 - start) * dim
     else:
         assert report is not None
-        expected = getattr(report, "expected", None)
-        if expected is not None:
-            kept = (1 - float(expected.sparsity)) * dim
-        else:
-            ends = (max(1.0, (1 - float(e.sparsity)) * dim) for e in (report.paper, report.sharp))
-            kept = math.sqrt(math.prod(ends))
+        kept = (1 - float(report.expected.sparsity)) * dim
     return min(max(kept, 1.0), max(dim - 1.0, 1.0))
 
 
@@ -275,19 +252,15 @@ def _key(
     }
 
 
+@dataclass(frozen=True)
 class _Search:
     """The tries so far, and the loop that adds one after another."""
 
-    def __init__(
-        self,
-        rule: SearchRule,
-        criterion: Criterion,
-        retraining: Retraining,
-        keeper: Keeper,
-        progress: bool | None,
-    ) -> None:
-        self.rule, self.criterion, self.retraining = rule, criterion, retraining
-        self.keeper, self.progress = keeper, progress
+    rule: SearchRule
+    criterion: Criterion
+    retraining: Retraining
+    keeper: Keeper
+    progress: bool | None
 
     @property
     def points(self) -> dict[int, float]:

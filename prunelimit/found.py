@@ -45,16 +45,6 @@ class SearchCost:
         """Epochs spent; None where the loop is the user's."""
         return None if self.epochs_each is None else self.fine_tunings * self.epochs_each
 
-    @property
-    def bisection_epochs(self) -> int | None:
-        """Epochs that bisection would have spent."""
-        return None if self.epochs_each is None else self.bisection * self.epochs_each
-
-    @property
-    def iterative_epochs(self) -> int | None:
-        """Epochs that iterative pruning would have spent."""
-        return None if self.epochs_each is None else self.iterative * self.epochs_each
-
     def __str__(self) -> str:
         text = (
             f"{self.fine_tunings} fine-tunings; bisection takes {self.bisection}, "
@@ -150,10 +140,9 @@ class FoundLimit:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the network, ready for JSON."""
-        cost = asdict(self.cost) | {
-            name: getattr(self.cost, name)
-            for name in ("epochs", "bisection_epochs", "iterative_epochs")
-        }
+        cost, each = asdict(self.cost) | {"epochs": self.cost.epochs}, self.cost.epochs_each
+        for other in ("bisection", "iterative"):
+            cost[f"{other}_epochs"] = None if each is None else cost[other] * each
         return {
             "format": _FORMAT,
             "sparsity": self.sparsity,

@@ -12,7 +12,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
@@ -41,7 +41,7 @@ from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_
 from prunelimit.report import ONE_SHOT_NOTE, LimitEstimate, PruningLimit, RiseCurve
 from prunelimit.spectrum.engine import CurvatureWarning, Effort, operator_for, spectrum_of_operator
 from prunelimit.spectrum.operator import CurvatureOperator
-from prunelimit.spectrum.result import POLICIES, Spectrum
+from prunelimit.spectrum.result import Spectrum, require_policy
 
 Policy = Literal["ggn", "abs", "clip"]
 
@@ -256,12 +256,9 @@ def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> Non
             f"epsilon must be a positive loss rise, got {epsilon!r}; "
             "leave it out for the standard deviation of the minibatch losses"
         )
-    if policy not in POLICIES:
-        raise PruneLimitError(f"policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
-    if not (is_number(tolerance) and 0 < tolerance < 1):
-        raise PruneLimitError(
-            f"tolerance must be a half width of sparsity in (0, 1), got {tolerance!r}"
-        )
+    require_policy(policy)
+    inside = is_number(tolerance) and 0 < tolerance < 1
+    require(inside, "tolerance", tolerance, "a half width of sparsity in (0, 1)")
 
 
 def _resolve_epsilon(epsilon: float | None, loss: LossStatistics) -> tuple[float, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require_all
 from prunelimit.estimates import BracketedSparsity
 from prunelimit.expected import Expected, expect
 from prunelimit.files import read_text, write_text
@@ -172,7 +172,8 @@ class PruningLimit:
         """Refuse what cannot be; predict real existence, unless a stored report brings its own."""
         require_sensible(self.spectrum)
         counted = self.counted
-        _require_all(
+        require_all(
+            "the report",
             epsilon=0 < self.epsilon < math.inf,
             loss=self.loss.examples >= 1 and self.loss.batches >= 1,
             counted=counted is None
@@ -340,9 +341,3 @@ def _summary_lines(report: PruningLimit) -> list[str]:
 
 def _what_counts(report: PruningLimit) -> str:
     return str(report.counted) if report.counted else f"D = {report.dim:,} prunable weights"
-
-
-def _require_all(**sensible: bool) -> None:
-    wrong = next((name for name, holds in sensible.items() if not holds), None)
-    if wrong is not None:
-        raise PruneLimitError(f"the report's {wrong} cannot be; no prediction says so")

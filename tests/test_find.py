@@ -183,7 +183,7 @@ def test_results_go_to_json_and_to_people(tmp_path) -> None:
     ("options", "message"),
     [
         ({"tolerance": 0}, "tolerance"),
-        ({"start": 1.0}, "start must be"),
+        ({"start": 1.0}, "start is 1.0; it must be"),
         ({"max_tries": 0}, "max_tries"),
         ({"epsilon": None}, "give epsilon= or metric="),
         ({"epsilon": -1.0}, "epsilon must be positive|positive loss rise"),

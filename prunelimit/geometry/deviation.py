@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import require
 
 
 def deviation(eta: float, dim: int) -> float:
@@ -29,8 +29,6 @@ def deviation(eta: float, dim: int) -> float:
     >>> round(deviation(0.05, 100), 2)
     59.21
     """
-    if dim != int(dim) or dim < 1:
-        raise PruneLimitError(f"dim must be a whole number of at least 1, got {dim!r}")
-    if not 0 < eta < 1:
-        raise PruneLimitError(f"eta must lie inside (0, 1), got {eta!r}")
+    require(dim == int(dim) >= 1, "dim", dim, "a whole number of at least 1")
+    require(0 < eta < 1, "eta", eta, "inside (0, 1)")
     return float(np.sqrt(8 * np.log(4 / eta) * dim))

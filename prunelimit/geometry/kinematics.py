@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Estimate
 from prunelimit.geometry.cones import (
     CircularCone,
@@ -182,13 +182,11 @@ def sharper_bounds(
 
 def _checked_gap(statistical_dimension: float, subspace_dim: ArrayLike, dim: int) -> FloatArray:
     check_integer(dim, "dim", 1)
-    if not 0 <= statistical_dimension <= dim:
-        raise PruneLimitError(
-            f"statistical_dimension must lie between 0 and dim = {dim}, got {statistical_dimension}"
-        )
+    inside = 0 <= statistical_dimension <= dim
+    require(inside, "statistical_dimension", statistical_dimension, f"between 0 and dim = {dim}")
     dims = np.asarray(subspace_dim, dtype=np.float64)
-    if not np.all((dims >= 0) & (dims <= dim)):
-        raise PruneLimitError(f"subspace_dim must lie between 0 and {dim}, got {subspace_dim!r}")
+    inside = bool(np.all((dims >= 0) & (dims <= dim)))
+    require(inside, "subspace_dim", subspace_dim, f"between 0 and {dim}")
     return statistical_dimension + dims - dim
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import unknown_name
 
 FC5_WIDTHS = (1000, 600, 300, 100)
@@ -210,8 +210,7 @@ def check_shape(name: str, input_shape: tuple[int, ...], classes: int) -> None:
         raise PruneLimitError(
             f"input_shape is {input_shape}; expected (channels, height, width), all at least 1"
         )
-    if classes < 1:
-        raise PruneLimitError(f"classes is {classes}; it must be at least 1")
+    require(classes >= 1, "classes", classes, "at least 1")
     smallest = {"cnn": 4, "vgg16": 32}.get(name, 1)
     if min(input_shape[1:]) < smallest:
         raise PruneLimitError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 
 Distance = float | Callable[[float], float]
 """A number, or a non-increasing function of the (real) number of kept weights."""
@@ -135,6 +135,5 @@ def _checked(value: object, name: str) -> float:
         raise PruneLimitError(
             f"{name} must be a number or a function of k; got {value!r}"
         ) from None
-    if not (math.isfinite(number) and number >= 0):
-        raise PruneLimitError(f"{name} must be finite and at least 0; got {number}")
+    require(0 <= number < math.inf, name, number, "finite and at least 0")
     return number

@@ -6,7 +6,7 @@ import math
 
 from numpy.typing import ArrayLike
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import require
 from prunelimit.estimates import Interval
 from prunelimit.geometry.deviation import deviation
 from prunelimit.limit.distance import Distance
@@ -54,8 +54,7 @@ def paper_interval(
     >>> paper_interval([1.0] * 10_000, 1.0, 0.5, confidence_eta=0.1).value
     5000.0
     """
-    if not 0 < confidence_eta < 1:
-        raise PruneLimitError(f"confidence_eta must lie between 0 and 1; got {confidence_eta}")
+    require(0 < confidence_eta < 1, "confidence_eta", confidence_eta, "between 0 and 1")
     measure = spectral_measure(eigenvalues, weights)
     spread = deviation(confidence_eta, 1) * math.sqrt(measure.dim)
     lower, value, upper = (

@@ -130,8 +130,7 @@ def effective_dimension(
     """
     measure = spectral_measure(eigenvalues, weights)
     ridges = np.asarray(ridge, dtype=np.float64)
-    if not (ridges >= 0).all():
-        raise PruneLimitError(f"ridge must be at least 0 and not NaN; got {ridge!r}")
+    require(bool((ridges >= 0).all()), "ridge", ridge, "at least 0 and not NaN")
     values = np.array([measure.dimension(float(value)) for value in ridges.ravel()])
     return float(values[0]) if ridges.ndim == 0 else values.reshape(ridges.shape)
 
@@ -331,14 +330,9 @@ class _Equation:
     shift: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.formula not in get_args(Formula):
-            raise PruneLimitError(
-                f"formula must be one of {', '.join(get_args(Formula))}; got {self.formula!r}"
-            )
-        if not self.epsilon >= 0:
-            raise PruneLimitError(
-                f"epsilon must be a loss increase of at least 0; got {self.epsilon}"
-            )
+        known = get_args(Formula)
+        require(self.formula in known, "formula", self.formula, f"one of {', '.join(known)}")
+        require(self.epsilon >= 0, "epsilon", self.epsilon, "a loss increase of at least 0")
         self.radius = as_distance_function(self.distance, self.dim)
 
     def solve(self) -> LimitSolution:

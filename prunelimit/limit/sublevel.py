@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, stats
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Estimate, Interval
 from prunelimit.geometry.cones import EllipsoidCone, estimate_statistical_dimension
 from prunelimit.limit.distance import Distance, as_distance_function
 from prunelimit.limit.measure import spectral_measure
-from prunelimit.limit.solve import Orientation
+from prunelimit.limit.solve import Orientation, formula_of
 from prunelimit.progress import track
 
 __all__ = [
@@ -62,8 +61,7 @@ def ellipsoid_radii(eigenvalues: ArrayLike, epsilon: float) -> NDArray[np.float6
     array([ 1.,  2., inf])
     """
     spectral_measure(eigenvalues)
-    if not 0 < epsilon < math.inf:
-        raise PruneLimitError(f"epsilon must be positive and finite; got {epsilon}")
+    require(0 < epsilon < math.inf, "epsilon", epsilon, "positive and finite")
     values = np.maximum(np.asarray(eigenvalues, dtype=np.float64), 0.0)
     with np.errstate(divide="ignore"):
         return np.sqrt(2 * epsilon / values)
@@ -106,10 +104,8 @@ def ellipsoid_width(
     >>> ellipsoid_width([2.0, 2.0, 0.0], distance=1.0, epsilon=1.0)
     2.0
     """
-    if not (math.isfinite(distance) and distance > 0):
-        raise PruneLimitError(f"distance must be positive and finite; got {distance}")
-    if not 0 < epsilon < math.inf:
-        raise PruneLimitError(f"epsilon must be positive and finite; got {epsilon}")
+    require(0 < distance < math.inf, "distance", distance, "positive and finite")
+    require(0 < epsilon < math.inf, "epsilon", epsilon, "positive and finite")
     return spectral_measure(eigenvalues, weights).codimension(2 * epsilon / distance**2)
 
 
@@ -219,10 +215,7 @@ def cone_statistical_dimension(
     True
     """
     ellipsoid_width(eigenvalues, distance, epsilon)  # refuses bad input
-    if viewpoints < 2:
-        raise PruneLimitError(
-            f"viewpoints must be at least 2, for a standard error; got {viewpoints}"
-        )
+    require(viewpoints >= 2, "viewpoints", viewpoints, "at least 2, for a standard error")
     values = np.maximum(np.asarray(eigenvalues, dtype=np.float64), 0.0)
     generator = np.random.default_rng(seed)
     seen = []
@@ -287,8 +280,7 @@ class LossCurves:
         PruneLimitError
             For a negative epsilon.
         """
-        if not epsilon >= 0:
-            raise PruneLimitError(f"epsilon must be a loss increase of at least 0; got {epsilon}")
+        require(epsilon >= 0, "epsilon", epsilon, "a loss increase of at least 0")
         smallest = np.sort(self._meets(epsilon, distance).argmax(axis=1))
         trials = smallest.size
         below = int(stats.binom.ppf((1 - coverage) / 2, trials, 0.5))
@@ -352,10 +344,8 @@ def simulate_loss_curves(
     (2, 4)
     """
     measure = spectral_measure(eigenvalues)
-    if trials < 2:
-        raise PruneLimitError(f"trials must be at least 2, for a standard error; got {trials}")
-    if orientation not in get_args(Orientation):
-        raise PruneLimitError(f"orientation must be orthogonal or isotropic; got {orientation!r}")
+    require(trials >= 2, "trials", trials, "at least 2, for a standard error")
+    formula_of(orientation)  # refuses what is none
     dim = int(measure.dim)
     largest = dim if largest_kept is None else largest_kept
     if not 0 <= largest <= dim:

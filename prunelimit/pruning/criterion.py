@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_reiterable, iterate_pairs
+from prunelimit.network.device import device_of
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.losses import Loader, Loss, loss_statistics
 from prunelimit.pruning.search import ELASTICITY, LEAST_SLOPE
@@ -104,8 +105,7 @@ class LossRise:
     forward: Forward | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
-            raise PruneLimitError(f"epsilon must be a positive loss rise, got {self.epsilon!r}")
+        require(0 < self.epsilon < math.inf, "epsilon", self.epsilon, "a positive loss rise")
 
     @property
     def level(self) -> float:
@@ -285,8 +285,8 @@ def metric_drop(
     model: nn.Module,
     loss_fn: Loss,
     loader: Loader,
-    metric: str | Metric,
-    validation: Loader,
+    metric: str | Metric | None,
+    validation: Loader | None,
     tolerance: float,
     forward: Forward | None = None,
 ) -> MetricDrop:
@@ -297,17 +297,19 @@ def metric_drop(
     PruneLimitError
         If the metric or the tolerance makes no sense, or the validation data are empty.
     """
+    if metric is None or validation is None:
+        raise PruneLimitError(
+            "metric= and validation= belong together: the metric is measured on the validation "
+            "loader. For the loss there: metric=lambda outputs, targets: -loss_fn(outputs, targets)"
+        )
     check_reiterable(validation)
     if metric != "accuracy" and not callable(metric):
         raise PruneLimitError(
             f"metric={metric!r} is unknown; give 'accuracy', or a function "
             "metric(outputs, targets) of all validation outputs, greater is better"
         )
-    if not (math.isfinite(tolerance) and tolerance > 0):
-        raise PruneLimitError(
-            f"metric_tolerance must be a positive drop in the metric's units, got {tolerance!r}; "
-            "0.005 is half a point of accuracy"
-        )
+    wanted = "a positive drop in the metric's units; 0.005 is half a point of accuracy"
+    require(0 < tolerance < math.inf, "metric_tolerance", tolerance, wanted)
     outputs, targets = _answers(model, loss_fn, validation, forward)
     value = _value(metric, outputs, targets)
     loss = mean_loss(model, loss_fn, loader, forward)
@@ -337,7 +339,7 @@ def _answers(
 ) -> tuple[Tensor, Tensor]:
     """All outputs and targets, on the CPU."""
     model, _, data = adapt(model, loss_fn, data, forward)
-    place = next(model.parameters()).device if any(True for _ in model.parameters()) else "cpu"
+    place = device_of(model)
     outputs, targets = [], []
     with evaluation_mode(model), torch.no_grad():
         for batch, truth in iterate_pairs(data):

@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import require
 from prunelimit.estimates import crossing_between
 
 Points = Mapping[int, float]
@@ -123,11 +123,8 @@ class SearchRule:
     tolerance: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.tolerance < 0.5:
-            raise PruneLimitError(
-                f"tolerance must be a sparsity in (0, 0.5), got {self.tolerance!r}; "
-                "0.01 is one point"
-            )
+        inside = 0 < self.tolerance < 0.5
+        require(inside, "tolerance", self.tolerance, "a sparsity in (0, 0.5); 0.01 is one point")
 
     def finished(self, points: Points) -> bool:
         """Whether the answer is known to the tolerance.

@@ -12,8 +12,7 @@ from prunelimit.budgets import FineTuning
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Interval
-from prunelimit.names import unknown_name
-from prunelimit.spectrum.result import POLICIES
+from prunelimit.spectrum.result import require_policy
 
 
 # ------------------------------------------------------------------- settings
@@ -62,8 +61,7 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be measured with."""
-        if self.policy not in POLICIES:
-            raise unknown_name("policy", self.policy, POLICIES)
+        require_policy(self.policy)
         for name, value in vars(self).items():
             if isinstance(value, int | float):
                 require(math.isfinite(value), name, value, "finite")

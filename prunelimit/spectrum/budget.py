@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Interval
 from prunelimit.network.checks import LossFunction, check_reiterable, iterate_pairs
 from prunelimit.spectrum.engine import CurvatureWarning
@@ -63,8 +63,7 @@ def subsample(loader: Iterable[Any], examples: int, seed: int = 0) -> list[tuple
     """
     check_reiterable(loader)
     total = sum(inputs.shape[0] for inputs, _ in iterate_pairs(loader))
-    if not 1 <= examples <= total:
-        raise PruneLimitError(f"examples={examples} must lie in 1 … {total}, what the loader has")
+    require(1 <= examples <= total, "examples", examples, f"in 1 … {total}, what the loader has")
     chosen = np.zeros(total, dtype=bool)
     chosen[np.random.default_rng(seed).choice(total, examples, replace=False)] = True
     batches, start = [], 0

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
+from prunelimit.names import unknown_name
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import LossFunction, check_model
 from prunelimit.network.order import in_fixed_order
@@ -29,7 +30,7 @@ from prunelimit.spectrum.engine import (
 )
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.matrix import SymmetricMatrix
-from prunelimit.spectrum.result import POLICIES, Spectrum
+from prunelimit.spectrum.result import Spectrum, require_policy
 from prunelimit.spectrum.search import Search, Target
 
 METHODS = ("auto", "dense", "lanczos", "gram")
@@ -205,18 +206,14 @@ def matrix_spectrum(
 def _check_options(
     policy: str, tolerance: float, ridges: Sequence[float] | None, method: str, max_products: int
 ) -> None:
-    if policy not in POLICIES:
-        raise PruneLimitError(f"policy={policy!r} is unknown; choose one of {', '.join(POLICIES)}")
+    require_policy(policy)
     if method not in METHODS:
-        raise PruneLimitError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}")
+        raise unknown_name("method", method, METHODS)
     if method == "gram" and policy != "ggn":
         raise PruneLimitError(
             f"method='gram' needs a Gauss-Newton matrix, not policy={policy!r}; use policy='ggn'"
         )
-    if not 0 < tolerance < 1:
-        raise PruneLimitError(f"tolerance={tolerance} must lie between 0 and 1 (a fraction of D)")
-    if max_products < 1:
-        raise PruneLimitError(f"max_products={max_products} must be at least 1")
+    require(0 < tolerance < 1, "tolerance", tolerance, "between 0 and 1 (a fraction of D)")
+    require(max_products >= 1, "max_products", max_products, "at least 1")
     for ridge in () if ridges is None else ridges:
-        if not (np.isfinite(ridge) and ridge > 0):
-            raise PruneLimitError(f"ridge={ridge} must be a positive, finite curvature")
+        require(0 < ridge < np.inf, "ridge", ridge, "a positive, finite curvature")

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
+from prunelimit.names import unknown_name
 from prunelimit.network.checks import (
     LossFunction,
     check_model,
@@ -29,7 +30,7 @@ from prunelimit.network.checks import (
     on_any_examples,
     scalar_loss,
 )
-from prunelimit.network.copies import place
+from prunelimit.network.copies import moved_to, place
 from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import unwrapped
@@ -89,8 +90,7 @@ class Workspace:
 
     def __post_init__(self) -> None:
         """Refuse chunks without an example."""
-        if self.chunk is not None and self.chunk < 1:
-            raise PruneLimitError(f"chunk={self.chunk} examples at once; it must be at least 1")
+        require(self.chunk is None or self.chunk >= 1, "chunk", self.chunk, "at least 1")
 
 
 class CurvatureOperator:
@@ -171,9 +171,7 @@ class CurvatureOperator:
         workspace: Workspace = Workspace(),
     ) -> None:
         if kind not in LINEARISATIONS:
-            raise PruneLimitError(
-                f"kind={kind!r} is unknown; the curvatures are {', '.join(sorted(LINEARISATIONS))}"
-            )
+            raise unknown_name("curvature", kind, LINEARISATIONS)
         check_reiterable(loader)
         check_model(model)
         model = unwrapped(model)
@@ -241,13 +239,9 @@ class CurvatureOperator:
         if weight is None or weight.ndim:
             inputs, targets = inputs[:TRIAL], targets[:TRIAL]
         first = next(p for p in model.parameters() if p.is_floating_point())
-        moved = [
-            t.to(first.device, first.dtype if t.is_floating_point() else None)
-            for t in (inputs, targets)
-        ]
+        inputs, targets = (moved_to(t, first.device, first.dtype) for t in (inputs, targets))
         with curvature_context(model), torch.enable_grad():
-            loss = loss_fn(model(moved[0]), moved[1])
-        return loss.sum()
+            return loss_fn(model(inputs), targets).sum()
 
     def _settle_loss(self, loss_fn: LossFunction) -> None:
         """The loss in double precision, at logits where the outputs are log-probabilities."""
@@ -257,18 +251,16 @@ class CurvatureOperator:
         dims: list[int | None] = []
         said = ""
         if inputs is not None and targets is not None:
-            outputs = self._forward(self._moved(inputs))
+            inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
+            outputs = self._forward(inputs)
             dims = [log_probability_dim(outputs)] if self.kind == "ggn" else []
-            said = probability_note(self.loss_fn, outputs, self._moved(targets), self.kind)
+            said = probability_note(self.loss_fn, outputs, targets, self.kind)
         self.notes = (*self.notes, *{note: None for note in self.world.gather(said) if note})
         found = {dim for part in self.world.gather(dims) for dim in part}
         self.logits_dim = found.pop() if len(found) == 1 else None
         if self.logits_dim is not None:
             self.loss_fn = at_logits(self.loss_fn, self.logits_dim)
             self.notes = (*self.notes, LOGITS_NOTE)
-
-    def _moved(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def _check_derivatives(self) -> None:
         """Refuse what has no curvature, or none that the weights would show."""
@@ -309,7 +301,7 @@ class CurvatureOperator:
         known = [*self.parameters.values(), inputs, targets]
         with memory_module.count_saved_bytes(known) as counter:
             self._linearise(inputs, targets)
-        return max(1, counter.bytes // inputs.shape[0])
+        return max(1, sum(counter.values()) // inputs.shape[0])
 
     def _linearise(self, inputs: Tensor, targets: Tensor) -> Linearisation:
         with self.context(), torch.enable_grad(), explained():

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtri
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require, require_all
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.names import shown
+from prunelimit.names import unknown_name
 from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
 from prunelimit.spectrum.matrix import Array
 
@@ -18,6 +18,18 @@ POLICIES = {"ggn": "ggn", "abs": "hessian", "clip": "hessian"}
 """Policy to the curvature it needs. "ggn": the Gauss-Newton matrix, positive
 semi-definite for a loss that is convex in the outputs; "abs": |H| (the paper's);
 "clip": negative curvature counts as flat."""
+
+
+def require_policy(policy: object) -> None:
+    """Refuse a policy that is none of `POLICIES`.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is unknown.
+    """
+    if policy not in POLICIES:
+        raise unknown_name("policy", policy, POLICIES)
 
 
 @dataclass(frozen=True)
@@ -72,10 +84,7 @@ class Spectrum:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            raise PruneLimitError(
-                f"policy={shown(self.policy)} is unknown; choose one of {', '.join(POLICIES)}"
-            )
+        require_policy(self.policy)
         other = self.outer if self.policy == "ggn" else self.folded
         if self.eigenvalues is None and (self.gauss is None or other is None or self.probes < 1):
             raise PruneLimitError(
@@ -125,8 +134,7 @@ class Spectrum:
         >>> Spectrum(dim=2, policy="ggn", eigenvalues=(1.0, 3.0)).effective_dimension(1.0).value
         1.25
         """
-        if not (math.isfinite(ridge) and ridge > 0):
-            raise PruneLimitError(f"ridge={ridge} must be a positive, finite curvature")
+        require(0 < ridge < math.inf, "ridge", ridge, "a positive, finite curvature")
         if self.eigenvalues is not None:
             return self._exact_effective_dimension(ridge)
         lower, upper = self._bracket(ridge)
@@ -307,26 +315,24 @@ def require_sensible(spectrum: Spectrum) -> None:
     rules = [rule for rule in (spectrum.gauss, spectrum.outer, spectrum.folded) if rule is not None]
     parts = [list(vars(rule).values()) for rule in rules]
     values = () if spectrum.eigenvalues is None else spectrum.eigenvalues
-    sensible = {
-        "dim": spectrum.dim >= 1,
-        "eigenvalues": spectrum.eigenvalues is None or len(values) == spectrum.dim,
-        "rules": all(len(column) == len(rule[0]) > 0 for rule in parts for column in rule),
-        "numbers": all((np.abs(column) < _LARGEST).all() for column in (values, *sum(parts, []))),
-        "weights": all(
+    require_all(
+        "the spectrum",
+        dim=spectrum.dim >= 1,
+        eigenvalues=spectrum.eigenvalues is None or len(values) == spectrum.dim,
+        rules=all(len(column) == len(rule[0]) > 0 for rule in parts for column in rule),
+        numbers=all((np.abs(column) < _LARGEST).all() for column in (values, *sum(parts, []))),
+        weights=all(
             min(column, default=0) >= 0
             for rule in rules
             if isinstance(rule, Rule)
             for column in (rule.weights, rule.random)
         ),
-        "examples": spectrum.examples is None or spectrum.examples >= 1,
-        "outputs": spectrum.outputs is None or spectrum.outputs >= 1,
-        "probes": spectrum.probes >= (spectrum.eigenvalues is None),
-        "rounding": 0 <= spectrum.rounding < 1,
-        "confidence": 0 <= spectrum.confidence < 1,
-    }
-    wrong = next((name for name, holds in sensible.items() if not holds), None)
-    if wrong is not None:
-        raise PruneLimitError(f"the spectrum's {wrong} cannot be; no computation says so")
+        examples=spectrum.examples is None or spectrum.examples >= 1,
+        outputs=spectrum.outputs is None or spectrum.outputs >= 1,
+        probes=spectrum.probes >= (spectrum.eigenvalues is None),
+        rounding=0 <= spectrum.rounding < 1,
+        confidence=0 <= spectrum.confidence < 1,
+    )
 
 
 _DOUBLINGS = 24

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Estimate
+from prunelimit.names import unknown_name
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.matrix import SymmetricMatrix
@@ -61,9 +62,7 @@ def estimate_trace(
     50.0
     """
     if method not in TRACE_METHODS:
-        raise PruneLimitError(
-            f"method={method!r} is unknown; choose one of {', '.join(TRACE_METHODS)}"
-        )
+        raise unknown_name("method", method, TRACE_METHODS)
     least = 2 if method == "hutchinson" else 6
     if products < least:
         raise PruneLimitError(f"products={products} is too few for {method!r}; use {least} or more")
@@ -149,8 +148,7 @@ def estimate_diagonal(matrix: SymmetricMatrix, products: int = 30, seed: int = 0
     >>> estimate_diagonal(scaled, products=2)
     tensor([3., 3.], dtype=torch.float64)
     """
-    if products < 1:
-        raise PruneLimitError(f"products={products} must be at least 1")
+    require(products >= 1, "products", products, "at least 1")
     total = torch.zeros(matrix.dim, dtype=torch.float64, device=matrix.device)
     for index in range(products):
         probe = rademacher(matrix.dim, seed, index).to(matrix.device, matrix.dtype)
@@ -225,8 +223,7 @@ def top_eigenpairs(
     >>> top_eigenpairs(matrix, 2)[0].round(3).tolist()
     [19.0, 18.0]
     """
-    if not 1 <= count <= matrix.dim:
-        raise PruneLimitError(f"count={count} must lie in 1 … {matrix.dim}, the dimension")
+    require(1 <= count <= matrix.dim, "count", count, f"in 1 … {matrix.dim}, the dimension")
     space = KrylovSpace(Basis(matrix.dim, matrix.dtype, matrix.device), matrix.dtype)
     space.add_start(rademacher(matrix.dim, seed, 0))
     while True:

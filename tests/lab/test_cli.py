@@ -350,12 +350,12 @@ def test_find_counts_what_is_chosen_and_calls_as_told(project, capsys, monkeypat
     ("options", "message"),
     [
         (["--start", "0.4"], "give epsilon= or metric="),
-        (["--start", "40", "--epsilon", "1"], "start must be a sparsity"),
+        (["--start", "40", "--epsilon", "1"], "start is 40.0; it must be a sparsity"),
         (["--metric", "accuracy", "--start", "0.4"], "belong together"),
         (["--finetune", "net_of_test:make", "--epochs", "3"], "loop of your own"),
         (["--finetune", "net_of_test:gone"], "has no 'gone'"),
         (["--report", "absent.json"], "absent.json"),
-        (["--tolerance", "2", "--start", "0.4", "--epsilon", "1"], "tolerance must be"),
+        (["--tolerance", "2", "--start", "0.4", "--epsilon", "1"], "tolerance is 2.0; it must be"),
     ],
 )
 def test_mistakes_of_find_get_one_line(

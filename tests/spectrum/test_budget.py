@@ -48,7 +48,7 @@ def test_more_data_means_more_effective_dimensions_for_a_linear_model() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(PruneLimitError, match="examples=401 must lie in 1 … 400"):
+    with pytest.raises(PruneLimitError, match="examples is 401; it must be in 1 … 400"):
         subsample(linear_data(), 401)
     with pytest.raises(PruneLimitError, match="examples=1 cannot be halved"):
         data_budget(nn.Linear(30, 1), nn.functional.mse_loss, linear_data(), lambda s: None, 1)

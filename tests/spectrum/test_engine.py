@@ -274,9 +274,9 @@ def test_refusals(network) -> None:
     for options, match in (
         ({"policy": "fisher"}, "policy='fisher'"),
         ({"method": "magic"}, "method='magic'"),
-        ({"tolerance": 0.0}, "tolerance=0.0"),
-        ({"ridges": [-1.0]}, "ridge=-1.0"),
-        ({"max_products": 0}, "max_products=0"),
+        ({"tolerance": 0.0}, "tolerance is 0.0"),
+        ({"ridges": [-1.0]}, "ridge is -1.0"),
+        ({"max_products": 0}, "max_products is 0"),
         ({"device": "gpu"}, "device 'gpu'"),
     ):
         with pytest.raises(PruneLimitError, match=match):

@@ -395,7 +395,7 @@ def test_refuses_models_without_a_fixed_loss_or_parameters() -> None:
 
 def test_refuses_wrong_options_and_shapes() -> None:
     refuse("kind='fisher'", kind="fisher")
-    with pytest.raises(PruneLimitError, match="chunk=0"):
+    with pytest.raises(PruneLimitError, match="chunk is 0"):
         Workspace(chunk=0)
     refuse("device 'gpu'", device="gpu")
     operator = CurvatureOperator(mlp(nn.ReLU), nn.functional.cross_entropy, ragged_data())

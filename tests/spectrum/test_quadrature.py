@@ -311,9 +311,9 @@ def test_round_trip_through_json() -> None:
 def test_refusals_name_value_and_remedy() -> None:
     spectrum = Spectrum(dim=1, policy="ggn", eigenvalues=(1.0,))
     for ridge in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(PruneLimitError, match=f"ridge={ridge}"):
+        with pytest.raises(PruneLimitError, match=f"ridge is {ridge}"):
             spectrum.effective_dimension(ridge)
-    with pytest.raises(PruneLimitError, match="policy='fisher'.*ggn"):
+    with pytest.raises(PruneLimitError, match="policy 'fisher'.*ggn"):
         Spectrum(dim=1, policy="fisher", eigenvalues=(1.0,))
     rule, folded = Rule((1.0,), (1.0,), (1.0,)), FoldedRule((1.0,), (1.0,), (1.0,), (1.0,))
     for parts in ({}, {"gauss": rule, "folded": folded, "probes": 1}):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import require
 from prunelimit.geometry.cones._base import Cone
 from prunelimit.geometry.cones._binomial import log_beta_tail, log_binomial_probability
 from prunelimit.geometry.cones._checks import FloatArray, check_integer
@@ -33,10 +33,9 @@ class CircularCone(Cone):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", check_integer(self.dim, "dim", 2))
-        if not (isinstance(self.angle, float | int | np.floating) and 0 < self.angle < np.pi / 2):
-            raise PruneLimitError(
-                f"angle must lie strictly between 0 and π/2 radians, got {self.angle!r}"
-            )
+        real = isinstance(self.angle, float | int | np.floating)
+        acute = real and 0 < self.angle < np.pi / 2
+        require(acute, "angle", self.angle, "strictly between 0 and π/2 radians")
         object.__setattr__(self, "angle", float(self.angle))
 
     def statistical_dimension(self) -> float:

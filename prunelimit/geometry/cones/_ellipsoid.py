@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.geometry.cones._base import Cone
 from prunelimit.geometry.cones._checks import FloatArray
 
@@ -85,8 +85,7 @@ class EllipsoidCone(Cone):
         array([1., 2.])
         """
         curvature = np.asarray(eigenvalues, dtype=np.float64)
-        if not (np.isfinite(epsilon) and epsilon > 0):
-            raise PruneLimitError(f"epsilon must be positive and finite, got {epsilon!r}")
+        require(0 < epsilon < np.inf, "epsilon", epsilon, "positive and finite")
         if not np.all(curvature >= 0):
             raise PruneLimitError("eigenvalues must be non-negative; clip or take absolute values")
         with np.errstate(divide="ignore"):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.batch.security import (
     NO_DASHBOARD,
     NO_PAGES,
@@ -103,8 +103,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself, and what would be open to everybody."""
-        if self.count is not None and self.count < 1:
-            raise PruneLimitError(f"workers is {self.count}; it must be at least 1")
+        require(self.count is None or self.count >= 1, "workers", self.count, "at least 1")
         if self.scheduler is not None:
             if self.slurm is not None or self.count is not None:
                 raise PruneLimitError(

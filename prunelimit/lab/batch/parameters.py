@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.budgets import FineTuning
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import shown, unknown_name
 from prunelimit.records import from_plain, to_plain
 
@@ -71,12 +71,9 @@ def configure(
     from prunelimit.lab import tasks
     from prunelimit.lab.experiment import ExperimentConfig, require_batches
 
-    if not 0 < _number("scale", scale) <= 1:
-        raise PruneLimitError(f"scale is {scale!r}; it must be above 0 and at most 1")
-    if not 0 <= _whole("seed", seed) < _SEEDS:
-        raise PruneLimitError(f"seed is {seed!r}; it must be at least 0 and below 2**63")
-    if not isinstance(task, str):
-        raise PruneLimitError(f"task is {task!r}; it must be a name")
+    require(0 < _number("scale", scale) <= 1, "scale", scale, "above 0 and at most 1")
+    require(0 <= _whole("seed", seed) < _SEEDS, "seed", seed, "at least 0 and below 2**63")
+    require(isinstance(task, str), "task", task, "a name")
     chosen = tasks.get(task).with_(seed=seed)
     if epochs is not None:
         chosen = chosen.with_(epochs=_whole("epochs", epochs))
@@ -259,6 +256,5 @@ def _whole(name: str, value: Any) -> int:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PruneLimitError(f"{name} is {shown(value)}; it must be a number")
-    if not math.isfinite(value):
-        raise PruneLimitError(f"{name} is {value!r}; it must be finite")
+    require(math.isfinite(value), name, value, "finite")
     return value
