@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+_SHOWN = 60
+
 
 class PruneLimitError(ValueError):
     """Bad input: the message names the value and the remedy."""
+
+
+def shown(value: object) -> str:
+    """`value` as a message shows it, whatever its length.
+
+    Examples
+    --------
+    >>> shown("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
+    """
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def require(holds: bool, name: str, value: object, expected: str) -> None:
@@ -16,7 +30,7 @@ def require(holds: bool, name: str, value: object, expected: str) -> None:
         Unless it `holds`.
     """
     if not holds:
-        raise PruneLimitError(f"{name} is {value!r}; it must be {expected}")
+        raise PruneLimitError(f"{name} is {shown(value)}; it must be {expected}")
 
 
 def require_all(subject: str, **sensible: bool) -> None:

@@ -6,25 +6,10 @@ import difflib
 import os
 from collections.abc import Iterable
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require, shown
 
 _LONGEST_NAME = 200
 """Bytes. A file system takes 255; a hash or an ending may be added."""
-
-
-_SHOWN = 60
-
-
-def shown(value: object) -> str:
-    """`value` as a message shows it, whatever its length.
-
-    Examples
-    --------
-    >>> shown("a" * 100)
-    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
-    """
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def printable(text: str) -> str:
@@ -77,8 +62,8 @@ def path_part(what: str, name: object) -> str:
       ...
     prunelimit.errors.PruneLimitError: task is '../runs'; a name must not begin with a dot
     """
-    if not isinstance(name, str):
-        raise PruneLimitError(f"{what} is {shown(name)}; it must be a name")
+    require(isinstance(name, str), what, name, "a name")
+    assert isinstance(name, str)
     wrong = (
         "must not be empty"
         if not name.strip()

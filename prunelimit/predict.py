@@ -27,12 +27,7 @@ from prunelimit.network.losses import (
 )
 from prunelimit.network.numbers import is_number
 from prunelimit.network.order import in_fixed_order
-from prunelimit.network.parameters import (
-    Choice,
-    counted,
-    prunable_parameters,
-    prunable_weights,
-)
+from prunelimit.network.parameters import Choice, counted, prunable_parameters, prunable_weights
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World

@@ -89,7 +89,6 @@ def progress_bar(
 def track(
     iterable: Iterable[Item],
     description: str,
-    total: float | None = None,
     enabled: bool | None = None,
 ) -> Iterator[Item]:
     """Yield from `iterable` under a progress bar (see `progress_bar`).
@@ -99,8 +98,7 @@ def track(
     >>> list(track(range(3), "counting", enabled=False))
     [0, 1, 2]
     """
-    if total is None and isinstance(iterable, Sized):
-        total = len(iterable)
+    total = len(iterable) if isinstance(iterable, Sized) else None
     with progress_bar(description, total, enabled) as bar:
         for item in iterable:
             yield item

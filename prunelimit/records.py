@@ -16,9 +16,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require, shown
 from prunelimit.estimates import BracketedFloat
-from prunelimit.names import shown
 
 Record = TypeVar("Record")
 
@@ -121,7 +120,7 @@ def from_plain(kind: type[Record], data: Any, where: str = "the record") -> Reco
 
 
 def _record(kind: type[Any], data: Any, where: str) -> Any:
-    _expect(isinstance(data, Mapping), where, data, "an object with named entries")
+    require(isinstance(data, Mapping), where, data, "an object with named entries")
     known = {_name(f): f for f in dataclasses.fields(kind) if f.init}
     types_ = _types(kind)  # type: ignore[arg-type]  # a class is hashable
     ends = {"lower", "upper"} if BracketedFloat in types_.values() else set()
@@ -155,7 +154,7 @@ def _types(kind: type[Any]) -> dict[str, Any]:
 
 def _bracketed(ends: Iterable[Any], where: str) -> BracketedFloat:
     """A sparsity with its ends."""
-    lower, value, upper = (_scalar(float, end, where) for end in ends)
+    lower, value, upper = (scalar(float, end, where) for end in ends)
     if not 0 <= lower <= value <= upper <= 1:
         raise PruneLimitError(
             f"{where} is {value} between {lower} and {upper}; it must be between its ends, and "
@@ -171,13 +170,13 @@ def _value(kind: Any, data: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return _optional(inner, data, where)
     if origin is tuple:
-        _expect(isinstance(data, list | tuple), where, data, "a list")
+        require(isinstance(data, list | tuple), where, data, "a list")
         kinds = [inner[0]] * len(data) if inner[-1] is Ellipsis else inner
-        _expect(len(kinds) == len(data), where, data, f"a list of {len(kinds)}")
+        require(len(kinds) == len(data), where, data, f"a list of {len(kinds)}")
         pairs = zip(kinds, data, strict=True)
         return tuple(_value(k, entry, f"{where}[{i}]") for i, (k, entry) in enumerate(pairs))
     if origin is not None and issubclass(origin, Mapping):
-        _expect(isinstance(data, Mapping), where, data, "an object with named entries")
+        require(isinstance(data, Mapping), where, data, "an object with named entries")
         return {name: _value(inner[1], entry, f"{where}.{name}") for name, entry in data.items()}
     if kind is np.ndarray:
         return _array(data, where)
@@ -185,7 +184,7 @@ def _value(kind: Any, data: Any, where: str) -> Any:
         return kind.from_dict(data)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _record(kind, data, where)
-    return _scalar(kind, data, where)
+    return scalar(kind, data, where)
 
 
 def _optional(kinds: tuple[Any, ...], data: Any, where: str) -> Any:
@@ -198,25 +197,27 @@ def _array(data: Any, where: str) -> np.ndarray:
     try:
         return np.array(data, dtype=float)
     except (TypeError, ValueError, OverflowError):
-        _expect(False, where, data, "a list of numbers")
+        require(False, where, data, "a list of numbers")
         raise
 
 
-def _scalar(kind: type[Any], data: Any, where: str) -> Any:
+def scalar(kind: type[Any], data: Any, where: str) -> Any:
+    """A number, text or truth value of a file, refused if it is none of `kind`.
+
+    Raises
+    ------
+    PruneLimitError
+        Naming it by `where`.
+    """
     if kind is float and (data is None or isinstance(data, str)):
-        _expect(data in (None, "inf", "-inf"), where, data, "a number")
+        require(data in (None, "inf", "-inf"), where, data, "a number")
         return math.nan if data is None else float(data)
     good = isinstance(data, int | float) if kind is float else isinstance(data, kind)
     good = good and (kind is bool or not isinstance(data, bool))
     # JSON's whole numbers may have any number of digits.
     good = good and (not isinstance(data, int) or -_MOST <= data < _MOST)
-    _expect(good, where, data, _NAMES.get(kind, kind.__name__))
+    require(good, where, data, _NAMES.get(kind, kind.__name__))
     return kind(data)
-
-
-def _expect(holds: bool, where: str, data: Any, what: str) -> None:
-    if not holds:
-        raise PruneLimitError(f"{where} is {shown(data)}; it must be {what}")
 
 
 def _plain_float(number: float) -> float | str | None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from prunelimit.errors import PruneLimitError, require_all
+from prunelimit.errors import PruneLimitError, require_all, shown
 from prunelimit.estimates import BracketedSparsity
 from prunelimit.expected import Expected, expect
 from prunelimit.files import read_text, write_text
-from prunelimit.names import printable, shown
+from prunelimit.names import printable
 from prunelimit.network.parameters import Counted
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.records import absent, fields_to_plain, from_plain

@@ -12,14 +12,7 @@ from scipy import optimize
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Estimate
-from prunelimit.geometry.cones import (
-    CircularCone,
-    Cone,
-    EllipsoidCone,
-    L1DescentCone,
-    PolarCone,
-    Product,
-)
+from prunelimit.geometry import cones
 from prunelimit.geometry.cones._checks import FloatArray, check_integer, make_generator
 from prunelimit.geometry.recovery import recovers
 from prunelimit.progress import track
@@ -38,7 +31,7 @@ _CUT_LIMIT = 2000
 _FIRST_CUTS = 4
 
 
-def intersection_probabilities(cone: Cone) -> FloatArray:
+def intersection_probabilities(cone: cones.Cone) -> FloatArray:
     """`intersection_probability` for every subspace dimension 0 … dim at once, ``(dim + 1,)``.
 
     Raises
@@ -64,7 +57,7 @@ def intersection_probabilities(cone: Cone) -> FloatArray:
     return np.clip(2 * tails[cone.dim - subspace_dims + 1], 0.0, 1.0)
 
 
-def intersection_probability(cone: Cone, subspace_dim: int) -> float:
+def intersection_probability(cone: cones.Cone, subspace_dim: int) -> float:
     """Probability that a uniformly random subspace meets the cone in more than the origin.
 
     The kinematic formula ``P = 2 (v_{D-m+1} + v_{D-m+3} + …)`` for a cone that is no
@@ -93,7 +86,7 @@ def intersection_probability(cone: Cone, subspace_dim: int) -> float:
     return float(intersection_probabilities(cone)[index])
 
 
-def intersection_probability_of_cones(a: Cone, b: Cone) -> float:
+def intersection_probability_of_cones(a: cones.Cone, b: cones.Cone) -> float:
     """Probability that `a` and a uniformly turned copy of `b` share more than the origin.
 
     ``P = 2 (v_{D+1} + v_{D+3} + …)`` of the product a × b, unless both are subspaces
@@ -112,7 +105,7 @@ def intersection_probability_of_cones(a: Cone, b: Cone) -> float:
     """
     if a.dim != b.dim:
         raise PruneLimitError(f"the cones live in different dimensions: {a.dim} and {b.dim}")
-    return intersection_probability(Product(a, b), a.dim)
+    return intersection_probability(cones.Product(a, b), a.dim)
 
 
 def approximate_bounds(
@@ -199,7 +192,7 @@ def _bounds_from(
 
 
 def simulate_intersection(
-    cone: Cone,
+    cone: cones.Cone,
     subspace_dim: int,
     trials: int = 1000,
     seed: int | np.random.Generator = 0,
@@ -246,8 +239,8 @@ def simulate_intersection(
 
     Examples
     --------
-    >>> from prunelimit.cones import CircularCone
-    >>> cone = CircularCone(10, 0.7)
+    >>> from prunelimit.cones import cones.CircularCone
+    >>> cone = cones.CircularCone(10, 0.7)
     >>> estimate = simulate_intersection(cone, 5, trials=4000, seed=1)
     >>> abs(estimate.z_score(intersection_probability(cone, 5))) < 4
     True
@@ -266,23 +259,23 @@ def simulate_intersection(
 
 
 def _count_meetings(
-    cone: Cone,
+    cone: cones.Cone,
     subspace_dim: int,
     trials: int,
     generator: np.random.Generator,
     progress: bool | None,
 ) -> int:
     codim = cone.dim - subspace_dim
-    if isinstance(cone, PolarCone):
+    if isinstance(cone, cones.PolarCone):
         return trials - _count_meetings(cone.original, codim, trials, generator, progress)
-    if isinstance(cone, CircularCone):
+    if isinstance(cone, cones.CircularCone):
         squared_cosines = generator.beta(subspace_dim / 2, codim / 2, trials)
         return int(np.sum(squared_cosines >= np.cos(cone.angle) ** 2))
-    if isinstance(cone, EllipsoidCone):
+    if isinstance(cone, cones.EllipsoidCone):
         return _count_ellipsoid_meetings(cone.slopes, subspace_dim, trials, generator)
     hits = 0
     for _ in track(range(trials), "subspaces", enabled=progress):
-        if isinstance(cone, L1DescentCone):
+        if isinstance(cone, cones.L1DescentCone):
             hits += not recovers(generator.standard_normal((codim, cone.dim)), cone.sparsity)
         else:
             basis = generator.standard_normal((cone.dim, subspace_dim))
@@ -314,7 +307,7 @@ def _count_ellipsoid_meetings(
     return hits
 
 
-def _meets(cone: Cone, basis: FloatArray, generator: np.random.Generator) -> bool:
+def _meets(cone: cones.Cone, basis: FloatArray, generator: np.random.Generator) -> bool:
     """Whether the span of `basis` (orthonormal columns in general position) meets the cone.
 
     Within the cone's span, either some y makes ``⟨By, q⟩ < 0`` for every q of the polar cone,
@@ -348,7 +341,7 @@ def _meets(cone: Cone, basis: FloatArray, generator: np.random.Generator) -> boo
     )
 
 
-def _sampled_cuts(cone: Cone, generator: np.random.Generator) -> FloatArray:
+def _sampled_cuts(cone: cones.Cone, generator: np.random.Generator) -> FloatArray:
     """At least one vector of the polar cone inside the cone's span, rows ``(count, dim)``."""
     normals = cone._normals()
     while True:
@@ -361,7 +354,7 @@ def _sampled_cuts(cone: Cone, generator: np.random.Generator) -> FloatArray:
             return cuts[kept]
 
 
-def _within_span(cone: Cone, basis: FloatArray) -> FloatArray:
+def _within_span(cone: cones.Cone, basis: FloatArray) -> FloatArray:
     """Orthonormal basis of the part of the subspace inside the cone's span."""
     normals = cone._normals()
     if normals.shape[1] == 0:

@@ -289,11 +289,8 @@ def _budget(
 
     asked = {"epochs": epochs, "learning_rate": learning_rate}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if not changes:
-        return None
-    return replace(
-        default_finetuning(loader, None if report is None else report.spectrum), **changes
-    )
+    usual = default_finetuning(loader, None if report is None else report.spectrum)
+    return replace(usual, **changes) if changes else None
 
 
 @app.command()

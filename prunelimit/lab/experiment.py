@@ -34,15 +34,7 @@ from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.sweep import Sweep
 from prunelimit.records import from_plain, to_plain
 from prunelimit.report import PruningLimit
-from prunelimit.results import ExperimentConfig, FinalMeasurements, Result
-from prunelimit.results.parts import (
-    AccuracyThreshold,
-    Examples,
-    Making,
-    Sweeps,
-    Thresholds,
-    WeightHistogram,
-)
+from prunelimit.results import ExperimentConfig, FinalMeasurements, Result, parts
 from prunelimit.results.saved import compact
 
 __all__ = ["ExperimentConfig", "Result", "run_task"]
@@ -163,7 +155,7 @@ class _Experiment:
     run: Run
     store: Stages
     dense: FinalMeasurements
-    stages: dict[str, Making]
+    stages: dict[str, parts.Making]
 
     def result(self) -> Result:
         """Measure, put together and write."""
@@ -172,7 +164,7 @@ class _Experiment:
             "prediction", PruningLimit, prediction, 1, lambda key, _: prediction.measure(run, key)
         )
         run.world.from_main(lambda: prediction.clear(run))
-        curves = self._stage("sweep", Sweeps, sweeps, 1, lambda *_: sweeps.measure(run))
+        curves = self._stage("sweep", parts.Sweeps, sweeps, 1, lambda *_: sweeps.measure(run))
         start = curves.training.largest_sparsity(report.epsilon)
         read, kind = (run, report, start), finetune.Finetunings
         refits = self._stage(
@@ -191,20 +183,20 @@ class _Experiment:
             measurement=run.config,
             dense=self.dense,
             prediction=report,
-            thresholds=Thresholds(
+            thresholds=parts.Thresholds(
                 one_shot=_one_shot_threshold(curves.training, report.epsilon),
                 quadratic_existence=refits.threshold,
                 real_existence=tuned.threshold,
                 accuracy=accuracy_threshold(curves, run.config.accuracy_tolerance),
             ),
-            sweep=from_plain(Sweeps, compact(to_plain(curves))),
+            sweep=from_plain(parts.Sweeps, compact(to_plain(curves))),
             refit=refits.points,
             finetune=tuned.points,
             finetuning=tuned.budget,
             weights=weight_histogram(run.model),
             stages=self.stages,
             provenance=self.store.sign(),
-            examples=Examples(
+            examples=parts.Examples(
                 splits.train.examples, splits.validation.examples, splits.test.examples
             ),
         )
@@ -244,12 +236,12 @@ def _one_shot_threshold(curve: Sweep, epsilon: float) -> Interval:
     return Interval(last, last, float(after.min()) if after.size else 1.0)
 
 
-def accuracy_threshold(curves: Sweeps, tolerance: float) -> AccuracyThreshold:
+def accuracy_threshold(curves: parts.Sweeps, tolerance: float) -> parts.AccuracyThreshold:
     """Chosen on the validation split, reported on the test set: the paper's "actual" ratio."""
     validation, test = curves.validation, curves.test
     passing = validation.accuracy >= validation.dense_accuracy - tolerance
     last = int(np.flatnonzero(passing).max(initial=0))
-    return AccuracyThreshold(
+    return parts.AccuracyThreshold(
         sparsity=float(validation.sparsities[last]),
         tolerance=tolerance,
         validation_accuracy=float(validation.accuracy[last]),
@@ -258,7 +250,7 @@ def accuracy_threshold(curves: Sweeps, tolerance: float) -> AccuracyThreshold:
     )
 
 
-def weight_histogram(model: nn.Module) -> WeightHistogram:
+def weight_histogram(model: nn.Module) -> parts.WeightHistogram:
     """Counts of |w| on 120 logarithmic bins, a layer each, and the exact zeros."""
     weights = {name: p.detach().abs().cpu() for name, p in prunable_parameters(model).items()}
     everything = flatten(weights.values())
@@ -267,7 +259,7 @@ def weight_histogram(model: nn.Module) -> WeightHistogram:
     edges = np.logspace(low, high, 121)
     edges[0], edges[-1] = 0.999 * edges[0], 1.001 * edges[-1]
     counts = {name: np.histogram(w.numpy().ravel(), edges)[0] for name, w in weights.items()}
-    return WeightHistogram(
+    return parts.WeightHistogram(
         edges=tuple(edges.tolist()),
         counts={name: tuple(count.tolist()) for name, count in counts.items()},
         zeros=int((everything == 0).sum()),

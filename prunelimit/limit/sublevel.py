@@ -109,7 +109,7 @@ def ellipsoid_width(
     return spectral_measure(eigenvalues, weights).codimension(2 * epsilon / distance**2)
 
 
-def contact_points(radii: ArrayLike, centre: ArrayLike, count: int = 120) -> NDArray[np.float64]:
+def contact_points(radii: ArrayLike, centre: ArrayLike) -> NDArray[np.float64]:
     """Where the lines of sight from the origin touch an ellipsoid: two points, or a closed curve.
 
     Parameters
@@ -118,13 +118,11 @@ def contact_points(radii: ArrayLike, centre: ArrayLike, count: int = 120) -> NDA
         Finite semi-axes ``(dim,)``, dim 2 or 3.
     centre
         The ellipsoid's centre ``(dim,)``; the origin must be outside.
-    count
-        Points on the curve, in three dimensions.
 
     Returns
     -------
     ndarray
-        ``(2, 2)`` or ``(count, 3)``; the last point of the curve is its first.
+        ``(2, 2)`` or ``(120, 3)``; the last point of the curve is its first.
 
     Raises
     ------
@@ -159,7 +157,7 @@ def contact_points(radii: ArrayLike, centre: ArrayLike, count: int = 120) -> NDA
     if axes.size == 2:
         circle = np.array([1.0, -1.0])[:, None] * sideways
     else:
-        turn = np.linspace(0, 2 * np.pi, count)[:, None]
+        turn = np.linspace(0, 2 * np.pi, 120)[:, None]
         circle = np.cos(turn) * sideways[0] + np.sin(turn) * sideways[1]
     return axes * (white * (1 - 1 / rho**2) + math.sqrt(1 - 1 / rho**2) * circle)
 

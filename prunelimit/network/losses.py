@@ -11,16 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network import checks
 from prunelimit.network.batch_weights import PLAIN, BatchWeights
-from prunelimit.network.checks import (
-    Batch,
-    check_reiterable,
-    in_double_precision,
-    iterate_batches,
-    iterate_pairs,
-    on_any_examples,
-    scalar_loss,
-)
 from prunelimit.network.copies import HALVES, Reading
 from prunelimit.network.device import at_device, device_of
 from prunelimit.network.evaluate import evaluation_mode
@@ -59,7 +51,7 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
     >>> data = [(torch.ones(3, 2), torch.ones(3, 1))]
     >>> check_first_batch(nn.Linear(2, 1), nn.functional.mse_loss, data)
     """
-    check_reiterable(loader)
+    checks.check_reiterable(loader)
     if not callable(loss_fn):
         raise PruneLimitError(
             f"loss_fn is a {type(loss_fn).__name__}; give a function loss_fn(outputs, targets) "
@@ -67,7 +59,7 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
         )
     place = device_of(model)
     with evaluation_mode(model), torch.no_grad():
-        for inputs, targets in iterate_pairs(loader):
+        for inputs, targets in checks.iterate_pairs(loader):
             try:
                 loss_fn(model(inputs.to(place)), targets.to(place))
             except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -116,23 +108,23 @@ def batch_losses(
     >>> batch_losses(layer, nn.functional.mse_loss, [(torch.zeros(3, 1), torch.ones(3, 1))])
     [(3, 3.0, 1.0)]
     """
-    check_reiterable(loader)
+    checks.check_reiterable(loader)
     model, loss_fn = at_device(model, loss_fn, world.device(device))
     first = next(p for p in model.parameters() if p.is_floating_point())
-    weights = BatchWeights(in_double_precision(loss_fn, first.device))
+    weights = BatchWeights(checks.in_double_precision(loss_fn, first.device))
 
-    def row(batch: Batch) -> tuple[int, float, float]:
+    def row(batch: checks.Batch) -> tuple[int, float, float]:
         inputs, targets, given = batch
         outputs, targets = model(_moved(inputs, first)), _moved(targets, first)
         weight = weights.measure(outputs, targets) if given is None else float(given.sum())
-        loss = float(scalar_loss(loss_fn, outputs, targets)) if weight else 0.0
+        loss = float(checks.scalar_loss(loss_fn, outputs, targets)) if weight else 0.0
         return inputs.shape[0], weight, loss
 
-    with evaluation_mode(model), torch.no_grad(), on_any_examples():
-        for batch in iterate_batches(loader):  # all processes weigh by the same reference
+    with evaluation_mode(model), torch.no_grad(), checks.on_any_examples():
+        for batch in checks.iterate_batches(loader):  # all processes weigh by the same reference
             row(batch)
             break
-        rows = [row(batch) for batch in world.every(iterate_batches(loader))]
+        rows = [row(batch) for batch in world.every(checks.iterate_batches(loader))]
     rows = world.in_order(rows)
     if not rows:
         raise PruneLimitError("the loader is empty: it yields no batch; give it at least one")
@@ -184,9 +176,9 @@ def refuse_foreign_reading(
     >>> refuse_foreign_reading(layer, nn.functional.mse_loss, data, nn.Linear(1, 1))
     """
     first = next(iter(copied.parameters()))
-    for inputs, targets in iterate_pairs(loader):
+    for inputs, targets in checks.iterate_pairs(loader):
         reading = Reading(model.parameters())
-        with evaluation_mode(copied), torch.no_grad(), on_any_examples(), reading:
+        with evaluation_mode(copied), torch.no_grad(), checks.on_any_examples(), reading:
             loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
         if reading.found:
             raise PruneLimitError(

@@ -7,12 +7,7 @@ them. `table` makes a table of rows.
 from prunelimit.results.calibrated import CalibrationTable, SearchedNetwork
 from prunelimit.results.choices import Choices, LimitsOverDistance, WeightDistances
 from prunelimit.results.existence import ExistenceStudy, Expansions
-from prunelimit.results.methods import (
-    LimitsOfGems,
-    LimitsOverRounds,
-    LimitStudy,
-    MethodsCompared,
-)
+from prunelimit.results.methods import LimitsOfGems, LimitsOverRounds, LimitStudy, MethodsCompared
 from prunelimit.results.overview import Overview
 from prunelimit.results.parts import ExperimentConfig, FinalMeasurements, Provenance
 from prunelimit.results.result import Result

@@ -11,18 +11,7 @@ from prunelimit.budgets import FineTuning
 from prunelimit.recipe import TrainingConfig
 from prunelimit.records import absent
 from prunelimit.report import PruningLimit
-from prunelimit.results.parts import (
-    Examples,
-    ExperimentConfig,
-    FinalMeasurements,
-    FinetunePoint,
-    Making,
-    Provenance,
-    RefitPoint,
-    Sweeps,
-    Thresholds,
-    WeightHistogram,
-)
+from prunelimit.results import parts
 from prunelimit.results.saved import Saved
 
 
@@ -65,18 +54,18 @@ class Result(Saved):
     model: str
     seed: int
     training: TrainingConfig
-    measurement: ExperimentConfig
-    dense: FinalMeasurements
+    measurement: parts.ExperimentConfig
+    dense: parts.FinalMeasurements
     prediction: PruningLimit
-    thresholds: Thresholds
-    sweep: Sweeps
-    refit: tuple[RefitPoint, ...]
-    finetune: tuple[FinetunePoint, ...]
+    thresholds: parts.Thresholds
+    sweep: parts.Sweeps
+    refit: tuple[parts.RefitPoint, ...]
+    finetune: tuple[parts.FinetunePoint, ...]
     finetuning: FineTuning
-    weights: WeightHistogram
-    stages: Mapping[str, Making]
-    provenance: Provenance
-    examples: Examples | None = absent()
+    weights: parts.WeightHistogram
+    stages: Mapping[str, parts.Making]
+    provenance: parts.Provenance
+    examples: parts.Examples | None = absent()
     note: str = ""
 
     @property

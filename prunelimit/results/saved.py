@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Self
 
 import pandas as pd
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, shown
 from prunelimit.files import read_text, write_json
-from prunelimit.names import shown
 from prunelimit.records import fields_to_plain, from_plain, rounded, to_plain
 from prunelimit.results.parts import Provenance
 

@@ -10,16 +10,8 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network import checks
 from prunelimit.network.batch_weights import PLAIN, BatchWeights
-from prunelimit.network.checks import (
-    Batch,
-    LossFunction,
-    check_repeats,
-    iterate_batches,
-    mean_gap,
-    refuse_no_mean,
-    scalar_loss,
-)
 from prunelimit.network.copies import moved_to
 from prunelimit.network.undisturbed import random_state
 from prunelimit.network.world import World
@@ -70,7 +62,7 @@ class Examples:
         self,
         loader: Iterable[Any],
         forward: Forward,
-        loss_fn: LossFunction,
+        loss_fn: checks.LossFunction,
         device: torch.device,
         dtype: torch.dtype,
         budget: int,
@@ -85,8 +77,8 @@ class Examples:
         self._read(budget)
 
     # ------------------------------------------------------------ the first pass
-    def _fresh(self) -> Iterator[Batch]:
-        for inputs, targets, weight in iterate_batches(self._loader):
+    def _fresh(self) -> Iterator[checks.Batch]:
+        for inputs, targets, weight in checks.iterate_batches(self._loader):
             inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
             yield inputs, targets, weight
 
@@ -94,7 +86,7 @@ class Examples:
         """Count, evaluate, weigh and check every batch, and keep them where they fit."""
         first = next(self._fresh(), None)
         self._agree_on_unit(first)
-        cached: list[Batch] | None = []
+        cached: list[checks.Batch] | None = []
         rows: list[tuple[int, float, float]] = []
         outputs, size = 0, 0
         for batch in self._fresh():
@@ -115,7 +107,7 @@ class Examples:
         self.nbytes = 0 if cached is None else size
         self._kept = cached if cached is None or not self.plain else _merged(cached)
 
-    def _agree_on_unit(self, first: Batch | None) -> None:
+    def _agree_on_unit(self, first: checks.Batch | None) -> None:
         """The first batch is checked, and gives the unit in which all processes weigh."""
         plain = True
         if first is not None:
@@ -135,18 +127,18 @@ class Examples:
             return False
         before = random_state(self.device)
         once = evaluate(inputs, targets)
-        check_repeats(once, evaluate(inputs, targets))
+        checks.check_repeats(once, evaluate(inputs, targets))
         if random_state(self.device) != before:  # it draws: two equal passes may be chance
             for _ in range(REPEATS):
-                check_repeats(once, evaluate(inputs, targets))
+                checks.check_repeats(once, evaluate(inputs, targets))
         if weight is not None:
             return False
-        whole, parts = mean_gap(_tolerant(evaluate), inputs, targets)
+        whole, parts = checks.mean_gap(_tolerant(evaluate), inputs, targets)
         if self._close(whole, parts):
             return True
-        whole, parts = mean_gap(evaluate, inputs, targets, self._weigh)
+        whole, parts = checks.mean_gap(evaluate, inputs, targets, self._weigh)
         if not self._close(whole, parts):
-            refuse_no_mean(len(inputs), whole, parts)
+            checks.refuse_no_mean(len(inputs), whole, parts)
         return False
 
     def _close(self, one: float, other: float) -> bool:
@@ -156,7 +148,7 @@ class Examples:
     def _weigh(self, inputs: Tensor, targets: Tensor) -> float:
         return self._weights.measure(self._forward(inputs), targets)
 
-    def _row(self, batch: Batch) -> tuple[float, float, int]:
+    def _row(self, batch: checks.Batch) -> tuple[float, float, int]:
         """Weight, loss and entries of the outputs of a batch."""
         inputs, targets, given = batch
         outputs = self._forward(inputs)
@@ -167,9 +159,9 @@ class Examples:
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> float:
         with torch.no_grad():  # the loss may read the model's weights
-            return float(scalar_loss(self._loss_fn, outputs, targets))
+            return float(checks.scalar_loss(self._loss_fn, outputs, targets))
 
-    def _compare(self, first: Batch, again: Batch) -> None:
+    def _compare(self, first: checks.Batch, again: checks.Batch) -> None:
         alike = all(
             one.shape == other.shape and torch.equal(one, other)
             for one, other in zip(first[:2], again[:2], strict=True)
@@ -202,7 +194,7 @@ class Examples:
         self.outputs = sum(part[3] for part in parts)
 
     # ------------------------------------------------------------- later passes
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[checks.Batch]:
         """The batches, kept or read again."""
         return self._fresh() if self._kept is None else iter(self._kept)
 
@@ -211,7 +203,7 @@ class Examples:
         """Whether the examples stay in memory."""
         return self._kept is not None
 
-    def pieces(self, size: int) -> Iterator[Batch]:
+    def pieces(self, size: int) -> Iterator[checks.Batch]:
         """The batches in pieces of at most `size` examples; a batch with one weight stays whole."""
         for inputs, targets, weight in self.batches():
             if weight is not None and weight.ndim == 0:
@@ -244,7 +236,7 @@ class Examples:
                 f"{MOVING}"
             )
 
-    def _share(self, piece: Batch) -> float:
+    def _share(self, piece: checks.Batch) -> float:
         inputs, targets, weight = piece
         found = self._weigh(inputs, targets) if weight is None else float(weight.sum())
         return found / self.weight
@@ -274,7 +266,7 @@ def _tolerant(evaluate: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, 
     return tolerant
 
 
-def _merged(batches: list[Batch]) -> list[Batch]:
+def _merged(batches: list[checks.Batch]) -> list[checks.Batch]:
     """One pair of long tensors where the batches' shapes agree, else the batches themselves."""
     if not batches:
         return []

@@ -31,14 +31,9 @@ from prunelimit.network.checks import LossFunction, in_double_precision
 from prunelimit.network.copies import moved_to, place
 from prunelimit.network.parameters import flatten
 from prunelimit.progress import progress_bar
+from prunelimit.spectrum import linearise
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.layout import curvature_ends
-from prunelimit.spectrum.linearise import (
-    LINEARISATIONS,
-    GaussNewtonChunk,
-    curvature_context,
-    explained,
-)
 from prunelimit.spectrum.operator import TRIAL, CurvatureOperator
 from prunelimit.spectrum.outputs import at_logits
 
@@ -106,9 +101,9 @@ def _check_convex(operator: CurvatureOperator) -> None:
     What the matrix would show of it depends on how far an iteration has come.
     """
     found = [0.0]
-    with operator.context(), explained():
+    with operator.context(), linearise.explained():
         for chunk, share in operator.linearised():
-            assert isinstance(chunk, GaussNewtonChunk)
+            assert isinstance(chunk, linearise.GaussNewtonChunk)
             least_and_most = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
             found += [end * share for end in least_and_most]
     ends = [end for part in operator.world.gather((min(found), max(found))) for end in part]
@@ -192,8 +187,8 @@ class _Trial:
         return flatten(piece.detach().double() for piece in found)
 
     def product(self, kind: str) -> Tensor:
-        with torch.enable_grad(), explained():
-            chunk = LINEARISATIONS[kind](
+        with torch.enable_grad(), linearise.explained():
+            chunk = linearise.LINEARISATIONS[kind](
                 self.model, self.loss_fn, self.parameters, self.inputs, self.targets
             )
             return self.flat(chunk.apply(self.direction))
@@ -245,7 +240,7 @@ class _Trial:
 
 def _check_derivatives(operator: CurvatureOperator) -> None:
     trial = _trial(operator)
-    with curvature_context(trial.model):
+    with linearise.curvature_context(trial.model):
         _check_gradient(trial)
         _check_product(trial, operator.kind)
 
@@ -258,7 +253,7 @@ def _trial(operator: CurvatureOperator) -> _Trial:
     def attempt(model: nn.Module, loss_fn: LossFunction) -> Tensor:
         kind = next(p.dtype for p in model.parameters() if p.is_floating_point())
         own, truth = (moved_to(t, operator.device, kind) for t in (inputs, targets))
-        with curvature_context(model), torch.enable_grad():
+        with linearise.curvature_context(model), torch.enable_grad():
             return loss_fn(model(own), truth).sum()
 
     placed = place(operator.model, operator.raw_loss, attempt, operator.device, dtype)

@@ -20,14 +20,8 @@ from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
+from prunelimit.spectrum import engine
 from prunelimit.spectrum.basis import Basis
-from prunelimit.spectrum.engine import (
-    Effort,
-    operator_for,
-    ridge_target,
-    spectrum_of_operator,
-    spectrum_of_space,
-)
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.matrix import SymmetricMatrix
 from prunelimit.spectrum.result import Spectrum, require_policy
@@ -130,9 +124,9 @@ def hessian_spectrum(
     ((1.0, 9.0), 1.4)
     """
     _check_options(policy, tolerance, ridges, method, max_products)
-    effort = Effort(
+    effort = engine.Effort(
         tolerance=tolerance,
-        target=stop if stop is not None else ridge_target(ridges),
+        target=stop if stop is not None else engine.ridge_target(ridges),
         max_products=max_products,
         method=method,
         seed=int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed),
@@ -145,11 +139,11 @@ def hessian_spectrum(
     loader, order = in_fixed_order(loader)
     with undisturbed(model, loader):
         model, loss_fn, loader = adapt(model, loss_fn, loader, forward)
-        operator = operator_for(
+        operator = engine.operator_for(
             model, loss_fn, loader, policy, effort, parameters, device=device, world=world
         )
         operator.notes = tuple(note for note in (order, *operator.notes) if note)
-        return spectrum_of_operator(operator, policy, effort)
+        return engine.spectrum_of_operator(operator, policy, effort)
 
 
 def matrix_spectrum(
@@ -191,12 +185,12 @@ def matrix_spectrum(
     search = Search(
         matrix,
         space,
-        lambda found: spectrum_of_space(found, policy, matrix.dim),
+        lambda found: engine.spectrum_of_space(found, policy, matrix.dim),
         seed=seed,
         max_products=max_products,
         dense_limit=0,
     )
-    target = stop if stop is not None else ridge_target(ridges)
+    target = stop if stop is not None else engine.ridge_target(ridges)
     with progress_bar("curvature", total=max_products, enabled=False) as bar:
         spectrum = search.run(target, tolerance, bar)
     assert spectrum is not None

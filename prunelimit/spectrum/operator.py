@@ -19,33 +19,17 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import unknown_name
-from prunelimit.network.checks import (
-    LossFunction,
-    check_model,
-    check_modes,
-    check_reiterable,
-    curvature_device,
-    in_double_precision,
-    iterate_batches,
-    on_any_examples,
-    scalar_loss,
-)
+from prunelimit.network import checks
 from prunelimit.network.copies import moved_to, place
 from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
+from prunelimit.spectrum import linearise
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.arrival import check_arrival
 from prunelimit.spectrum.dense import dense_matrix, matrix_from_jacobians
 from prunelimit.spectrum.examples import Examples
-from prunelimit.spectrum.linearise import (
-    LINEARISATIONS,
-    GaussNewtonChunk,
-    Linearisation,
-    curvature_context,
-    explained,
-)
 from prunelimit.spectrum.outputs import (
     LOGITS_NOTE,
     at_logits,
@@ -161,7 +145,7 @@ class CurvatureOperator:
     def __init__(
         self,
         model: nn.Module,
-        loss_fn: LossFunction,
+        loss_fn: checks.LossFunction,
         loader: Iterable[Any],
         kind: str = "ggn",
         parameters: Mapping[str, nn.Parameter] | None = None,
@@ -170,17 +154,17 @@ class CurvatureOperator:
         dtype: torch.dtype | None = None,
         workspace: Workspace = Workspace(),
     ) -> None:
-        if kind not in LINEARISATIONS:
-            raise unknown_name("curvature", kind, LINEARISATIONS)
-        check_reiterable(loader)
-        check_model(model)
+        if kind not in linearise.LINEARISATIONS:
+            raise unknown_name("curvature", kind, linearise.LINEARISATIONS)
+        checks.check_reiterable(loader)
+        checks.check_model(model)
         model = unwrapped(model)
-        check_modes(model)
+        checks.check_modes(model)
         names = list(prunable_parameters(model) if parameters is None else parameters)
         _pick(model, names)
         self.kind, self.world = kind, workspace.world
         self._loader, order = in_fixed_order(loader)
-        placed = place(model, loss_fn, self._attempt, curvature_device(device, model), dtype)
+        placed = place(model, loss_fn, self._attempt, checks.curvature_device(device, model), dtype)
         self.notes = tuple(note for note in (order, placed.note) if note)
         self.model, self.half = placed.model, placed.half
         self.parameters = _pick(self.model, names)
@@ -190,7 +174,7 @@ class CurvatureOperator:
         self.products = 0.0
         free = memory_module.available_bytes(self.device, self.world.local_size)
         self._memory = free // 2 if workspace.memory is None else int(workspace.memory)
-        with on_any_examples():
+        with checks.on_any_examples():
             self._settle_loss(placed.loss_fn)
             self._read()
             self._check_derivatives()
@@ -233,21 +217,21 @@ class CurvatureOperator:
             )
         return outputs
 
-    def _attempt(self, model: nn.Module, loss_fn: LossFunction) -> Tensor:
+    def _attempt(self, model: nn.Module, loss_fn: checks.LossFunction) -> Tensor:
         """The loss of the first examples where `model` is; see `place`."""
-        inputs, targets, weight = next(iterate_batches(self._loader))
+        inputs, targets, weight = next(checks.iterate_batches(self._loader))
         if weight is None or weight.ndim:
             inputs, targets = inputs[:TRIAL], targets[:TRIAL]
         first = next(p for p in model.parameters() if p.is_floating_point())
         inputs, targets = (moved_to(t, first.device, first.dtype) for t in (inputs, targets))
-        with curvature_context(model), torch.enable_grad():
+        with linearise.curvature_context(model), torch.enable_grad():
             return loss_fn(model(inputs), targets).sum()
 
-    def _settle_loss(self, loss_fn: LossFunction) -> None:
+    def _settle_loss(self, loss_fn: checks.LossFunction) -> None:
         """The loss in double precision, at logits where the outputs are log-probabilities."""
         self.raw_loss = loss_fn
-        self.loss_fn = in_double_precision(loss_fn, self.device)
-        inputs, targets, _ = next(iterate_batches(self._loader), (None, None, None))
+        self.loss_fn = checks.in_double_precision(loss_fn, self.device)
+        inputs, targets, _ = next(checks.iterate_batches(self._loader), (None, None, None))
         dims: list[int | None] = []
         said = ""
         if inputs is not None and targets is not None:
@@ -276,7 +260,7 @@ class CurvatureOperator:
                 outputs = outputs.detach()
             refuse_flat_loss(self.loss_fn, outputs, targets, self.kind)
             batches = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
-            with self.context(), explained():
+            with self.context(), linearise.explained():
                 check_arrival(self.model, self.loss_fn, self.parameters, batches)
 
     # ------------------------------------------------------------------ plan
@@ -292,7 +276,7 @@ class CurvatureOperator:
         self._room = int(0.75 * budget // chunk_bytes) if self.data.kept else 0
         chunks = -(-self.own_examples // chunk)
         self.reserved = chunk_bytes * max(1, min(self._room, chunks))
-        self._kept: dict[int, Linearisation] = {}
+        self._kept: dict[int, linearise.Linearisation] = {}
         self._matrix: Tensor | None = None
 
     def _example_bytes(self) -> int:
@@ -303,13 +287,13 @@ class CurvatureOperator:
             self._linearise(inputs, targets)
         return max(1, sum(counter.values()) // inputs.shape[0])
 
-    def _linearise(self, inputs: Tensor, targets: Tensor) -> Linearisation:
-        with self.context(), torch.enable_grad(), explained():
-            return LINEARISATIONS[self.kind](
+    def _linearise(self, inputs: Tensor, targets: Tensor) -> linearise.Linearisation:
+        with self.context(), torch.enable_grad(), linearise.explained():
+            return linearise.LINEARISATIONS[self.kind](
                 self.model, self.loss_fn, list(self.parameters.values()), inputs, targets
             )
 
-    def linearised(self) -> Iterator[tuple[Linearisation, float]]:
+    def linearised(self) -> Iterator[tuple[linearise.Linearisation, float]]:
         """Every chunk's linearisation with its share of the mean loss; the first ones are kept."""
         for position, (inputs, targets, share) in enumerate(self.data.chunks(self.chunk)):
             kept = self._kept.get(position)
@@ -324,7 +308,7 @@ class CurvatureOperator:
         found = 1
         if self.own_examples and self.kind == "ggn":
             chunk = self._linearise(*self.data.some(2))
-            assert isinstance(chunk, GaussNewtonChunk)
+            assert isinstance(chunk, linearise.GaussNewtonChunk)
             with self.context():
                 found = chunk.layout.width
         return max(self.world.gather(found))
@@ -373,7 +357,7 @@ class CurvatureOperator:
         total = self.zeros(rows.shape[0])
         vectors = [self.directions(row) for row in rows.contiguous()]
         sums = [self.pieces(row) for row in total]
-        with self.context(), explained():
+        with self.context(), linearise.explained():
             for linearisation, share in self.linearised():
                 for vector, target in zip(vectors, sums, strict=True):
                     add_pieces(target, linearisation.apply(vector), share)
@@ -394,7 +378,7 @@ class CurvatureOperator:
         parameters, pieces = list(self.parameters.values()), self.pieces(total[0])
         with self.context(), torch.enable_grad():
             for inputs, targets, share in self.data.chunks(self.chunk):
-                loss = scalar_loss(self.loss_fn, self.model(inputs), targets)
+                loss = checks.scalar_loss(self.loss_fn, self.model(inputs), targets)
                 found = torch.autograd.grad(loss, parameters, allow_unused=True)
                 add_pieces(pieces, found, share)
         return self.world.sum(total)[0].to(self.dtype)
@@ -418,7 +402,7 @@ class CurvatureOperator:
 
     def context(self) -> AbstractContextManager[None]:
         """The settings under which linearisations are built and applied."""
-        return curvature_context(self.model)
+        return linearise.curvature_context(self.model)
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
         return self.matmul(vectors)

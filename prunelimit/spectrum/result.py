@@ -267,7 +267,7 @@ class Spectrum:
             value, open_ = float(ends.mean()), float(np.ptp(ends)) / 2
         return Estimate(value, math.hypot(open_, math.sqrt(2.0 * variance / self.probes)))
 
-    def density(self, signed: bool = False) -> tuple[Array, Array]:
+    def density(self) -> tuple[Array, Array]:
         """Nodes (curvatures) and weights (numbers of dimensions, summing to D), unsmeared.
 
         Examples
@@ -281,8 +281,7 @@ class Spectrum:
         else:
             assert self.gauss is not None
             nodes, weights = np.array(self.gauss.nodes), np.array(self.gauss.weights)
-        if not signed:
-            nodes = self._apply_policy(nodes)
+        nodes = self._apply_policy(nodes)
         order = np.argsort(nodes, kind="stable")
         return nodes[order], weights[order]
 

@@ -36,12 +36,7 @@ from prunelimit.lab.baselines._rounds import (
     iterative_magnitude,
     iterative_rounds,
 )
-from prunelimit.lab.baselines._scored import (
-    grasp,
-    snip,
-    synflow,
-    synflow_mask,
-)
+from prunelimit.lab.baselines._scored import grasp, snip, synflow, synflow_mask
 
 # What the chapters and the studies call; the rest has its own module.
 __all__ = [

@@ -11,14 +11,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.baselines._common import (
-    Config,
-    Data,
-    Pruned,
-    example,
-    keep_largest,
-    training_batches,
-)
+from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, batches_in
@@ -31,7 +24,7 @@ from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.masks import kept_count, sparsity_of
 from prunelimit.recipe import TrainingConfig
 
-OwnConfig = TypeVar("OwnConfig", bound=Config)
+OwnConfig = TypeVar("OwnConfig", bound=_common.Config)
 
 Found = tuple[nn.Module, Masks]
 """A trained network with zeros in it, and the masks that say where."""
@@ -62,7 +55,7 @@ class Work(Generic[OwnConfig]):
     """
 
     model: nn.Module
-    data: Data
+    data: _common.Data
     loss_fn: Loss
     sparsity: float
     config: OwnConfig
@@ -87,7 +80,7 @@ class Work(Generic[OwnConfig]):
 
     def largest(self, scores: Tensor) -> Masks:
         """Masks that keep the largest scores ``(dim,)``, as many as are to be kept."""
-        return keep_largest(scores, self.kept, self.parameters)
+        return _common.keep_largest(scores, self.kept, self.parameters)
 
     def trained(
         self,
@@ -127,7 +120,7 @@ class Work(Generic[OwnConfig]):
         working = copy_model(model).to(resolve_device(self.device))
         if masks is not None:
             apply_masks(working, masks)
-        batches = training_batches(self.data, training, self.seed)
+        batches = _common.training_batches(self.data, training, self.seed)
         steps = batches_in(batches)
         descent = Descent.by(training, working, self.loss_fn, self.seed)
         rates = learning_rates(training, steps).reshape(training.epochs, steps)
@@ -165,34 +158,34 @@ class Method:
     """
 
     label: str
-    config: type[Config]
+    config: type[_common.Config]
     source: str
     find: Callable[[Work[Any]], Found]
 
     def __post_init__(self) -> None:
         """Bear the function's name and docstring, examples among it."""
         update_wrapper(self, self.find)
-        self.name = self.find.__name__
+        self.name: str = self.find.__name__
 
     def run(
         self,
         model: nn.Module,
-        data: Data,
+        data: _common.Data,
         loss_fn: Loss,
         sparsity: float,
         config: Any = None,
         **how: Any,
-    ) -> Pruned:
+    ) -> _common.Pruned:
         """Prune and train a copy of `model`; its own configuration where `config` is None."""
         config = self.config() if config is None else config
         work = Work(model, data, loss_fn, sparsity, config, **how)
         work.kept  # noqa: B018  complains before any long work
         network, masks = self.find(work)
         try:
-            effective = effective_sparsity(network, masks, example(data))
+            effective = effective_sparsity(network, masks, _common.example(data))
         except PruneLimitError:
             effective = math.nan
-        return Pruned(
+        return _common.Pruned(
             method=self.name,
             model=network.eval(),
             masks=dict(masks),
@@ -206,7 +199,7 @@ class Method:
 
 
 def method(
-    label: str, config: type[Config], source: str = ""
+    label: str, config: type[_common.Config], source: str = ""
 ) -> Callable[[Callable[[Work[Any]], Found]], Method]:
     """Make a `Method` of the function below."""
     return partial(Method, label, config, source)

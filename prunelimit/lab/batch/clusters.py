@@ -15,12 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.lab.batch.security import (
-    NO_DASHBOARD,
-    NO_PAGES,
-    given_security,
-    temporary_security,
-)
+from prunelimit.lab.batch.security import NO_DASHBOARD, NO_PAGES, given_security, temporary_security
 from prunelimit.lab.batch.slurm import slurm_pool
 
 if TYPE_CHECKING:

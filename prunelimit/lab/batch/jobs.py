@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, shown
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import CONFIGURED, check_device, configure
 from prunelimit.lab.store.keys import Key, code_of, digest_of_file
-from prunelimit.names import path_part, shown, unknown_name
+from prunelimit.names import path_part, unknown_name
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.budgets import FineTuning
-from prunelimit.errors import PruneLimitError, require
-from prunelimit.names import shown, unknown_name
-from prunelimit.records import from_plain, to_plain
+from prunelimit.errors import PruneLimitError, require, shown
+from prunelimit.names import unknown_name
+from prunelimit.records import from_plain, scalar, to_plain
 
 if TYPE_CHECKING:
     from prunelimit.lab.experiment import ExperimentConfig
@@ -71,7 +70,7 @@ def configure(
     from prunelimit.lab import tasks
     from prunelimit.lab.experiment import ExperimentConfig, require_batches
 
-    require(0 < _number("scale", scale) <= 1, "scale", scale, "above 0 and at most 1")
+    require(0 < scalar(float, scale, "scale") <= 1, "scale", scale, "above 0 and at most 1")
     require(0 <= _whole("seed", seed) < _SEEDS, "seed", seed, "at least 0 and below 2**63")
     require(isinstance(task, str), "task", task, "a name")
     chosen = tasks.get(task).with_(seed=seed)
@@ -80,7 +79,7 @@ def configure(
     if examples is not None:
         chosen = chosen.with_(examples=_whole("examples", examples))
     if l1 is not None:
-        chosen = chosen.with_(l1=_number("l1", l1))
+        chosen = chosen.with_(l1=scalar(float, l1, "l1"))
     config = ExperimentConfig()
     if scale < 1:
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
@@ -250,11 +249,4 @@ def _measured_by(config: ExperimentConfig, measurement: Any) -> ExperimentConfig
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise PruneLimitError(f"{name} is {shown(value)}; it must be a whole number")
-    return value
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PruneLimitError(f"{name} is {shown(value)}; it must be a number")
-    require(math.isfinite(value), name, value, "finite")
     return value

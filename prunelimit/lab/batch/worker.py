@@ -8,21 +8,11 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained
-from prunelimit.lab.batch.jobs import (
-    ATTEMPTS,
-    REPORT,
-    Job,
-    discard_damaged,
-    is_finished,
-    mark_finished,
-    run_name,
-    template_path,
-)
+from prunelimit.lab.batch import jobs
 from prunelimit.lab.store.locks import Busy, now, owned
 
 if TYPE_CHECKING:
@@ -56,7 +46,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def execute(job: Job) -> Outcome:
+def execute(job: jobs.Job) -> Outcome:
     """Run `job` unless it is finished or another driver has it; never raises for its failure.
 
     The notebook goes on where an earlier attempt stopped: everything it needs is in the job's
@@ -73,28 +63,28 @@ def execute(job: Job) -> Outcome:
         return Outcome("failed", explained(error))
 
 
-def _execute(job: Job) -> Outcome:
-    if is_finished(job):
+def _execute(job: jobs.Job) -> Outcome:
+    if jobs.is_finished(job):
         return Outcome("kept")
-    if run_name(job.notebook, job.parameters) != job.name:
+    if jobs.run_name(job.notebook, job.parameters) != job.name:
         raise PruneLimitError(
             f"the code or the notebook on {socket.gethostname()} is not what the driver planned "
             "with (edited meanwhile, or another version); run the command again"
         )
-    discard_damaged(job)
+    jobs.discard_damaged(job)
     began = time.perf_counter()
     _note(job, started=now(), host=socket.gethostname(), pid=os.getpid())
     failure = _run_notebook(job)
     seconds = time.perf_counter() - began
     if failure is None:
-        mark_finished(job, seconds)
+        jobs.mark_finished(job, seconds)
     _note(job, ended=now(), seconds=round(seconds, 3), failure=failure)
     if failure is None:
         return Outcome("done", seconds=seconds)
     return Outcome("failed", failure, seconds)
 
 
-def _run_notebook(job: Job) -> str | None:
+def _run_notebook(job: jobs.Job) -> str | None:
     """Why it failed; None if it did not. A kernel that dies is started once more."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -113,18 +103,18 @@ def _run_notebook(job: Job) -> str | None:
         except Exception as error:
             return f"{type(error).__name__}: {error}"
         else:
-            os.replace(job.directory / UNFINISHED, job.directory / REPORT)
+            os.replace(job.directory / UNFINISHED, job.directory / jobs.REPORT)
             return None
     raise AssertionError("the second attempt returns")
 
 
-def _papermill(job: Job) -> None:
+def _papermill(job: jobs.Job) -> None:
     import papermill
 
     with tempfile.TemporaryDirectory(prefix="prunelimit-") as sockets:
         papermill.execute_notebook(
-            template_path(job.notebook),
-            template_path(job.directory / UNFINISHED),
+            jobs.template_path(job.notebook),
+            jobs.template_path(job.directory / UNFINISHED),
             parameters={**job.parameters, "run_dir": str(job.directory)},
             progress_bar=False,
             start_timeout=_START_SECONDS,
@@ -150,15 +140,6 @@ def _kernel_config(sockets: str) -> Config:
     return config
 
 
-def attempts(directory: Path) -> list[dict[str, Any]]:
-    """What is known of every attempt at a job: a line at its start, a line at its end."""
-    try:
-        lines = (directory / ATTEMPTS).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    return [json.loads(line) for line in lines if line.endswith("}")]
-
-
-def _note(job: Job, **what: Any) -> None:
-    with open(job.directory / ATTEMPTS, "a", encoding="utf-8") as file:
+def _note(job: jobs.Job, **what: Any) -> None:
+    with open(job.directory / jobs.ATTEMPTS, "a", encoding="utf-8") as file:
         file.write(json.dumps(what) + "\n")

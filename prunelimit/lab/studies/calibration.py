@@ -33,29 +33,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.expected import (
-    COVERAGE,
-    FORMAT,
-    Calibration,
-    Expected,
-    Facts,
-    facts_of,
-)
+from prunelimit.expected import COVERAGE, FORMAT, Calibration, Expected, Facts, facts_of
 from prunelimit.files import write_json
 from prunelimit.lab.existence.threshold import SETTLED
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.records import to_plain
-from prunelimit.results import CalibrationTable, ExistenceStudy, Result, SearchedNetwork
-from prunelimit.results.calibrated import (
-    BaselineShift,
-    Candidate,
-    FamilyLeftOut,
-    LeftOut,
-    ModelError,
-    TookNoPart,
-    Twins,
-    Yardstick,
-)
+from prunelimit.results import CalibrationTable, ExistenceStudy, Result, SearchedNetwork, calibrated
 from prunelimit.results.existence import AtEpsilon, MeasuredNetwork, Network
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
@@ -75,6 +58,8 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 """What a fit may read, from little to everything."""
 
 BOOTSTRAPS = 2000
+HUBER = 0.1
+"""Errors of log(kept / D) beyond this count linearly."""
 
 MARGIN = 1.15
 """By how much the interval is wider than the worst family left out needs.
@@ -153,9 +138,7 @@ def _row(network: MeasuredNetwork, row: AtEpsilon) -> Row:
 
 
 # ---------------------------------------------------------------------- fitting
-def robust_fit(
-    design: NDArray[np.float64], target: NDArray[np.float64], scale: float = 0.1
-) -> NDArray[np.float64]:
+def robust_fit(design: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coefficients of a linear fit under Huber's loss, by re-weighted least squares.
 
     Parameters
@@ -164,8 +147,6 @@ def robust_fit(
         ``(rows, coefficients)``.
     target
         ``(rows,)``.
-    scale
-        Errors beyond this count linearly, in the units of `target`.
 
     Returns
     -------
@@ -184,7 +165,7 @@ def robust_fit(
         weighted = design * weights[:, None]
         found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target)
         errors = np.abs(target - design @ found)
-        weights = scale / np.maximum(errors, scale)
+        weights = HUBER / np.maximum(errors, HUBER)
     return found.astype(np.float64)
 
 
@@ -226,7 +207,7 @@ def left_out(rows: Sequence[Row], names: tuple[str, ...]) -> NDArray[np.float64]
     return found
 
 
-def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, Candidate]]:
+def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, calibrated.Candidate]]:
     """Choose the candidate with the narrowest interval, and fit it to all rows.
 
     Returns
@@ -238,7 +219,7 @@ def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, Candidate]]:
     seen = {}
     for name, names in CANDIDATES.items():
         found = np.exp(left_out(rows, names))
-        seen[name] = Candidate(
+        seen[name] = calibrated.Candidate(
             half_width=_worst_width(rows, np.abs(np.sqrt(found) - np.sqrt(kept))),
             mean_error=float(np.abs(found - kept).mean()),
             mean_error_seen=float(
@@ -281,7 +262,7 @@ def _worst_width(rows: Sequence[Row], residuals: NDArray[np.float64]) -> float:
 
 
 # --------------------------------------------------------------------- judgement
-def judge(rows: Sequence[Row]) -> LeftOut:
+def judge(rows: Sequence[Row]) -> calibrated.LeftOut:
     """Coverage, width and error on each family by a calibration that never saw it."""
     expected = np.empty(len(rows))
     constant = np.empty(len(rows))
@@ -296,7 +277,7 @@ def judge(rows: Sequence[Row]) -> LeftOut:
     errors = {"expected": _errors(rows, expected), "constant × k_paper": _errors(rows, constant)}
     for name in rows[0].nulls:
         errors[name] = _errors(rows, np.array([row.nulls[name] for row in rows]))
-    return LeftOut(
+    return calibrated.LeftOut(
         families=tuple(families),
         errors=_compared(rows, errors),
         rows=len(rows),
@@ -308,11 +289,11 @@ def judge(rows: Sequence[Row]) -> LeftOut:
 
 def _family(
     family: str, held: Sequence[Row], answers: Sequence[Expected], fitted: tuple[str, ...]
-) -> FamilyLeftOut:
+) -> calibrated.FamilyLeftOut:
     inside = [a.lower <= 1 - row.kept <= a.upper for row, a in zip(held, answers, strict=True)]
     widths = [(answer.upper - answer.lower) / 2 for answer in answers]
     errors = [abs(1 - row.kept - a.sparsity) for row, a in zip(held, answers, strict=True)]
-    return FamilyLeftOut(
+    return calibrated.FamilyLeftOut(
         family=family,
         rows=len(held),
         networks=len({row.network for row in held}),
@@ -329,7 +310,9 @@ def _errors(rows: Sequence[Row], kept: NDArray[np.float64]) -> NDArray[np.float6
     return np.abs(kept - np.array([row.kept for row in rows]))
 
 
-def _compared(rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]) -> dict[str, ModelError]:
+def _compared(
+    rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]
+) -> dict[str, calibrated.ModelError]:
     """Each model's errors, and by how much `expected` is better: networks drawn again."""
     networks = list(dict.fromkeys(row.network for row in rows))
     of_network = [[i for i, row in enumerate(rows) if row.network == name] for name in networks]
@@ -342,7 +325,7 @@ def _compared(rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]) -> di
         sums = np.array([gaps[index].sum() for index in of_network])
         means = sums[draws].sum(1) / count[draws].sum(1)
         low, high = np.quantile(means, [0.025, 0.975])
-        table[name] = ModelError(
+        table[name] = calibrated.ModelError(
             mean=float(found.mean()),
             median=float(np.median(found)),
             within_one_point=float((found <= 0.01).mean()),
@@ -352,7 +335,7 @@ def _compared(rows: Sequence[Row], errors: dict[str, NDArray[np.float64]]) -> di
     return table
 
 
-def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
+def outside(paths: Sequence[Path], made: Calibration) -> tuple[calibrated.TookNoPart, ...]:
     """The prediction beside what other stored results measured: networks that took no part.
 
     Their real existence is that of a stated budget, a lower bound on the converged
@@ -366,7 +349,7 @@ def outside(paths: Sequence[Path], made: Calibration) -> tuple[TookNoPart, ...]:
         facts, policy, measured = found_there
         found = made.predict(facts)
         table.append(
-            TookNoPart(
+            calibrated.TookNoPart(
                 file="/".join(path.parts[-2:]),
                 policy=policy,
                 measured=measured,
@@ -397,7 +380,7 @@ def _measured(path: Path) -> tuple[Facts, str, float] | None:
     return None
 
 
-def twins(study: ExistenceStudy) -> Twins:
+def twins(study: ExistenceStudy) -> calibrated.Twins:
     """Predict each threshold by those measured on the same network from other seeds.
 
     What a formula in the facts of one trained network is up against: this knows the recipe and
@@ -417,10 +400,10 @@ def twins(study: ExistenceStudy) -> Twins:
         for value in found
     ]
     ninetieth = float(np.quantile(errors or [math.nan], COVERAGE))
-    return Twins(len(errors), float(np.mean(errors or [math.nan])), ninetieth)
+    return calibrated.Twins(len(errors), float(np.mean(errors or [math.nan])), ninetieth)
 
 
-def yardstick(study: ExistenceStudy) -> Yardstick:
+def yardstick(study: ExistenceStudy) -> calibrated.Yardstick:
     """How far descents disagree on the thresholds, and what the baselines make of them."""
     rows = study.rows
     moved = np.array(
@@ -439,10 +422,10 @@ def yardstick(study: ExistenceStudy) -> Yardstick:
     for name, found in others.items():
         pairs = zip(found, rows, strict=True)
         gaps = [other.value - r.real_existence.value for other, r in pairs if other is not None]
-        baselines[name] = BaselineShift(len(gaps), *_mean_and_median(gaps))
+        baselines[name] = calibrated.BaselineShift(len(gaps), *_mean_and_median(gaps))
     twice = [r.real_existence for r in rows if r.real_existence_sgd is not None]
     gains = np.array([found.value - found.by_nested_search for found in twice])
-    return Yardstick(
+    return calibrated.Yardstick(
         networks=len(study.networks),
         rows=len(rows),
         doubled=len(moved),

@@ -38,15 +38,7 @@ from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.experiment import run_task
 from prunelimit.lab.store.provenance import describe_module, module_command
-from prunelimit.lab.studies.heuristics import (
-    EPSILON,
-    ROUND_EPOCHS,
-    WIDTHS,
-    limits_after_rare_gems,
-    limits_over_rounds,
-    rounds_of,
-    untrained,
-)
+from prunelimit.lab.studies import heuristics
 from prunelimit.lab.studies.readings import limit_of
 from prunelimit.lab.studies.scales import scale_of
 from prunelimit.lab.tasks import Task
@@ -59,12 +51,7 @@ from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.sweep import sweep
 from prunelimit.recipe import TrainingConfig
-from prunelimit.results import (
-    Choices,
-    LimitsOfGems,
-    LimitsOverRounds,
-    WeightDistances,
-)
+from prunelimit.results import Choices, LimitsOfGems, LimitsOverRounds, WeightDistances
 from prunelimit.results.choices import (
     AtBatchSize,
     AtEpsilon,
@@ -364,14 +351,12 @@ def total_variation(first: np.ndarray, second: np.ndarray, bins: int = _BINS) ->
     return min(1.0, float(0.5 * np.abs(shares[0] - shares[1]).sum()))  # but for rounding
 
 
-def weight_distances(
-    vectors: Mapping[int, np.ndarray], seed: int = 0
-) -> tuple[WeightDistance, ...]:
+def weight_distances(vectors: Mapping[int, np.ndarray]) -> tuple[WeightDistance, ...]:
     """Total variation between the weights of every two runs, and what chance alone would give.
 
     ``by_chance`` is the mean of five random splits of both runs' weights in two halves.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     rows = []
     for a, b in combinations(vectors, 2):
         pooled = np.concatenate([vectors[a], vectors[b]])
@@ -444,16 +429,19 @@ def _rounds(given: argparse.Namespace, footer: Footer) -> Saved:
     task = scale_of(given.name).task
     splits = task.load_data()
     training = replace(task.training, l1=0.0, weight_decay=DECAY)
-    model, config = untrained(WIDTHS, splits, task.seed), rounds_of(training)
-    rows = limits_over_rounds(
-        model, splits, 0.9, config, EPSILON, seed=task.seed, device=given.device
+    model, config = (
+        heuristics.untrained(heuristics.WIDTHS, splits, task.seed),
+        heuristics.rounds_of(training),
+    )
+    rows = heuristics.limits_over_rounds(
+        model, splits, 0.9, config, heuristics.EPSILON, seed=task.seed, device=given.device
     )
     return LimitsOverRounds(
         task=task.name,
         weight_decay=DECAY,
-        widths=WIDTHS,
-        epsilon=EPSILON,
-        round_epochs=ROUND_EPOCHS,
+        widths=heuristics.WIDTHS,
+        epsilon=heuristics.EPSILON,
+        round_epochs=heuristics.ROUND_EPOCHS,
         rounds=tuple(rows),
         **footer(),
     )
@@ -465,16 +453,16 @@ def _gems(given: argparse.Namespace, footer: Footer) -> Saved:
     config, rows = RareGemsConfig(replace(task.training, l1=0.0)), []
     for seed in (0, 1, 2):
         splits = task.with_(seed=seed).load_data()
-        model = untrained(WIDTHS, splits, seed)
+        model = heuristics.untrained(heuristics.WIDTHS, splits, seed)
         grid = (0.5, 0.8), (0.0, 1e-4, 1e-3, 1e-2)
-        found = limits_after_rare_gems(
-            model, splits, *grid, config, EPSILON, seed=seed, device=given.device
+        found = heuristics.limits_after_rare_gems(
+            model, splits, *grid, config, heuristics.EPSILON, seed=seed, device=given.device
         )
         rows += [replace(row, seed=seed) for row in found]
     return LimitsOfGems(
         task=task.name,
-        widths=WIDTHS,
-        epsilon=EPSILON,
+        widths=heuristics.WIDTHS,
+        epsilon=heuristics.EPSILON,
         epochs=config.training.epochs,
         search_epochs=config.searched,
         rows=tuple(rows),

@@ -27,21 +27,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab import models, tasks
-from prunelimit.lab.baselines import (
-    METHODS,
-    GradualConfig,
-    IterativeMagnitudeConfig,
-    LompConfig,
-    OneShotConfig,
-    RareGemsConfig,
-    Work,
-    dense,
-    iterative_counts,
-    iterative_rounds,
-    lomp,
-    rare_gems,
-)
+from prunelimit.lab import baselines, models, tasks
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.tasks import Task
@@ -99,19 +85,21 @@ def contenders(training: TrainingConfig) -> tuple[Contender, ...]:
     plain = replace(training, l1=0.0)
     half = training.epochs // 2
     special = {
-        "lomp": LompConfig(training),
+        "lomp": baselines.LompConfig(training),
         # Short runs have fewer iterations than the 100 between two cuts of its paper allow for.
-        "gradual_magnitude": GradualConfig(plain, interval=20),
+        "gradual_magnitude": baselines.GradualConfig(plain, interval=20),
     }
     rows = [
         Contender(method.label, name, special.get(name) or method.config(training=plain))
-        for name, method in METHODS.items()
+        for name, method in baselines.METHODS.items()
     ]
     retrained = [
-        Contender("LOMP, retrained", "lomp", LompConfig(training, half)),
-        Contender("magnitude, retrained", "lomp", OneShotConfig(plain, half)),
+        Contender("LOMP, retrained", "lomp", baselines.LompConfig(training, half)),
+        Contender("magnitude, retrained", "lomp", baselines.OneShotConfig(plain, half)),
         Contender(
-            "random mask, retrained", "random_control", OneShotConfig(plain, training.epochs)
+            "random mask, retrained",
+            "random_control",
+            baselines.OneShotConfig(plain, training.epochs),
         ),
     ]
     return (*rows, *retrained)
@@ -164,7 +152,7 @@ def _measured(task: Task, row: Contender, sparsity: float, seed: int, device: st
     asked = MethodRow(row.label, row.method, sparsity, seed)
     began = time.perf_counter()
     try:
-        pruned = METHODS[row.method](
+        pruned = baselines.METHODS[row.method](
             seeded.build_model(splits),
             splits,
             cross_entropy,
@@ -202,7 +190,7 @@ def limits_over_rounds(
     model: nn.Module,
     splits: Splits,
     sparsity: float,
-    config: IterativeMagnitudeConfig,
+    config: baselines.IterativeMagnitudeConfig,
     epsilon: float,
     *,
     seed: int = 0,
@@ -233,10 +221,10 @@ def limits_over_rounds(
     list of LimitRow
         One a training.
     """
-    work = Work(model, splits, cross_entropy, sparsity, config, seed, device)
+    work = baselines.Work(model, splits, cross_entropy, sparsity, config, seed, device)
     return [
         limits_of(network, splits, epsilon, device, round=number, sparsity=sparsity_of(masks))
-        for number, (network, masks) in enumerate(iterative_rounds(work))
+        for number, (network, masks) in enumerate(baselines.iterative_rounds(work))
     ]
 
 
@@ -245,7 +233,7 @@ def limits_after_rare_gems(
     splits: Splits,
     sparsities: Sequence[float],
     regularisations: Sequence[float],
-    config: RareGemsConfig,
+    config: baselines.RareGemsConfig,
     epsilon: float,
     *,
     seed: int = 0,
@@ -279,7 +267,7 @@ def limits_after_rare_gems(
     for sparsity, regularisation in product(sparsities, regularisations):
         settings = replace(config, regularisation=regularisation)
         how: dict[str, Any] = {"seed": seed, "device": device, "progress": False}
-        found = rare_gems(model, splits, cross_entropy, sparsity, settings, **how).model
+        found = baselines.rare_gems(model, splits, cross_entropy, sparsity, settings, **how).model
         varied = {"sparsity": sparsity, "regularisation": regularisation}
         rows.append(limits_of(found, splits, epsilon, device, **varied))
     return rows
@@ -318,10 +306,10 @@ def scaled_weights(model: nn.Module, factor: float, balanced: bool = False) -> n
     return copied
 
 
-def rounds_of(training: TrainingConfig) -> IterativeMagnitudeConfig:
+def rounds_of(training: TrainingConfig) -> baselines.IterativeMagnitudeConfig:
     """Rounds of `ROUND_EPOCHS` each to a sparsity of 0.9."""
-    count = len(iterative_counts(1000, 0.9)) + 1
-    return IterativeMagnitudeConfig(training.scaled(count * ROUND_EPOCHS))
+    count = len(baselines.iterative_counts(1000, 0.9)) + 1
+    return baselines.IterativeMagnitudeConfig(training.scaled(count * ROUND_EPOCHS))
 
 
 def limit_study(task: Task, device: str = "auto") -> dict[str, Any]:
@@ -348,10 +336,12 @@ def limit_study(task: Task, device: str = "auto") -> dict[str, Any]:
     row = partial(limits_of, splits=splits, epsilon=EPSILON, device=device)
 
     def decayed(decay: float) -> nn.Module:
-        config = OneShotConfig(replace(plain, weight_decay=decay))
-        return dense(model, splits, cross_entropy, 0.0, config, **how).model
+        config = baselines.OneShotConfig(replace(plain, weight_decay=decay))
+        return baselines.dense(model, splits, cross_entropy, 0.0, config, **how).model
 
-    lomp_like = lomp(model, splits, cross_entropy, 0.0, LompConfig(task.training), **how).model
+    lomp_like = baselines.lomp(
+        model, splits, cross_entropy, 0.0, baselines.LompConfig(task.training), **how
+    ).model
     rounds = limits_over_rounds(model, splits, 0.9, rounds_of(plain), EPSILON, **how)
     return {
         "widths": WIDTHS,
