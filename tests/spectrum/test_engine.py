@@ -272,8 +272,8 @@ def test_probes_are_signs_and_differ() -> None:
 def test_refusals(network) -> None:
     model, data = network
     for options, match in (
-        ({"policy": "fisher"}, "policy='fisher'"),
-        ({"method": "magic"}, "method='magic'"),
+        ({"policy": "fisher"}, "policy 'fisher'"),
+        ({"method": "magic"}, "method 'magic'"),
         ({"tolerance": 0.0}, "tolerance is 0.0"),
         ({"ridges": [-1.0]}, "ridge is -1.0"),
         ({"max_products": 0}, "max_products is 0"),

@@ -394,7 +394,7 @@ def test_refuses_models_without_a_fixed_loss_or_parameters() -> None:
 
 
 def test_refuses_wrong_options_and_shapes() -> None:
-    refuse("kind='fisher'", kind="fisher")
+    refuse("unknown curvature 'fisher'", kind="fisher")
     with pytest.raises(PruneLimitError, match="chunk is 0"):
         Workspace(chunk=0)
     refuse("device 'gpu'", device="gpu")

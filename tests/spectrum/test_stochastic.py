@@ -84,7 +84,7 @@ def test_top_eigenpairs(matrix, dense) -> None:
 
 def test_refusals(matrix) -> None:
     for call, match in (
-        (lambda: estimate_trace(matrix, method="guess"), "method='guess'"),
+        (lambda: estimate_trace(matrix, method="guess"), "unknown method 'guess'"),
         (lambda: estimate_trace(matrix, products=3), "products=3 is too few"),
         (lambda: estimate_diagonal(matrix, products=0), "products is 0"),
         (lambda: row_l1_norms(matrix, [200]), "199"),

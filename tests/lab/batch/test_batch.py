@@ -111,7 +111,7 @@ def test_what_says_the_same_is_one_job(tmp_path, notebook) -> None:
         ({"epochs": 0}, "epochs is 0"),
         ({"l1": "strong"}, "l1 is 'strong'"),
         ({"scale": 2}, "at most 1"),
-        ({"l1": float("nan")}, "l1 is nan; it must be finite"),
+        ({"l1": float("nan")}, "l1 is nan; it must be 0 or more"),
         ({"measurement": {"epsilon": float("inf")}}, "epsilon is inf; it must be finite"),
         ({"measurement": 5}, "measurement is 5; it must look like"),
         ({"measurement": {"tolerance": 5}}, "tolerance is 5.0; it must be below 1"),
