@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from prunelimit.plots.style import COLOURS, CURVES, LIMITS, panels_in_twos
+from prunelimit.plots.style import COLOURS, CURVES, LIMITS, WIDTH, legend_below, panels_in_twos
 
 if TYPE_CHECKING:
     from prunelimit.results.calibrated import CalibrationTable
@@ -39,6 +39,8 @@ def predictions_against_curves(rows: Sequence[AtEpsilon], curves: Sequence[str])
         Keys of `prunelimit.plots.CURVES`.
     """
     figure, axes, place = panels_in_twos(len(curves), 3.2)
+    lowest = min(row.predicted[formula] for row in rows for formula in MARKERS)
+    axes[0].set_ylim(lowest - 0.03, 1.02)  # of all panels
     for ax, curve in zip(axes, curves, strict=True):
         ends = np.array([min(row.measured[curve] for row in rows) - 0.03, 1.0])
         ax.plot(ends, ends, color=COLOURS["grey"], linewidth=1.0, marker="")
@@ -47,7 +49,7 @@ def predictions_against_curves(rows: Sequence[AtEpsilon], curves: Sequence[str])
             label, colour, _ = LIMITS[formula]
             measured = [row.measured[curve] for row in rows]
             predicted = [row.predicted[formula] for row in rows]
-            ax.plot(measured, predicted, marker, color=colour, alpha=0.5, label=label)
+            ax.plot(measured, predicted, marker, ms=3, color=colour, alpha=0.5, label=label)
         ax.set_xlabel(f"{CURVES[curve][0]}\nsparsity $s = 1 - k/D$")
     for ax in axes[::2]:
         ax.set_ylabel("predicted sparsity")
@@ -59,7 +61,7 @@ def models_compared(table: CalibrationTable) -> Figure:
     """Mean error of each prediction minus that of `expected`, networks drawn again for the bar."""
     errors = table.left_out.errors
     names = sorted((name for name in errors if name != "expected"), key=lambda n: errors[n].mean)
-    figure, ax = plt.subplots(figsize=(7.5, 3.2))
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.2))
     for height, name in enumerate(reversed(names)):
         low, high = (100 * end for end in errors[name].interval)
         middle = 100 * errors[name].worse_than_expected_by
@@ -67,13 +69,13 @@ def models_compared(table: CalibrationTable) -> Figure:
         ax.errorbar(middle, height, xerr=bar, fmt="o", color=COLOURS["blue"], capsize=4)
     ax.axvline(0.0, color=COLOURS["grey"], linewidth=1.0)
     ax.set_yticks(range(len(names)), list(reversed(names)))
-    ax.set_xlabel("mean |error| minus that of the fit (points of sparsity)")
+    ax.set_xlabel("mean |error| minus that of the fit\n(points of sparsity)")
     return figure
 
 
 def elasticities(study: ExistenceStudy) -> Figure:
     """−d log(kept)/d log ε of each network, both formulas and two curves; the bar is the median."""
-    figure, ax = plt.subplots(figsize=(7.5, 3.2))
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.2))
     generator = np.random.default_rng(0)
     found = [network.elasticities for network in study.networks]
     for height, (name, (label, colour, marker)) in enumerate(list(ELASTICITIES.items())[::-1]):
@@ -89,7 +91,7 @@ def elasticities(study: ExistenceStudy) -> Figure:
 
 def expansions(found: Expansions) -> Figure:
     """Threshold after some quadratic pictures minus the converged one, in points, row by row."""
-    figure, ax = plt.subplots(figsize=(7.0, 3.8))
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.8))
     errors = 100 * found.errors()
     for row in errors:
         ax.plot(found.counts, row, color=COLOURS["sky"], alpha=0.4, marker="o", markersize=4)
@@ -117,7 +119,7 @@ def intervals(table: CalibrationTable, names: Mapping[str, str]) -> Figure:
         File to label, in the order from top to bottom.
     """
     rows = {row.file: row for row in table.took_no_part if row.file in names}
-    figure, ax = plt.subplots(figsize=(7.5, 0.6 + 0.4 * len(rows)))
+    figure, ax = plt.subplots(figsize=(WIDTH, 1.1 + 0.36 * len(rows)))
     for height, file in enumerate(list(names)[::-1]):
         row = rows[file]
         ax.plot(
@@ -142,5 +144,5 @@ def intervals(table: CalibrationTable, names: Mapping[str, str]) -> Figure:
         )
     ax.set_yticks(range(len(names)), list(names.values())[::-1])
     ax.set_xlabel("sparsity $s = 1 - k/D$")
-    ax.legend(loc="lower left", fontsize="small")
+    legend_below(figure, [ax])
     return figure

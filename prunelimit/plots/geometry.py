@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 from numpy.typing import ArrayLike
 
-from prunelimit.plots.style import COLOURS
+from prunelimit.plots.style import COLOURS, WIDTH, legend_below, panels_in_twos, stacked
 
 Sector = tuple[float, float]
 _LINES = (("blue", "-"), ("vermilion", "--"), ("green", "-."), ("purple", ":"), ("black", "-"))
@@ -47,13 +47,13 @@ def cones_in_the_plane(
     sectors: Sequence[Sector], polars: Sequence[Sector], titles: Sequence[str]
 ) -> Figure:
     """Cones of the plane, each with its polar: sectors are (from, to) angles in radians."""
-    figure, axes = plt.subplots(1, len(sectors), figsize=(3.4 * len(sectors), 3.6), squeeze=False)
-    for ax, sector, polar, title in zip(axes[0], sectors, polars, titles, strict=True):
+    figure, axes, place = panels_in_twos(len(sectors), 2.7)
+    for ax, sector, polar, title in zip(axes, sectors, polars, titles, strict=True):
         _plane(ax, 2.0)
         _sector(ax, sector, "blue", "cone $C$")
         _sector(ax, polar, "orange", "polar $C^\\circ$", hatch="//")
-        ax.set_title(title, fontsize=11)
-    axes[0, 0].legend(loc="lower left")
+        ax.set_title(title)
+    place.legend(*axes[0].get_legend_handles_labels(), loc="center")
     return figure
 
 
@@ -79,33 +79,31 @@ def discs_from_outside(
     centres: Sequence[float], radius: float, angles: Sequence[float], titles: Sequence[str]
 ) -> Figure:
     """A disc at several distances along the first axis, with the sector that it fills."""
-    figure, axes = plt.subplots(1, len(centres), figsize=(3.9 * len(centres), 3.2), sharey=True)
-    for ax, centre, angle, title in zip(np.atleast_1d(axes), centres, angles, titles, strict=True):
+    figure, axes = stacked(len(centres), 3.0, sharex=True)
+    for ax, centre, angle, title in zip(axes, centres, angles, titles, strict=True):
         _plane(ax, 1.0)
         ax.set(xlim=(-0.5, max(centres) + 1.3 * radius), ylim=(-1.6 * radius, 1.6 * radius))
         _sector(ax, (-angle, angle), "blue", "conic hull")
         ax.add_patch(plt.Circle((centre, 0), radius, color=COLOURS["green"], label="set $S$"))
         ax.plot(0, 0, color=COLOURS["black"], marker="*", markersize=11, label="viewer")
-        ax.set_title(title, fontsize=11)
-    axes[0].legend(loc="lower right", fontsize=8)
+        ax.set_title(title)
+    legend_below(figure, axes[:1], 3)
     return figure
 
 
 def volume_bars(volumes: Mapping[str, ArrayLike], means: Sequence[float]) -> Figure:
     """Intrinsic volumes of several cones as stems, with each mean as a dashed line."""
-    figure, axes = plt.subplots(
-        len(volumes), 1, figsize=(7.0, 1.5 * len(volumes) + 0.5), sharex=True, squeeze=False
-    )
+    figure, axes = stacked(len(volumes), 1.6, sharex=True)
     for (colour, _), marker, ax, (name, values), mean in zip(
-        _LINES, _MARKERS, axes[:, 0], volumes.items(), means, strict=False
+        _LINES, _MARKERS, axes, volumes.items(), means, strict=False
     ):
         heights = np.asarray(values)
         ax.vlines(np.arange(len(heights)), 0, heights, color=COLOURS[colour], linewidth=1.5)
         ax.plot(heights, color=COLOURS[colour], marker=marker, markersize=3, linestyle="")
         ax.axvline(mean, color=COLOURS["black"], linestyle="--", linewidth=1.2, marker="")
         ax.set_ylabel("$v_j$")
-        ax.set_title(f"{name}, mean {mean:.2f} (dashed)", fontsize=10, loc="left")
-    axes[-1, 0].set_xlabel("dimension of the face, $j$")
+        ax.set_title(f"{name}, mean {mean:.2f} (dashed)", loc="left")
+    axes[-1].set_xlabel("dimension of the face, $j$")
     return figure
 
 
@@ -139,7 +137,7 @@ def _simulated(
 
 def sandwich(names: Sequence[str], squared_widths: ArrayLike, dimensions: ArrayLike) -> Figure:
     """For each cone the interval [w², w² + 1] and, in it, the statistical dimension."""
-    figure, ax = plt.subplots(figsize=(7.0, 0.42 * len(names) + 1.2))
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.38 * len(names) + 1.4))
     rows = np.arange(len(names))[::-1]
     low, delta = np.asarray(squared_widths, dtype=float), np.asarray(dimensions, dtype=float)
     ax.hlines(
@@ -148,7 +146,7 @@ def sandwich(names: Sequence[str], squared_widths: ArrayLike, dimensions: ArrayL
     ax.plot(delta - low, rows, color=COLOURS["vermilion"], marker="D", linestyle="", label="cones")
     ax.set(xlim=(-0.15, 1.15), xlabel=r"$\delta(C) - w(C)^2$ (dimensions)")
     ax.set_yticks(rows, names)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend_below(figure, [ax])
     return figure
 
 
@@ -161,7 +159,7 @@ def transition(
     title: str = "",
 ) -> Axes:
     """Intersection probability against the subspace's dimension, with bounds and simulation."""
-    _, ax = plt.subplots()
+    figure, ax = plt.subplots(figsize=(WIDTH, 4.0))
     x = np.asarray(dims)
     for label, values in curve.items():
         ax.plot(x, values, color=COLOURS["blue"], linewidth=2, marker="", label=label)
@@ -173,7 +171,7 @@ def transition(
     if location is not None:
         ax.axvline(location, color=COLOURS["grey"], linestyle=":", marker="", label=r"$D - \delta$")
     ax.set(xlabel="dimension of the subspace, $m$", ylabel="probability of meeting", title=title)
-    ax.legend()
+    legend_below(figure, [ax])
     return ax
 
 
@@ -181,15 +179,16 @@ def sharpening(
     curves: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]], location: float
 ) -> Figure:
     """Transitions in several dimensions: against m/D, and shifted and divided by √D."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.9), sharey=True)
+    figure, (above, below) = stacked(2, 2.8)
     for (colour, dash), (name, (share, scaled, exact)) in zip(_LINES, curves.items(), strict=False):
         style: dict[str, Any] = {"color": COLOURS[colour], "linestyle": dash, "marker": ""}
-        left.plot(share, exact, label=name, **style)
-        right.plot(scaled, exact, label=name, **style)
-    left.axvline(location, color=COLOURS["grey"], linestyle=":", marker="")
-    left.set(xlabel="$m/D$", ylabel="probability of meeting", title="one location …")
-    right.set(xlabel=r"$(m - (D - \delta))/\sqrt{D}$", xlim=(-2.5, 2.5), title="… and one width")
-    right.legend()
+        above.plot(share, exact, label=name, **style)
+        below.plot(scaled, exact, label=name, **style)
+    above.axvline(location, color=COLOURS["grey"], linestyle=":", marker="")
+    above.set(xlabel="$m/D$", title="one location …")
+    below.set(xlabel=r"$(m - (D - \delta))/\sqrt{D}$", xlim=(-2.5, 2.5), title="… and one width")
+    figure.supylabel("probability of meeting", fontsize="medium")
+    below.legend()
     return figure
 
 
@@ -200,7 +199,7 @@ def recovery(
     curves: Mapping[str, ArrayLike],
 ) -> Axes:
     """Share of recovered vectors over (sparsity, measurements), with curves on top."""
-    figure, ax = plt.subplots(figsize=(6.4, 4.8))
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.9))
     # From white to one hue: turned over for a dark page, nothing glares.
     image = ax.pcolormesh(
         sparsities, measurements, np.asarray(frequency).T, cmap="Blues", shading="nearest"

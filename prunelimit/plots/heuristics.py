@@ -9,14 +9,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit.plots.style import COLOURS, draw_limits
+from prunelimit.plots.style import COLOURS, WIDTH, draw_limits, legend_below, panels_in_twos
 
 if TYPE_CHECKING:
     from prunelimit.results.methods import LimitRow, MethodRow
 
+_SERIES = (("blue", "o"), ("vermilion", "s"), ("green", "D"))
+
 
 def methods_compared(rows: Sequence[MethodRow], sparsities: Sequence[float]) -> Figure:
-    """Test accuracy of each method, a dot a seed and a bar at the mean, one panel a sparsity.
+    """Test accuracy of each method, a mark a seed and a bar at the mean, one line a sparsity.
 
     Parameters
     ----------
@@ -24,21 +26,25 @@ def methods_compared(rows: Sequence[MethodRow], sparsities: Sequence[float]) -> 
         The best at the last sparsity stands at the top, a method that gave an error is left out
         there.
     sparsities
-        Of the panels.
+        At most three.
     """
-    figure, axes = plt.subplots(1, len(sparsities), figsize=(9.0, 5.2), sharey=True, squeeze=False)
     labels = _ranked(rows, sparsities[-1])
-    dense = _accuracies(rows, "dense", 0.0)
-    for ax, sparsity in zip(axes[0], sparsities, strict=True):
-        ax.axvline(np.mean(dense), color=COLOURS["grey"], linestyle="--", marker="", label="dense")
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(labels) + 1.4))
+    dense = np.mean(_accuracies(rows, "dense", 0.0))
+    ax.axvline(dense, color=COLOURS["grey"], linestyle="--", marker="", label="dense")
+    for position, (sparsity, (colour, marker)) in enumerate(zip(sparsities, _SERIES, strict=False)):
+        shift = 0.25 * ((len(sparsities) - 1) / 2 - position)
+        name: str | None = f"sparsity {sparsity:g}"
         for height, label in enumerate(labels):
             values = _accuracies(rows, label, sparsity)
             if values:
-                ax.plot(values, [height] * len(values), "o", color=COLOURS["blue"], alpha=0.7)
-                ax.plot(np.mean(values), height, "|", color=COLOURS["black"], markersize=14)
-        ax.set(title=f"sparsity {sparsity:g}", xlabel="test accuracy")
-    axes[0, 0].set_yticks(range(len(labels)), labels)
-    axes[0, 0].legend(loc="lower right")
+                heights = [height + shift] * len(values)
+                ax.plot(values, heights, marker, color=COLOURS[colour], alpha=0.7, label=name)
+                ax.plot(np.mean(values), heights[0], "|", color=COLOURS["black"], markersize=9)
+                name = None
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_xlabel("test accuracy")
+    legend_below(figure, [ax])
     return figure
 
 
@@ -74,16 +80,16 @@ def limits_over_rounds(rows: Sequence[LimitRow]) -> Figure:
 
 def limits_over_factor(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
     """Predicted limits against the factor on the weights, one panel a way of scaling."""
-    figure, axes = plt.subplots(1, len(studies), figsize=(9.0, 3.8), sharey=True, squeeze=False)
-    for ax, (title, rows) in zip(axes[0], studies.items(), strict=True):
+    figure, axes, _ = panels_in_twos(len(studies), 4.0)
+    for ax, (title, rows) in zip(axes, studies.items(), strict=True):
         factors = [row.factor or 1 for row in rows]
         draw_limits(ax, factors, rows, "sD")
         one_shot = [row.one_shot for row in rows]
         colour = COLOURS["orange"]
         ax.plot(factors, one_shot, "v-", color=colour, label="one-shot, quadratic model")
         ax.set(title=title, xlabel="factor $c$")
-    axes[0, 0].set_ylabel(r"predicted sparsity")
-    axes[0, 0].legend()
+    axes[0].set_ylabel("predicted sparsity")
+    legend_below(figure, axes)
     return figure
 
 

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike
 from prunelimit.plots.style import (
     COLOURS,
     CURVES,
+    WIDTH,
     draw_epsilon,
     kept_axis,
+    legend_below,
     mark_limits,
     sparsity_axis,
 )
@@ -46,7 +48,7 @@ def four_curves(
     sparsest
         Right end of the axis.
     """
-    figure, ax = plt.subplots(figsize=(7.6, 4.8))
+    figure, ax = plt.subplots(figsize=(WIDTH, 4.8))
     floor = epsilon / 30
     for name, (sparsities, rises) in curves.items():
         draw_curve(ax, name, sparsities, np.maximum(rises, floor))
@@ -55,7 +57,7 @@ def four_curves(
     ax.set(yscale="log", ylim=(floor, None), ylabel=r"loss rise $L - L(w^*)$ (nats)")
     kept_axis(ax, sparsest)
     ax.set_title(title)
-    figure.legend(loc="outside lower center", ncols=3)
+    legend_below(figure, [ax])
     return figure
 
 
@@ -117,7 +119,7 @@ def accuracy_of_result(result: Result, sparsest: float = 0.999) -> Figure:
     ax.set_ylabel("test accuracy (share of examples)")
     kept_axis(ax, sparsest)
     ax.set_title(result.task)
-    figure.legend(loc="outside lower center", ncols=2)
+    legend_below(figure, [ax])
     return figure
 
 

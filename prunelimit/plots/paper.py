@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,18 @@ from prunelimit.plots.limits import (
     draw_brackets,
     draw_curve,
 )
-from prunelimit.plots.style import COLOURS, CURVES, LIMITS, draw_limits, share_axis
+from prunelimit.plots.style import (
+    COLOURS,
+    CURVES,
+    LIMITS,
+    NINES,
+    WIDTH,
+    draw_limits,
+    legend_below,
+    panels_in_twos,
+    share_axis,
+    stacked,
+)
 
 if TYPE_CHECKING:
     from prunelimit.estimates import Interval
@@ -26,34 +37,20 @@ if TYPE_CHECKING:
 
 Results = Mapping[str, "Result"]
 
-_COLUMNS = 3
 _PANEL_TICKS = (0.0, 0.9, 0.99, 0.9999)  # more of them touch in a narrow panel
 
 
-def _panels(titles: Sequence[str], height: float = 2.7) -> tuple[Figure, list[Axes]]:
-    rows = -(-len(titles) // _COLUMNS)
-    columns = min(len(titles), _COLUMNS)
-    figure, grid = plt.subplots(rows, columns, figsize=(9.0, height * rows + 0.6), squeeze=False)
-    axes = list(grid.flat)
-    for ax, title in zip(axes, titles, strict=False):
-        ax.set_title(title, fontsize=10)
-    for ax in axes[len(titles) :]:
-        ax.set_visible(False)
-    return figure, axes[: len(titles)]
+def _panels(titles: Sequence[str], height: float = 2.3) -> tuple[Figure, list[Axes]]:
+    figure, axes, _ = panels_in_twos(len(titles), height, sharey=False)
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title)
+    return figure, axes
 
 
 def _mark(ax: Axes, result: Result, sparsest: float) -> None:
     for name, (label, colour, dash) in LIMITS.items():
         share = 1 - min(getattr(result.prediction, name).sparsity, sparsest)
         ax.axvline(share, color=colour, ls=dash, lw=1.5, marker="", label=label)
-
-
-def _legend(figure: Figure, axes: Sequence[Axes], columns: int = 3) -> None:
-    found: dict[str, Any] = {}
-    for ax in axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
 
 
 def loss_panels(results: Results) -> Figure:
@@ -73,8 +70,8 @@ def loss_panels(results: Results) -> Figure:
         _mark(ax, result, result.measurement.sparsest)
         ax.set(yscale="log", ylim=(floor, None))
         share_axis(ax, result.measurement.sparsest, _PANEL_TICKS)
-    _name_axes(axes, "sparsity (share kept, log.)", "training-loss rise")
-    _legend(figure, axes)
+    _name_axes(axes, "sparsity (share kept)", "training-loss rise")
+    legend_below(figure, axes)
     return figure
 
 
@@ -87,22 +84,21 @@ def accuracy_panels(results: Results) -> Figure:
         _mark(ax, result, result.measurement.sparsest)
         ax.set_ylim(0, 1.02)
         share_axis(ax, result.measurement.sparsest, _PANEL_TICKS)
-    _name_axes(axes, "sparsity (share kept, log.)", "test accuracy")
-    _legend(figure, axes)
+    _name_axes(axes, "sparsity (share kept)", "test accuracy")
+    legend_below(figure, axes)
     return figure
 
 
 def _name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
-    for position, ax in enumerate(axes):
-        if position % _COLUMNS == 0:
-            ax.set_ylabel(y)
-        if position + _COLUMNS >= len(axes):
-            ax.set_xlabel(x)
+    for ax in axes[::2]:
+        ax.set_ylabel(y)
+    for ax in axes[-2:]:
+        ax.set_xlabel(x)
 
 
 def thresholds(rows: Sequence[Overview]) -> Figure:
     """Predicted and measured sparsities with their brackets, one line of dots a run."""
-    figure, ax = plt.subplots(figsize=(9.0, 0.42 * len(rows) + 1.8))
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(rows) + 2.2))
     series: list[tuple[list[Interval], str, str, str]] = [
         ([row.measured["one_shot"] for row in rows], *CURVES["one_shot"]),
         ([row.predicted["paper"] for row in rows], *LIMITS["paper"][:2], "P"),
@@ -131,9 +127,9 @@ def thresholds(rows: Sequence[Overview]) -> Figure:
             label=label,
         )
     ax.set_yticks(heights, [row.name for row in rows])
-    share_axis(ax, 1 - floor)
-    ax.set_xlabel("sparsity (share kept, logarithmic; the right edge holds all that is beyond)")
-    figure.legend(loc="outside lower center", ncols=3)
+    share_axis(ax, 1 - floor, NINES[:-1])  # the last one's name would touch its neighbour
+    ax.set_xlabel("sparsity (share kept, logarithmic;\nthe right edge holds all that is beyond)")
+    legend_below(figure, [ax])
     return figure
 
 
@@ -152,7 +148,7 @@ def limits_over_distance(curves: Mapping[str, LimitsOverDistance]) -> Figure:
             curve.own,
             color=COLOURS["grey"],
             marker="",
-            label="magnitude pruning of this network",
+            label="magnitude pruning",
         )
         for name, (label, colour, dash) in LIMITS.items():
             shares = np.maximum(curve.limits[name], curve.floor)
@@ -162,7 +158,7 @@ def limits_over_distance(curves: Mapping[str, LimitsOverDistance]) -> Figure:
             ax.plot(distance, kept, marker, color=colour, label=label)
         ax.set(yscale="log", ylim=(0.7 * curve.floor, 1.3))
     _name_axes(axes, r"distance $R$", "share of weights kept")
-    _legend(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -178,7 +174,7 @@ def limits_over_epsilon(study: OverEpsilon) -> Figure:
         ax.plot(epsilons, [getattr(row, name) for row in rows], marker, color=colour, label=label)
     draw_limits(ax, epsilons, rows)
     ax.set(xscale="log", xlabel=r"$\epsilon$ (nats)", ylabel="sparsity")
-    figure.legend(loc="outside lower center", ncols=3)
+    legend_below(figure, [ax])
     return figure
 
 
@@ -189,7 +185,7 @@ def limits_over_batch_and_data(
 
     A bar is the range over random subsets of that size.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), sharey=True)
+    figure, (left, right), _ = panels_in_twos(2, 3.4)
     draw_limits(left, [row.batch_size for row in batches], batches)
     left.set(xlabel=r"batch size of $\epsilon$", ylabel="predicted sparsity")
     sizes = sorted({row.examples for row in samples})
@@ -202,7 +198,7 @@ def limits_over_batch_and_data(
     for ax in (left, right):
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend_below(figure, [left])
     return figure
 
 
@@ -217,7 +213,7 @@ def limits_over_l1(rows: Sequence[Overview]) -> Figure:
         ax.plot(places, values, color=colour, ls=dash, marker="", label=label)
     ax.set_xticks(places, [f"{row.l1:g}" for row in rows])
     ax.set(xlabel=r"$\lambda$ of the $\ell_1$ term", ylabel="sparsity")
-    figure.legend(loc="outside lower center", ncols=3)
+    legend_below(figure, [ax])
     return figure
 
 
@@ -237,13 +233,13 @@ def row_norms(norms: RowNorms) -> Figure:
     )
     ax.set(yscale="log", xlabel="percent of the weights, by rising magnitude")
     ax.set_ylabel(r"$\sum_j |H_{ij}|$")
-    figure.legend(loc="outside lower center", ncols=3)
+    legend_below(figure, [ax])
     return figure
 
 
 def weight_histograms(results: Results) -> Figure:
     """Weight magnitudes of every run on logarithmic bins; lines at the one-shot cut and k_paper."""
-    figure, axes = _panels(list(results), height=2.4)
+    figure, axes = _panels(list(results), height=2.1)
     for ax, result in zip(axes, results.values(), strict=True):
         edges, total = result.weights.edges, result.weights.total
         ax.stairs(total, edges, color=COLOURS["blue"], fill=True, alpha=0.6)
@@ -256,7 +252,7 @@ def weight_histograms(results: Results) -> Figure:
             ax.axvline(cut, color=COLOURS["black"], ls=dash, lw=1.2, marker="", label=label)
         ax.set(xscale="log", yscale="log", xlim=(max(edges[0], edges[-1] * 1e-7), edges[-1]))
     _name_axes(axes, "$|w_i|$", "weights in the bin")
-    _legend(figure, axes, columns=2)
+    legend_below(figure, axes)
     return figure
 
 
@@ -267,32 +263,29 @@ def _magnitude_at(counts: np.ndarray, edges: Sequence[float], sparsity: float) -
 
 def over_rounds(studies: Mapping[str, Sequence[LimitRow]]) -> Figure:
     """The limit along iterative pruning, one panel a study: reached and predicted sparsity."""
-    figure, axes = plt.subplots(1, len(studies), figsize=(9.0, 3.6), sharey=True, squeeze=False)
-    for ax, (title, rows) in zip(axes[0], studies.items(), strict=True):
+    figure, axes, _ = panels_in_twos(len(studies), 3.4)
+    for ax, (title, rows) in zip(axes, studies.items(), strict=True):
         rounds = [row.round or 0 for row in rows]
         reached = [row.sparsity or 0.0 for row in rows]
         ax.plot(rounds, reached, "o-", color=COLOURS["blue"], label="reached")
         draw_limits(ax, rounds, rows)
         last = reached[-1]
         ax.axhline(last, color=COLOURS["grey"], ls=":", marker="", label="the last one")
-        ax.set_title(title, fontsize=10)
-        ax.set_xlabel("rounds of pruning behind it")
-    axes[0, 0].set_ylabel("sparsity")
-    _legend(figure, axes[0], columns=4)
+        ax.set(title=title, xlabel="rounds of pruning")
+    axes[0].set_ylabel("sparsity")
+    legend_below(figure, axes)
     return figure
 
 
 def over_decay(rows: Sequence[LimitRow]) -> Figure:
     """Distance at a fixed mask, and both limits, against weight decay."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4))
+    figure, (above, below) = stacked(2, 2.4, sharex=True)
     places = np.arange(len(rows))
     names = [f"{row.weight_decay:g}" for row in rows]
-    left.plot(places, [r.distance_at_80 for r in rows], "s-", color=COLOURS["blue"])
-    left.set_ylabel(r"$R$ at sparsity 0.8")
-    draw_limits(right, places, rows)
-    right.set_ylabel("predicted sparsity")
-    right.legend()
-    for ax in (left, right):
-        ax.set_xticks(places, names)
-        ax.set_xlabel("weight decay")
+    above.plot(places, [r.distance_at_80 for r in rows], "s-", color=COLOURS["blue"])
+    above.set_ylabel(r"$R$ at sparsity 0.8")
+    draw_limits(below, places, rows)
+    below.set_xticks(places, names)
+    below.set(xlabel="weight decay", ylabel="predicted sparsity")
+    below.legend()
     return figure

@@ -11,38 +11,38 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from prunelimit.estimates import Interval
-from prunelimit.plots.style import COLOURS, panels_in_twos
+from prunelimit.plots.style import COLOURS, panels_in_twos, stacked
 
 SERIES = (("blue", "o"), ("vermilion", "s"), ("green", "D"), ("purple", "^"))
 
 
 def spectrum_views(eigenvalues: ArrayLike, ridge: float) -> Figure:
-    """The same eigenvalues as a linear histogram and, by rank, on logarithmic axes.
+    """The same eigenvalues as a linear histogram and, below it, by rank on logarithmic axes.
 
     Parameters
     ----------
     eigenvalues
         ``(dim,)``, of either sign.
     ridge
-        A curvature to mark on the right.
+        A curvature to mark in the lower one.
     """
     values = np.sort(np.asarray(eigenvalues))[::-1]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.6))
-    left.hist(values, bins=60, color=COLOURS["blue"])
-    left.set(yscale="log", xlabel=r"curvature $\lambda_i$", ylabel="directions in the bin")
+    figure, (above, below) = stacked(2, 2.8)
+    above.hist(values, bins=60, color=COLOURS["blue"])
+    above.set(yscale="log", xlabel=r"curvature $\lambda_i$", ylabel="directions in the bin")
     rank = np.arange(1, len(values) + 1)
     for sign, label, colour, marker in (
         (1, "positive", "blue", "o"),
         (-1, "negative", "vermilion", "v"),
     ):
         chosen = np.sort(sign * values[sign * values > 0])[::-1]
-        right.loglog(
+        below.loglog(
             rank[: len(chosen)], chosen, marker, ms=3, ls="", color=COLOURS[colour], label=label
         )
-    right.axhline(ridge, color=COLOURS["grey"], ls="--", marker="", label=r"ridge $\sigma$")
-    right.set(xlabel="rank", ylabel=r"$|\lambda_i|$")
-    right.set_ylim(bottom=max(values.max() * 1e-12, 1e-14))
-    right.legend()
+    below.axhline(ridge, color=COLOURS["grey"], ls="--", marker="", label=r"ridge $\sigma$")
+    below.set(xlabel="rank", ylabel=r"$|\lambda_i|$")
+    below.set_ylim(bottom=max(values.max() * 1e-12, 1e-14))
+    below.legend()
     return figure
 
 
@@ -95,7 +95,7 @@ def closing_brackets(
     figure, axes, place = panels_in_twos(len(panels), 2.8, sharey=False)
     for ax, (title, (brackets, truth)) in zip(axes, panels.items(), strict=True):
         _one_bracket(ax, products, brackets, truth)
-        ax.set_title(title, fontsize=10)
+        ax.set_title(title)
     for ax in axes[-2:]:
         ax.set_xlabel("products")
     for ax in axes[::2]:
@@ -141,7 +141,7 @@ def against_examples(
         marker="*",
         ms=10,
         ls="",
-        label="extrapolated from this size and half of it (heuristic)",
+        label="extrapolated from this size and\nhalf of it (heuristic)",
     )
     ax.set(xscale="log", ylim=(0, 1.35 * max(answers)), xlabel=r"examples $N$", ylabel="directions")
     ax.legend()

@@ -43,6 +43,11 @@ LIMITS = {
 
 NINES = (0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 
+WIDTH = 5.0
+"""Inches across a figure, whatever it shows: a phone's column of 358 px then leaves text of 10
+points 10 px. More panels than two in a row are too small there; they stand below each other."""
+DPI = 150
+
 
 def use_style() -> None:
     """Set matplotlib's defaults for the book: sizes, a white card, colours with markers.
@@ -56,12 +61,15 @@ def use_style() -> None:
     cycle = [COLOURS[name] for name in ("blue", "vermilion", "green", "orange", "purple", "black")]
     mpl.rcParams.update(
         {
-            "figure.figsize": (7.0, 4.2),
-            "figure.dpi": 110,
+            "figure.figsize": (WIDTH, 3.5),
+            "figure.dpi": DPI,
             "figure.facecolor": "white",
             "savefig.facecolor": "white",
             "figure.constrained_layout.use": True,
             "font.size": 11,
+            "axes.titlesize": 11,
+            "xtick.labelsize": 10,
+            "ytick.labelsize": 10,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
@@ -69,7 +77,7 @@ def use_style() -> None:
             "axes.prop_cycle": cycler(color=cycle) + cycler(marker=list("osD^vX")),
             "lines.markersize": 5,
             "legend.frameon": False,
-            "legend.fontsize": 9.5,
+            "legend.fontsize": 10,
         }
     )
 
@@ -77,7 +85,7 @@ def use_style() -> None:
 def panels_in_twos(
     count: int, height: float, sharey: bool = True
 ) -> tuple[Figure, list[Axes], Axes]:
-    """A figure of panels, two in a row, so that a phone still shows them at a size to read.
+    """A figure of panels, two in a row.
 
     Parameters
     ----------
@@ -94,12 +102,28 @@ def panels_in_twos(
         The place for a legend is what an odd number leaves over, else the first panel.
     """
     rows, columns = -(-count // 2), min(count, 2)
-    size = (3.5 * columns, height * rows)
+    size = (WIDTH, height * rows)
     figure, grid = plt.subplots(rows, columns, figsize=size, sharey=sharey, squeeze=False)
     panels = list(grid.flat)
     for spare in panels[count:]:
         spare.set_axis_off()
     return figure, panels[:count], panels[count] if count % columns else panels[0]
+
+
+def stacked(count: int, height: float, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of panels below each other, each of a height in inches."""
+    size = (WIDTH, height * count)
+    figure, grid = plt.subplots(count, 1, figsize=size, squeeze=False, **shared)
+    return figure, list(grid.flat)
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 2) -> None:
+    """One legend under all panels, each label once."""
+    found: dict[str, Any] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
 
 
 def sparsity_axis(ax: Axes) -> None:
@@ -117,7 +141,7 @@ def share_axis(ax: Axes, sparsest: float, ticks: Sequence[float] = NINES) -> Non
 
 def kept_axis(ax: Axes, sparsest: float) -> None:
     """A named `share_axis` with ticks where it counts, near 1."""
-    share_axis(ax, sparsest, (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999))
+    share_axis(ax, sparsest, (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999))
     ax.set_xlabel(r"sparsity $s = 1 - k/D$ (share kept, logarithmic)")
 
 
@@ -151,7 +175,7 @@ def mark_limits(
     for name, ends in limits.items():
         label, colour, dash = LIMITS[name]
         beyond = sparsest is not None and ends[1] > sparsest
-        text = f"{label}: {ends[1]:.4f}" + (" (beyond the axis)" if beyond else "")
+        text = f"{label}: {ends[1]:.4f}" + ("\n(beyond the axis)" if beyond else "")
         lower, value, upper = ends if sparsest is None else (1 - min(e, sparsest) for e in ends)
         ax.axvline(value, color=colour, linestyle=dash, linewidth=1.6, marker="", label=text)
         ax.axvspan(lower, upper, color=colour, alpha=0.15, linewidth=0)

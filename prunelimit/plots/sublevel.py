@@ -16,7 +16,15 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.plots.style import COLOURS, LIMITS, draw_epsilon, panels_in_twos
+from prunelimit.plots.style import (
+    COLOURS,
+    LIMITS,
+    WIDTH,
+    draw_epsilon,
+    legend_below,
+    panels_in_twos,
+    stacked,
+)
 
 LINES = {
     **LIMITS,
@@ -50,11 +58,11 @@ def plane_view(
     line
         Two points ``(2, 2)`` that the line of the kept weights joins.
     """
-    figure, ax = plt.subplots(figsize=(5.6, 4.6))
+    figure, ax = plt.subplots(figsize=(WIDTH, 4.8))
     values = sorted(levels)
     colours = [COLOURS["sky"], COLOURS["blue"], COLOURS["grey"]]
     contours = ax.contour(x, y, rise, levels=values, colors=colours[: len(values)])
-    ax.clabel(contours, fmt={value: levels[value] for value in values}, fontsize=9)
+    ax.clabel(contours, fmt={value: levels[value] for value in values}, fontsize=10)
     ends = np.asarray(line)
     ax.plot(
         ends[:, 0], ends[:, 1], color=COLOURS["orange"], marker="", lw=2, label="$L$: kept weights"
@@ -62,7 +70,7 @@ def plane_view(
     for (name, place), marker in zip(points.items(), "*so", strict=False):
         ax.plot(*place, marker=marker, color=COLOURS["vermilion"], ms=9, ls="", label=name)
     ax.set(aspect="equal", xlabel=xlabel, ylabel=ylabel)
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_below(figure, [ax])
     return figure
 
 
@@ -72,7 +80,7 @@ def tangent_view(
     titles: Sequence[str],
 ) -> Figure:
     """Ellipses seen from the origin, side by side, each with its two lines of sight."""
-    figure, axes = plt.subplots(1, len(outlines), figsize=(8.4, 3.4), sharex=True, sharey=True)
+    figure, axes = stacked(len(outlines), 3.6, sharex=True, sharey=True)
     for ax, outline, contact, title in zip(axes, outlines, contacts, titles, strict=True):
         ax.fill(outline[:, 0], outline[:, 1], color=COLOURS["sky"], alpha=0.5)
         for point in contact:
@@ -82,10 +90,9 @@ def tangent_view(
         ax.plot(*outline.mean(axis=0), marker="*", color=COLOURS["vermilion"], ls="", ms=10,
                 label="$w^*$")  # fmt: skip
         ax.set_aspect("equal")
-        ax.set_title(title, fontsize=10)
-        ax.set_xlabel(r"along $w^* - w^k$")
-    axes[0].set_ylabel("across")
-    axes[0].legend(loc="lower left")
+        ax.set(title=title, ylabel="across")
+    axes[-1].set_xlabel(r"along $w^* - w^k$")
+    legend_below(figure, axes[:1])
     return figure
 
 
@@ -150,18 +157,17 @@ def meeting_panels(panels: Mapping[str, Mapping[str, object]]) -> Figure:
         Title to a mapping with ``fraction`` ``(dim + 1,)``, ``trials`` and ``limits``
         (formula name to k).
     """
-    figure, axes, _ = panels_in_twos(len(panels), 2.1)
+    figure, axes, _ = panels_in_twos(len(panels), 2.2)
     for ax, (title, panel) in zip(axes, panels.items(), strict=True):
         _meeting(ax, np.asarray(panel["fraction"]), int(panel["trials"]))  # type: ignore[call-overload]
         for name, kept in panel["limits"].items():  # type: ignore[attr-defined]
             label, colour, dash = LINES[name]
             ax.axvline(kept, color=colour, linestyle=dash, lw=1.8, label=label)
-        ax.set_title(title, fontsize=10)
+        ax.set_title(title)
     for ax in axes[-2:]:
         ax.set_xlabel(r"kept dimensions $k$")
     figure.supylabel(r"share that meets $S(\epsilon)$", fontsize="medium")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    legend_below(figure, axes[:1])
     return figure
 
 
@@ -181,7 +187,7 @@ def agreement(
     simulated: Sequence[Interval], predicted: Mapping[str, Sequence[float]], dim: int
 ) -> Figure:
     """Predicted against simulated thresholds, one marker a formula; the diagonal is perfect."""
-    figure, ax = plt.subplots(figsize=(5.6, 5.0))
+    figure, ax = plt.subplots(figsize=(WIDTH, 4.6))
     middle = np.array([interval.value for interval in simulated])
     spread = np.array([(i.value - i.lower, i.upper - i.value) for i in simulated]).T
     for (name, values), marker in zip(predicted.items(), "Xos", strict=False):
@@ -200,7 +206,7 @@ def fixed_points(
     kept: ArrayLike, maps: Mapping[str, ArrayLike], crossings: Mapping[str, float], dim: int
 ) -> Figure:
     """The map k -> N_eff(2ε/R(k)²) against k for several networks, and where it meets k."""
-    figure, ax = plt.subplots(figsize=(6.0, 4.8))
+    figure, ax = plt.subplots(figsize=(WIDTH, 4.2))
     share = np.asarray(kept) / dim
     ax.plot(share, share, color=COLOURS["grey"], marker="", label="$k/D$ itself")
     for (name, values), marker in zip(maps.items(), "osD^", strict=False):
