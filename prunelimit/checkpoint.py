@@ -49,17 +49,8 @@ class Checkpoint:
         if self.path.exists() and not self.path.is_dir():
             raise PruneLimitError(f"checkpoint={str(path)!r} is a file; give a directory")
         self.path.mkdir(parents=True, exist_ok=True)
-        self._bytes = 0
-        self._count = 0
-        self._last = -np.inf
-
-    @property
-    def _state(self) -> Path:
-        return self.path / "state.npz"
-
-    @property
-    def _vectors(self) -> Path:
-        return self.path / "basis.bin"
+        self._state, self._vectors = self.path / "state.npz", self.path / "basis.bin"
+        self._bytes, self._count, self._last = 0, 0, -np.inf
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -213,16 +213,12 @@ def prepare_output(path: str | os.PathLike[str]) -> Path:
     prunelimit.errors.PruneLimitError: cannot write '/': Is a directory; it is a folder; name a file
     """
     target = Path(path)
-    try:
+    with _writable(target):
         mode = _mode(target)
         if mode is not None and stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-        if mode is not None and not stat.S_ISREG(mode):
-            return target
-        _probe(Path(os.path.realpath(target)).parent)
-    except OSError as error:
-        reason = OSError(error.errno, error.strerror, str(target))
-        raise PruneLimitError(f"cannot write {explained(reason)}") from error
+        if mode is None or stat.S_ISREG(mode):
+            _probe(Path(os.path.realpath(target)).parent)
     return target
 
 
@@ -235,12 +231,19 @@ def prepare_folder(path: str | os.PathLike[str]) -> Path:
         If not.
     """
     folder = Path(path)
-    try:
+    with _writable(folder):
         _probe(folder)
-    except OSError as error:
-        reason = OSError(error.errno, error.strerror, str(folder))
-        raise PruneLimitError(f"cannot write {explained(reason)}") from error
     return folder
+
+
+@contextlib.contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """What the system says of `path` inside, as the user's error."""
+    try:
+        yield
+    except OSError as error:
+        reason = OSError(error.errno, error.strerror, str(path))
+        raise PruneLimitError(f"cannot write {explained(reason)}") from error
 
 
 def explained(error: OSError) -> str:

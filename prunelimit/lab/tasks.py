@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -201,29 +202,16 @@ _SMALL = "small network and hyperparameters of ours"
 _DIGITS = TrainingConfig(epochs=60, learning_rate=0.05, l1=1e-3, schedule="cosine")
 _SMALL_FASHION = TrainingConfig(epochs=20, learning_rate=0.01, l1=5e-5, schedule="cosine")
 
+_paper = partial(Task, from_paper=True)
 _ALL = (
-    Task("cifar10-fc5", "cifar10", "fc5", _FULLY_CONNECTED, from_paper=True),
-    Task("cifar10-fc12", "cifar10", "fc12", _FULLY_CONNECTED, from_paper=True),
-    Task("cifar10-alexnet", "cifar10", "alexnet", _ALEXNET, from_paper=True),
-    Task("cifar10-vgg16", "cifar10", "vgg16", _VGG16, from_paper=True),
-    Task("cifar100-resnet18", "cifar100", "resnet18", _RESNET18, from_paper=True),
-    Task("cifar100-resnet50", "cifar100", "resnet50", _RESNET50, from_paper=True),
-    Task(
-        "tiny-imagenet-resnet18",
-        "tiny-imagenet",
-        "resnet18",
-        _RESNET18,
-        from_paper=True,
-        note=_TINY,
-    ),
-    Task(
-        "tiny-imagenet-resnet50",
-        "tiny-imagenet",
-        "resnet50",
-        _RESNET50,
-        from_paper=True,
-        note=_TINY,
-    ),
+    _paper("cifar10-fc5", "cifar10", "fc5", _FULLY_CONNECTED),
+    _paper("cifar10-fc12", "cifar10", "fc12", _FULLY_CONNECTED),
+    _paper("cifar10-alexnet", "cifar10", "alexnet", _ALEXNET),
+    _paper("cifar10-vgg16", "cifar10", "vgg16", _VGG16),
+    _paper("cifar100-resnet18", "cifar100", "resnet18", _RESNET18),
+    _paper("cifar100-resnet50", "cifar100", "resnet50", _RESNET50),
+    _paper("tiny-imagenet-resnet18", "tiny-imagenet", "resnet18", _RESNET18, note=_TINY),
+    _paper("tiny-imagenet-resnet50", "tiny-imagenet", "resnet50", _RESNET50, note=_TINY),
     Task("digits-mlp", "digits", "mlp", _DIGITS, augment=False, note=_SMALL),
     Task("digits-cnn", "digits", "cnn", _DIGITS, augment=False, note=_SMALL),
     Task("fashion-mlp", "fashion-mnist", "mlp-300-100", _SMALL_FASHION, augment=False, note=_SMALL),

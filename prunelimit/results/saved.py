@@ -59,10 +59,7 @@ class Saved:
         PruneLimitError
             If there is none at `path`, or it is something else.
         """
-        try:
-            data = json.loads(read_text(path))
-        except (OSError, ValueError) as error:
-            raise PruneLimitError(f"cannot read a {cls.__name__} from {path}: {error}") from error
+        data = _read(path, f"a {cls.__name__}")
         try:
             return cls.from_dict(data)
         except PruneLimitError as error:
@@ -94,11 +91,16 @@ def provenance_of(path: str | os.PathLike[str]) -> Provenance:
     PruneLimitError
         If there is none.
     """
+    data = _read(path, "a provenance")
+    entry = data.get("provenance") if isinstance(data, Mapping) else None
+    return from_plain(Provenance, entry, f"{path}: provenance")
+
+
+def _read(path: str | os.PathLike[str], what: str) -> Any:
     try:
-        data = json.loads(read_text(path))["provenance"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PruneLimitError(f"cannot read a provenance from {path}: {error!r}") from error
-    return from_plain(Provenance, data, f"{path}: provenance")
+        return json.loads(read_text(path))
+    except (OSError, ValueError) as error:
+        raise PruneLimitError(f"cannot read {what} from {path}: {error}") from error
 
 
 def table(rows: Sequence[Any]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from torch import Tensor
 from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum.dense import dense_matrix
 from prunelimit.spectrum.linearise import GaussNewtonChunk, explained
-from prunelimit.spectrum.operator import CurvatureOperator, add_pieces
+from prunelimit.spectrum.operator import CurvatureOperator, add_pieces, require_finite
 
 
 class GramOperator:
@@ -78,11 +78,7 @@ class GramOperator:
         total = self._pull(columns)
         images = self.push(total.to(self.dtype))
         self.products += columns.shape[1]
-        if not bool(torch.isfinite(images).all()):
-            raise PruneLimitError(
-                "a curvature product is not finite; look for a diverged training, or use a model "
-                "in float64"
-            )
+        require_finite(images, self.dtype)
         return images.reshape(vectors.shape).to(vectors.device, vectors.dtype)
 
     def dense(self, progress: bool | None = False) -> Tensor:

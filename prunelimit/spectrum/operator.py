@@ -344,12 +344,7 @@ class CurvatureOperator:
             )
         rows = vectors.detach().reshape(self.dim, -1).T.to(self.device, self.dtype)
         total = self._accumulate(rows)
-        # One pass over the product, where isfinite takes several; NaN is an extreme, too.
-        if not all(math.isfinite(end) for end in torch.aminmax(total)):
-            raise PruneLimitError(
-                "a curvature product is not finite; the weights or activations are too large for "
-                f"{self.dtype}. Try dtype=torch.float64, or look for a diverged training"
-            )
+        require_finite(total, self.dtype)
         self.products += rows.shape[0]
         return total.T.reshape(vectors.shape).to(vectors.device, vectors.dtype)
 
@@ -425,6 +420,22 @@ class CurvatureOperator:
                 found = dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
             self._matrix = found
         return self._matrix
+
+
+def require_finite(product: Tensor, dtype: torch.dtype) -> None:
+    """Refuse a curvature product that is not finite.
+
+    Raises
+    ------
+    PruneLimitError
+        With what may be wrong.
+    """
+    # One pass over the product, where isfinite takes several; NaN is an extreme, too.
+    if not all(math.isfinite(end) for end in torch.aminmax(product)):
+        raise PruneLimitError(
+            "a curvature product is not finite; the weights or activations are too large for "
+            f"{dtype}. Try dtype=torch.float64, or look for a diverged training"
+        )
 
 
 def add_pieces(target: list[Tensor], pieces: Sequence[Tensor | None], share: float) -> None:
