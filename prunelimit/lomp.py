@@ -27,13 +27,7 @@ from prunelimit.network.world import ALONE, World
 if TYPE_CHECKING:
     from prunelimit.recipe import TrainingConfig
 
-__all__ = [
-    "Descent",
-    "add_l1_subgradient",
-    "batches_in",
-    "evaluate",
-    "penalised_parameters",
-]
+__all__ = ["Descent", "add_l1_subgradient", "batches_in", "evaluate", "penalised_parameters"]
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 

@@ -232,8 +232,7 @@ def _one_shot(
             operator, lambda led: exact_one_shot_curve(led.dense(), moved, order, epsilon)
         )
     return operator.world.lead(
-        operator,
-        lambda led: one_shot_curve(led, moved, order, epsilon, progress=effort.progress),
+        operator, lambda led: one_shot_curve(led, moved, order, epsilon, progress=effort.progress)
     )
 
 

@@ -87,9 +87,7 @@ def progress_bar(
 
 
 def track(
-    iterable: Iterable[Item],
-    description: str,
-    enabled: bool | None = None,
+    iterable: Iterable[Item], description: str, enabled: bool | None = None
 ) -> Iterator[Item]:
     """Yield from `iterable` under a progress bar (see `progress_bar`).
 

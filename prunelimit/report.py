@@ -301,10 +301,7 @@ class PruningLimit:
 
 def _labelled(report: PruningLimit) -> list[tuple[str, LimitEstimate | Expected]]:
     return [
-        (
-            "one-shot, quadratic model" + ", estimate" * report.one_shot_is_estimate,
-            report.one_shot,
-        ),
+        ("one-shot, quadratic model" + ", estimate" * report.one_shot_is_estimate, report.one_shot),
         ("paper's limit", report.paper),
         ("sharp limit (some network with this support)", report.sharp),
         ("expected of fine-tuning (real existence)", report.expected),

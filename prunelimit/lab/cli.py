@@ -30,11 +30,7 @@ from prunelimit.names import printable
 if TYPE_CHECKING:
     from prunelimit.results import Result
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 ModelArgument = Annotated[
     str, typer.Argument(help="module:factory of a function that returns the model, e.g. net:make")
@@ -201,8 +197,7 @@ def find(
     ] = None,
     epsilon: EpsilonOption = None,
     metric: Annotated[
-        str | None,
-        typer.Option(help="instead: accuracy, or module:function (outputs, targets)"),
+        str | None, typer.Option(help="instead: accuracy, or module:function (outputs, targets)")
     ] = None,
     validation: Annotated[
         str | None, typer.Option(help="module:factory of the loader that the metric is taken on")
@@ -277,10 +272,7 @@ def _forward_of(name: str | None) -> Any:
 
 
 def _budget(
-    loader: Iterable[Any],
-    report: Any,
-    epochs: int | None,
-    learning_rate: float | None,
+    loader: Iterable[Any], report: Any, epochs: int | None, learning_rate: float | None
 ) -> Any:
     """The default budget with what was asked for changed; None leaves it to `find_limit`."""
     from dataclasses import replace

@@ -107,11 +107,7 @@ def run_task(
         return train(network, splits, task.training, weights, device, progress, world=world)
 
     dense = store.once(
-        "training",
-        FinalMeasurements,
-        key,
-        lambda _: trained().final,
-        lambda: trained().seconds,
+        "training", FinalMeasurements, key, lambda _: trained().final, lambda: trained().seconds
     )
     run = Run(
         trained().model.eval(),

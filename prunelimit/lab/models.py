@@ -41,9 +41,7 @@ class ModelSpec:
 
 
 def fully_connected(
-    widths: tuple[int, ...],
-    activation: Callable[[], nn.Module] = nn.ReLU,
-    normalised: bool = False,
+    widths: tuple[int, ...], activation: Callable[[], nn.Module] = nn.ReLU, normalised: bool = False
 ) -> Callable[[tuple[int, ...], int], nn.Sequential]:
     """Maker of a network with hidden layers of these `widths`, each layer-normalised if asked."""
 

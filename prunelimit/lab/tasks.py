@@ -100,8 +100,7 @@ class Task:
         if "epochs" in changes:
             training = training.scaled(changes["epochs"])
         training = dataclasses.replace(
-            training,
-            **{k: v for k, v in changes.items() if k in training_fields and k != "epochs"},
+            training, **{k: v for k, v in changes.items() if k in training_fields and k != "epochs"}
         )
         task_changes = {k: v for k, v in changes.items() if k in own and k != "training"}
         return dataclasses.replace(self, training=training, **task_changes)

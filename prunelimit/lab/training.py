@@ -349,10 +349,7 @@ def is_finished(run_dir: str | os.PathLike[str], key: Key, epochs: int) -> bool:
 
 
 def training_key(
-    model: nn.Module,
-    splits: Splits,
-    config: TrainingConfig,
-    loss_fn: LossFunction | None = None,
+    model: nn.Module, splits: Splits, config: TrainingConfig, loss_fn: LossFunction | None = None
 ) -> Key:
     """All that decides the trained weights: code, settings, initial weights, data.
 

@@ -136,10 +136,7 @@ def effective_dimension(
 
 
 def paper_limit(
-    eigenvalues: ArrayLike,
-    distance: Distance,
-    epsilon: float,
-    weights: ArrayLike | None = None,
+    eigenvalues: ArrayLike, distance: Distance, epsilon: float, weights: ArrayLike | None = None
 ) -> float:
     """The paper's limit: the k that solves k = N(2ε/R(k)²).
 

@@ -74,10 +74,7 @@ def layerwise_mask(
 
 
 def semi_structured_mask(
-    model: nn.Module,
-    kept: int = 2,
-    group: int = 4,
-    parameters: Choice | None = None,
+    model: nn.Module, kept: int = 2, group: int = 4, parameters: Choice | None = None
 ) -> dict[str, Tensor]:
     """Keep the `kept` largest of each `group` weights that follow one another: 2:4 by default.
 

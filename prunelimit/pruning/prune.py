@@ -13,10 +13,7 @@ from prunelimit.pruning.masks import magnitude_mask
 
 
 def prune(
-    model: nn.Module,
-    sparsity: float,
-    permanent: bool = True,
-    parameters: Choice | None = None,
+    model: nn.Module, sparsity: float, permanent: bool = True, parameters: Choice | None = None
 ) -> nn.Module:
     """A pruned copy: the smallest weights of the whole network set to 0, nothing else changed.
 

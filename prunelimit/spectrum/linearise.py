@@ -212,10 +212,7 @@ class GaussNewtonChunk:
 
         def push(vector: Pieces) -> Tensor:
             (pushed,) = torch.autograd.grad(
-                [pulled[i] for i in used],
-                cotangent,
-                [vector[i] for i in used],
-                retain_graph=True,
+                [pulled[i] for i in used], cotangent, [vector[i] for i in used], retain_graph=True
             )
             return pushed
 

@@ -231,10 +231,7 @@ def smart_ratio_mask(
     linear = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
     positions = [i for i, p in enumerate(parameters.values()) if id(p) in linear]
     counts = smart_ratio_counts(
-        sizes,
-        kept_count(sparsity, sum(sizes)),
-        positions[-1] if positions else None,
-        linear_keep,
+        sizes, kept_count(sparsity, sum(sizes)), positions[-1] if positions else None, linear_keep
     )
     generator = torch.Generator().manual_seed(seed)
     masks = {}

@@ -90,11 +90,7 @@ def gradient(loss: Tensor, parameters: list[nn.Parameter], create_graph: bool = 
     """``(dim,)``: the gradient as one vector."""
     return flatten(
         torch.autograd.grad(
-            loss,
-            parameters,
-            create_graph=create_graph,
-            allow_unused=True,
-            materialize_grads=True,
+            loss, parameters, create_graph=create_graph, allow_unused=True, materialize_grads=True
         )
     )
 
@@ -120,12 +116,7 @@ class SnipConfig(_common.Config):
 
 
 def snip_scores(
-    model: nn.Module,
-    loss_fn: Loss,
-    examples: list[Tensor],
-    *,
-    seed: int = 0,
-    device: str = "auto",
+    model: nn.Module, loss_fn: Loss, examples: list[Tensor], *, seed: int = 0, device: str = "auto"
 ) -> Tensor:
     """Connection sensitivity |w ∂L/∂w|: |∂L/∂c| at c = 1 for weights c·w.
 

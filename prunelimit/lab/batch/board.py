@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from rich.progress import TaskID
 
@@ -48,12 +47,7 @@ class Board:
             self._say(f"{self._finished} of {self._jobs} jobs are finished already")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         """Take it away."""
         self._progress.stop()
 

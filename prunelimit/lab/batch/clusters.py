@@ -271,10 +271,7 @@ def _local_cluster(environments: Sequence[Mapping[str, str]], security: Security
     # Other users of this machine reach loopback too: TLS keeps them out.
     here = {"host": "127.0.0.1", "protocol": "tls://", "security": security, **NO_DASHBOARD}
     return SpecCluster(
-        scheduler={
-            "cls": Scheduler,
-            "options": {**here, "port": 0, "allowed_failures": 0},
-        },
+        scheduler={"cls": Scheduler, "options": {**here, "port": 0, "allowed_failures": 0}},
         workers={
             # No memory limit: the work is done by a notebook's kernel, which Dask does not see.
             i: {

@@ -26,9 +26,7 @@ _GONE = "the scheduler went away, or the job was cancelled there"
 
 
 def run_batch(
-    jobs: Sequence[Job],
-    workers: Workers | None = None,
-    progress: bool | None = None,
+    jobs: Sequence[Job], workers: Workers | None = None, progress: bool | None = None
 ) -> Summary:
     """Run all `jobs` that are not finished, and write a summary beside their directories.
 

@@ -127,7 +127,6 @@ class SlurmPool:
     count: int
     deaths: int = 0
     begun: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
     looked: float = float("-inf")
     asked: float = float("-inf")
 

@@ -134,11 +134,7 @@ _QUESTIONS = {
         "measured_quadratic_existence",
         "delta_sharp",
     ),
-    "real existence (paper's limit)": (
-        "predicted_paper",
-        "measured_real_existence",
-        "delta_paper",
-    ),
+    "real existence (paper's limit)": ("predicted_paper", "measured_real_existence", "delta_paper"),
 }
 
 

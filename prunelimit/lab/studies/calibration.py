@@ -67,13 +67,7 @@ MARGIN = 1.15
 The largest of eleven families' quantiles covers a twelfth's with probability 11/12, if families
 were drawn alike; and leaving out the worst one leaves the second worst to cover it."""
 
-NULLS = (
-    "paper",
-    "sharp",
-    "mean of the formulas",
-    "paper at ε + gain",
-    "paper at ε + decrement",
-)
+NULLS = ("paper", "sharp", "mean of the formulas", "paper at ε + gain", "paper at ε + decrement")
 """Predictions without a fit that `expected` is held against."""
 
 TOGETHER = {"cnn-batch": "cnn", "cnn-group": "cnn"}

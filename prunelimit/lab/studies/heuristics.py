@@ -106,11 +106,7 @@ def contenders(training: TrainingConfig) -> tuple[Contender, ...]:
 
 
 def compare(
-    task: Task,
-    sparsities: Sequence[float],
-    seeds: Sequence[int],
-    *,
-    device: str = "auto",
+    task: Task, sparsities: Sequence[float], seeds: Sequence[int], *, device: str = "auto"
 ) -> list[MethodRow]:
     """Every contender at every sparsity, from the same initial weights for one seed.
 

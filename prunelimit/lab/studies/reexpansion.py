@@ -140,11 +140,7 @@ def step_to(weights: Tensor, removed: int, picture: Picture, damping: float = DA
 
 
 def walk(
-    space: Landscape,
-    order: Tensor,
-    sparsity: float,
-    expansions: int,
-    first: Picture | None = None,
+    space: Landscape, order: Tensor, sparsity: float, expansions: int, first: Picture | None = None
 ) -> list[Stage]:
     """From w* to the magnitude mask of `sparsity` in equal cuts, one picture for each.
 
