@@ -117,9 +117,7 @@ class Task:
         names = ("dataset", "model", "training", "augment", "examples")
         return {name: getattr(self, name) for name in names}
 
-    def load_data(
-        self, root: str | os.PathLike[str] | None = None, *, download: bool = False
-    ) -> Splits:
+    def load_data(self, root: str | os.PathLike[str] | None = None) -> Splits:
         """The splits of its data set; see `data.load`."""
         splits = data.load(
             self.dataset,
@@ -127,7 +125,6 @@ class Task:
             self.seed,
             batch_size=self.training.batch_size,
             augment=self.augment,
-            download=download,
         )
         return splits if self.examples is None else splits.limited(self.examples)
 

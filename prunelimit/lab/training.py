@@ -381,22 +381,19 @@ def training_key(
 
 def _name_of(loss_fn: LossFunction) -> str:
     """What can be told of a loss: its name and, of a module, unusual settings and tensors."""
+    name: str = getattr(loss_fn, "__qualname__", type(loss_fn).__qualname__)
     if not isinstance(loss_fn, nn.Module):
-        return getattr(loss_fn, "__qualname__", type(loss_fn).__qualname__)
-    usual = _settings(nn.CrossEntropyLoss()) if type(loss_fn) is nn.CrossEntropyLoss else {}
-    unusual = {k: v for k, v in _settings(loss_fn).items() if k not in usual or usual[k] != v}
+        return name
+    usual = vars(nn.CrossEntropyLoss()) if type(loss_fn) is nn.CrossEntropyLoss else {}
+    unusual = {
+        key: value
+        for key, value in vars(loss_fn).items()
+        if isinstance(value, bool | int | float | str) and value != usual.get(key)
+    }
+    unusual.pop("training", None)
     if loss_fn.state_dict():
         unusual["tensors"] = digest(loss_fn.state_dict())
-    listed = ", ".join(f"{name}={value!r}" for name, value in unusual.items())
-    return f"{type(loss_fn).__qualname__}({listed})"
-
-
-def _settings(module: nn.Module) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, bool | int | float | str) and name != "training"
-    }
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in unusual.items())})"
 
 
 def _read_final(report: Path, run: dict[str, Any]) -> FinalMeasurements | None:
