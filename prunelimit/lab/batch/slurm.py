@@ -190,20 +190,17 @@ class SlurmPool:
             self.cluster.sync(self.cluster.scale_down, list(lost))
         return remarks
 
-    def _queue(self) -> dict[str, str] | None:
-        """State of each of the user's jobs, by its number; None if not asked, or no answer."""
+    def _queue(self) -> set[str] | None:
+        """Numbers of the user's jobs; None if not asked, or no answer."""
         if time.monotonic() - self.asked < _SQUEUE_SECONDS:
             return None
         self.asked = time.monotonic()
-        command = ["squeue", "--noheader", "--format=%i %T", f"--user={getpass.getuser()}"]
+        command = ["squeue", "--noheader", "--format=%i", f"--user={getpass.getuser()}"]
         try:
-            answer = subprocess.run(
-                command, capture_output=True, text=True, timeout=10, check=True
-            ).stdout
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
         except (OSError, subprocess.SubprocessError):
             return None
-        pairs = (line.split(None, 1) for line in answer.splitlines() if len(line.split()) > 1)
-        return {number: state for number, state in pairs}
+        return set(answer.stdout.split())
 
     def _waiting(self, workers: Mapping[str, Any]) -> str:
         numbers = [job.job_id for job in workers.values() if job.job_id]

@@ -181,7 +181,7 @@ class _Module:
 @lru_cache(maxsize=1024)
 def _parsed(source: str) -> _Module:
     """Read once, whoever asks: the same text is the same code."""
-    tree = _without_annotations_only(ast.parse(source))
+    tree: ast.Module = _Stripped().visit(ast.parse(source))
     return _Module(
         _normal(tree),
         tuple(_imports(ast.walk(tree))),
@@ -295,27 +295,26 @@ def _absolute(entry: _Import, package: str) -> str:
     return ".".join([*parts, *([entry.module] if entry.module else [])])
 
 
-def _without_annotations_only(tree: ast.Module) -> ast.Module:
-    """Without ``if TYPE_CHECKING:`` blocks, which never run."""
+class _Stripped(ast.NodeTransformer):
+    """Without ``if TYPE_CHECKING:`` blocks, which never run, and strings that stand alone."""
 
-    class Dropped(ast.NodeTransformer):
-        def visit_If(self, node: ast.If) -> Any:
-            test = node.test
-            name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
-            if name == "TYPE_CHECKING":
-                return [self.visit(child) for child in node.orelse]
-            return self.generic_visit(node)
+    def visit_If(self, node: ast.If) -> Any:
+        test = node.test
+        name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+        if name == "TYPE_CHECKING":
+            return [self.visit(child) for child in node.orelse]
+        return self.generic_visit(node)
 
-    dropped = Dropped().visit(tree)
-    assert isinstance(dropped, ast.Module)
-    return dropped
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else self.generic_visit(node)
 
 
 _NO_CODE = ("kind", "type_comment", "type_ignores", "ctx")
 
 
 def _normal(node: Any) -> str:
-    """An abstract syntax tree as text, without strings that stand alone (docstrings).
+    """An abstract syntax tree as text.
 
     Empty fields are left out, since newer versions of Python have more of them.
     """
@@ -326,14 +325,4 @@ def _normal(node: Any) -> str:
             if value not in (None, []) and name not in _NO_CODE
         ]
         return f"{type(node).__name__}({','.join(parts)})"
-    if isinstance(node, list):
-        return f"[{','.join(_normal(entry) for entry in node if not _stands_alone(entry))}]"
-    return repr(node)
-
-
-def _stands_alone(node: Any) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+    return f"[{','.join(map(_normal, node))}]" if isinstance(node, list) else repr(node)
