@@ -30,7 +30,7 @@ def methods_compared(rows: Sequence[MethodRow], sparsities: Sequence[float]) -> 
     """
     labels = _ranked(rows, sparsities[-1])
     figure, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(labels) + 1.4))
-    dense = np.mean(_accuracies(rows, "dense", 0.0))
+    dense = float(np.mean(_accuracies(rows, "dense", 0.0)))
     ax.axvline(dense, color=COLOURS["grey"], linestyle="--", marker="", label="dense")
     for position, (sparsity, (colour, marker)) in enumerate(zip(sparsities, _SERIES, strict=False)):
         shift = 0.25 * ((len(sparsities) - 1) / 2 - position)
