@@ -160,11 +160,11 @@ def test_it_stops_after_max_tries_and_says_so() -> None:
 def test_costs_stand_beside_bisection_and_iterative_pruning() -> None:
     case = regression(seed=0)
     tuning = pl.FineTuning(epochs=7, learning_rate=1e-3)
-    cost = search(case, 1.0, finetune=tuning, tolerance=0.01).cost
-    assert cost.epochs == 7 * cost.fine_tunings
-    assert cost.bisection == 6 and cost.bisection_epochs == 42  # 2^-6 <= 0.02 < 2^-5
-    assert search(case, 1.0).cost.epochs is None
+    cost = search(case, 1.0, finetune=tuning, tolerance=0.01).to_dict()["cost"]
+    assert cost["epochs"] == 7 * cost["fine_tunings"]
+    assert cost["bisection"] == 6 and cost["bisection_epochs"] == 42  # 2^-6 <= 0.02 < 2^-5
     found = search(case, 1.0)
+    assert found.cost.epochs is None is found.to_dict()["cost"]["iterative_epochs"]
     assert 0.8**found.cost.iterative <= 1 - found.sparsity < 0.8 ** (found.cost.iterative - 1)
 
 
