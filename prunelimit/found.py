@@ -60,10 +60,9 @@ def search_cost(
 
     Examples
     --------
-    >>> search_cost(3, 0.87, 0.01, 20).bisection_epochs
-    120
-    >>> search_cost(3, 0.87, 0.01, None).iterative
-    10
+    >>> cost = search_cost(3, 0.87, 0.01, 20)
+    >>> cost.bisection, cost.iterative, cost.epochs
+    (6, 10, 60)
     """
     rounds = math.log(max(1 - sparsity, 1e-9)) / math.log(_ROUND)
     return SearchCost(

@@ -239,7 +239,6 @@ def simulate_intersection(
 
     Examples
     --------
-    >>> from prunelimit.cones import cones.CircularCone
     >>> cone = cones.CircularCone(10, 0.7)
     >>> estimate = simulate_intersection(cone, 5, trials=4000, seed=1)
     >>> abs(estimate.z_score(intersection_probability(cone, 5))) < 4

@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 import prunelimit
-from prunelimit.lab import experiment, tasks
+from prunelimit.lab import experiment, models, tasks
 from prunelimit.lab.bench import refitting, tuning
 from prunelimit.lab.stages import finetune, prediction, refit, sweeps
 from prunelimit.lab.store import keys, provenance
@@ -33,6 +33,15 @@ CONFIG = experiment.ExperimentConfig(
 )
 TASK = tasks.get("digits-mlp").with_(epochs=4, examples=200)
 STAGES = ("training", "prediction", "sweep", "refit", "finetune")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """The task's network is of 888 weights here, not of 4,928: its spectrum takes no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        network = models.ModelSpec("MLP 12", models.fully_connected((12,)))
+        patch.setitem(models.MODELS, "mlp", network)
+        yield
 
 
 @pytest.fixture(scope="module")
