@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial, update_wrapper
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
@@ -125,13 +126,10 @@ class Work(Generic[OwnConfig]):
         descent = Descent.by(training, working, self.loss_fn, self.seed)
         rates = learning_rates(training, steps).reshape(training.epochs, steps)
         epochs = range(first_epoch, training.epochs if last_epoch is None else last_epoch)
+        iteration = count(first_epoch * steps)
+        hook = None if before_step is None else lambda _: before_step(next(iteration), working)
         for epoch in track(epochs, "training", enabled=self.progress):
-
-            def called(step: int, first: int = epoch * steps) -> None:
-                if before_step is not None:
-                    before_step(first + step, working)
-
-            descent.epoch(epoch, batches, rates[epoch], before_step=called)
+            descent.epoch(epoch, batches, rates[epoch], before_step=hook)
         return make_permanent(working)
 
     def trained_under(self, masks: Masks, training: TrainingConfig) -> Found:
