@@ -112,7 +112,7 @@ print(f"smallest {signed.min():.4f}")
 # The largest curvature is nearly two hundred times the mean. If you draw a histogram with 60 bins, in how many of them will the directions lie that decide about pruning?
 # :::
 
-# %% mystnb={"figure": {"caption": "All 1,184 curvatures of a small network, as a histogram and by rank. The ridge is marked.", "name": "fig-histogram"}, "image": {"alt": "Left: histogram of the curvatures with 60 linear bins and a logarithmic count; almost all directions lie in the one bin at zero. Right: the same curvatures by rank on logarithmic axes; after a step behind the ninth they fall smoothly over many powers of ten, through the ridge, and a smaller branch is negative."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "All 1,184 curvatures of a small network, as a histogram and by rank. The ridge is marked.", "name": "fig-histogram"}, "image": {"alt": "Above: histogram of the curvatures with 60 linear bins and a logarithmic count; almost all directions lie in the one bin at zero. Below: the same curvatures by rank on logarithmic axes; after a step behind the ninth they fall smoothly over many powers of ten, through the ridge, and a smaller branch is negative."}} tags=["hide-input", "hide-output"]
 ridge = mean_curvature
 plots_spectrum.spectrum_views(signed, ridge)
 plt.show()
@@ -122,7 +122,7 @@ plt.show()
 # In one. The bin at zero is 0.064 wide, three times the ridge. It holds 1,152 of the 1,184 directions, among them 31 of the 63 that curve more than the ridge.
 # :::
 #
-# On the right, on logarithmic axes, there is a step after the ninth, far above the ridge. Behind it they fall smoothly, and nothing marks where sharp ends and flat begins.
+# By rank, on logarithmic axes, there is a step after the ninth, far above the ridge. Behind it they fall smoothly, and nothing marks where sharp ends and flat begins.
 # What is $N_\mathrm{eff}$ if each direction is moved to the middle of its bin, or smeared by a Gaussian kernel, as density plots do {cite}`ghorbani2019investigation`?
 
 # %% tags=["within-2%"]

@@ -162,15 +162,15 @@ controls = [
     for order in orders
 ]
 
-# %% mystnb={"figure": {"caption": "Curve 1, one-shot: test accuracy of two networks against sparsity, survivors untouched, and of random masks.", "name": "fig-accuracy"}, "image": {"alt": "Test accuracy against sparsity. The network trained with the penalty keeps its accuracy to about 0.8 and then falls; the one trained without falls earlier; random masks fall from the start, with error bars over five draws."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Curve 1, one-shot: test accuracy of two networks against sparsity, survivors untouched, and of five random masks (mean and standard deviation).", "name": "fig-accuracy"}, "image": {"alt": "Test accuracy against sparsity. The network trained with the penalty keeps its accuracy to about 0.8 and then falls; the one trained without falls earlier; random masks fall from the start, with error bars over five draws."}} tags=["hide-input"]
 accuracies = {name: curve.accuracy for name, curve in curves.items()}
 plots.accuracy_curve(grid, accuracies, {})
 spread = np.array([control.accuracy for control in controls])
-label = "random masks: mean and deviation of 5"
+label = "five random masks"
 plt.errorbar(
     grid[::20], spread.mean(0), spread.std(0, ddof=1), fmt="^", capsize=2, label=label
 )
-plt.legend()
+plt.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]

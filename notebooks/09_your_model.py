@@ -164,12 +164,13 @@ sparsities, rises = report.one_shot_curve
 plt.plot(
     grid,
     np.maximum(curve.loss - curve.dense_loss, 1e-5),
-    markevery=10,
+    markevery=0.05,
     label="measured",
 )
 plt.plot(
     sparsities,
     np.maximum(rises, 1e-5),
+    markevery=0.05,
     label=r"quadratic model $\frac{1}{2}x^\top H x$",
 )
 plt.axhline(report.epsilon, color="grey", linestyle=":", marker="", label=r"$\epsilon$")
@@ -214,6 +215,7 @@ for number, (s, loss) in enumerate(found.tries, 1):
 plt.axhline(report.loss.mean + report.epsilon, color="grey", linestyle=":")
 plt.axvspan(found.lower, found.upper, alpha=0.2)
 plt.yscale("log")
+plt.locator_params("x", nbins=5)
 plt.xlabel(r"sparsity $s = 1 - k/D$")
 plt.ylabel("loss after fine-tuning (nats)")
 plt.show()

@@ -51,7 +51,7 @@ function labelCells(table) {
       if (cell.tagName === "TD" && (first || place > 0)) {
         if (labels[column]) cell.dataset.label = labels[column];
         cell.classList.toggle("in-words", words(cell).length > WORDY);
-        cell.classList.toggle("empty", words(cell) === "" && !cell.firstElementChild);
+        cell.classList.toggle("empty", words(cell) === "" && !cell.querySelector("mjx-container, img, svg"));
       }
       column += cell.colSpan;
     });

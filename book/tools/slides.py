@@ -8,6 +8,7 @@ The deck is one folder that works from a disk; reveal.js and MathJax lie beside 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import re
 import shutil
@@ -154,6 +155,7 @@ def _shown(slide: Slide, book: str) -> dict[str, Any]:
         "title": Markup(inline_html(slide.title)),
         "text": Markup(to_html(slide.text)),
         "figure": figure,
+        "tall": bool(slide.show) and _is_tall(data),
         "widget": widget,
         "state": f"#w={widget['key']}:{slide.state}" if widget and slide.state else "",
         "json": Markup(json.dumps(widget).replace("<", "\\u003c")) if widget else "",
@@ -172,6 +174,12 @@ def _figure(cell: NotebookNode, data: dict[str, Any]) -> Markup:
     image = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, picture)
     caption = shown.get("figure", {}).get("caption")
     return image + Markup(f'<p class="caption">{inline_html(caption)}</p>' if caption else "")
+
+
+def _is_tall(data: dict[str, Any]) -> bool:
+    """Whether an output is a picture that is higher than wide: a PNG begins with its size."""
+    header = base64.b64decode("".join(data.get("image/png", ""))[:32])
+    return header[16:20] < header[20:24]
 
 
 def _template() -> jinja2.Template:

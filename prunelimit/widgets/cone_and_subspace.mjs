@@ -142,7 +142,7 @@ function drawSpace({ width, height, state, result }) {
     tips[meets(state.subspace, vector, state.angle) ? "hit" : "miss"].push(look(vector.map((entry) => HEIGHT * up * entry), state.turn));
   }
   plot.marks(tips.miss, "cross", "red pl-thin", 2.5);
-  plot.marks(tips.hit, "circle", "green", 2.5);
+  plot.marks(tips.hit, "circle", "green pl-plain", 2.5);
   plot.note(plot.left + 4, plot.bottom - 6, `the last one: a ${result.hit ? "hit" : "miss"}`);
   plot.handle(...look([radius, 0, top], state.turn));
   return plot;

@@ -112,7 +112,8 @@ export function makeDraggable(view, entry) {
   let grip = null;
   const point = (event) => {
     const box = svg.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+    const scale = Number(svg.getAttribute("width")) / box.width; // 1, unless the page is enlarged: the deck
+    return [scale * (event.clientX - box.left), scale * (event.clientY - box.top)];
   };
   const move = (event) => {
     const [px, py] = point(event);

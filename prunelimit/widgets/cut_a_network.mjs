@@ -133,8 +133,9 @@ function drawDigits(plot, result, data) {
     drawImage(plot, digit.pixels, left, -11, 1.2);
     const { label } = result.labels[j];
     const right = label === digit.label;
+    const [west, east, south, north] = [left - 0.9, left + 10.5, -18, -0.8];
+    plot.area([[west, south], [east, south], [east, north], [west, north]], right ? "green pl-faint" : "red pl-flipped");
     plot.addOver(`<text class="pl-halo" text-anchor="middle" x="${plot.px(left + 4.8).toFixed(1)}" y="${plot.py(-17).toFixed(1)}">${right ? "✓" : "✗"} ${label}</text>`);
-    plot.marks([[left + 10.6, -2.6]], right ? "circle" : "cross", right ? "green" : "red", 3.5);
   });
 }
 
@@ -181,7 +182,7 @@ export const spec = {
   ],
   panels: [
     {
-      name: "network", title: "Pixels, twelve hidden units, ten classes; below, what it takes eight test digits for", draw: drawNetwork, tall: 400, ratio: 0.76,
+      name: "network", title: "Pixels, twelve hidden units, ten classes; below, what it takes eight test digits for", draw: drawNetwork, large: true, tall: 400, ratio: 0.76,
       legend: () => [{ label: "positive weight", look: "blue" }, { label: "negative weight", look: "orange pl-dash" }],
     },
     {

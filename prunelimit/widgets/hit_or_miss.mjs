@@ -28,7 +28,7 @@ export function evaluate(state, data = {}, memory = {}) {
 }
 
 function drawRays({ width, height, state, result }) {
-  const plot = new Plot({ width, height, x: [-1.12, 1.12], y: [-0.1, 1.12], bare: true, square: true });
+  const plot = new Plot({ width, height, x: [-1.12, 1.12], y: [-0.1, 1.22], bare: true, square: true });
   const at = (degrees, length, side) => [side * length * Math.sin(radians(degrees)), length * Math.cos(radians(degrees))];
   const arc = [];
   for (let j = -20; j <= 20; j += 1) arc.push(at((state.angle * Math.abs(j)) / 20, 1.05, Math.sign(j)));
@@ -38,14 +38,14 @@ function drawRays({ width, height, state, result }) {
   const rays = { hit: "", miss: "" };
   result.angles.forEach((angle, j) => {
     const kind = angle <= state.angle ? "hit" : "miss";
-    const tip = at(angle, 0.97, j % 2 ? 1 : -1);
+    const tip = at(angle, kind === "hit" ? 0.93 : 1, j % 2 ? 1 : -1); // side by side where both lie at one angle
     tips[kind].push(tip);
     rays[kind] += plot.path([[0, 0], tip]);
   });
   plot.add(`<path class="pl-line pl-hair pl-faint red pl-dash" d="${rays.miss}"/><path class="pl-line pl-hair pl-faint green" d="${rays.hit}"/>`);
   plot.marks(tips.miss, "cross", "red pl-thin", 3);
-  plot.marks(tips.hit, "circle", "green", 3.2);
-  plot.text(0, 1.02, "the cone", "sky");
+  plot.marks(tips.hit, "circle", "green pl-plain", 3.2);
+  plot.text(0, 1.1, "the cone", "sky");
   return plot;
 }
 

@@ -143,7 +143,7 @@ function drawDirections({ width, height, state, result }) {
   plot.line(Array.from({ length: 361 }, (_, j) => [j / 2 - 90, least(j / 2 - 90)]), "ink pl-thin");
   const points = result.drawn.map(([angle, loss]) => [angle, Math.max(loss, LOSSES[0])]);
   plot.marks(points.filter(([, loss]) => loss > state.epsilon), "cross", "red pl-thin", 3.5);
-  plot.marks(points.filter(([, loss]) => loss <= state.epsilon), "circle", "green", 3.5);
+  plot.marks(points.filter(([, loss]) => loss <= state.epsilon), "circle", "green pl-plain", 3.5);
   const here = [state.turn, Math.min(LOSSES[1], Math.max(result.least, LOSSES[0]))];
   plot.vertical(state.turn, `${result.meets ? "green" : "red"} pl-dot`, "L", 1);
   plot.handle(...here, "horizontal");

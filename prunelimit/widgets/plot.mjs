@@ -224,7 +224,7 @@ export class Plot {
       words += `<text x="${this.left - 6}" y="${(Number(at) + 4).toFixed(1)}" text-anchor="end">${tickLabel(value, this.yLog)}</text>`;
     }
     words += `<text class="pl-axis" x="${(this.left + this.right) / 2}" y="${this.height - 6}" text-anchor="middle">${escapeText(this.xLabel)}</text>`;
-    words += `<text class="pl-axis" transform="translate(12 ${(this.top + this.bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeText(this.yLabel)}</text>`;
+    if (!this.rows) words += `<text class="pl-axis" transform="translate(12 ${(this.top + this.bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeText(this.yLabel)}</text>`;
     return `<path class="pl-grid" d="${grid}"/><path class="pl-frame" d="M${this.left} ${this.top}V${this.bottom}H${this.right}"/>${words}`;
   }
 

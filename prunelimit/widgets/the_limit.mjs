@@ -73,7 +73,7 @@ const dragPlane = {
 function drawAnswers({ width, height, state, result, data }) {
   const shown = state.reveal && data.accuracy;
   const low = 0.5;
-  const plot = new Plot({ width, height, x: [low, 1], y: [0, 1.02], xLabel: "sparsity", yLabel: shown ? "test accuracy" : "" });
+  const plot = new Plot({ width, height, x: [low, 1], y: [0, 1.02], xLabel: "sparsity", yLabel: "test accuracy", rows: !shown });
   if (shown) {
     plot.line(data.measured.map((place, j) => [place, data.accuracy[j]]), "blue");
     plot.vertical(data.real_existence, "green pl-dot", "fine-tuned reaches L + ε", 3);

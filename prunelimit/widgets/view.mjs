@@ -120,7 +120,7 @@ class View {
       svg.setAttribute("data-panel", panel.name);
       const legend = element("ul", { class: "pl-legend" });
       const caption = element("figcaption", { id: `${this.id}-panel-${index}` }, panel.title);
-      const figure = element("figure", { class: `pl-panel ${panel.wide ? "pl-wide" : ""}` }, caption, svg, legend);
+      const figure = element("figure", { class: `pl-panel ${panel.wide ? "pl-wide" : panel.large ? "pl-large" : ""}` }, caption, svg, legend);
       (panel.more ? more : holder).append(figure);
       const entry = { panel, svg, layers, legend, caption, plot: null };
       if (panel.drag) makeDraggable(this, entry);

@@ -1,5 +1,6 @@
 """The notebooks: the pair agrees, and each chapter keeps the house rules."""
 
+import base64
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +13,7 @@ from book.tools.agreement import tolerance_of
 from book.tools.content import ROOT
 from book.tools.minutes import length
 from book.tools.notebooks import paired_text
+from prunelimit.plots import style as plots_style
 
 PAIRS = sorted((ROOT / "notebooks").rglob("*.py"))
 NOTEBOOKS = sorted(
@@ -116,6 +118,26 @@ def test_open_code_fits_beside_the_bars_and_plotting_is_folded(path):
     shown = [c for c in code_cells(nbformat.read(path, as_version=4)) if visible(c)]
     assert [line for c in shown for line in c.source.splitlines() if len(line) > 88] == []
     assert [c.source for c in shown if "plt.show()" in c.source] == []
+
+
+PHONE = 358  # pixels of text across on a telephone of 390
+SMALLEST = 10  # points, in a figure: prunelimit.plots.style
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=by_name)
+def test_words_in_a_figure_are_large_enough_for_a_phone(path):
+    small = []
+    for cell in code_cells(nbformat.read(path, as_version=4)):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" not in data or WIDGET in data:
+                continue
+            across = int.from_bytes(base64.b64decode(data["image/png"])[16:20], "big")
+            # A point has dpi / 72 pixels of the picture, which is shrunk to the telephone.
+            tall = SMALLEST * plots_style.DPI / 72 * PHONE / across
+            if tall < 9.5:
+                small.append((cell.metadata["mystnb"]["figure"]["name"], round(tall, 1)))
+    assert small == []
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=by_name)

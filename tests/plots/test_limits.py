@@ -31,7 +31,7 @@ def test_a_limit_beyond_the_axis_stands_at_its_end_and_says_so() -> None:
     (ax,) = found.axes
     places, _ = line(ax, style.LIMITS["paper"][0])
     assert places == pytest.approx(0.1)
-    assert "0.9990 (beyond the axis)" in ax.get_legend_handles_labels()[1][-1]
+    assert "0.9990\n(beyond the axis)" in ax.get_legend_handles_labels()[1][-1]
 
 
 def test_accuracies_are_those_of_the_test_set(result) -> None:
