@@ -21,7 +21,7 @@ def main() -> None:
 
     plots.use_style()
     figure = plots.four_curves_of_result(Result.load(RESULT))
-    figure.savefig(PICTURE, dpi=130)
+    figure.savefig(PICTURE, dpi=200)
     print(f"drawn from {RESULT.relative_to(ROOT)}: {PICTURE.relative_to(ROOT)}")
 
 
