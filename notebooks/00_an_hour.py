@@ -27,7 +27,7 @@
 # ```{admonition} The answer box
 # 1. **The question is four questions.** How far can you cut if you then touch nothing; what does the paper's formula say; what is possible if the loss is a bowl; what is possible in earnest, when the survivors are trained again?
 # 2. **The theory needs two things only**: how large the removed weights are, and how sharply the loss curves. From these it computes a sparsity before anything is tried.
-# 3. **Why there is a limit at all**: a random subspace either almost surely misses a convex set or almost surely meets it, and in many dimensions the change between the two is a cliff.
+# 3. **Why there is a limit at all**: networks with the same survivors form a subspace, and in many dimensions a random subspace either almost surely misses a convex set or almost surely meets it.
 # 4. **What was found**: on 216 small networks the paper's formula, and a second one that this book adds, were five to six points of sparsity off, in the mean, from what training the survivors reached. The truth lay between the two in half of the cases only.
 # 5. **What to use**: a report for a first guess, then a few fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
 # ```
@@ -49,7 +49,7 @@ print(f"{network['grid']['dense_accuracy']:.3f}, loss {network['loss']:.3f}")
 # To **prune** the network is to set weights to zero, the smallest first. **Sparsity** is the share that is gone: at a sparsity of 0.75, 222 weights are left.
 #
 # ```{admonition} Predict
-# Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity will it break? Write the first number down, and set the second under *your guess*, with the slider or in figures: this browser remembers it for the last section. Then press *Next*, or *Cut it*.
+# Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity would you call it broken? Write the first number down, and set the second under *your guess*, with the slider or in figures: this browser remembers it for the last section. Then press *Next*, or *Cut it*.
 # ```
 
 # %% tags=["remove-input"]
@@ -106,7 +106,7 @@ widgets.HitOrMiss()
 #
 # So in high dimension all subspaces of one size lie at *the same* angle from the axis, 45° if $m$ is half of $D$. If that angle is inside the cone, all hit; if it is outside, all miss; and the change between the two takes only some $\sqrt{D}$ dimensions of $D$: about 300 of 100,000. That is the cliff.
 #
-# Where it stands has a name. The **statistical dimension** $\delta$ of a cone says how large it is, in dimensions: a subspace of dimension $m$ has $\delta = m$, all of space has $\delta = D$, and the cone of 45° has $\delta = D/2$. Subspaces begin to hit where
+# Where does it stand? Take a random vector whose squared length is $D$ on average, one for each dimension, and project it onto the cone. What is left of that, on average, is the **statistical dimension** $\delta$: how large the cone is, in dimensions. A subspace of dimension $m$ has $\delta = m$, all of space has $\delta = D$, and the cone of 45° has $\delta = D/2$. Subspaces begin to hit where
 #
 # $$ m + \delta = D, $$
 #
@@ -140,9 +140,9 @@ widgets.OnePicture()
 #
 # $$ k = \sum_i \frac{\lambda_i}{\lambda_i + 2\epsilon/R(k)^2} = N_{\mathrm{eff}}\!\left(\frac{2\epsilon}{R(k)^2}\right), $$
 #
-# the paper's limit. The right side, an **effective dimension**, counts the directions that are sharp: softly, a direction of curvature $2\epsilon/R^2$ as one half. So many weights have to be kept: about one that can be adjusted for each sharp direction. Since the distance $R$ depends on how many weights are kept, $k$ stands on both sides, and the limit is where two curves meet.
+# the paper's limit. The right side, an **effective dimension**, counts the directions that are sharp: softly, a direction of curvature $2\epsilon/R^2$ as one half. So many weights have to be kept: about one that can be adjusted for each sharp direction. Since the distance $R$ depends on how many weights are kept, $k$ stands on both sides, and the limit is where two curves meet. The widget draws them as distances: $R(k)$, as far as the cut has moved the network, and a boundary, as far as $k$ survivors can make good.
 #
-# This book adds a second formula. If the kept subspace is taken to be random, as the paper's argument does, the quadratic question can be answered as it stands, without cones; then $2\epsilon/R^2$ is multiplied by $(D-k)/k$. It is called the **sharp limit** [asymptotic]{.label .label-asymptotic} here, and {doc}`chapter 4 </notebooks/04_sublevel_sets>` derives and tests it.
+# This book adds a second formula. If the kept subspace is taken to be random, as the paper's argument does, the quadratic question can be answered as it stands, without cones; then $2\epsilon/R^2$ is multiplied by $(D-k)/k$, so that beyond a sparsity of one half fewer directions count and more weights may go. It is called the **sharp limit** [asymptotic]{.label .label-asymptotic} here, and {doc}`chapter 4 </notebooks/04_sublevel_sets>` derives and tests it.
 #
 # ```{admonition} Predict
 # Halve all weights, and leave the curvature as it is. Which way does the limit move? And if the loss is made ten times flatter?
@@ -193,7 +193,7 @@ pd.DataFrame(
 # - **Cut, untouched.** The bowl said 0.696, and the loss passed $\epsilon$ between 0.65 and 0.66: a fair picture, four points too hopeful. If you guessed 0.8 or so, you watched the digits. At 0.66 the network still reads 94.7 % of them: the loss notices a cut before they do.
 # - **Trained again.** The survivors came back to within $\epsilon$ at 0.84, and at 0.88, the next that was tried, they did not. The paper's limit, 0.805, is too careful here. The sharp limit, 0.874, lies in the interval.
 #
-# It would be easy to stop here and call the sharp limit the answer. It would be wrong: on a network of 266,200 weights, trained on Fashion-MNIST, the survivors reached 0.960, beside 0.956 by the paper's formula, while the sharp limit said 0.990 ({doc}`the page of the paper's figures </book/paper>`, the run with the longer training of survivors). There the sharp formula would have you keep one weight in a hundred, where training needed four. (Both formulas take their curvature from the Gauss–Newton matrix here, which is this book's choice and not the paper's.)
+# It would be easy to stop here and call the sharp limit the answer. It would be wrong: on a network of 266,200 weights, trained on Fashion-MNIST, the survivors reached 0.960, beside 0.956 by the paper's formula, while the sharp limit said 0.990 ({doc}`the page of the paper's figures </book/paper>`, the run with the longer training of survivors). There the sharp formula would have you keep one weight in a hundred, where training needed four. (Both formulas take their curvature from the Gauss–Newton matrix here, which stands for the Hessian and has no negative curvature. That is this book's choice and not the paper's.)
 #
 # A formula of this kind sees the weights, the gradient and the Hessian where training ended, while training the survivors walks away from there; how much that costs is asked in {doc}`chapter 10 </notebooks/10_limits_of_the_limit>`.
 #
