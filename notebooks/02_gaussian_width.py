@@ -166,7 +166,7 @@ print(f"exact {exact}, simulated {run.value:.2f} ± {run.stderr:.2f}")
 # | cone in $\R^D$ | $\delta$ | label |
 # |---|---|---|
 # | subspace of dimension $m$ | $m$ | exact |
-# | orthant, second-order cone | $D/2$ | exact |
+# | orthant, circular cone of 45° | $D/2$ | exact |
 # | circular cone of angle $\alpha$ | $D \sin^2\alpha + \cos 2\alpha$, nearly | asymptotic (exact by incomplete beta functions) |
 # | monotone cone | $1 + \tfrac12 + \dots + \tfrac1D$ | exact |
 # | $\ell_1$ descent cone, $s$ non-zeros | $D\,\psi(s/D)$, nearly | asymptotic (exact by integrals) |

@@ -453,7 +453,7 @@ plt.show()
 #
 # ## What this does *not* say
 #
-# - Two networks are two networks. Which formula answers which question in general is an empirical matter; chapter 10 collects where they fail.
+# - Two networks do not say which formula answers which question in general; chapter 10 asks 216.
 # - Fine-tuning shows that a network exists; that it fails to find one proves nothing.
 # - Nothing here compares LOMP with other ways of choosing a mask. That is chapter 8.
 # - Zeros in a weight matrix are not speed. Hardware decides what a sparsity is worth.

@@ -272,7 +272,7 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 # ## Corrections beside null models
 #
 # The model, then, is worth four points in the median and up to 29. Can they be won back? In chapter 7 one property of a network went with the errors: $w^*$ is no minimum of the data loss. It minimises another objective, or was not trained to the end. $S(\epsilon)$ is drawn around $w^*$, but its floor lies lower: by the **gain**, what converged training takes off the
-# *dense* network's loss, or, without any training, by about the **Newton decrement** $\tfrac12 g^\top(G+\delta I)^{-1}g$. So solve $k_\mathrm{paper}$ at $\epsilon$ plus one of them.
+# *dense* network's loss, or, without any training, by about the **Newton decrement** $\tfrac12 g^\top(G+\sigma I)^{-1}g$, $\sigma$ a tiny ridge. So solve $k_\mathrm{paper}$ at $\epsilon$ plus one of them.
 #
 # That helps. But so might anything that moves an answer the right way. A correction has shown something when it beats **null models**, which know nothing: a constant times $k_\mathrm{paper}$, the mean of the two formulas. And a *fit* has shown something when it beats them on families that it never saw.
 # Ours, `report.expected`, fits $\log(k/D)$ of real existence to what a report knows, and is refitted for each family without that family.

@@ -45,7 +45,7 @@ class Kinematics(base.BookWidget):
         ),
         ("Just below the cliff nearly all miss.", {"dim": 1000, "share": 0.45}),
         (
-            "Narrow the cone, and the cliff moves right; its shape stays.",
+            "Narrow the cone, and the cliff moves right and gets steeper.",
             {"dim": 1000, "angle": 20.0, "share": 0.88},
         ),
         ("On the right, why: the hits are the tail of the intrinsic volumes.", {"share": 0.55}),
