@@ -458,7 +458,7 @@ table.loc[rows, 0.8:].round(4)
 #     print(rounds, [int(m.sum()) for m in mask.values()], baselines.layer_collapse(mask))
 #     print(baselines.effective_sparsity(untrained, mask))
 # ```
-# In every layer the scores sum to the same total, so a wide layer's single weights score low; in one round they go first. Scoring again after each small cut raises the scores of what is left there.
+# In every layer the scores sum to the same total, so a wide layer's single weights score low; in one round they go first, and both hidden layers are emptied: not one weight is effective. Scoring again after each small cut raises the scores of what is left there: 100 rounds leave 21, 11 and 17 weights, nearly all of them effective.
 # :::
 #
 # :::{exercise}
