@@ -229,7 +229,7 @@ widgets.Lanczos()
 # Of the ridges $0.1$, $1$ and $10$ times the mean curvature, which bracket closes first?
 # :::
 
-# %% mystnb={"figure": {"caption": "Lower and upper bound of one probe's quadratic form against the number of products, for three ridges.", "name": "fig-closing"}, "image": {"alt": "Three panels, ridges 0.1, 1 and 10 times the mean curvature: upper and lower ends of the bracket against products, closing on the dashed truth. The largest ridge closes within 8 products, the smallest needs about 24. The fourth place holds the legend."}} tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"caption": "Lower and upper bound of one probe's quadratic form against the number of products, for three ridges.", "name": "fig-closing"}, "image": {"alt": "Three panels, ridges 0.1, 1 and 10 times the mean curvature: upper and lower ends of the bracket against products, closing on the dashed truth. The largest ridge closes within 8 products, the smallest needs about 24."}} tags=["hide-input", "hide-output"]
 products = [2, 3, 4, 6, 8, 12, 16, 24, 32]
 probe = spectrum.search.rademacher(len(matrix), 0, 0).double().numpy()
 squares = (torch.linalg.eigh(matrix)[1].numpy().T @ probe) ** 2

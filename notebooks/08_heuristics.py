@@ -224,17 +224,17 @@ def by_hand(c):
 # %%
 pd.DataFrame({c: by_hand(c) for c in (1.0, 2.0, 4.0)}).astype(float).round(4)
 
-# %% mystnb={"figure": {"caption": "Predicted limits and the quadratic one-shot threshold when weights are multiplied by $c$: all of them (left), or one layer by $c$ and the next by $1/c$ (right).", "name": "fig-scaling"}, "image": {"alt": "Predicted sparsity against a factor from 1 to 5 in two panels. Left, all weights multiplied: the limits rise towards 1. Right, first layer multiplied and second divided, the function unchanged: the one-shot threshold falls steeply, the two limits a little."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Predicted limits and the quadratic one-shot threshold when weights are multiplied by $c$: first all of them, then one layer by $c$ and the next by $1/c$.", "name": "fig-scaling"}, "image": {"alt": "Predicted sparsity against a factor from 1 to 5 in two panels. In the first, all weights multiplied, the limits rise towards 1. In the second, first layer multiplied and second divided, the function unchanged: the one-shot threshold falls steeply, the two limits a little."}} tags=["hide-input"]
 plots_heuristics.limits_over_factor(
     {"all weights times $c$": limits.scaled, "balanced: same function": limits.balanced}
 )
 plt.show()
 
 # %% [markdown]
-# On the right the network computes the same outputs for every $c$. For one given mask the quadratic rise would not move (the calculation above); but magnitude picks another mask for every $c$, a worse one, and the
+# In the second panel the network computes the same outputs for every $c$. For one given mask the quadratic rise would not move (the calculation above); but magnitude picks another mask for every $c$, a worse one, and the
 # one-shot threshold falls. The limits see $R$ and the trace, and fall a little.
 #
-# On the left something else happens. {prf:ref}`prop-levers` says: larger $R$, denser limit, *at a fixed spectrum*. The predicted limits go the other way. Larger weights saturate the
+# In the first something else happens. {prf:ref}`prop-levers` says: larger $R$, denser limit, *at a fixed spectrum*. The predicted limits go the other way. Larger weights saturate the
 # outputs, and most directions lose more curvature than $R^2$ gains (the trace, which a few outliers hold up, loses less at first), so the ellipsoid becomes huge. Nobody should believe that such a network can lose nearly all its weights: it makes nearly the same decisions as before. The
 # quadratic model is at its end there (chapter 7 measured how it fails at such distances).
 
