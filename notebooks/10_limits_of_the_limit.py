@@ -109,7 +109,7 @@ steps.round(3)
 # At 16 products the plain column is eight points off, at 128 still more than one, and nothing in it says so. Of these, only 256 are enough.
 # :::
 #
-# (`lower` and `upper` enclose $1 - N_\mathrm{eff}/D$ at the exact ridge, probes' error included.) So this link is worth up to eight points, and none if one goes on until the bracket is narrow, as `predict_limit` does.
+# (`lower` and `upper` enclose $1 - N_\mathrm{eff}/D$ at the exact ridge.) So this link is worth up to eight points, and none if one goes on until the bracket is narrow, as `predict_limit` does.
 #
 # ### Too little data
 #
@@ -528,7 +528,7 @@ plt.show()
 # ## What this does *not* say
 #
 # - All networks of the study are small, of 176 to 1,608 weights, and see 128 to 400 examples. `report.expected` says "extrapolated" for larger ones, and why.
-# - Real existence is an upper bound on the loss from one optimiser and the magnitude mask. A better mask would move it.
+# - Real existence, measured by one optimiser, is an upper bound on the loss and a lower one on sparsity. A better mask would move it.
 # - An error in points hides the scale near 1: at 0.95 a point is a fifth of what is kept.
 # - That no formula *tried* came within a point does not prove that none can; the elasticities say where one would have to look, away from $w^*$.
 #
