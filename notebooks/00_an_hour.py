@@ -213,7 +213,7 @@ pd.DataFrame(
 # Then decide which of the four questions is yours.
 #
 # - **You will not train again.** Read the one-shot line, cut a copy there with `pl.prune`, and measure, which takes one pass over the data.
-# - **You will train the survivors.** Read both limits and the interval that stands beside them as *expected*, and do not stop there: `pl.find_limit(model, loss_fn, loader, report)` begins at that expectation and closes in by fine-tuning, about three times.
+# - **You will train the survivors.** Read both limits and the interval that stands beside them as *expected*, and do not stop there: `pl.find_limit(model, loss_fn, loader, report)` begins at that expectation and closes in by fine-tuning, two or three times as a rule.
 # - **You tell somebody the number.** Tell $\epsilon$ with it, and which of the four questions it answers.
 #
 # {doc}`Chapter 9 </notebooks/09_your_model>` does this line by line.

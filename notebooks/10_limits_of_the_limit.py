@@ -417,7 +417,7 @@ plt.show()
 # %% [markdown]
 # Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. Of 27 runs outside, the interval holds in 16. The other eleven, fine-tuned for 4 to 12 epochs on at most 8,192 images, ended denser than it begins: what a short budget reaches is another question.
 #
-# **With three fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took two or three fine-tunings in the median, four at the ninetieth percentile, 0.47 of bisection's. It came within a point of a dense grid with the same fine-tuning on 91 % of them where the grid starts anew from the dense network each time, on 86 % where it goes on from the point before. The two grids agree to a point on 86 %; no answer lay more than a point outside of both.
+# **With few fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took two or three fine-tunings in the median, four at the ninetieth percentile, 0.47 of bisection's. It came within a point of a dense grid with the same fine-tuning on 91 % of them where the grid starts anew from the dense network each time, on 86 % where it goes on from the point before. The two grids agree to a point on 86 %; no answer lay more than a point outside of both.
 #
 # ### What others predict
 #
