@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Loss sublevel sets
 #
-# **Objectives.** After this chapter you can
+# **After this chapter you can**
 #
 # - draw the set of weights that do about as well as the trained ones, and say how large it looks from the pruned ones;
 # - derive the paper's limit $k_\mathrm{paper}$, and name the one step in it that is a guess;

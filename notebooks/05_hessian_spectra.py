@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Hessian spectra
 #
-# **Objectives.** After this chapter you can
+# **After this chapter you can**
 #
 # - say why the limit needs one function of the spectrum, not a picture of it;
 # - compute that function from a few matrix-vector products, with a lower and an upper bound;

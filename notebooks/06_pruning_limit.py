@@ -16,7 +16,7 @@
 # %% [markdown]
 # # The pruning limit
 #
-# **Objectives.** After this chapter you can
+# **After this chapter you can**
 #
 # - find the limit of a network from its weights, its spectrum and a loss budget, as the point where distance and effective dimension meet;
 # - say what makes a network prunable: small weights in the right place, and flat directions;

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # LOMP experiments
 #
-# **Objectives.** After this chapter you can
+# **After this chapter you can**
 #
 # - train a network the way the paper does, and say what the $\ell_1$ term changes and why that helps;
 # - prune it once, globally, by magnitude, with an exact count, and measure loss and accuracy at a thousand sparsities;

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Why heuristics work
 #
-# **Objectives.** After this chapter you can
+# **After this chapter you can**
 #
 # - say through which of the limit's two factors, distance or curvature, a pruning heuristic acts, and where the limit has nothing to say about it;
 # - compare methods fairly: same count, same budget, several seeds, and the weights that are kept for nothing counted apart;

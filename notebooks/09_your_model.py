@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Your own model
 #
-# **Objectives.** After this chapter you can
+# **After this chapter you can**
 #
 # - ask `predict_limit` about a network of your own, and read every line of its answer;
 # - check the answer by a sweep, and get the pruned model;

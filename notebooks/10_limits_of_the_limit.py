@@ -18,7 +18,7 @@
 #
 # Chapter 9 put the question to a network of your own and got three kinds of answer: what two formulas say, what to expect, and what a few fine-tunings measure. They differ. This chapter asks why, and which to believe.
 #
-# **Objectives.** After this chapter you can
+# **After this chapter you can**
 #
 # - sort an objection to a predicted limit under the computation, the question, or the model, and say by how many points each kind was off here;
 # - say which formula answers which of the four curves, and why no formula in $(w^*, g, H)$ says what fine-tuning reaches;
