@@ -16,7 +16,7 @@
 # %% [markdown]
 # # What could be wrong
 #
-# Chapter 9 put the question to a network of your own and got three kinds of answer: what two formulas say, what to expect, and what a few fine-tunings measure. They differ. This chapter asks why, and which to believe.
+# Chapter 9 put the question to a network of your own and got three kinds of answer: what two formulas say, what to expect, and what a few fine-tunings measure. They differ. Why, and which should one believe?
 #
 # **After this chapter you can**
 #
@@ -43,7 +43,7 @@ from prunelimit.plots import existence as plots_existence
 # ## Three places to be wrong
 #
 # A predicted limit is a chain: a *question* (which network, which loss, which $\epsilon$, which of the four curves), a *model* (a quadratic loss, a random subspace), and a
-# *computation* (a spectrum from some products with some data). A bracket speaks of the last link only. We go from the easiest link to the hardest, and ask of each by how many points it can move the answer.
+# *computation* (a spectrum from some products with some data). A bracket speaks of the last link only. We go from the easiest link to the hardest, and ask by how many points each can move the answer.
 #
 # The network for this: digits averaged to $4\times4$ pixels, 16–16–16–10 units, $\lambda = 10^{-3}$, some 40 epochs. Its 672 weights are few enough to know everything.
 
@@ -187,8 +187,8 @@ pd.DataFrame({(s, policy): told(stages[s], policy) for s, policy in pairs}).T.ro
 #
 # ### Many networks
 #
-# Is a factor of three in the loss much, in points of sparsity? Families that can be left out whole (MLPs with one to five hidden layers, with and without layer normalisation, ReLU, tanh, GELU; small convolutional and residual networks; transformers over the rows of an image; a regression), digits, Fashion-MNIST and
-# scikit-learn's tables, SGD, Adam and AdamW, $\lambda$ from 0 to $3\cdot10^{-3}$, three seeds; and two $\epsilon$ for each, the batch deviation and a fixed one.
+# Is a factor of three in the loss much, in points of sparsity? We trained 216 networks, in families that can be left out whole (MLPs of one to five hidden layers, with and without layer normalisation, ReLU, tanh, GELU; small convolutional and residual networks; transformers over an image's rows; a regression), on digits, Fashion-MNIST and
+# scikit-learn's tables, by SGD, Adam and AdamW, $\lambda$ from 0 to $3\cdot10^{-3}$, three seeds, and asked each at two $\epsilon$, the batch deviation and a fixed one.
 #
 # ```
 # python -m prunelimit.lab.studies.existence --output book/results/existence.json
