@@ -3,7 +3,8 @@
 The two formulas answer questions about a quadratic model. What a network reaches under a
 magnitude mask, all survivors trained to convergence on the data loss, lies elsewhere, and no
 closed formula has come within a point of it. So this module makes no theory: it fits the share
-of weights kept, in logarithm, to what a report knows, on a study of small networks
+of weights kept, in logarithm, to what a report knows (the paper's limit, and how evenly the largest
+weights lie over the layers), on a study of small networks
 (`prunelimit.lab.studies.existence`), and puts a conformal interval around it, symmetric in the
 square root of that share: errors grow with it, but do not vanish where hardly a weight is kept.
 
@@ -16,16 +17,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from prunelimit.estimates import BracketedFloat, BracketedSparsity
-from prunelimit.records import from_plain
+from prunelimit.records import absent, from_plain
 
 if TYPE_CHECKING:
+    from prunelimit.network.parameters import LayerCount
     from prunelimit.report import PruningLimit
 
 FORMAT = "prunelimit.calibration/1"
@@ -45,6 +47,9 @@ class Facts:
         The loss rise allowed, and the loss at w*.
     dim, examples
         Number of prunable weights, and of examples behind the loss.
+    layer_share
+        With the largest tenth of the weights kept, the share that a layer keeps, in the mean over
+        layers; None where nobody looked. A small layer that keeps much raises it.
     """
 
     paper: float
@@ -54,6 +59,7 @@ class Facts:
     loss: float
     dim: int
     examples: int
+    layer_share: float | None = absent()
 
     def values(self) -> dict[str, float]:
         """Every feature by name; a share kept is at least half a weight."""
@@ -67,6 +73,8 @@ class Facts:
             "log dim": self.dim,
             "log examples": self.examples,
         }
+        if self.layer_share is not None:
+            log["log layer share"] = self.layer_share
         return {name: math.log(value) for name, value in log.items()}
 
 
@@ -105,12 +113,15 @@ class Calibration:
         Of the interval, in √(kept / D).
     ranges
         Smallest and largest value of each feature among the networks calibrated on.
+    otherwise
+        For reports that lack a feature of this one.
     """
 
     names: tuple[str, ...]
     coefficients: tuple[float, ...]
     half_width: float
     ranges: Mapping[str, tuple[float, float]]
+    otherwise: Calibration | None = absent()
 
     def log_kept(self, facts: Facts) -> float:
         """The prediction of log(kept / D), at most 0."""
@@ -123,6 +134,8 @@ class Calibration:
 
     def predict(self, facts: Facts) -> Expected:
         """Sparsity and interval, with what lies outside of the calibration's ranges."""
+        if self.otherwise is not None and not set(self.names) <= facts.values().keys():
+            return self.otherwise.predict(facts)
         root = math.exp(0.5 * self.log_kept(facts))
         sparsity = BracketedFloat(
             1 - root**2,
@@ -154,6 +167,7 @@ _WORDS = {
     "loss": "L(w*) + ε",
     "dim": "D",
     "examples": "the number of examples",
+    "layer share": "what a layer keeps of the largest tenth",
 }
 
 
@@ -181,7 +195,12 @@ def facts_of(report: PruningLimit) -> Facts:
         loss=report.loss.mean,
         dim=report.dim,
         examples=report.loss.examples,
+        layer_share=_mean_share(report.layers),
     )
+
+
+def _mean_share(layers: Sequence[LayerCount] | None) -> float | None:
+    return None if layers is None else sum(one.kept / one.of for one in layers) / len(layers)
 
 
 def expect(report: PruningLimit) -> Expected:

@@ -27,11 +27,23 @@ from prunelimit.network.losses import (
 )
 from prunelimit.network.numbers import is_number
 from prunelimit.network.order import in_fixed_order
-from prunelimit.network.parameters import Choice, counted, prunable_parameters, prunable_weights
+from prunelimit.network.parameters import (
+    Choice,
+    LayerCount,
+    counted,
+    prunable_parameters,
+    prunable_weights,
+)
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
-from prunelimit.pruning.masks import magnitude_order
+from prunelimit.pruning.masks import (
+    LAYERS_AT,
+    layer_counts,
+    magnitude_order,
+    mask_without,
+    removed_count,
+)
 from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve
 from prunelimit.report import ONE_SHOT_NOTE, LimitEstimate, PruningLimit, RiseCurve
 from prunelimit.spectrum.engine import CurvatureWarning, Effort, operator_for, spectrum_of_operator
@@ -202,7 +214,15 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         seconds=time.perf_counter() - began,
         one_shot_curve=RiseCurve(curve.sparsities, curve.rises),
         counted=counted(model, task.chosen),
+        layers=_layers(model, order, task.chosen),
     )
+
+
+def _layers(
+    model: nn.Module, order: Tensor, chosen: Mapping[str, nn.Parameter]
+) -> tuple[LayerCount, ...]:
+    """What is left of each parameter at the sparsity `LAYERS_AT`."""
+    return layer_counts(model, mask_without(order[: removed_count(LAYERS_AT, len(order))], chosen))
 
 
 def _measured_loss(task: _Task, operator: CurvatureOperator) -> LossStatistics:

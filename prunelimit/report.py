@@ -17,7 +17,7 @@ from prunelimit.estimates import BracketedSparsity
 from prunelimit.expected import Expected, expect
 from prunelimit.files import read_text, write_text
 from prunelimit.names import printable
-from prunelimit.network.parameters import Counted
+from prunelimit.network.parameters import Counted, LayerCount
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.records import absent, fields_to_plain, from_plain
 from prunelimit.spectrum.result import Spectrum, require_sensible
@@ -146,6 +146,9 @@ class PruningLimit:
     counted
         Which parameters count, and which are left out; None in reports of
         before this was kept.
+    layers
+        What the largest tenth of the weights leaves of each parameter that counts; None in
+        reports of before this was kept.
     expected
         What fine-tuning will reach: a prediction interval of the network's real existence
         (heuristic, calibrated on measured networks; see `prunelimit.expected`).
@@ -166,12 +169,13 @@ class PruningLimit:
     distance: Callable[[float], float] = field(metadata={"stored": _Profile})
     spectrum: Spectrum
     counted: Counted | None = absent()
+    layers: tuple[LayerCount, ...] | None = absent()
     expected: Expected = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         """Refuse what cannot be; predict real existence, unless a stored report brings its own."""
         require_sensible(self.spectrum)
-        counted = self.counted
+        counted, layers = self.counted, self.layers
         require_all(
             "the report",
             epsilon=0 < self.epsilon < math.inf,
@@ -179,6 +183,9 @@ class PruningLimit:
             counted=counted is None
             or counted.dim == self.dim <= counted.total
             and all(size >= 0 for size in counted.left_out.values()),
+            layers=layers is None
+            or sum(layer.of for layer in layers) == self.dim
+            and all(0 <= layer.kept <= layer.of for layer in layers),
             coverage=self.expected is None or 0 < self.expected.coverage < 1,
         )
         if self.expected is None:

@@ -33,6 +33,14 @@ def test_an_interval_is_symmetric_in_the_root_and_stays_a_sparsity():
     assert few.lower < few.sparsity < few.upper == 1.0
 
 
+def test_a_report_that_lacks_a_feature_is_read_by_the_other_fit():
+    plain = Calibration(("log paper",), (0.0, 1.0), 0.2, {})
+    made = Calibration(("log layer share",), (0.0, 2.0), 0.1, {}, otherwise=plain)
+    assert made.predict(FACTS) == plain.predict(FACTS)
+    seen = made.predict(dataclasses.replace(FACTS, layer_share=0.3))
+    assert 1 - seen.sparsity == pytest.approx(0.09)
+
+
 def test_what_lies_outside_is_named():
     ranges = {name: (value - 1, value + 1) for name, value in FACTS.values().items()}
     made = Calibration((), (math.log(0.1),), 0.3, ranges)
@@ -71,6 +79,26 @@ def test_a_report_says_what_to_expect_and_keeps_it(report):
     assert again.expected.lower == found.lower
     assert "real existence" in report.summary() and "90 % prediction interval" in report.summary()
     assert "90 % prediction interval" in report._repr_html_()
+
+
+def test_a_report_keeps_what_the_largest_tenth_leaves_of_each_layer():
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 3))
+    model[2].weight.data *= 3
+    data = [(torch.randn(64, 8), torch.randint(3, (64,)))]
+    report = pl.predict_limit(model, nn.functional.cross_entropy, data, 0.1, progress=False)
+    parts = [model[0].weight.abs(), model[2].weight.abs()]
+    bar = torch.cat([part.flatten() for part in parts]).sort().values[-13]  # 132 - round(118.8)
+    kept = [int((part >= bar).sum()) for part in parts]
+    assert [layer.kept for layer in report.layers] == kept
+    assert [layer.name for layer in report.layers] == ["0.weight", "2.weight"]
+    share = (kept[0] / 96 + kept[1] / 36) / 2
+    assert expected.facts_of(report).layer_share == pytest.approx(share)
+    assert PruningLimit.from_json(report.to_json()).layers == report.layers
+    data = report.to_dict()
+    data["layers"][0]["of"] = 95
+    with pytest.raises(pl.PruneLimitError, match="layers"):
+        PruningLimit.from_dict(data)
 
 
 def test_a_stored_expectation_is_not_made_anew(report):

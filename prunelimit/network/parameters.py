@@ -84,6 +84,27 @@ class Counted:
 _LISTED = 6
 
 
+@dataclass(frozen=True)
+class LayerCount:
+    """What a mask does to one parameter (see `prunelimit.pruning.layer_counts`).
+
+    Attributes
+    ----------
+    name
+        Of the parameter.
+    kept, of
+        Entries that stay, and all of them.
+    share
+        This parameter's share of R², the squared distance to the masked network; 0 where
+        nothing is removed.
+    """
+
+    name: str
+    kept: int
+    of: int
+    share: float
+
+
 def prunable_parameters(
     model: nn.Module, parameters: Choice | None = None
 ) -> dict[str, nn.Parameter]:

@@ -10,7 +10,6 @@ device, and removes exactly the number of weights asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +17,13 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.numbers import is_number
-from prunelimit.network.parameters import Choice, flatten, prunable_parameters, unflatten
+from prunelimit.network.parameters import (
+    Choice,
+    LayerCount,
+    flatten,
+    prunable_parameters,
+    unflatten,
+)
 from prunelimit.pruning.attach import Masks
 
 
@@ -124,6 +129,10 @@ def magnitude_mask(
     return mask_without(removed, prunable_parameters(model, parameters))
 
 
+LAYERS_AT = 0.9
+"""Sparsity at which `prunelimit.PruningLimit.layers` says what is left of each parameter."""
+
+
 def sparsity_of(masks: Masks) -> float:
     """Fraction of weights that the masks remove.
 
@@ -134,27 +143,6 @@ def sparsity_of(masks: Masks) -> float:
     """
     total = sum(mask.numel() for mask in masks.values())
     return 1.0 - sum(int(mask.sum()) for mask in masks.values()) / total
-
-
-@dataclass(frozen=True)
-class LayerCount:
-    """What a mask does to one parameter.
-
-    Attributes
-    ----------
-    name
-        Of the parameter.
-    kept, of
-        Entries that stay, and all of them.
-    share
-        This parameter's share of R², the squared distance to the masked network; 0 where
-        nothing is removed.
-    """
-
-    name: str
-    kept: int
-    of: int
-    share: float
 
 
 def layer_counts(model: nn.Module, masks: Masks) -> tuple[LayerCount, ...]:

@@ -234,6 +234,8 @@ class MeasuredNetwork:
         Of the dense network, converged.
     iterations
         Gauss-Newton matrices of all its searches.
+    layer_share
+        With the largest tenth of the weights kept, the share that a layer keeps, in the mean.
     minima
         Weights removed, lowest loss found, and how the descent ended, mask by mask.
     cpu_seconds, cpu_seconds_before_existence
@@ -269,6 +271,7 @@ class MeasuredNetwork:
     cpu_seconds: float
     cpu_seconds_before_existence: float
     code: str | None
+    layer_share: float | None = absent()
 
     @property
     def elasticities(self) -> dict[str, float]:

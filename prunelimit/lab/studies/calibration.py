@@ -18,7 +18,11 @@ chosen by the narrowest such interval, not by the mean error on families left ou
 by 0.05 points a fit to all features whose intervals were 22 points wide and which made nonsense of
 networks larger than the study's. That table's coverage by family was 71 to 100 %. After the whole
 study (216 networks) the margin was added: without it the residual networks, left out, were covered
-in 78 % of the rows, every other family in 97 % or more.
+in 78 % of the rows, every other family in 97 % or more. The layers' share came last: of some forty
+facts about the mask (what layers keep of the largest tenth and fifth of the weights, units that are
+left, weights that no gradient reaches), looked at on the 72 networks of seed 0, it was among the
+three that lowered the error on families left out by most, and the simplest. So the judgement has
+not seen the fit, but its author had seen the families.
 """
 
 from __future__ import annotations
@@ -43,7 +47,9 @@ from prunelimit.results.existence import AtEpsilon, MeasuredNetwork, Network
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "paper": ("log paper",),
+    "layers": ("log paper", "log layer share"),
     "formulas": ("log paper", "log sharp"),
+    "formulas and layers": ("log paper", "log sharp", "log layer share"),
     "formulas and loss": ("log paper", "log sharp", "log epsilon", "log loss"),
     "all": (
         "log paper",
@@ -53,9 +59,13 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
         "log one-shot",
         "log dim",
         "log examples",
+        "log layer share",
     ),
 }
 """What a fit may read, from little to everything."""
+
+LATER = frozenset({"log layer share"})
+"""What reports of an earlier version do not know: they are read by a fit that does without."""
 
 BOOTSTRAPS = 2000
 HUBER = 0.1
@@ -125,6 +135,7 @@ def _row(network: MeasuredNetwork, row: AtEpsilon) -> Row:
             loss=network.loss,
             dim=network.dim,
             examples=network.examples,
+            layer_share=network.layer_share,
         ),
         kept=max(1 - row.real_existence.value, 0.5 / network.dim),
         nulls={name: 1 - predicted[name] for name in NULLS},
@@ -201,8 +212,12 @@ def left_out(rows: Sequence[Row], names: tuple[str, ...]) -> NDArray[np.float64]
     return found
 
 
-def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, calibrated.Candidate]]:
+def calibrate(
+    rows: Sequence[Row], without: frozenset[str] = frozenset()
+) -> tuple[Calibration, dict[str, calibrated.Candidate]]:
     """Choose the candidate with the narrowest interval, and fit it to all rows.
+
+    A candidate that reads what some row does not know, or what stands in `without`, is none.
 
     Returns
     -------
@@ -210,8 +225,11 @@ def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, calibrated.Ca
         The calibration, and what each candidate came to.
     """
     kept = np.array([row.kept for row in rows])
+    values = [row.facts.values() for row in rows]
+    known = [name for name in values[0] if name not in without and all(name in v for v in values)]
+    possible = {name: names for name, names in CANDIDATES.items() if set(names) <= {*known}}
     seen = {}
-    for name, names in CANDIDATES.items():
+    for name, names in possible.items():
         found = np.exp(left_out(rows, names))
         seen[name] = calibrated.Candidate(
             half_width=_worst_width(rows, np.abs(np.sqrt(found) - np.sqrt(kept))),
@@ -222,10 +240,7 @@ def calibrate(rows: Sequence[Row]) -> tuple[Calibration, dict[str, calibrated.Ca
         )
     best = min(seen, key=lambda name: seen[name].half_width)
     names = CANDIDATES[best]
-    values = [row.facts.values() for row in rows]
-    ranges = {
-        name: (min(v[name] for v in values), max(v[name] for v in values)) for name in values[0]
-    }
+    ranges = {name: (min(v[name] for v in values), max(v[name] for v in values)) for name in known}
     coefficients = tuple(float(c) for c in fit(rows, names))
     return Calibration(names, coefficients, MARGIN * seen[best].half_width, ranges), seen
 
@@ -448,6 +463,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     study = ExistenceStudy.load(given.study)
     rows = rows_of(study)
     found, candidates = calibrate(rows)
+    found = replace(found, otherwise=calibrate(rows, LATER)[0])
     made = describe_module("prunelimit.lab.studies.calibration", arguments)
     source = {"command": made.command, "code": made.code, "networks": len(study.networks)}
     write_json(

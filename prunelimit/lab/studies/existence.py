@@ -8,7 +8,8 @@ Networks are measured one after another, each in a file of its own: killed at an
 same command goes on, on another machine from the networks in the committed file. ``--share 1/3``
 measures every third of them, so that several processes can stand side by side; ``--collect``
 writes what is there and measures nothing. A network that was measured before other baselines and
-SGD stood beside (`prunelimit.lab.studies.yardsticks`) is given what it lacks. A better optimiser
+SGD stood beside (`prunelimit.lab.studies.yardsticks`) is given what it lacks, with ``--facts``
+only what its weights tell (twenty minutes for all on one core). A better optimiser
 moves thresholds, and each row says which way was its own: a network whose file is deleted is
 measured anew.
 """
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json, write_text
@@ -38,6 +40,7 @@ from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
 from prunelimit.lab.studies.plan import networks
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
+from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask
 from prunelimit.records import fields_to_plain, rounded, to_plain
 from prunelimit.results import ExistenceStudy, Provenance
 from prunelimit.results.existence import Network
@@ -89,16 +92,24 @@ def measure(network: Network) -> dict[str, Any]:
     return record
 
 
-def complete(record: dict[str, Any]) -> dict[str, Any]:
-    """A record with the thresholds by other yardsticks that it lacks.
+def lacks(record: dict[str, Any], facts_alone: bool) -> bool:
+    """Whether a record was made before something that is measured now."""
+    facts = "layer_share" not in record
+    return facts or not (facts_alone or "real_existence_sgd" in record["rows"][0])
+
+
+def complete(record: dict[str, Any], facts_alone: bool = False) -> dict[str, Any]:
+    """A record with what it lacks: facts of the trained network, thresholds by other yardsticks.
 
     Raises
     ------
     PruneLimitError
         If training here ends at another loss than there.
     """
-    completed = copy.deepcopy(record)
-    yardsticks.add(_bench_again(record), networks()[record["name"]], completed)
+    bench = _bench_again(record)
+    completed = copy.deepcopy(record) | {"layer_share": _layer_share(bench.model)}
+    if lacks(completed, facts_alone):
+        yardsticks.add(bench, networks()[record["name"]], completed)
     return completed
 
 
@@ -137,8 +148,14 @@ def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
         "trace": spectrum.trace(),
         "eigenvalue_quantiles": np.quantile(spectrum.nodes, shares).tolist(),
         "rank": spectrum.rank,
+        "layer_share": _layer_share(bench.model),
         "distance_quantiles": [bench.profile(share * bench.dim) for share in shares],
     }
+
+
+def _layer_share(model: nn.Module) -> float:
+    counts = layer_counts(model, magnitude_mask(model, LAYERS_AT))
+    return float(np.mean([layer.kept / layer.of for layer in counts]))
 
 
 def _accuracies(bench: Bench) -> dict[str, float | None]:
@@ -225,7 +242,7 @@ def measured(name: str, runs: Path) -> dict[str, Any] | None:
     return stored if made_alike else None
 
 
-def run_study(names: Sequence[str], runs: Path) -> None:
+def run_study(names: Sequence[str], runs: Path, facts_alone: bool = False) -> None:
     """Measure each network that is not measured yet, and complete those that lack a column."""
     runs.mkdir(parents=True, exist_ok=True)
     with progress_bar("existence", total=len(names)) as bar:
@@ -233,8 +250,8 @@ def run_study(names: Sequence[str], runs: Path) -> None:
             record = measured(name, runs)
             if record is None:
                 write_json(runs / f"{name}.json", measure(networks()[name]))
-            elif "real_existence_sgd" not in record["rows"][0]:
-                write_json(runs / f"{name}.json", complete(record))
+            elif lacks(record, facts_alone):
+                write_json(runs / f"{name}.json", complete(record, facts_alone))
             bar.update(1, name)
 
 
@@ -286,13 +303,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--networks", nargs="+", default=list(networks()), metavar="NAME")
     parser.add_argument("--share", default="1/1", metavar="PART/PARTS")
     parser.add_argument("--collect", action="store_true", help="measure nothing more")
+    parser.add_argument(
+        "--facts", action="store_true", help="complete by what needs no search: seconds a network"
+    )
     parser.add_argument("--output", type=Path)
     given = parser.parse_args(arguments)
     if given.output is not None:
         restore(given.output, given.runs)
     part, parts = map(int, given.share.split("/"))
     if not given.collect:
-        run_study(given.networks[part - 1 :: parts], given.runs)
+        run_study(given.networks[part - 1 :: parts], given.runs, given.facts)
     if given.output is not None:
         made = describe_module("prunelimit.lab.studies.existence", arguments)
         collect(given.runs, given.output, made)

@@ -33,12 +33,40 @@ def synthetic(shifts: dict[str, float], noise: float = 0.02, networks: int = 12)
 def test_the_law_is_found_and_the_width_is_the_worst_family_s():
     rows = synthetic({"a": 0.0, "b": 0.02, "c": 0.2})
     found, errors = calibration.calibrate(rows)
-    assert set(errors) == set(calibration.CANDIDATES)
-    assert errors["all"].mean_error_seen < errors["all"].mean_error
+    assert set(errors) == {"paper", "formulas", "formulas and loss"}  # nobody looked at layers
+    loss = errors["formulas and loss"]
+    assert loss.mean_error_seen < loss.mean_error
     answer = found.predict(rows[0].facts)
     assert 1 - answer.sparsity == pytest.approx(0.7 * rows[0].facts.paper, rel=0.1)
     # "c", left out, keeps a fifth more: a tenth more in the root, which is 0.2 to 0.46.
     assert 0.02 < found.half_width < 0.06
+
+
+def with_layers(rows: list[Row]) -> list[Row]:
+    """Kept less where layers keep unevenly much, family by family: what `paper` cannot know."""
+    shares = {family: 0.1 * (1 + i) for i, family in enumerate(calibration.families_of(rows))}
+    return [
+        replace(
+            row,
+            facts=replace(row.facts, layer_share=shares[row.family]),
+            kept=row.kept * shares[row.family] ** -0.3,
+        )
+        for row in rows
+    ]
+
+
+def test_layers_are_read_where_they_help_and_another_fit_does_without_them():
+    rows = with_layers(synthetic({"a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0}))
+    found, _ = calibration.calibrate(rows)
+    assert "log layer share" in found.names
+    assert found.coefficients[found.names.index("log layer share") + 1] == pytest.approx(-0.3, 0.1)
+    otherwise, errors = calibration.calibrate(rows, calibration.LATER)
+    assert "layers" not in errors and "log layer share" not in otherwise.ranges
+    assert found.half_width < 0.5 * otherwise.half_width
+    facts = replace(rows[0].facts, layer_share=None)
+    assert replace(found, otherwise=otherwise).predict(facts) == otherwise.predict(facts)
+    partly = [replace(rows[0], facts=facts), *rows[1:]]
+    assert set(calibration.calibrate(partly)[1]) == set(errors)
 
 
 def test_a_family_that_is_unlike_the_others_is_not_covered_and_that_is_said():

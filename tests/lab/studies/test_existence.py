@@ -122,6 +122,20 @@ def test_a_network_that_trains_otherwise_here_is_not_completed(measured, monkeyp
         existence.complete(record | {"loss": 2 * record["loss"]})
 
 
+def test_a_record_is_given_the_facts_of_the_trained_network_alone(measured, monkeypatch):
+    folder, _ = measured
+    monkeypatch.setitem(networks(), TINY.name, TINY)
+    whole = json.loads((folder / f"{TINY.name}.json").read_text())
+    older = {name: entry for name, entry in whole.items() if name != "layer_share"}
+    row = {n: e for n, e in older["rows"][0].items() if n != "real_existence_sgd"}
+    older["rows"] = [row, *older["rows"][1:]]
+    assert existence.lacks(older, facts_alone=True)
+    found = existence.complete(older, facts_alone=True)
+    assert found == older | {"layer_share": whole["layer_share"]}
+    assert existence.lacks(found, facts_alone=False)
+    assert not existence.lacks(found, facts_alone=True)
+
+
 def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
     folder, _ = measured
     monkeypatch.setattr(existence, "measure", lambda network: pytest.fail("measured again"))
