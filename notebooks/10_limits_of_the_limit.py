@@ -266,7 +266,7 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 #
 # With the paper's $|H|$, its formula is too dense on 99 rows of 100 here, and off by eleven points in the median; with the Gauss–Newton matrix, our choice, by four. Neither verdict is about the paper's own experiments, whose networks are larger ({doc}`the table of Δ </book/paper>`).
 #
-# The quadratic model itself promises *more* than training finds, by four points in the median without normalisation and by 15 with it. A re-fit may walk along flat directions, far from $w^*$, to where the picture no longer holds.
+# The quadratic model itself promises *more* than training finds, by four points in the median without normalisation and by 15 with it. A re-fit may walk far from $w^*$ along flat directions.
 
 # %% [markdown]
 # ## Corrections beside null models
@@ -274,7 +274,7 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 # The model, then, is worth four points in the median and up to 29. Can they be won back? In chapter 7 one property of a network went with the errors: $w^*$ is no minimum of the data loss. It minimises another objective, or was not trained to the end. $S(\epsilon)$ is drawn around $w^*$, but its floor lies lower: by the **gain**, what converged training takes off the
 # *dense* network's loss, or, without any training, by about the **Newton decrement** $\tfrac12 g^\top(G+\sigma I)^{-1}g$, $\sigma$ a tiny ridge. So solve $k_\mathrm{paper}$ at $\epsilon$ plus one of them.
 #
-# That helps. But so might anything that moves an answer the right way. A correction has shown something when it beats **null models**, which know nothing: a constant times $k_\mathrm{paper}$, the mean of the two formulas. And a *fit* has shown something when it beats them on families that it never saw.
+# But anything may help that moves an answer the right way. A correction has shown something when it beats **null models**, which know nothing: a constant times $k_\mathrm{paper}$, the mean of the two formulas; and a *fit*, when it beats them on families that it never saw.
 # Ours, `report.expected`, fits $\log(k/D)$ of real existence to what a report knows, and is refitted for each family without that family.
 
 # %% tags=["hide-input"]
@@ -295,9 +295,9 @@ plots_existence.models_compared(table)
 plt.show()
 
 # %% [markdown]
-# A constant is hard to beat. $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.6 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8, and a fit to $\log k_\mathrm{paper}$ alone by 3.7. What helps stands in no derivative: *where the largest weights lie*. Keep the largest tenth; the share that a layer then keeps, in the mean over layers, is a tenth where all layers' weights are alike, and up to 0.6 where a small layer keeps most of its own. With its logarithm as a second fact the fit is off by 2.9 points, and better than every null model. (We found it among forty facts about the mask, on a third of these networks: the fit has not seen the family left out, its authors had.)
+# A constant is hard to beat: $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.6 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8, a fit to $\log k_\mathrm{paper}$ alone by 3.7. What helps is no derivative, but *where the largest weights lie*. Keep the largest tenth: in the mean over layers, a layer keeps a tenth of its own where all are alike, up to 0.6 where a small one keeps most. With this share's logarithm the fit is off by 2.9 points, less than every null model. (We found it among forty facts about masks, on a third of these networks: no fit has seen the family left out, but we had.)
 #
-# There is not much room below. Train one network from three seeds and *measure* two: their mean misses the third's threshold by 1.9 points on average, and one time in ten by more than 4.6.
+# Train one network from three seeds and *measure* two: even their mean misses the third's threshold by 1.9 points.
 #
 # ## Why no formula in (w*, g, H) can do it
 #
@@ -415,7 +415,7 @@ plots_existence.intervals(table, shown)
 plt.show()
 
 # %% [markdown]
-# Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. Of 28 runs outside (all but BERT judged by the fit without layers: their reports are older), the interval holds in 16. The other twelve, fine-tuned for 4 to 12 epochs, one for 80, on at most 8,192 images, ended denser than it begins: what such a budget reaches is another question.
+# Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 11 points in the median. Of 28 runs outside (all but BERT by the fit without layers: their reports are older), the interval holds in 16. The other twelve, fine-tuned for 4 to 12 epochs, one for 80, on at most 8,192 images, ended denser than it begins: what such a budget reaches is another question.
 #
 # **With few fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took two or three fine-tunings in the median, four at the ninetieth percentile, 0.47 of bisection's. It came within a point of a dense grid with the same fine-tuning on 91 % of them where the grid starts anew from the dense network each time, on 86 % where it goes on from the point before. The two grids agree to a point on 86 %; no answer lay more than a point outside of both.
 #
@@ -529,7 +529,6 @@ plt.show()
 #
 # - All networks of the study are small, of 176 to 1,608 weights, and see 128 to 400 examples. `report.expected` says "extrapolated" for larger ones, and why.
 # - Real existence, measured by one optimiser, is an upper bound on the loss and a lower one on sparsity. A better mask would move it.
-# - An error in points hides the scale near 1: at 0.95 a point is a fifth of what is kept.
 # - That no formula *tried* came within a point does not prove that none can; the elasticities say where one would have to look, away from $w^*$.
 #
 # ## Sources

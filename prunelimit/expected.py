@@ -62,7 +62,7 @@ class Facts:
     layer_share: float | None = absent()
 
     def values(self) -> dict[str, float]:
-        """Every feature by name; a share kept is at least half a weight."""
+        """Every feature by name; a share kept is at least half a weight of all."""
         least = 0.5 / self.dim
         log = {
             "log paper": max(self.paper, least),
@@ -74,7 +74,7 @@ class Facts:
             "log examples": self.examples,
         }
         if self.layer_share is not None:
-            log["log layer share"] = self.layer_share
+            log["log layer share"] = max(self.layer_share, least)
         return {name: math.log(value) for name, value in log.items()}
 
 

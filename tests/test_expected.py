@@ -41,6 +41,14 @@ def test_a_report_that_lacks_a_feature_is_read_by_the_other_fit():
     assert 1 - seen.sparsity == pytest.approx(0.09)
 
 
+def test_two_weights_of_which_a_tenth_is_none_have_an_expectation():
+    layer = nn.Linear(2, 1, bias=False)
+    data = [(torch.eye(2), layer.weight.detach().T.clone())]
+    report = pl.predict_limit(layer, nn.functional.mse_loss, data, 0.1, progress=False)
+    assert report.layers[0].kept == 0
+    assert 0 <= report.expected.lower <= report.expected.upper <= 1
+
+
 def test_what_lies_outside_is_named():
     ranges = {name: (value - 1, value + 1) for name, value in FACTS.values().items()}
     made = Calibration((), (math.log(0.1),), 0.3, ranges)
