@@ -317,8 +317,7 @@ pd.DataFrame(medians).T.rename(columns=lambda name: name.replace("_", " ")).roun
 # %% [markdown]
 # The formulas, and without normalisation the quadratic model too, answer to $\epsilon$ four times as strongly as the network does and more. So no factor and no shift mends them: what fits at one $\epsilon$ is off at the next.
 #
-# The second is the reason for the first: **capacity is finite**. Under a mask the converged loss comes down to about 0 at some number of weights, enough to fit the examples one way or another, and that number has nothing to do with the neighbourhood of $w^*$. Above it no $\epsilon$ matters; just below it the loss rises
-# steeply. A quadratic around $w^*$ knows neither.
+# The second is the reason for the first: **capacity is finite**. Under a mask the converged loss comes down to about 0 at some number of weights, enough to fit the examples one way or another, and that number has nothing to do with the neighbourhood of $w^*$. Above it no $\epsilon$ matters; just below it the loss rises steeply.
 #
 # ### From theory to training
 #
@@ -422,7 +421,7 @@ plt.show()
 # ### What others predict
 #
 # Rosenfeld and others {cite}`rosenfeld2021predictability` fit a scaling law to the errors of many pruned networks and extrapolate within the family.
-# Pesce and others {cite}`pesce2026phase` describe magnitude pruning with fine-tuning as a second-order phase transition. Neither asks for the threshold of a network at hand from what is known at $w^*$. We know both from their abstracts, and have run neither.
+# Pesce and others {cite}`pesce2026phase` describe magnitude pruning with fine-tuning as a second-order phase transition. Neither asks for the threshold of a network at hand from what is known at $w^*$. We know both by their abstracts alone.
 #
 # So the book's question ends with two answers. Before anything is tried: an interval, 20 points wide. After two or three fine-tunings: a sparsity, mostly within a point. Geometry explains why there is a threshold; where a network's own lies, only training finds.
 
