@@ -189,10 +189,10 @@ words = {"norm": "norm of w", "distance_at_0.8": "R at sparsity 0.8", "trace": "
 words |= {"paper": "paper's limit", "sharp": "sharp limit", "one_shot": "one-shot"}
 words |= {"test_accuracy": "test accuracy"}
 decay = results.table(limits.decay).set_index("weight_decay")[list(words)]
-decay.rename(columns=words).rename_axis("weight decay").round(3)
+decay.rename(columns=words).rename_axis("weight decay").round(3).T
 
 # %% [markdown]
-# Read $R$ at sparsity 0.8 and the trace side by side: one column falls while the other rises, since a network with smaller weights fits its data less tightly and is less saturated. What counts is the product
+# Read $R$ at sparsity 0.8 and the trace together: one falls while the other rises, since a network with smaller weights fits its data less tightly and is less saturated. What counts is the product
 # $\lambda_i R^2$, and here the limits stay within a few points, up or down. What does gain is curve 1, the one-shot threshold of the quadratic model. "It shrinks $R$" is true, and half of the story.
 #
 # ## Weights made larger
@@ -246,7 +246,7 @@ tables = {
     name: results.table(rows).set_index("factor")[list(words)].rename(columns=words)
     for name, rows in both.items()
 }
-pd.concat(tables, axis=1).round(3)
+pd.concat(tables).round(3)
 
 # %% [markdown]
 # ## Four paths over one plane

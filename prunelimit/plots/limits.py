@@ -112,7 +112,7 @@ def curves_of_result(result: Result) -> dict[str, tuple[Sequence[float], Sequenc
 
 def accuracy_of_result(result: Result, sparsest: float = 0.999) -> Figure:
     """Test accuracy against sparsity of one task's result."""
-    figure, ax = plt.subplots()
+    figure, ax = plt.subplots(figsize=(WIDTH, 4.2))
     for name, (sparsities, accuracies) in accuracies_of_result(result).items():
         draw_curve(ax, name, sparsities, accuracies)
     mark_limits(ax, _limits_of_result(result), sparsest)

@@ -15,6 +15,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 COLOURS = {
@@ -162,6 +163,7 @@ def draw_epsilon(ax: Axes, epsilon: float, text: str = r"$\epsilon$", place: flo
         xytext=(0, 4),
         textcoords="offset points",
         color=COLOURS["grey"],
+        path_effects=[withStroke(linewidth=3, foreground="white")],  # read where a curve crosses it
     )
 
 
