@@ -374,7 +374,6 @@ plt.show()
 #
 # - The set $S$ of good weights of a real network need not be convex. Its conic hull is then larger than what one sees; "the hull is missed" still implies "the set is missed", but "the hull is met" implies nothing.
 # - A cone forgets distance. Whether a point of $S$ that we see is near enough for a quadratic model of the loss to hold is not a question about cones (chapter 4 and chapter 10).
-# - Nothing here is random except $g$. That a *pruning mask* behaves like a random subspace is an assumption that comes later.
 # - Face counting defines $v_j$ for polyhedral cones; for round ones the definition as a limit is taken on trust here (it is proved in the source).
 
 # %% [markdown]

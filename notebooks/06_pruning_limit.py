@@ -189,8 +189,7 @@ plt.show()
 # $N_\mathrm{eff}(\sigma)$ increases with each $\lambda_i$ and decreases with $\sigma$, so at fixed $k$ the ridge $\sigma_k$ increases with each $\lambda_i$. Hence each $\ell(k)$ increases with $\lambda_i$ and $R(k)$, at every $k$, and the first $k$ at which it is at most $\epsilon$ cannot move down.
 # :::
 #
-# The paper states the second lever through the trace of $H$, its *sharpness* ({prf:ref}`lem-sharpness`, the paper's Lemma 3.5). With $\rho_\mathrm{paper} = k_\mathrm{paper}/D$, the fraction kept, $\rho_\mathrm{paper} \le R^2\operatorname{Tr}H/(R^2\operatorname{Tr}H + 2\epsilon D)$ {cite}`zhang2024sparse`.
-# With $R(k)$ in it, the bound is a fixed point too. How much of the truth is in the trace? Halve it in two ways, once everywhere and once in the thirty outliers alone:
+# The paper {cite}`zhang2024sparse` states the second lever through the trace of $H$, its *sharpness*, which bounds the fraction kept ({prf:ref}`lem-sharpness`, its Lemma 3.5); with $R(k)$ in it, the bound is a fixed point too. How much of the truth is in the trace? Halve it in two ways, once everywhere and once in the thirty outliers alone:
 
 # %%
 outliers = eigenvalues >= 0.5

@@ -474,7 +474,7 @@ table.loc[rows, 0.8:].round(4)
 # ## What this does *not* say
 #
 # - The limits take a random subspace at distance $R$. A mask chosen by data, by paths or by learned scores is not random, and may do better or worse.
-# - A flat direction is not a small weight: $H$'s flat directions are not coordinates, and rescaling a layer moves $R$ and the spectrum while the function stays.
+# - A flat direction is not a small weight, because $H$'s flat directions are not coordinates.
 # - A limit above the current sparsity says that some network exists *in the model*. It does not say that a heuristic finds it, nor that a higher accuracy came from a smaller $R$.
 # - The ranking is that of one small data set and 60 epochs. The methods' papers train larger networks for longer, each with its own recipe.
 # - $\epsilon$ was chosen ($0.05$ in the studies of rounds, decay and scale). Another would shift every line.
