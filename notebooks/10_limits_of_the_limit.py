@@ -20,7 +20,7 @@
 #
 # **After this chapter you can**
 #
-# - sort an objection to a predicted limit under the computation, the question, or the model, and say by how many points each kind was off here;
+# - sort an objection to a predicted limit under the computation, the question, or the model, and say by how many points each kind was off;
 # - say which formula answers which of the four curves, and why no formula in $(w^*, g, H)$ says what fine-tuning reaches;
 # - judge a correction beside null models, on families of networks that took no part.
 #
@@ -229,7 +229,7 @@ pd.DataFrame(
 #
 # :::{admonition} Predict
 # :class: tip
-# Three curves, two formulas: in which of the six pairs will most dots lie within one point of the diagonal? In which will none?
+# Three curves, two formulas: which of the six pairs has the most dots within one point of the diagonal? Which has none?
 # :::
 
 # %% mystnb={"figure": {"caption": "Predicted against measured sparsity, two rows a network; the band is one point wide on either side.", "name": "fig-predictions-curves"}, "image": {"alt": "Three panels of predicted against measured sparsity with a band of one point around the diagonal. One-shot: both formulas lie far above. Quadratic existence: all of the paper's dots and most of the sharp ones lie below it, many of them in a column at a measured sparsity of 1. Real existence: the dots scatter around the diagonal, the paper's mostly below it, the sharp ones mostly above."}} tags=["hide-input", "hide-output"]
@@ -321,7 +321,7 @@ pd.DataFrame(medians).T.rename(columns=lambda name: name.replace("_", " ")).roun
 #
 # ### From theory to training
 #
-# What if we draw another picture where the first one led? Expand at $w^*$ cut to its mask, go to the damped minimum of the picture among the survivors, expand again there. One picture is all that a formula in $(w^*, g, H)$ can read.
+# What if we draw another picture where the first one led? Expand at $w^*$ cut to its mask, go to the damped minimum of the picture among the survivors, expand again there. A formula in $(w^*, g, H)$ reads one picture, and that at $w^*$.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -339,7 +339,7 @@ after_pictures.agg(["mean", "median", "max"]).round(2)
 
 # %% [markdown]
 # :::{dropdown} What came out
-# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.3, sixteen by 0.5. One expansion is the theory, sixteen are a training.
+# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.3, sixteen by 0.5. One expansion is close to the theory, sixteen are a training.
 # :::
 #
 # So are a few pictures a *feature* for a fit? Fit $\log(k/D)$ to what they reach, each family predicted by the others:
