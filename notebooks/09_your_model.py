@@ -189,10 +189,10 @@ zeros = sum(int((m.weight == 0).sum()) for m in pruned if isinstance(m, nn.Linea
 )
 
 # %% [markdown]
-# The quadratic model was seven points too hopeful: the loss passes $\epsilon$ after 0.25, not at 0.317. Where the two curves part, the step has become too long for a parabola. `pruned`, cut at the measured place, is an ordinary model with zeros in it, and reads 88.9 % of the held-out images, as the dense one does.
+# The quadratic model was seven points too hopeful: the loss passes $\epsilon$ after 0.25, not at 0.317. The report's first note says why: $w^*$ is no minimum of this loss, and the gradient's share, which the model leaves out, is half of the rise at a sparsity of 0.2 and a third at 0.3. Further out the step becomes too long for a parabola as well. `pruned`, cut at the measured place, is an ordinary model with zeros in it, and reads 88.9 % of the held-out images, as the dense one does.
 
 # %% [markdown]
-# ## Three tries
+# ## A few tries
 #
 # So much for a cut without training. For one with training the report has two limits, eight points apart, and an expectation whose interval is 22 points wide. None of them settles *how sparse after fine-tuning?*, but they say where to begin. `find_limit` begins at the expectation, fine-tunes there, and after each try draws
 # the logarithm of the loss against that of the weights kept: a nearly straight line, which says where to go next. Masks are nested, and a sparser one starts from the survivors of a denser one that passed.
