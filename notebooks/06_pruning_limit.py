@@ -121,7 +121,7 @@ plt.show()
 # Mostly tiny weights first, then Laplace, then normal, and equal magnitudes last. The more of the norm sits in few weights, the faster $R(k)$ falls, and therefore the earlier the curve crosses the diagonal.
 # :::
 #
-# This is why the paper trains with an $\ell_1$ term: it changes the shape of the weights, from the curves on the right to those on the left. The same comparison says which mask to take, because a mask, too, acts through $R(k)$ alone.
+# The $\ell_1$ term with which the paper trains acts here: it changes the shape of the weights, from the curves on the right to those on the left. The same comparison says which mask to take, because a mask, too, acts through $R(k)$ alone.
 #
 # :::{prf:proposition} Magnitude is the best mask for the formula (exact)
 # :label: prop-magnitude
