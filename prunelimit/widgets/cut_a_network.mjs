@@ -182,7 +182,7 @@ export const spec = {
   ],
   panels: [
     {
-      name: "network", title: "Pixels, twelve hidden units, ten classes; below, what it takes eight test digits for", draw: drawNetwork, large: true, tall: 400, ratio: 0.76,
+      name: "network", title: "64 pixels, 12 units, 10 classes; how it reads 8 digits", draw: drawNetwork, large: true, tall: 400, ratio: 0.76,
       legend: () => [{ label: "positive weight", look: "blue" }, { label: "negative weight", look: "orange pl-dash" }],
     },
     {

@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
 from widget_support import (
     Driven,
     call_many,
@@ -126,6 +128,22 @@ PRESS = (
 LEFT, RIGHT, N = 37, 39, 78
 
 
+def follows_the_pointer(browser, widget):
+    """A handle goes as far as the pointer, though the deck enlarges its widgets."""
+    wait_until(browser, f"return {widget.root}.dataset.samples !== 'falling'")
+    handle = browser.find_element(By.CSS_SELECTOR, ".present .pl-touch")
+    before, far = widget.state()["share"], 120
+    # The axis leaves 60 of the picture's own units for what stands beside it.
+    own, across = widget.script(
+        "const svg = root.querySelector('svg.pl-plot');"
+        "return [Number(svg.getAttribute('width')), svg.getBoundingClientRect().width]"
+    )
+    assert across > 1.1 * own
+    ActionChains(browser).click_and_hold(handle).move_by_offset(far, 0).release().perform()
+    expected = far / across * own / (own - 60)
+    assert widget.state()["share"] - before == pytest.approx(expected, abs=0.01)
+
+
 @needs_browser
 def test_the_deck_lives_in_a_browser(page, tmp_path):
     place = next(i for i, s in enumerate(DECK) if s.state)
@@ -148,6 +166,7 @@ def test_the_deck_lives_in_a_browser(page, tmp_path):
         assert set(DECK[place].state.split(",")) <= {f"{n}={v}" for n, v in state.items()}
         for name, value in made(**state).numbers().items():
             assert widget.number(name) == pytest.approx(value, rel=1e-9, abs=1e-11)
+        follows_the_pointer(browser, widget)
         browser.execute_script(PRESS, N)
         pane = "document.querySelector('.pane')"
         assert all(name in of_the_slide(f"{pane}.textContent") for name in DECK[place].notes)
