@@ -81,28 +81,35 @@ export function buildPlayer(view) {
   return element("div", { class: "pl-player" }, button, step);
 }
 
-/** Three to six sentences with Next, each of which sets a state; free play after them. */
+/** Three to six sentences with Next, each of which sets a state; free play after them, or a link. */
 export function buildSteps(view) {
   const steps = view.model.get("_steps") || [];
   if (!steps.length) return "";
-  let at = 0;
+  let at = 0, linked = false;
   const words = element("p", { class: "pl-step-words", "aria-live": "polite" });
   const back = element("button", { type: "button", "data-action": "back" }, "Back");
   const next = element("button", { type: "button", "data-action": "next" }, "Next");
   const box = element("div", { class: "pl-steps", role: "group", "aria-label": "Guided steps" }, words, element("div", { class: "pl-step-buttons" }, back, next));
   const show = () => {
-    words.textContent = at < steps.length ? `${at + 1} of ${steps.length}. ${steps[at].text}` : "Now move it yourself.";
+    const free = linked ? "A link has set what you see. Move it yourself, or take the steps." : "Now move it yourself.";
+    words.textContent = at < steps.length ? `${at + 1} of ${steps.length}. ${steps[at].text}` : free;
     back.disabled = at === 0;
-    next.textContent = at < steps.length - 1 ? "Next" : at < steps.length ? "Play freely" : "Again";
+    next.textContent = at < steps.length - 1 ? "Next" : at < steps.length ? "Play freely" : linked ? "Steps" : "Again";
     box.dataset.step = at;
   };
   const go = (where) => {
     at = where > steps.length ? 0 : Math.max(0, where);
+    linked = false;
     if (at < steps.length) glide(view, view.target(steps[at].values));
     show();
   };
   back.addEventListener("click", () => go(at - 1));
   next.addEventListener("click", () => go(at + 1));
+  view.followLink = () => {
+    at = steps.length;
+    linked = true;
+    show();
+  };
   show();
   return box;
 }

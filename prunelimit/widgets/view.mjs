@@ -22,11 +22,13 @@ class View {
     this.defaults = { ...model.get("_defaults") };
     this.address = model.get("key") || spec.name;
     this.memory = spec.remember ? spec.remember() : {};
+    this.followLink = () => {}; // the guided steps, where there are any, give way to a link
     this.state = {};
     for (const control of this.controls) this.state[control.key] = model.get(control.key);
-    adoptAddress(this);
+    const linked = adoptAddress(this);
     if (spec.start) spec.start(this);
     this.build(root);
+    if (linked) this.followLink();
     this.listen();
     this.update();
     clearTimeout(this.liveTimer); // nothing has changed yet that a reader would have to hear
@@ -150,8 +152,10 @@ class View {
     this.model.on("change:data", dataChanged);
     this.controlListeners.push(["change:data", dataChanged]);
     this.hashListener = () => {
-      if (adoptAddress(this)) this.update();
-      else rememberAddressSoon(this); // a link within the page has dropped the state from the address
+      if (adoptAddress(this)) {
+        this.followLink();
+        this.update();
+      } else rememberAddressSoon(this); // a link within the page has dropped the state from the address
     };
     window.addEventListener("hashchange", this.hashListener);
     // In a frame of its own: drawing changes the height, which would set the observer off again.

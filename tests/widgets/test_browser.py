@@ -175,6 +175,10 @@ def test_a_link_to_a_state_moves_the_open_page(few):
         "return document.querySelector('[data-widget=kinematics]').dataset.state.includes('1000')",
     )
     assert widget.state()["angle"] == 60
+    words = "return root.querySelector('.pl-step-words').textContent"
+    assert widget.script(words).startswith("A link has set what you see")
+    widget.press("next")
+    assert widget.script(words).startswith("1 of ")
 
 
 def test_nonsense_in_the_address_is_ignored(browser, tmp_path):
