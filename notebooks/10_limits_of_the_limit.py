@@ -71,7 +71,7 @@ print(report)
 #
 # ### Too few products
 #
-# The report says 78 and 84 %, after two seconds of work (its clock ran on a busy machine). Take the first without chapter 5's bracket: solve for $k_\mathrm{paper}$ with the rule of $m$ products at face value, as plain Lanczos quadrature does.
+# The report says 78 and 84 %, after two seconds of work. Take the first without chapter 5's bracket: solve for $k_\mathrm{paper}$ with the rule of $m$ products at face value, as plain Lanczos quadrature does.
 #
 # :::{admonition} Predict
 # :class: tip
