@@ -195,12 +195,13 @@ def facts_of(report: PruningLimit) -> Facts:
         loss=report.loss.mean,
         dim=report.dim,
         examples=report.loss.examples,
-        layer_share=_mean_share(report.layers),
+        layer_share=None if report.layers is None else mean_share(report.layers),
     )
 
 
-def _mean_share(layers: Sequence[LayerCount] | None) -> float | None:
-    return None if layers is None else sum(one.kept / one.of for one in layers) / len(layers)
+def mean_share(layers: Sequence[LayerCount]) -> float:
+    """The share that a layer keeps, in the mean over layers."""
+    return sum(one.kept / one.of for one in layers) / len(layers)
 
 
 def expect(report: PruningLimit) -> Expected:

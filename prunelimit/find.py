@@ -223,10 +223,7 @@ def _require_own_report(report: PruningLimit, dim: int, loss: float, epsilon: fl
 
 
 def _first_guess(report: PruningLimit | None, start: float | None, dim: int) -> float:
-    """Weights kept at the first try: the start that was given, or the calibrated expectation.
-
-    Between the two is the geometric mean of what they keep (heuristic).
-    """
+    """Weights kept at the first try: the start that was given, or the calibrated expectation."""
     if start is not None:
         require(0 <= start < 1, "start", start, "a sparsity in [0, 1)")
         kept = (1 - start) * dim

@@ -281,8 +281,10 @@ def _budget(
 
     asked = {"epochs": epochs, "learning_rate": learning_rate}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if not changes:
+        return None  # `find_limit` reads the loader for its own
     usual = default_finetuning(loader, None if report is None else report.spectrum)
-    return replace(usual, **changes) if changes else None
+    return replace(usual, **changes)
 
 
 @app.command()

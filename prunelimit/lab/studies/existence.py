@@ -31,6 +31,7 @@ import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.expected import mean_share
 from prunelimit.files import write_json, write_text
 from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.existence.threshold import SETTLED, ExistenceSearch
@@ -154,8 +155,7 @@ def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
 
 
 def _layer_share(model: nn.Module) -> float:
-    counts = layer_counts(model, magnitude_mask(model, LAYERS_AT))
-    return float(np.mean([layer.kept / layer.of for layer in counts]))
+    return mean_share(layer_counts(model, magnitude_mask(model, LAYERS_AT)))
 
 
 def _accuracies(bench: Bench) -> dict[str, float | None]:
