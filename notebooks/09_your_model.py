@@ -205,7 +205,7 @@ print(found)
 
 # %% [markdown]
 # **Real existence**, the fourth curve of chapter 7, as far as this budget reaches: a longer one may go sparser, so that the answer is a lower bound on the sparsity. It is measured from $L(w^*) + \epsilon$; training the dense network for as long would lower $L(w^*)$ itself, and an answer measured from there is denser (chapter 10). The bracket is *measured*, unlike the report's: at its lower end a network was seen to be good enough (it is `found.model`), at its upper end none was found.
-# The sparsity printed before the bracket is where the interpolated curve crosses the level; here it is as sparse as the lower end of the expectation's interval, hardly more. Two or three tries are typical (chapter 10); a network that lies outside of both formulas, as this one does, takes more.
+# The sparsity printed before the bracket is where the interpolated curve crosses the level; here it ends just short of the expectation's interval, which begins at 0.733: a longer budget may reach it. Two or three tries are typical (chapter 10); a network that lies outside of both formulas, as this one does, takes more.
 
 # %% mystnb={"figure": {"caption": "Curve 4, real existence: the loss after each fine-tuning, in the order of the tries, and the bracket that they leave. Dotted: the loss allowed.", "name": "fig-tries"}, "image": {"alt": "Loss after fine-tuning against sparsity at each of four tries. The first, at 0.87, lies above the loss allowed, 0.07, the second, at 0.63, below it, the third, at 0.74, above, the fourth, at 0.71, below; the bracket between the last two is shaded."}} tags=["hide-input"]
 tried, losses = np.array(found.tries).T
@@ -491,7 +491,7 @@ refusal(model, loss_fn, loader, epsilon=0)
 #                          pruning.FineTuning(epochs=200, learning_rate=0.1))
 # print(tuned.lowest_loss, report.loss.mean + report.epsilon)
 # ```
-# It does not: 0.17, where 0.07 is allowed. `find_limit` found the place ten points denser.
+# It does not: 0.17, where 0.07 is allowed. `find_limit` found the place eleven points denser.
 # :::
 #
 # :::{exercise}
