@@ -6,7 +6,15 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from selenium.webdriver.support.ui import WebDriverWait
-from widget_support import GOES_BY_COLOUR, barriers, faults, needs_browser, open_browser
+from widget_support import (
+    GOES_BY_COLOUR,
+    PATIENCE,
+    barriers,
+    faults,
+    needs_browser,
+    open_browser,
+    wait_until,
+)
 
 from book.tools.address import address
 from book.tools.build import HTML
@@ -100,11 +108,8 @@ def serious_faults(browser):
 def test_search_works_from_a_disk(browser):
     faults(browser)
     browser.get((HTML / "search.html").as_uri() + "?q=polar+cone")
-    found = WebDriverWait(browser, 20).until(
-        lambda b: b.execute_script(
-            "return [...document.querySelectorAll('#search-results li a')].map((a) => a.href)"
-        )
-    )
+    links = "return [...document.querySelectorAll('#search-results li a')].map((a) => a.href)"
+    found = wait_until(browser, links)
     assert any("book/glossary.html" in url for url in found)
     assert serious_faults(browser) == []
 
@@ -130,7 +135,7 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     assert serious_faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
     browser.execute_script(UNFOLD)
-    WebDriverWait(browser, 30).until(lambda b: b.execute_script(SIDEWAYS) == [])
+    WebDriverWait(browser, PATIENCE).until(lambda b: b.execute_script(SIDEWAYS) == [])
     browser.execute_script(SHOW, "light")
     assert barriers(browser) == []
     browser.execute_script(SHOW, "dark")

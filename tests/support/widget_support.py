@@ -93,13 +93,21 @@ def open_browser(profile):
     ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(DRIVER))
+    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
+    browser.set_script_timeout(PATIENCE)
+    return browser
+
+
+PATIENCE = 180
+"""Seconds for a page to come to rest, which takes one or two: a machine may be busy or stall, and
+no test is about time (the driver's own limit on one script, 30 s, failed a run of CI)."""
 
 
 def wait_until(browser, script):
+    """What the script returns, once that is something."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(browser, 60).until(lambda driver: driver.execute_script(script))
+    return WebDriverWait(browser, PATIENCE).until(lambda driver: driver.execute_script(script))
 
 
 def faults(browser):
