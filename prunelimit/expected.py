@@ -47,6 +47,8 @@ class Facts:
         The loss rise allowed, and the loss at w*.
     dim, examples
         Number of prunable weights, and of examples behind the loss.
+    layers
+        Number of prunable parameters (matrices, kernels); None where nobody looked.
     layer_share
         With the largest tenth of the weights kept, the share that a layer keeps, in the mean over
         layers; None where nobody looked. A small layer that keeps much raises it.
@@ -59,6 +61,7 @@ class Facts:
     loss: float
     dim: int
     examples: int
+    layers: int | None = absent()
     layer_share: float | None = absent()
 
     def values(self) -> dict[str, float]:
@@ -73,6 +76,8 @@ class Facts:
             "log dim": self.dim,
             "log examples": self.examples,
         }
+        if self.layers is not None:
+            log["log layers"] = self.layers
         if self.layer_share is not None:
             log["log layer share"] = max(self.layer_share, least)
         return {name: math.log(value) for name, value in log.items()}
@@ -111,6 +116,9 @@ class Calibration:
         Features read, and their weights; the first coefficient is the constant.
     half_width
         Of the interval, in √(kept / D).
+    by_layers
+        Whether that is the half width of a network with one layer, and grows with the root of
+        their number: of many layers, each errs a little.
     ranges
         Smallest and largest value of each feature among the networks calibrated on.
     otherwise
@@ -121,7 +129,13 @@ class Calibration:
     coefficients: tuple[float, ...]
     half_width: float
     ranges: Mapping[str, tuple[float, float]]
+    by_layers: bool = False
     otherwise: Calibration | None = absent()
+
+    @property
+    def reads(self) -> set[str]:
+        """Every feature that the prediction and its width need."""
+        return {*self.names} | ({"log layers"} if self.by_layers else set())
 
     def log_kept(self, facts: Facts) -> float:
         """The prediction of log(kept / D), at most 0."""
@@ -134,13 +148,15 @@ class Calibration:
 
     def predict(self, facts: Facts) -> Expected:
         """Sparsity and interval, with what lies outside of the calibration's ranges."""
-        if self.otherwise is not None and not set(self.names) <= facts.values().keys():
+        known = facts.values()
+        if self.otherwise is not None and not self.reads <= known.keys():
             return self.otherwise.predict(facts)
         root = math.exp(0.5 * self.log_kept(facts))
+        width = self.half_width * (math.exp(0.5 * known["log layers"]) if self.by_layers else 1.0)
         sparsity = BracketedFloat(
             1 - root**2,
-            lower=1 - min(1.0, root + self.half_width) ** 2,
-            upper=1 - max(0.0, root - self.half_width) ** 2,
+            lower=1 - min(1.0, root + width) ** 2,
+            upper=1 - max(0.0, root - width) ** 2,
         )
         return Expected(sparsity, why=self._outside(facts))
 
@@ -167,6 +183,7 @@ _WORDS = {
     "loss": "L(w*) + ε",
     "dim": "D",
     "examples": "the number of examples",
+    "layers": "the number of layers",
     "layer share": "what a layer keeps of the largest tenth",
 }
 
@@ -195,6 +212,7 @@ def facts_of(report: PruningLimit) -> Facts:
         loss=report.loss.mean,
         dim=report.dim,
         examples=report.loss.examples,
+        layers=None if report.layers is None else len(report.layers),
         layer_share=None if report.layers is None else mean_share(report.layers),
     )
 

@@ -41,6 +41,15 @@ def test_a_report_that_lacks_a_feature_is_read_by_the_other_fit():
     assert 1 - seen.sparsity == pytest.approx(0.09)
 
 
+def test_a_width_by_layers_grows_with_their_root_and_needs_them():
+    plain = Calibration(("log paper",), (0.0, 1.0), 0.2, {})
+    made = dataclasses.replace(plain, half_width=0.1, by_layers=True, otherwise=plain)
+    assert made.predict(FACTS) == plain.predict(FACTS)
+    four = made.predict(dataclasses.replace(FACTS, layers=4))
+    assert (four.sparsity, four.lower) == pytest.approx((0.8, 1 - (0.2**0.5 + 0.2) ** 2))
+    assert four == plain.predict(dataclasses.replace(FACTS, layers=4))
+
+
 def test_two_weights_of_which_a_tenth_is_none_have_an_expectation():
     layer = nn.Linear(2, 1, bias=False)
     data = [(torch.eye(2), layer.weight.detach().T.clone())]
@@ -101,7 +110,8 @@ def test_a_report_keeps_what_the_largest_tenth_leaves_of_each_layer():
     assert [layer.kept for layer in report.layers] == kept
     assert [layer.name for layer in report.layers] == ["0.weight", "2.weight"]
     share = (kept[0] / 96 + kept[1] / 36) / 2
-    assert expected.facts_of(report).layer_share == pytest.approx(share)
+    facts = expected.facts_of(report)
+    assert (facts.layers, facts.layer_share) == (2, pytest.approx(share))
     assert PruningLimit.from_json(report.to_json()).layers == report.layers
     data = report.to_dict()
     data["layers"][0]["of"] = 95

@@ -17,7 +17,7 @@ class Candidate:
     Attributes
     ----------
     half_width
-        In √kept, on families left out.
+        In √kept, on families left out; where layers are known, in √kept / √layers.
     mean_error, mean_error_seen
         Mean |error|, in sparsity, on families left out, and on the very rows fitted to.
     """

@@ -234,6 +234,8 @@ class MeasuredNetwork:
         Of the dense network, converged.
     iterations
         Gauss-Newton matrices of all its searches.
+    layers
+        Number of prunable parameters: weight matrices and kernels, all in all.
     layer_share
         With the largest tenth of the weights kept, the share that a layer keeps, in the mean.
     minima
@@ -271,6 +273,7 @@ class MeasuredNetwork:
     cpu_seconds: float
     cpu_seconds_before_existence: float
     code: str | None
+    layers: int | None = absent()
     layer_share: float | None = absent()
 
     @property

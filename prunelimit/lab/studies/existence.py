@@ -95,7 +95,7 @@ def measure(network: Network) -> dict[str, Any]:
 
 def lacks(record: dict[str, Any], facts_alone: bool) -> bool:
     """Whether a record was made before something that is measured now."""
-    facts = "layer_share" not in record
+    facts = not {"layers", "layer_share"} <= record.keys()
     return facts or not (facts_alone or "real_existence_sgd" in record["rows"][0])
 
 
@@ -108,7 +108,7 @@ def complete(record: dict[str, Any], facts_alone: bool = False) -> dict[str, Any
         If training here ends at another loss than there.
     """
     bench = _bench_again(record)
-    completed = copy.deepcopy(record) | {"layer_share": _layer_share(bench.model)}
+    completed = copy.deepcopy(record) | _layer_facts(bench.model)
     if lacks(completed, facts_alone):
         yardsticks.add(bench, networks()[record["name"]], completed)
     return completed
@@ -149,13 +149,14 @@ def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
         "trace": spectrum.trace(),
         "eigenvalue_quantiles": np.quantile(spectrum.nodes, shares).tolist(),
         "rank": spectrum.rank,
-        "layer_share": _layer_share(bench.model),
+        **_layer_facts(bench.model),
         "distance_quantiles": [bench.profile(share * bench.dim) for share in shares],
     }
 
 
-def _layer_share(model: nn.Module) -> float:
-    return mean_share(layer_counts(model, magnitude_mask(model, LAYERS_AT)))
+def _layer_facts(model: nn.Module) -> dict[str, Any]:
+    layers = layer_counts(model, magnitude_mask(model, LAYERS_AT))
+    return {"layers": len(layers), "layer_share": mean_share(layers)}
 
 
 def _accuracies(bench: Bench) -> dict[str, float | None]:

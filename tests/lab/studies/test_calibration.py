@@ -69,6 +69,24 @@ def test_layers_are_read_where_they_help_and_another_fit_does_without_them():
     assert set(calibration.calibrate(partly)[1]) == set(errors)
 
 
+def test_a_deeper_network_has_a_wider_interval_by_the_root_of_its_layers():
+    rows = synthetic({"a": 0.0, "b": 0.02, "c": -0.02, "deep": 0.1})
+    rows = [replace(r, facts=replace(r.facts, layers=9 if r.family == "deep" else 2)) for r in rows]
+    found, _ = calibration.calibrate(rows)
+    assert found.by_layers and not calibration.calibrate(rows, calibration.LATER)[0].by_layers
+    kept = np.sqrt([row.kept for row in rows])
+    roots = np.sqrt(np.exp(calibration.left_out(rows, found.names)))
+    errors = np.abs(roots - kept) / np.sqrt([row.facts.layers for row in rows])
+    worst = max(
+        np.sort(part)[math.ceil(0.9 * (len(part) + 1)) - 1]
+        for part in (errors, *np.split(errors, len(calibration.families_of(rows))))
+    )
+    assert found.half_width == pytest.approx(worst)
+    two, nine = (found.predict(replace(rows[0].facts, layers=n)) for n in (2, 9))
+    widths = [np.sqrt(1 - f.lower) - np.sqrt(1 - f.sparsity) for f in (two, nine)]
+    assert widths[1] / widths[0] == pytest.approx(math.sqrt(9 / 2))
+
+
 def test_a_family_that_is_unlike_the_others_is_not_covered_and_that_is_said():
     table = calibration.judge(synthetic({"a": 0.0, "b": 0.01, "c": -0.01, "odd": 1.0}))
     by_name = {row.family: row for row in table.families}

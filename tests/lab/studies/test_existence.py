@@ -126,12 +126,14 @@ def test_a_record_is_given_the_facts_of_the_trained_network_alone(measured, monk
     folder, _ = measured
     monkeypatch.setitem(networks(), TINY.name, TINY)
     whole = json.loads((folder / f"{TINY.name}.json").read_text())
-    older = {name: entry for name, entry in whole.items() if name != "layer_share"}
+    facts = {name: whole[name] for name in ("layers", "layer_share")}
+    older = {name: entry for name, entry in whole.items() if name not in facts}
     row = {n: e for n, e in older["rows"][0].items() if n != "real_existence_sgd"}
     older["rows"] = [row, *older["rows"][1:]]
     assert existence.lacks(older, facts_alone=True)
     found = existence.complete(older, facts_alone=True)
-    assert found == older | {"layer_share": whole["layer_share"]}
+    assert found == older | facts
+    assert existence.lacks({n: e for n, e in found.items() if n != "layers"}, facts_alone=True)
     assert existence.lacks(found, facts_alone=False)
     assert not existence.lacks(found, facts_alone=True)
 
