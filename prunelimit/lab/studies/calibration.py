@@ -237,12 +237,12 @@ def calibrate(
     known = [name for name in values[0] if name not in without and all(name in v for v in values)]
     possible = {name: names for name, names in CANDIDATES.items() if set(names) <= {*known}}
     by_layers = "log layers" in known
-    scale = np.sqrt([row.facts.layers if by_layers else 1 for row in rows], dtype=np.float64)
+    scale = np.array([v["log layers"] / 2 if by_layers else 0.0 for v in values])
     seen = {}
     for name, names in possible.items():
         found = np.exp(left_out(rows, names))
         seen[name] = calibrated.Candidate(
-            half_width=_worst_width(rows, np.abs(np.sqrt(found) - np.sqrt(kept)) / scale),
+            half_width=_worst_width(rows, np.abs(np.sqrt(found) - np.sqrt(kept)) / np.exp(scale)),
             mean_error=float(np.abs(found - kept).mean()),
             mean_error_seen=float(
                 _errors(rows, np.exp(predict(rows, names, fit(rows, names)))).mean()
