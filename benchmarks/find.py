@@ -298,7 +298,11 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
         np.array([r["grid"][name]["threshold"] for r in rows.values()])
         for name in ("from_dense", "nested")
     )
-    expected = np.array([r["expected"]["sparsity"] for r in rows.values()])
+    measured = (dense + nested) / 2
+    expected, lower, upper = (
+        np.array([r["expected"][name] for r in rows.values()])
+        for name in ("sparsity", "lower", "upper")
+    )
     formulas = np.array([(r["paper"], r["sharp"]) for r in rows.values()])
     tries = np.array([r["found"]["cost"]["fine_tunings"] for r in rows.values()])
     bisections = np.array([r["found"]["cost"]["bisection"] for r in rows.values()])
@@ -315,7 +319,9 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
         "mean_error_nested": float(abs(found - nested).mean()),
         "median_error_from_dense": float(np.median(abs(found - dense))),
         "bias_from_dense": float((found - dense).mean()),
-        "expected_mean_error": float(abs(expected - (dense + nested) / 2).mean()),
+        "expected_mean_error": float(abs(expected - measured).mean()),
+        "expected_covers": share((lower <= measured) & (measured <= upper)),
+        "expected_median_half_width": float(np.median(upper - lower) / 2),
         "threshold_outside_both_formulas": share(
             (found < formulas.min(1)) | (found > formulas.max(1))
         ),

@@ -9,8 +9,9 @@ weights lie over the layers), on a study of small networks
 square root of that share: errors grow with it, but do not vanish where hardly a weight is kept.
 
 **Heuristic**, with a measured error: the interval's half width is the quantile of the errors on
-the family of networks that was worst when it was left out of the fit whole, and a margin. It holds
-for networks like those of the study; for one outside of its ranges the report says "extrapolated".
+the family of networks that was worst when it was left out of the fit whole, counted in the root of
+a network's number of layers. It holds for networks like those of the study; for one outside of its
+ranges the report says "extrapolated".
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ _WORDS = {
     "loss": "L(w*) + ε",
     "dim": "D",
     "examples": "the number of examples",
-    "layers": "the number of layers",
+    "layers": "the number of weight tensors",
     "layer share": "what a layer keeps of the largest tenth",
 }
 
