@@ -416,12 +416,12 @@ plt.show()
 # %% [markdown]
 # Left out in turn, every family is covered in at least 94 % of its rows; the price is a half width of 8 points in the median (11 before it grew with depth; that rule was chosen with these families seen). Of 28 runs outside (all but BERT by the fit without layers: their reports are older), the interval holds in 16. The other twelve, fine-tuned for 4 to 12 epochs, one for 80, on at most 8,192 images, ended denser than it begins.
 #
-# **With few fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took three fine-tunings in the median, four at the ninetieth percentile, 0.49 of bisection's. It came within a point of a dense grid with the same fine-tuning on 86 % of them where the grid starts anew from the dense network each time, on 82 % where it goes on from the point before. The two grids agree to a point on 86 %.
+# **With few fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 small networks with seeds that no choice of its rule has seen (`python -m benchmarks.find`) it took three fine-tunings in the median, four at the ninetieth percentile, 0.49 of bisection's. It came within a point of a dense grid with the same fine-tuning on 86 % of them where each point of the grid starts from the dense network, on 82 % where it goes on from the point before. The two grids agree to a point on 86 %.
 #
 # ### What others predict
 #
 # Rosenfeld and others {cite}`rosenfeld2021predictability` fit a scaling law to the errors of many pruned networks and extrapolate within the family.
-# Pesce and others {cite}`pesce2026phase` describe magnitude pruning with fine-tuning as a second-order phase transition. Neither predicts one network's threshold from $w^*$. We know both by their abstracts alone.
+# Pesce and others {cite}`pesce2026phase` describe magnitude pruning with fine-tuning as a second-order transition. Neither predicts one network's threshold from $w^*$. We know both by their abstracts alone.
 #
 # So the book's question ends with two answers. Before anything is tried: an interval, 15 points wide. After two or three fine-tunings: a sparsity, mostly within a point. Geometry explains why there is a threshold; only training finds it.
 
