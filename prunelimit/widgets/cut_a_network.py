@@ -13,7 +13,7 @@ from prunelimit.widgets import base
 
 
 def hour_network() -> dict[str, Any]:
-    """The network of chapter 0, as `prunelimit.lab.studies.hour_network` wrote it."""
+    """The network of chapter 0, as `book.tools.hour_network` wrote it."""
     return json.loads(base.source("hour_network.json"))
 
 

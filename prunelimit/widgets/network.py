@@ -1,7 +1,7 @@
 """What the widgets show of a real network, as a grid of a few thousand numbers.
 
 The source is a `prunelimit.results.Result`, a `PruningLimit` of your own network, or the example
-that is shipped (`example.json`, written by `python -m prunelimit.lab.studies.widget_example`).
+that is shipped (`example.json`, written by `python -m book.tools.widget_example`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class Reexpansion(base.BookWidget):
 
     Controls: `pictures` (how often the loss is expanded anew on the way) and `sparsity` (the
     nearest measured one counts). The numbers were measured on the network of chapter 0 by
-    ``python -m prunelimit.lab.studies.reexpansion``.
+    ``python -m book.tools.reexpansion``.
 
     Examples
     --------

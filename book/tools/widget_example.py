@@ -1,6 +1,6 @@
 """Write `example.json`: the network that the widgets show where none is given.
 
-``python -m prunelimit.lab.studies.widget_example book/results/digits-mlp.json RUN_DIR``
+``python -m book.tools.widget_example book/results/digits-mlp.json RUN_DIR``
 takes a result of the task ``digits-mlp``, trains its networks in RUN_DIR, and prunes them by the
 four methods of chapter 8 under one budget (a minute or two).
 """
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from book.tools.content import ROOT
 from prunelimit.files import write_text
 from prunelimit.lab import tasks
 from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
@@ -50,7 +51,7 @@ def main(result_file: str, run_dir: str) -> None:
     """Run everything and write the file."""
     result = Result.load(result_file)
     network = from_result(result) | {"paths": measure_paths(tasks.get(result.task), run_dir)}
-    target = Path(__file__).parents[2] / "widgets" / "example.json"
+    target = ROOT / "prunelimit" / "widgets" / "example.json"
     write_text(target, json.dumps(network, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 

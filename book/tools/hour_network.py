@@ -1,6 +1,6 @@
 """Write ``hour_network.json``: the small network that chapter 0 cuts, and what was measured on it.
 
-``python -m prunelimit.lab.studies.hour_network RUN_DIR`` trains a network of 888 weights on
+``python -m book.tools.hour_network RUN_DIR`` trains a network of 888 weights on
 scikit-learn's digits with an L1 penalty, prunes it by magnitude, trains the survivors again at each
 sparsity (without L1, the denser solution as the start), and asks `predict_limit` about it. It takes
 a minute or two.
@@ -9,13 +9,13 @@ a minute or two.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from book.tools.content import ROOT
 from prunelimit.files import write_json
 from prunelimit.lab import data
 from prunelimit.lab.data import Splits
@@ -39,7 +39,7 @@ BUDGET = FineTuning(epochs=60, learning_rate=0.05)
 CUT = tuple(round(0.01 * j, 2) for j in range(100))
 RETRAINED = (0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 DIGITS = 8
-TARGET = Path(__file__).parents[2] / "widgets" / "hour_network.json"
+TARGET = ROOT / "prunelimit" / "widgets" / "hour_network.json"
 
 
 def main(run_dir: str) -> None:
@@ -81,7 +81,7 @@ def measure(model: nn.Module, splits: Splits) -> dict[str, Any]:
             "accuracy": [round(float(a), 4) for a in tested.accuracy],
             "dense_accuracy": round(float(tested.dense_accuracy), 4),
         },
-        "provenance": to_plain(describe_module("prunelimit.lab.studies.hour_network", ["RUN_DIR"])),
+        "provenance": to_plain(describe_module("book.tools.hour_network", ["RUN_DIR"])),
     }
 
 

@@ -6,8 +6,8 @@ import torch
 from scipy import optimize
 from torch import nn
 
+from book.tools import reexpansion
 from prunelimit.lab.existence.landscape import Landscape
-from prunelimit.lab.studies import reexpansion
 from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.spectrum.operator import CurvatureOperator
 

@@ -1,6 +1,6 @@
 r"""Write ``reexpanded.json``: one quadratic picture of a loss, drawn anew once or several times.
 
-``python -m prunelimit.lab.studies.reexpansion`` takes the network of chapter 0
+``python -m book.tools.reexpansion`` takes the network of chapter 0
 (``hour_network.json``) from w* to a magnitude mask in 1, 2, 4, 8 and 16 equal cuts along the
 order of its weights, so that all end with the same survivors. Before each cut it expands the
 loss about where it stands,
@@ -17,18 +17,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from book.tools.content import ROOT
+from book.tools.hour_network import build
 from prunelimit.files import write_text
 from prunelimit.lab import data
 from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.store.provenance import describe_module
-from prunelimit.lab.studies.hour_network import build
 from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.masks import removed_count
 from prunelimit.records import rounded, to_plain
@@ -40,7 +40,7 @@ SPARSITIES = (0.68, 0.72, 0.76, 0.8, 0.84, 0.88)
 DAMPING = 1e-3
 POINTS = 16
 """How often the real loss is looked at along a path, at least, and four times in each step."""
-TARGET = Path(__file__).parents[2] / "widgets" / "reexpanded.json"
+TARGET = ROOT / "prunelimit" / "widgets" / "reexpanded.json"
 
 Picture = tuple[Tensor, Tensor]
 """Gradient ``(n,)`` and Gauss-Newton matrix ``(n, n)`` in n weights."""
@@ -86,7 +86,7 @@ def main() -> None:
             ]
             for expansions in EXPANSIONS
         },
-        "provenance": to_plain(describe_module("prunelimit.lab.studies.reexpansion", [])),
+        "provenance": to_plain(describe_module("book.tools.reexpansion", [])),
     }
     write_text(TARGET, json.dumps(found, separators=(",", ":")) + "\n")
 
