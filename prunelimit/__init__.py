@@ -10,17 +10,17 @@ from prunelimit.on_use import loaded_on_use
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "hessian_spectrum": "prunelimit.spectrum",
-    "Spectrum": "prunelimit.spectrum",
-    "predict_limit": "prunelimit.predict",
-    "PruningLimit": "prunelimit.report",
-    "find_limit": "prunelimit.find",
-    "default_finetuning": "prunelimit.pruning.retrain",
-    "FineTuning": "prunelimit.pruning.finetune",
-    "FoundLimit": "prunelimit.found",
-    "prune": "prunelimit.pruning",
-    "sweep": "prunelimit.pruning.sweep",
-    "PruneLimitError": "prunelimit.errors",
+    "hessian_spectrum": "spectrum",
+    "Spectrum": "spectrum",
+    "predict_limit": "predict",
+    "PruningLimit": "report",
+    "find_limit": "find",
+    "default_finetuning": "pruning.retrain",
+    "FineTuning": "pruning.finetune",
+    "FoundLimit": "found",
+    "prune": "pruning",
+    "sweep": "pruning.sweep",
+    "PruneLimitError": "errors",
 }
 
 __all__ = ["__version__", *_PUBLIC]

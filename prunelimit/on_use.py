@@ -18,8 +18,8 @@ def loaded_on_use(
     package
         Its ``__name__``.
     public
-        Name to the module that has it: one of the package's own, or a full name. By convention
-        the package's table ``_PUBLIC``, which tools read from the source.
+        Name to the module of the package that has it: by convention the package's table
+        ``_PUBLIC``, which tools read from the source.
 
     Raises
     ------
@@ -32,16 +32,13 @@ def loaded_on_use(
     >>> find("PruneLimitError").__name__, names()
     ('PruneLimitError', ['PruneLimitError'])
     """
-    own = package.partition(".")[0] + "."
 
     def find(name: str) -> Any:
         if name not in public:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = public[name]
-        module = module if module.startswith(own) else f"{package}.{module}"
         state = random.getstate()  # of which rich draws when it is imported
         try:
-            return getattr(importlib.import_module(module), name)
+            return getattr(importlib.import_module(f"{package}.{public[name]}"), name)
         finally:
             random.setstate(state)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.files import write_json
@@ -29,7 +30,7 @@ from prunelimit.lab.store.checkpoints import SavedEpoch
 from prunelimit.lab.store.keys import Key, code_of, differences
 from prunelimit.lomp import Descent
 from prunelimit.network.contents import digest
-from prunelimit.network.evaluate import LossFunction, evaluate
+from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
 from prunelimit.recipe import TrainingConfig
@@ -111,7 +112,6 @@ def train(
     device: str | torch.device = "auto",
     progress: bool | None = None,
     *,
-    loss_fn: LossFunction | None = None,
     world: World = ALONE,
 ) -> TrainingResult:
     """Train `model` in place, or carry on where a killed run in `run_dir` stopped.
@@ -136,8 +136,6 @@ def train(
         ``"auto"``, or a torch device.
     progress
         Show a bar; None does so on a terminal.
-    loss_fn
-        ``loss_fn(outputs, targets)``, a mean; cross-entropy by default.
     world
         Processes that train together by torch's DistributedDataParallel, each
         called with the same arguments: every one takes its share of every batch
@@ -168,14 +166,13 @@ def train(
     >>> len(result.history)
     3
     """
-    loss_fn = nn.CrossEntropyLoss() if loss_fn is None else loss_fn
     run_dir = Path(run_dir)
     where = world.device(device)
-    run = training_key(model, splits, config, loss_fn).plain()
+    run = training_key(model, splits, config).plain()
     with checkpoints.exclusive(run_dir) if world.is_main else contextlib.nullcontext():
         newest = world.from_main(lambda: _newest(run_dir, run))
         placed = model.to(where), splits.to(where)
-        job = _Job(*placed, config, loss_fn, run_dir, run, world)
+        job = _Job(*placed, config, run_dir, run, world)
         resumed_from = job.begin(newest)
         shown = progress if world.is_main else False
         with progress_bar("training", job.total_steps, shown) as bar:
@@ -202,19 +199,18 @@ class _Job:
         model: nn.Module,
         splits: Splits,
         config: TrainingConfig,
-        loss_fn: LossFunction,
         run_dir: Path,
         run: dict[str, Any],
         world: World,
     ) -> None:
         self.world = world
-        self.model, self.splits, self.config, self.loss_fn = model, splits, config, loss_fn
+        self.model, self.splits, self.config = model, splits, config
         self.run_dir, self.run = run_dir, run
         self.batches = splits.train.with_batch_size(config.batch_size).with_seed(config.seed)
         self.steps_per_epoch = len(self.batches)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.rates = learning_rates(config, self.steps_per_epoch)
-        self.descent = Descent.by(config, model, loss_fn, config.seed, world)
+        self.descent = Descent.by(config, model, cross_entropy, config.seed, world)
         self.epoch = 0
         self.history: list[EpochRecord] = []
 
@@ -293,7 +289,7 @@ class _Job:
         return checkpoint
 
     def _evaluate(self, part: Batches) -> tuple[float, float]:
-        return evaluate(self.model, self.loss_fn, part, self.descent.device, self.world)
+        return evaluate(self.model, cross_entropy, part, self.descent.device, self.world)
 
     def _write_report(self, final: dict[str, float] | None) -> None:
         report = {"run": self.run, "history": to_plain(self.history), "final": final}
@@ -348,18 +344,8 @@ def is_finished(run_dir: str | os.PathLike[str], key: Key, epochs: int) -> bool:
     return newest is not None and newest.epoch >= epochs and newest.run == key.plain()
 
 
-def training_key(
-    model: nn.Module, splits: Splits, config: TrainingConfig, loss_fn: LossFunction | None = None
-) -> Key:
-    """All that decides the trained weights: code, settings, initial weights, data.
-
-    Parameters
-    ----------
-    model
-        Untrained.
-    splits, config, loss_fn
-        As for `train`.
-    """
+def training_key(model: nn.Module, splits: Splits, config: TrainingConfig) -> Key:
+    """All that decides what `train` makes of an untrained model: code, settings, weights, data."""
     networks = {type(module).__module__ for module in model.modules()}
     own = sorted(name for name in networks if name.startswith("prunelimit."))
     parameters = {
@@ -369,7 +355,7 @@ def training_key(
             for name, tensor in model.state_dict().items()
         },
         "initial_weights": digest(model.state_dict()),
-        "loss": _name_of(nn.CrossEntropyLoss() if loss_fn is None else loss_fn),
+        "loss": "CrossEntropyLoss()",
         "data": {"name": splits.name, "seed": splits.seed, "augmented": splits.train.augment},
     }
     return Key(
@@ -377,23 +363,6 @@ def training_key(
         parameters=parameters,
         data=splits.fingerprints(),
     )
-
-
-def _name_of(loss_fn: LossFunction) -> str:
-    """What can be told of a loss: its name and, of a module, unusual settings and tensors."""
-    name: str = getattr(loss_fn, "__qualname__", type(loss_fn).__qualname__)
-    if not isinstance(loss_fn, nn.Module):
-        return name
-    usual = vars(nn.CrossEntropyLoss()) if type(loss_fn) is nn.CrossEntropyLoss else {}
-    unusual = {
-        key: value
-        for key, value in vars(loss_fn).items()
-        if isinstance(value, bool | int | float | str) and value != usual.get(key)
-    }
-    unusual.pop("training", None)
-    if loss_fn.state_dict():
-        unusual["tensors"] = digest(loss_fn.state_dict())
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in unusual.items())})"
 
 
 def _read_final(report: Path, run: dict[str, Any]) -> FinalMeasurements | None:

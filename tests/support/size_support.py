@@ -96,8 +96,7 @@ def _names_on_first_use(package: str) -> dict[str, str]:
     """Name to module, of the table ``_PUBLIC`` of a package; empty where there is none."""
     for node in ast.parse(modules()[package].read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
-            table = ast.literal_eval(node.value)
-            return {n: m if m.startswith(PACKAGE) else f"{package}.{m}" for n, m in table.items()}
+            return {n: f"{package}.{m}" for n, m in ast.literal_eval(node.value).items()}
     return {}
 
 

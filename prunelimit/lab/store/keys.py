@@ -158,14 +158,8 @@ def modules_of(
     return sorted(_Sources(package or PACKAGE, leave_out).reached(modules, source))
 
 
-@dataclass(frozen=True)
-class _Import:
-    """``from module import name as known``; `name` is empty for ``import module``."""
-
-    level: int
-    module: str
-    name: str = ""
-    known: str = ""
+_Import = tuple[str, str, str]
+"""``from module import name as known``; name and known are empty for ``import module``."""
 
 
 @dataclass(frozen=True)
@@ -193,15 +187,13 @@ def _parsed(source: str) -> _Module:
 def _imports(nodes: Iterable[ast.AST]) -> Iterator[_Import]:
     for node in nodes:
         if isinstance(node, ast.Import):
-            yield from (_Import(0, alias.name) for alias in node.names)
+            yield from ((alias.name, "", "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                known = alias.asname or alias.name
-                yield _Import(node.level, node.module or "", alias.name, known)
+            yield from ((node.module or "", a.name, a.asname or a.name) for a in node.names)
 
 
 def _loaded_on_use(tree: ast.Module) -> dict[str, str]:
-    """Names that a package loads on first use (its table ``_PUBLIC``), and from where."""
+    """Names that a package loads on first use (its table ``_PUBLIC``), and from which module."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
             table: dict[str, str] = ast.literal_eval(node.value)
@@ -210,7 +202,7 @@ def _loaded_on_use(tree: ast.Module) -> dict[str, str]:
 
 
 class _Sources:
-    """The package's modules."""
+    """The modules of a package that imports by full names."""
 
     def __init__(self, package: Path, leave_out: Iterable[str]) -> None:
         self.package, self.name = package, package.name
@@ -221,14 +213,16 @@ class _Sources:
         """The modules, and all that are imported from them on."""
         waiting = list(modules)
         if source is not None:
-            waiting += self.imported(_parsed(source), package="")
+            waiting += self.imported(_parsed(source))
         found: set[str] = set()
         while waiting:
             name = waiting.pop()
             if name in found or self.is_left_out(name):
                 continue
             found.add(name)
-            waiting += self.imported(self.module(name), self.parent(name))
+            module = self.module(name)
+            waiting += self.imported(module)
+            waiting += [f"{name}.{part}" for part in module.on_use.values()]
         return found
 
     def is_left_out(self, name: str) -> bool:
@@ -245,54 +239,29 @@ class _Sources:
         if first != self.name:
             return None
         base = self.package.joinpath(*rest)
-        candidates = (
-            (base / "__init__.py", base.with_suffix(".py")) if rest else (base / "__init__.py",)
-        )
+        init = base / "__init__.py"
+        candidates = (init, base.with_suffix(".py")) if rest else (init,)
         return next((path for path in candidates if path.is_file()), None)
 
-    def parent(self, name: str) -> str:
-        """The package that a module's relative imports start from."""
-        path = self.path(name)
-        return name if path is not None and path.name == "__init__.py" else name.rpartition(".")[0]
-
-    def imported(self, module: _Module, package: str) -> Iterator[str]:
-        for entry in module.imports:
-            base = _absolute(entry, package)
+    def imported(self, module: _Module) -> Iterator[str]:
+        for base, name, _ in module.imports:
             if self.path(base) is not None:
-                yield self.provider(base, entry.name) if entry.name else base
-        yield from self.on_use(module, package).values()
-
-    def on_use(self, module: _Module, package: str) -> dict[str, str]:
-        """The table ``_PUBLIC`` with full names."""
-        own = f"{self.name}."
-        return {
-            name: source if source.startswith(own) else f"{package}.{source}"
-            for name, source in module.on_use.items()
-        }
+                yield self.provider(base, name) if name else base
 
     def provider(self, module: str, name: str) -> str:
         """The module that defines `name`, where a package's ``__init__`` only hands it on."""
         if self.path(f"{module}.{name}") is not None:
             return f"{module}.{name}"
-        if self.is_left_out(module) or self.parent(module) != module:
+        path = self.path(module)
+        if self.is_left_out(module) or path is None or path.name != "__init__.py":
             return module
         source = self.module(module)
-        on_use = self.on_use(source, module)
-        if name in on_use:
-            return self.provider(on_use[name], name)
-        for entry in source.handed_on:
-            base = _absolute(entry, module)
-            if entry.known == name and self.path(base) is not None:
-                return self.provider(base, entry.name)
+        if name in source.on_use:
+            return self.provider(f"{module}.{source.on_use[name]}", name)
+        for base, own, known in source.handed_on:
+            if known == name and self.path(base) is not None:
+                return self.provider(base, own)
         return module
-
-
-def _absolute(entry: _Import, package: str) -> str:
-    if not entry.level:
-        return entry.module
-    parts = package.split(".")
-    parts = parts[: len(parts) - entry.level + 1]
-    return ".".join([*parts, *([entry.module] if entry.module else [])])
 
 
 class _Stripped(ast.NodeTransformer):
