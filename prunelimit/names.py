@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from prunelimit.errors import PruneLimitError, require, shown
 
@@ -23,18 +23,27 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> PruneLimitError:
-    """The error for a name that is not among `known`, with the nearest one if any is near.
+def require_known(kind: str, name: object, known: Collection[str]) -> None:
+    """Refuse a name that is not among `known`, and say which one is near, if any is.
+
+    Raises
+    ------
+    PruneLimitError
+        If it is not.
 
     Examples
     --------
-    >>> print(unknown_name("model", "fc6", ["fc5", "alexnet"]))
-    unknown model 'fc6'; did you mean 'fc5'? Known are alexnet, fc5
+    >>> require_known("model", "fc6", ["fc5", "fc7"])
+    Traceback (most recent call last):
+    ...
+    prunelimit.errors.PruneLimitError: unknown model 'fc6'; did you mean 'fc7'? Known are fc5, fc7
     """
+    if name in known:
+        return
     known = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), known, n=1)
     hint = f"; did you mean {near[0]!r}? K" if near else "; k"
-    return PruneLimitError(f"unknown {kind} {shown(name)}{hint}nown are {', '.join(known)}")
+    raise PruneLimitError(f"unknown {kind} {shown(name)}{hint}nown are {', '.join(known)}")
 
 
 def path_part(what: str, name: object) -> str:

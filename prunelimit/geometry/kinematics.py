@@ -192,12 +192,7 @@ def _bounds_from(
 
 
 def simulate_intersection(
-    cone: cones.Cone,
-    subspace_dim: int,
-    trials: int = 1000,
-    seed: int | np.random.Generator = 0,
-    *,
-    progress: bool | None = None,
+    cone: cones.Cone, subspace_dim: int, trials: int = 1000, seed: int | np.random.Generator = 0
 ) -> Estimate:
     """Share of random subspaces that meet the cone in more than the origin.
 
@@ -222,8 +217,6 @@ def simulate_intersection(
         Number of subspaces, at least 2.
     seed
         A whole number, or a generator to draw from.
-    progress
-        True or False forces a progress bar; None shows it on terminals.
 
     Returns
     -------
@@ -252,28 +245,24 @@ def simulate_intersection(
     if cone.is_subspace or index in (0, cone.dim):
         lines = cone._lineality().shape[1]
         return Estimate(float(index == cone.dim or lines + index > cone.dim), 0.0)
-    hits = _count_meetings(cone, index, count, generator, progress)
+    hits = _count_meetings(cone, index, count, generator)
     smoothed = (hits + 0.5) / (count + 1)
     return Estimate(hits / count, float(np.sqrt(smoothed * (1 - smoothed) / count)))
 
 
 def _count_meetings(
-    cone: cones.Cone,
-    subspace_dim: int,
-    trials: int,
-    generator: np.random.Generator,
-    progress: bool | None,
+    cone: cones.Cone, subspace_dim: int, trials: int, generator: np.random.Generator
 ) -> int:
     codim = cone.dim - subspace_dim
     if isinstance(cone, cones.PolarCone):
-        return trials - _count_meetings(cone.original, codim, trials, generator, progress)
+        return trials - _count_meetings(cone.original, codim, trials, generator)
     if isinstance(cone, cones.CircularCone):
         squared_cosines = generator.beta(subspace_dim / 2, codim / 2, trials)
         return int(np.sum(squared_cosines >= np.cos(cone.angle) ** 2))
     if isinstance(cone, cones.EllipsoidCone):
         return _count_ellipsoid_meetings(cone.slopes, subspace_dim, trials, generator)
     hits = 0
-    for _ in track(range(trials), "subspaces", enabled=progress):
+    for _ in track(range(trials), "subspaces"):
         if isinstance(cone, cones.L1DescentCone):
             hits += not recovers(generator.standard_normal((codim, cone.dim)), cone.sparsity)
         else:

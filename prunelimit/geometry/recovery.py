@@ -106,8 +106,6 @@ def recovery_map(
     measurements: Sequence[int],
     trials: int = 10,
     seed: int = 0,
-    *,
-    progress: bool | None = None,
 ) -> RecoveryMap:
     """Simulate success or failure of basis pursuit over a grid.
 
@@ -127,8 +125,6 @@ def recovery_map(
         How many matrices to draw.
     seed
         Trial t draws from ``(seed, t)``.
-    progress
-        True or False forces a progress bar; None shows it on terminals.
 
     Raises
     ------
@@ -147,7 +143,7 @@ def recovery_map(
     rows = _checked_grid(sparsities, "sparsities", 1, dim)
     columns = _checked_grid(measurements, "measurements", 0, dim)
     successes = np.zeros((len(rows), len(columns)), dtype=int)
-    for trial in track(range(trials), "recovery", enabled=progress):
+    for trial in track(range(trials), "recovery"):
         matrix = np.random.default_rng((seed, trial)).standard_normal((dim, dim))
         for row, first in enumerate(_border(matrix, rows, columns)):
             successes[row, first:] += 1

@@ -22,10 +22,13 @@ from torch import Tensor
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab import archives
 from prunelimit.lab.archives import Archive
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 
 CROP_PADDING = 4
 """Pixels added on each side before the random crop, as in the paper's training."""
+
+VALIDATION = 0.1
+"""Share of each class of the training examples that is held out."""
 
 
 @dataclass(frozen=True)
@@ -309,7 +312,6 @@ def load(
     name: str,
     root: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    validation_fraction: float = 0.1,
     *,
     batch_size: int = 128,
     augment: bool | None = None,
@@ -326,8 +328,6 @@ def load(
     seed
         Of the validation split and of the training order. The test set never
         depends on it.
-    validation_fraction
-        Share of each class of the training examples that is held out.
     batch_size
         Of every part.
     augment
@@ -342,7 +342,7 @@ def load(
     Raises
     ------
     PruneLimitError
-        On an unknown name, missing or damaged files, or a fraction outside (0, 1).
+        On an unknown name, or missing or damaged files.
 
     Examples
     --------
@@ -352,16 +352,13 @@ def load(
     >>> splits.input_shape, splits.classes
     ((1, 8, 8), 10)
     """
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
+    require_known("data set", name, DATASETS)
     spec = DATASETS[name]
-    inside = 0 < validation_fraction < 1
-    require(inside, "validation_fraction", validation_fraction, "strictly between 0 and 1")
     archive = spec.read(data_root(root), download)
     train_images, test_images = archive.train_images, archive.test_images
     if spec.pad_to_cifar:
         train_images, test_images = pad_to_cifar(train_images), pad_to_cifar(test_images)
-    kept, held_out = stratified_split(archive.train_labels, validation_fraction, seed)
+    kept, held_out = stratified_split(archive.train_labels, VALIDATION, seed)
     mean, std = _in_pixels(spec, train_images.shape[1])
 
     def batches(images: Tensor, labels: Tensor, training: bool = False) -> Batches:

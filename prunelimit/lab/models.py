@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 
 FC5_WIDTHS = (1000, 600, 300, 100)
 FC12_WIDTHS = (1000, 900, 800, 750, 700, 650, 600, 500, 400, 200, 100)
@@ -163,8 +163,7 @@ def build(name: str, input_shape: tuple[int, ...], classes: int, seed: int = 0) 
     >>> sum(p.numel() for p in model.parameters())
     5018
     """
-    if name not in MODELS:
-        raise unknown_name("model", name, MODELS)
+    require_known("model", name, MODELS)
     check_shape(name, tuple(input_shape), classes)
     with torch.random.fork_rng(devices=[]):
         model = MODELS[name].make(tuple(input_shape), classes)

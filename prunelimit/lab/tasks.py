@@ -18,7 +18,7 @@ from torch import nn
 from prunelimit.errors import require
 from prunelimit.lab import data, models
 from prunelimit.lab.data import Splits
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 from prunelimit.recipe import TrainingConfig
 
 
@@ -63,10 +63,8 @@ class Task:
 
     def __post_init__(self) -> None:
         """Refuse names that nothing stands behind."""
-        if self.dataset not in data.DATASETS:
-            raise unknown_name("data set", self.dataset, data.DATASETS)
-        if self.model not in models.MODELS:
-            raise unknown_name("model", self.model, models.MODELS)
+        require_known("data set", self.dataset, data.DATASETS)
+        require_known("model", self.model, models.MODELS)
         enough = self.examples is None or self.examples >= 1
         require(enough, "examples", self.examples, "at least 1")
 
@@ -94,8 +92,7 @@ class Task:
         own = {field.name for field in dataclasses.fields(self)}
         training_fields = {field.name for field in dataclasses.fields(TrainingConfig)}
         for name in changes:
-            if name not in own | training_fields:
-                raise unknown_name("setting", name, own | training_fields)
+            require_known("setting", name, own | training_fields)
         training = changes.get("training", self.training)
         if "epochs" in changes:
             training = training.scaled(changes["epochs"])
@@ -167,8 +164,7 @@ def get(name: str) -> Task:
     PruneLimitError
         If there is none; the message lists them and suggests the nearest.
     """
-    if name not in TASKS:
-        raise unknown_name("task", name, TASKS)
+    require_known("task", name, TASKS)
     return TASKS[name]
 
 

@@ -169,7 +169,6 @@ def cone_statistical_dimension(
     viewpoints: int = 8,
     samples: int = 200,
     seed: int | np.random.Generator = 0,
-    progress: bool | None = None,
 ) -> Estimate:
     """Statistical dimension of the cone over the sublevel set, seen from random directions.
 
@@ -189,8 +188,6 @@ def cone_statistical_dimension(
         Gaussian vectors projected for each.
     seed
         Integer or generator.
-    progress
-        Show a progress bar: True, False, or None for only on a terminal.
 
     Returns
     -------
@@ -217,7 +214,7 @@ def cone_statistical_dimension(
     values = np.maximum(np.asarray(eigenvalues, dtype=np.float64), 0.0)
     generator = np.random.default_rng(seed)
     seen = []
-    for _ in track(range(viewpoints), "looking at the ellipsoid", enabled=progress):
+    for _ in track(range(viewpoints), "looking at the ellipsoid"):
         centre = generator.standard_normal(values.size)
         centre *= distance / np.linalg.norm(centre)
         if 0.5 * values @ centre**2 <= epsilon:
@@ -298,7 +295,6 @@ def simulate_loss_curves(
     seed: int | np.random.Generator = 0,
     orientation: Orientation = "orthogonal",
     largest_kept: int | None = None,
-    progress: bool | None = None,
 ) -> LossCurves:
     """Draw random subspaces and measure the least loss on them, for every k at once.
 
@@ -316,8 +312,6 @@ def simulate_loss_curves(
         ``"isotropic"``: it points anywhere.
     largest_kept
         Simulate up to this k only (beyond it the curve is NaN, up to the rank).
-    progress
-        Show a progress bar: True, False, or None for only on a terminal.
 
     Returns
     -------
@@ -352,7 +346,7 @@ def simulate_loss_curves(
     roots = np.sqrt(np.sort(measure.nodes)[::-1])  # large rows first: QR is then row-wise stable
     rows = [
         _draw(roots, dim, largest, orientation == "orthogonal", generator)
-        for _ in track(range(trials), "drawing subspaces", enabled=progress)
+        for _ in track(range(trials), "drawing subspaces")
     ]
     return LossCurves(np.stack(rows))
 

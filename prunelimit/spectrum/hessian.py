@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import LossFunction, check_model
 from prunelimit.network.order import in_fixed_order
@@ -201,8 +201,7 @@ def _check_options(
     policy: str, tolerance: float, ridges: Sequence[float] | None, method: str, max_products: int
 ) -> None:
     require_policy(policy)
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
+    require_known("method", method, METHODS)
     if method == "gram" and policy != "ggn":
         raise PruneLimitError(
             f"method='gram' needs a Gauss-Newton matrix, not policy={policy!r}; use policy='ggn'"

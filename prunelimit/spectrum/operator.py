@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 from prunelimit.network import checks
 from prunelimit.network.copies import moved_to, place
 from prunelimit.network.order import in_fixed_order
@@ -154,8 +154,7 @@ class CurvatureOperator:
         dtype: torch.dtype | None = None,
         workspace: Workspace = Workspace(),
     ) -> None:
-        if kind not in linearise.LINEARISATIONS:
-            raise unknown_name("curvature", kind, linearise.LINEARISATIONS)
+        require_known("curvature", kind, linearise.LINEARISATIONS)
         checks.check_reiterable(loader)
         checks.check_model(model)
         model = unwrapped(model)

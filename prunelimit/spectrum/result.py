@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from prunelimit.errors import PruneLimitError, require, require_all
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
 from prunelimit.spectrum.matrix import Array
 
@@ -28,8 +28,7 @@ def require_policy(policy: object) -> None:
     PruneLimitError
         If it is unknown.
     """
-    if policy not in POLICIES:
-        raise unknown_name("policy", policy, POLICIES)
+    require_known("policy", policy, POLICIES)
 
 
 @dataclass(frozen=True)

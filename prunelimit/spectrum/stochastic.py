@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Estimate
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.matrix import SymmetricMatrix
@@ -61,8 +61,7 @@ def estimate_trace(
     >>> round(estimate_trace(identity, products=10).value, 9)
     50.0
     """
-    if method not in TRACE_METHODS:
-        raise unknown_name("method", method, TRACE_METHODS)
+    require_known("method", method, TRACE_METHODS)
     least = 2 if method == "hutchinson" else 6
     if products < least:
         raise PruneLimitError(f"products={products} is too few for {method!r}; use {least} or more")

@@ -66,10 +66,10 @@ def cifar100(tmp_path):
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_cifar_archives(name, request):
-    splits = data.load(name, request.getfixturevalue(name), validation_fraction=0.5)
+    splits = data.load(name, request.getfixturevalue(name))
     assert splits.input_shape == (3, 32, 32)
     assert splits.classes == CLASSES[name]
-    assert splits.train.examples == splits.validation.examples
+    assert splits.validation.examples == splits.classes  # a tenth of each class, one at least
     spec = data.DATASETS[name]
     for inputs, labels in splits.test:
         shown = [inputs[:, c] * spec.std[c] + spec.mean[c] for c in range(3)]
@@ -149,7 +149,7 @@ def packed(request):
 
 def test_a_published_archive_is_unpacked(packed):
     name, root, archive = packed
-    splits = data.load(name, root, validation_fraction=0.5)
+    splits = data.load(name, root)
     assert splits.test.examples > 0
     assert {path.name for path in root.iterdir()} == {FOLDERS[name][0], archive.name}
 
@@ -270,7 +270,7 @@ def tiny_imagenet(tmp_path):
 
 
 def test_tiny_imagenet_labels_follow_the_annotations(tiny_imagenet):
-    splits = data.load("tiny-imagenet", tiny_imagenet, validation_fraction=0.25)
+    splits = data.load("tiny-imagenet", tiny_imagenet)
     assert (splits.input_shape, splits.classes) == ((3, 64, 64), 3)
     counts = [p.examples for p in (splits.train, splits.validation, splits.test)]
     assert counts == [9, 3, 6]

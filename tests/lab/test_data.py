@@ -121,13 +121,13 @@ def test_augmentation_is_one_of_the_162_crops_and_flips():
 
 
 def test_only_training_batches_shuffle_and_augment(tmp_path, fashion_archive):
-    splits = data.load("fashion-mnist", fashion_archive, validation_fraction=0.2)
+    splits = data.load("fashion-mnist", fashion_archive)
     assert splits.train.augment and splits.train.shuffle
     for part in (splits.train_eval, splits.validation, splits.test):
         assert not part.augment and not part.shuffle
         part.set_epoch(7)
         assert torch.equal(everything(part)[1], part.labels)
-    plain = data.load("fashion-mnist", fashion_archive, validation_fraction=0.2, augment=False)
+    plain = data.load("fashion-mnist", fashion_archive, augment=False)
     ordered, fixed = everything(plain.train), everything(plain.train_eval)
     key = ordered[0].flatten(1).sum(1).argsort(), fixed[0].flatten(1).sum(1).argsort()
     assert torch.equal(ordered[0][key[0]], fixed[0][key[1]])
@@ -210,8 +210,6 @@ def test_importing_draws_no_random_numbers_and_makes_no_files(tmp_path):
     ("call", "message"),
     [
         (lambda: data.load("fashion_mnist"), "did you mean 'fashion-mnist'"),
-        (lambda: data.load("digits", validation_fraction=0.0), "validation_fraction is 0.0"),
-        (lambda: data.load("digits", validation_fraction=1.0), "validation_fraction is 1.0"),
         (lambda: data.load("digits", batch_size=0), "batch_size is 0"),
         (lambda: data.load("digits").train.with_batch_size(-3), "batch_size is -3"),
         (lambda: data.load("digits").train.subset(5000), "5000 examples"),

@@ -53,13 +53,15 @@ def undocumented() -> set[str]:
 
 
 def raised(function: ast.AST) -> set[str]:
-    """Names of the package's errors that stand behind a ``raise`` in the function itself."""
+    """Names of the package's errors behind a ``raise`` or `require_known` of the function."""
     found = set()
     for node in ast.walk(function):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             name = getattr(node.exc.func, "id", getattr(node.exc.func, "attr", ""))
-            if name.endswith("Error") or name == "unknown_name":
-                found.add("PruneLimitError" if name == "unknown_name" else name)
+            if name.endswith("Error"):
+                found.add(name)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "require_known":
+            found.add("PruneLimitError")
     return found
 
 

@@ -19,7 +19,7 @@ from prunelimit.errors import PruneLimitError, shown
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import CONFIGURED, check_device, configure
 from prunelimit.lab.store.keys import Key, code_of, digest_of_file
-from prunelimit.names import path_part, unknown_name
+from prunelimit.names import path_part, require_known
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
@@ -123,8 +123,7 @@ def plan(
     for given in parameter_sets:
         given = dict(given)
         for name in given:
-            if name not in known:
-                raise unknown_name("parameter", name, known)
+            require_known("parameter", name, known)
         if given.get("run_dir") is not None:
             raise PruneLimitError(
                 "run_dir is for the driver to choose, one a job: name the folder of all with --runs"
@@ -270,8 +269,7 @@ def _expanded(names: Sequence[str]) -> list[str]:
     groups = {"all": list(TASKS), "paper": [n for n, task in TASKS.items() if task.from_paper]}
     chosen = [name for given in names for name in groups.get(given, [given])]
     for name in chosen:
-        if name not in TASKS:
-            raise unknown_name("task", name, [*TASKS, *groups])
+        require_known("task", name, [*TASKS, *groups])
     return list(dict.fromkeys(chosen))
 
 

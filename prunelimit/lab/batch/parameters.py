@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunelimit.budgets import FineTuning
 from prunelimit.errors import PruneLimitError, require, shown
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 from prunelimit.records import from_plain, scalar, to_plain
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def announce(variables: Mapping[str, Any]) -> str:
     }
     known = (*CONFIGURED, *_PLACES)
     for name in given:
-        if name not in known:
-            raise unknown_name("parameter", name, known)
+        require_known("parameter", name, known)
     chosen, _ = configure(**{name: given[name] for name in CONFIGURED if name in given})
     scale = given.get("scale", 1.0)
     whole, _ = configure(given["task"])
@@ -145,8 +144,8 @@ def check_device(name: Any) -> None:
     --------
     >>> check_device("cuda:1")
     """
-    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise unknown_name("device", name, ("auto", "cpu", "cuda", "mps"))
+    plain = re.sub(r"^cuda:\d+$", "cuda", name) if isinstance(name, str) else name
+    require_known("device", plain, ("auto", "cpu", "cuda", "mps"))
 
 
 def command(parameters: Mapping[str, Any]) -> str:
@@ -241,8 +240,7 @@ def _measured_by(config: ExperimentConfig, measurement: Any) -> ExperimentConfig
         )
     known = to_plain(config)
     for name in measurement:
-        if name not in known:
-            raise unknown_name("measurement", name, known)
+        require_known("measurement", name, known)
     return from_plain(ExperimentConfig, known | dict(measurement), "measurement")
 
 

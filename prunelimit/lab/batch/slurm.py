@@ -29,7 +29,7 @@ from prunelimit.lab.batch.security import (
     given_security,
     temporary_security,
 )
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -69,8 +69,7 @@ def slurm_arguments(options: Sequence[str]) -> dict[str, Any]:
         name, equals, value = option.partition("=")
         if not equals:
             raise PruneLimitError(f"--slurm {option!r} is not NAME=VALUE, e.g. queue=gpu")
-        if name not in known:
-            raise unknown_name("option of Slurm's", name, known)
+        require_known("option of Slurm's", name, known)
         if name in ("job_extra_directives", "job_script_prologue", "worker_extra_args"):
             arguments.setdefault(name, []).append(value)
         elif name in ("cores", "processes", "job_cpu", "death_timeout"):

@@ -23,6 +23,9 @@ from prunelimit.spectrum.dense import example_jacobians
 CHUNK_ENTRIES = 4_000_000
 """Entries of the Jacobian held at once."""
 
+SMOOTHING = 1e-4
+"""δ of the l1 term, in the units of the weights."""
+
 
 class Landscape:
     """L(θ), its gradient and its Gauss-Newton matrix, over fixed data held in memory.
@@ -38,9 +41,7 @@ class Landscape:
         Re-iterable of ``(inputs, targets)``; all of it is held in memory.
     l1
         λ of a term λ Σ √(w² + δ²) over the prunable weights: the l1-regularised loss,
-        rounded off within `smoothing` of 0 so that it has a curvature.
-    smoothing
-        δ, in the units of the weights.
+        rounded off within `SMOOTHING` of 0 so that it has a curvature.
 
     Attributes
     ----------
@@ -71,7 +72,6 @@ class Landscape:
         loader: Iterable[Any],
         *,
         l1: float = 0.0,
-        smoothing: float = 1e-4,
     ) -> None:
         check_reiterable(loader)
         check_modes(model)
@@ -82,7 +82,7 @@ class Landscape:
             raise PruneLimitError("the loader is empty: it yields no example; give at least one")
         self.inputs = _wide(torch.cat([inputs for inputs, _ in pairs]))
         self.targets = _wide(torch.cat([targets for _, targets in pairs]))
-        self.l1, self.smoothing = float(l1), float(smoothing)
+        self.l1 = float(l1)
         self.shapes = {
             name: parameter.detach().clone()
             for name, parameter in self.model.named_parameters()
@@ -147,7 +147,7 @@ class Landscape:
         if self.l1 == 0:
             return 0.0
         weights = points[:, self.prunable]
-        rounded = (weights.square() + self.smoothing**2).sqrt() - self.smoothing
+        rounded = (weights.square() + SMOOTHING**2).sqrt() - SMOOTHING
         return self.l1 * rounded.sum(1)
 
     # ------------------------------------------------------------- curvature
@@ -213,7 +213,7 @@ class Landscape:
             return gradient, matrix
         strength = torch.zeros_like(point)
         strength[self.prunable] = self.l1
-        curvature = (strength / (point.square() + self.smoothing**2).sqrt())[columns]
+        curvature = (strength / (point.square() + SMOOTHING**2).sqrt())[columns]
         matrix.diagonal().add_(curvature)
         return gradient + curvature * point[columns], matrix
 

@@ -13,7 +13,7 @@ from typing import Any
 from prunelimit.lab import tasks
 from prunelimit.lab.experiment import ExperimentConfig
 from prunelimit.lab.tasks import Task
-from prunelimit.names import unknown_name
+from prunelimit.names import require_known
 from prunelimit.pruning.finetune import FineTuning
 
 EPSILON = 0.05
@@ -156,8 +156,7 @@ def scale_of(name: str, seed: int = 0, l1: float | None = None) -> Scale:
     >>> scale_of("vgg16", seed=1).task.examples
     48
     """
-    if name not in SCALES:
-        raise unknown_name("scale", name, SCALES)
+    require_known("scale", name, SCALES)
     scale = SCALES[name]
     changes = {"seed": seed} | ({} if l1 is None else {"l1": l1})
     return replace(scale, task=scale.task.with_(**changes))

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
 from prunelimit.lab.existence import converged
+from prunelimit.lab.existence import landscape as landscapes
 from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.existence.landscape import Landscape
 
@@ -92,13 +93,14 @@ def test_the_krylov_steps_solve_the_damped_equations():
     assert steps.norm(dim=1).diff() < 0
 
 
-def test_the_l1_term_is_minimised_too():
+def test_the_l1_term_is_minimised_too(monkeypatch):
+    monkeypatch.setattr(landscapes, "SMOOTHING", 1e-6)
     inputs, targets = (
         torch.eye(3) * math.sqrt(3),
         torch.tensor([[3.0], [1.0], [0.1]]) * math.sqrt(3),
     )
     model = nn.Linear(3, 1, bias=False)
-    landscape = Landscape(model, mse_loss, [(inputs, targets)], l1=1.0, smoothing=1e-6)
+    landscape = Landscape(model, mse_loss, [(inputs, targets)], l1=1.0)
     found = minimise(landscape, torch.ones(3, dtype=torch.bool), descent=EXACT)
     # Soft thresholding: argmin (w - t)² + |w| is t - 1/2 above 1/2, and 0 below.
     assert found.point.tolist() == pytest.approx([2.5, 0.5, 0.0], abs=1e-4)
