@@ -24,10 +24,7 @@ class Checkpoint:
     The state names how many vectors it rests on, so a run killed between the two writes
     resumes from the earlier, consistent state.
 
-    Parameters
-    ----------
-    path
-        Directory; made if absent.
+    The directory is made if it is absent.
 
     Raises
     ------

@@ -60,23 +60,10 @@ class Interval:
 def crossing_between(
     passing: tuple[float, float], failing: tuple[float, float], level: float
 ) -> float:
-    """Where a curve crosses `level` between two measured points: on the straight line.
+    """Where a curve crosses `level` between two measured ``(place, height)``: on the straight line.
 
     All thresholds between measurements come from here. What is certain is the
-    bracket; the value in it is a convention.
-
-    Parameters
-    ----------
-    passing, failing
-        ``(place, height)`` on either side: the first one's height is at most
-        `level`, the second one's above it.
-    level
-        In the units of the heights.
-
-    Returns
-    -------
-    float
-        Between the two places; the passing one where a height is not finite.
+    bracket; the value in it is a convention: the passing place where a height is not finite.
 
     Examples
     --------

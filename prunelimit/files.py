@@ -57,13 +57,6 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     A new file has the permissions that the user's umask gives, a file that was there keeps its own.
     What is no file (a terminal, a pipe, /dev/null) is written to as it is. A link stays a link.
 
-    Parameters
-    ----------
-    path
-        Its folder has to be there.
-    content
-        All of it.
-
     Raises
     ------
     OSError

@@ -114,10 +114,6 @@ def find_limit(
     progress
         Say on stderr how the bracket closes; None does so on a terminal.
 
-    Returns
-    -------
-    FoundLimit
-
     Raises
     ------
     PruneLimitError

@@ -114,20 +114,9 @@ class Descent:
     global generator) is drawn from the pair (seed, t): a run that goes on from
     a checkpoint needs no state of a generator. Kernels are deterministic.
 
-    Parameters
-    ----------
-    model
-        Trained in place, where it is; of its parameters those that require a gradient.
-    loss_fn
-        ``loss_fn(outputs, targets)``, a mean over the batch.
-    momentum, weight_decay
-        Of SGD.
-    l1, penalised
-        λ, and the parameters that it shrinks (see `penalised_parameters`).
-    seed
-        Of what is random beside the order of the batches.
-    world
-        Processes that train together, each with the same batches.
+    The model is trained in place, where it is: of its parameters those that require a gradient, and
+    λ = `l1` shrinks the `penalised` (see `penalised_parameters`). The processes of a world train
+    together, each with the same batches.
 
     Attributes
     ----------
@@ -198,26 +187,12 @@ class Descent:
         after_step: Callable[[int], None] | None = None,
         watch: Callable[[list[float], float], None] | None = None,
     ) -> float:
-        """One pass over the batches.
+        """One pass over the batches, which are told its number by ``set_epoch`` if they have one.
 
-        Parameters
-        ----------
-        number
-            Of the epoch, from 0; `batches` are told it by ``set_epoch`` if they have one.
-        batches
-            Yield ``(inputs, targets)``.
-        rates
-            ``(batches,)``: the learning rate of each step.
-        before_step, after_step
-            Called with the position of the batch in the pass.
-        watch
-            Called now and then with the losses of the steps since the last call, and the
-            learning rate; it may raise. By default a loss that is not finite is refused.
-
-        Returns
-        -------
-        float
-            Mean of the minibatch losses over the examples, without the L1 term.
+        `rates` ``(batches,)`` are the learning rates of the steps. What is called before and after
+        a step gets the position of the batch. `watch` gets, now and then, the losses since its last
+        call and the learning rate, and may raise: by default where a loss is not finite. Returned
+        is the mean of the minibatch losses over the examples, without the L1 term.
 
         Raises
         ------

@@ -49,12 +49,7 @@ def require_known(kind: str, name: object, known: Collection[str]) -> None:
 def path_part(what: str, name: object) -> str:
     """`name`, if it can be one folder's or one file's name and can lead nowhere else.
 
-    Parameters
-    ----------
-    what
-        How an error calls it.
-    name
-        From a file or a person.
+    `what` is how an error calls it.
 
     Raises
     ------

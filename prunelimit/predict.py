@@ -122,10 +122,6 @@ def predict_limit(
         Processes that share the work, each called with the same model and the
         whole loader, in the same order.
 
-    Returns
-    -------
-    PruningLimit
-
     Raises
     ------
     PruneLimitError

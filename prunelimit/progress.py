@@ -66,16 +66,7 @@ class Reporter:
 def progress_bar(
     description: str, total: float | None = None, enabled: bool | None = None
 ) -> Iterator[Reporter]:
-    """A progress bar on stderr.
-
-    Parameters
-    ----------
-    description
-        What is being done.
-    total
-        Units of work, if known.
-    enabled
-        See `is_shown`.
+    """A progress bar on stderr, over `total` units of work if their number is known.
 
     Examples
     --------

@@ -95,15 +95,9 @@ def rounded(plain: Any, digits: int = 6) -> Any:
 def from_plain(kind: type[Record], data: Any, where: str = "the record") -> Record:
     """The dataclass `kind` that `to_plain` wrote, with every entry checked.
 
-    Parameters
-    ----------
-    kind
-        A dataclass of numbers, text, tuples, mappings, arrays, other dataclasses, and classes
-        that have a `from_dict`. Entries with a default may be absent.
-    data
-        Plain values, as `json.load` gives them.
-    where
-        How an error calls the whole.
+    `kind` is a dataclass of numbers, text, tuples, mappings, arrays, other dataclasses, and classes
+    that have a `from_dict`; entries with a default may be absent. `where` is how an error calls the
+    whole.
 
     Raises
     ------

@@ -335,10 +335,6 @@ def load(
     download
         Fetch what is missing from the official site (never for ``digits``).
 
-    Returns
-    -------
-    Splits
-
     Raises
     ------
     PruneLimitError

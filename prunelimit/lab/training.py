@@ -143,10 +143,6 @@ def train(
         all must see. The weights are those of one process up to rounding, except
         where layers are random. Batch normalisation needs CUDA.
 
-    Returns
-    -------
-    TrainingResult
-
     Raises
     ------
     DivergenceError

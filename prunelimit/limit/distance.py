@@ -55,17 +55,9 @@ class DistanceProfile:
 
 
 def distance_profile(weights: ArrayLike) -> DistanceProfile:
-    """The distance R(k) of global magnitude pruning, for every k at once.
+    """The distance R(k) of global magnitude pruning of the weights w*, as a function of real k.
 
-    Parameters
-    ----------
-    weights
-        The trained weights w*, an array of any shape.
-
-    Returns
-    -------
-    DistanceProfile
-        A function of real k; one sort, D up to 10^7 and beyond.
+    One sort: D up to 10^7 and beyond.
 
     Raises
     ------

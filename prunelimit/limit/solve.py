@@ -186,14 +186,9 @@ def sharp_limit(
 ) -> float:
     """The sharp threshold: the smallest k whose random subspace reaches the sublevel set.
 
-    Parameters
-    ----------
-    eigenvalues, distance, epsilon, weights
-        As in `paper_limit`.
-    orientation
-        ``"orthogonal"``: w* - w^k is orthogonal to the kept subspace, as under any mask;
-        k = N((2ε/R²)(D - k)/k). ``"isotropic"``: it points anywhere;
-        k = N(2εD/(R²k)).
+    `orientation` ``"orthogonal"``: w* - w^k is orthogonal to the kept subspace, as under any mask;
+    k = N((2ε/R²)(D - k)/k). ``"isotropic"``: it points anywhere; k = N(2εD/(R²k)). All else is as
+    in `paper_limit`.
 
     Returns
     -------
@@ -229,22 +224,8 @@ def solve_limit(
 ) -> LimitSolution:
     """Solve a limit's equation for a spectrum that is known only through N(σ).
 
-    Parameters
-    ----------
-    effective_dimension
-        A function from ridge σ > 0 to N(σ), non-increasing, between 0 and `dim`.
-    distance, epsilon
-        As in `paper_limit`.
-    dim
-        Number of weights D.
-    formula
-        ``"paper"``, ``"sharp"`` or ``"sharp_isotropic"``.
-
-    Returns
-    -------
-    LimitSolution
-        The kept weights with ridge, distance and status. A lower (upper) bound of N
-        gives a lower (upper) bound of k.
+    `effective_dimension` takes a ridge σ > 0 to N(σ), non-increasing, between 0 and `dim` = D; its
+    lower (upper) bound gives a lower (upper) bound of k.
 
     Raises
     ------
@@ -276,19 +257,8 @@ def solve_limit(
 def sharpness_bound(trace: float, distance: Distance, epsilon: float, dim: float) -> float:
     """Bound on the paper's k/D from the trace alone: R² Tr H/(R² Tr H + 2εD).
 
-    Parameters
-    ----------
-    trace
-        Tr H >= 0.
-    distance, epsilon
-        As in `paper_limit`; for a function R(k) the bound is the fixed point with R(k) in it.
-    dim
-        Number of weights D.
-
-    Returns
-    -------
-    float
-        An upper bound on the fraction kept by `paper_limit`, in [0, 1].
+    An upper bound on the fraction kept by `paper_limit`, in [0, 1]; where R is a function of k, the
+    fixed point with R(k) in it.
 
     Raises
     ------

@@ -64,10 +64,6 @@ def adapt(
     forward
         ``forward(model, batch)`` gives the outputs for batches of any other kind.
 
-    Returns
-    -------
-    Adapted
-
     Raises
     ------
     PruneLimitError

@@ -34,11 +34,6 @@ PLAIN = 1e-6
 class BatchWeights:
     """Measures W of batches by a reference example; see the module's text.
 
-    Parameters
-    ----------
-    loss_fn
-        ``loss_fn(outputs, targets)``, a weighted mean over its terms.
-
     Examples
     --------
     >>> loss = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0]).double())

@@ -380,14 +380,7 @@ def mean_gap(
     For a mean, W L = W_1 L_1 + W_2 L_2 for every split, W being the number of examples or what
     `weigh` says. A sum, or a model whose outputs mix the examples of a batch, breaks it.
 
-    Parameters
-    ----------
-    evaluate
-        Batch to loss.
-    inputs, targets
-        One batch ``(n, ...)``; with a single example it is doubled instead.
-    weigh
-        Batch to weight.
+    A batch of a single example is doubled.
 
     Examples
     --------

@@ -165,17 +165,9 @@ def place(
 ) -> Placement:
     """The model and loss themselves, or tried copies where device or precision differ.
 
-    Parameters
-    ----------
-    model, loss_fn
-        The caller's; left untouched.
-    attempt
-        Gives the loss of some examples, with its graph.
-    device
-        Where to compute.
-    dtype
-        Real numbers of a lower precision become this, complex ones the same; None leaves them.
-        Half precision becomes float32 in any case.
+    Real numbers of a lower precision become `dtype`, complex ones the same; None leaves them. Half
+    precision becomes float32 in any case. The caller's model and loss are left untouched; `attempt`
+    gives the loss of some examples, with its graph.
 
     Raises
     ------

@@ -64,14 +64,7 @@ def at_device(model: nn.Module, loss_fn: Loss, device: torch.device) -> tuple[nn
     The caller's model never moves: what fails on the other device has then left it
     where it was.
 
-    Parameters
-    ----------
-    model
-        Its parameters and buffers decide where it lies.
-    loss_fn
-        Copied along: it may hold tensors of its own, such as class weights, or the model.
-    device
-        Where to compute (see `resolve_device`).
+    The loss is copied along: it may hold tensors of its own, such as class weights, or the model.
 
     Examples
     --------

@@ -29,21 +29,10 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss and accuracy over `loader`, in evaluation mode.
 
-    Parameters
-    ----------
-    model
-        Left where it is; computed as a copy if that is not `device`.
-    loss_fn
-        ``loss_fn(outputs, targets)``, a mean over the batch.
-    loader
-        Yields ``(inputs (batch, …), targets (batch, …))``; batches may differ in size.
-    device
-        Where to compute; see `prunelimit.network.device.resolve_device`.
-    world
-        Processes that share the batches, each of which has the whole loader.
-    weights
-        How much each batch counts in the mean loss (see
-        `prunelimit.network.losses.batch_weights`); default: its size.
+    Batches may differ in size; `weights` say how much each counts in the mean loss
+    (`prunelimit.network.losses.batch_weights`), by default its size. The model is left where it is,
+    and computed as a copy if that is not `device`. The processes of a world share the batches; each
+    has the whole loader.
 
     Returns
     -------

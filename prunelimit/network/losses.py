@@ -82,20 +82,10 @@ def batch_losses(
 ) -> list[tuple[int, float, float]]:
     """Size, weight in the mean and mean loss of each batch, in eval mode.
 
-    Parameters
-    ----------
-    model
-        Left where it is; computed as a copy if that is not `device`.
-    loss_fn
-        A mean over the batch. What it divides by is the batch's weight: its size
-        for a plain mean (see `prunelimit.network.batch_weights`).
-    loader
-        Re-iterable of ``(inputs, targets)`` or ``(inputs, targets, weight)``.
-    device
-        Where to compute; see `prunelimit.network.device.resolve_device`.
-    world
-        Processes that share the batches, each of which has the whole loader;
-        all get all rows.
+    A batch's weight is what its mean divides by: its size for a plain mean (see
+    `prunelimit.network.batch_weights`), or the third entry of ``(inputs, targets, weight)``. The
+    model is left where it is, and computed as a copy if that is not `device`. The processes of a
+    world share the batches; all get all rows.
 
     Raises
     ------
@@ -197,16 +187,8 @@ def loss_statistics(
 ) -> LossStatistics:
     """Mean loss over the data, and its standard deviation over batches of full size.
 
-    Parameters
-    ----------
-    model, loss_fn, loader, device, world
-        As in `batch_losses`.
-
-    Returns
-    -------
-    LossStatistics
-        A shorter last batch counts in the mean but not in the deviation, which
-        depends on the batch size.
+    A shorter last batch counts in the mean but not in the deviation, which depends on the batch
+    size. Arguments are as in `batch_losses`.
 
     Examples
     --------

@@ -122,15 +122,6 @@ class ModelView(nn.Module):
 
     It has the very parameters, buffers and modules of the model that it shows, under their own
     names; nothing is copied.
-
-    Parameters
-    ----------
-    inner
-        The caller's model.
-    call
-        See `Call`.
-    form
-        Of the outputs.
     """
 
     inner: nn.Module

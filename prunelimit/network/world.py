@@ -84,13 +84,8 @@ class World:
     def lead(self, matrix: Matrix, work: Callable[[Matrix], Result]) -> Result:
         """What `work` makes of the matrix in the main process; all processes get it.
 
-        Parameters
-        ----------
-        matrix
-            Its products are collective.
-        work
-            Called in the main process only, with a matrix of the same products that
-            asks the others to join in. It must call nothing else that is collective.
+        The matrix's products are collective. `work` gets one with the same products that asks the
+        other processes to join in, and must call nothing else that is collective.
 
         Examples
         --------
@@ -137,19 +132,8 @@ class World:
     ) -> Tensor:
         """Gradient of the mean loss over a batch that all processes have.
 
-        Parameters
-        ----------
-        replica
-            From `replicate`; its parameters get the gradient.
-        loss_fn
-            A mean over examples.
-        inputs, targets
-            The whole batch ``(n, …)``.
-
-        Returns
-        -------
-        Tensor
-            This process's part of the mean loss, detached; the parts add up to it.
+        The parameters of `replica` (from `replicate`) get the gradient. Returned is this process's
+        part of the mean loss, detached; the parts add up to it.
 
         Examples
         --------
@@ -172,14 +156,7 @@ ALONE = World()
 class Execution:
     """How a long piece of work is carried out; what comes out does not depend on it.
 
-    Attributes
-    ----------
-    device
-        "auto", "cpu", "cuda" or "mps".
-    progress
-        Show a progress bar: True, False, or None for only on a terminal.
-    world
-        Processes that share the work, each called with the same arguments.
+    The processes of its world share the work, each called with the same arguments.
     """
 
     device: str = "auto"

@@ -19,16 +19,8 @@ def limit_figure(
 ) -> Figure:
     """What `predict_limit` found: the one-shot curve, ε, and each limit with its bracket.
 
-    Parameters
-    ----------
-    curve
-        Sparsities, and the rises of the loss that the quadratic model predicts there.
-    crossing
-        Sparsity at which the curve meets `epsilon`.
-    limits
-        "paper" and "sharp" to (lower, value, upper) sparsities.
-    epsilon
-        The loss rise allowed.
+    `curve` has sparsities and the rises that the quadratic model predicts there, `crossing` is
+    where it meets `epsilon`; each limit is (lower, value, upper) in sparsity.
     """
     figure, ax = plt.subplots()
     sparsities, rises = curve

@@ -25,11 +25,8 @@ Masks = Mapping[str, Tensor]
 class Mask(nn.Module):
     """The parametrisation: kept entries as they are, 0 elsewhere, and no gradient there.
 
-    Parameters
-    ----------
-    keep
-        Boolean, of the parameter's shape. As it is no floating point tensor, it passes
-        ``.half()``, ``.double()`` and the averaging of weights unchanged.
+    `keep` is boolean, of the parameter's shape. As it is no floating point tensor, it passes
+    ``.half()``, ``.double()`` and the averaging of weights unchanged.
 
     Examples
     --------
@@ -60,17 +57,7 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
     in which a masked ``weight`` goes by ``parametrizations.weight.original`` beside its mask
     ``parametrizations.weight.0.keep``; `make_permanent` gives the old keys back.
 
-    Parameters
-    ----------
-    model
-        Changed in place. Modules that share a parameter share its mask.
-    masks
-        Name to a boolean tensor, from a mask function of `prunelimit.pruning` for this model.
-
-    Returns
-    -------
-    nn.Module
-        The same `model`.
+    Modules that share a parameter share its mask.
 
     Raises
     ------

@@ -77,17 +77,6 @@ class LossRise:
     in the logarithm of the weights kept, where the rise itself may be negative. For a loss that
     is not positive it is (loss − L(w*) − ε) / ε.
 
-    Attributes
-    ----------
-    loss_fn, loader
-        Mean loss, and the data.
-    dense_loss
-        L(w*).
-    epsilon
-        Rise allowed.
-    forward
-        See `prunelimit.network.adapter.adapt`.
-
     Examples
     --------
     >>> layer = nn.Linear(1, 1, bias=False)
@@ -160,21 +149,9 @@ class MetricDrop:
     where they differ. For ``"accuracy"`` it follows from the examples' own differences (binomial
     in the answers that changed); for a callable from 100 resamplings of the examples.
 
-    Attributes
-    ----------
-    loss_fn, loader
-        As elsewhere; the loss is measured along.
-    metric
-        ``"accuracy"`` (largest output against class index), or ``metric(outputs, targets)`` of all
-        validation outputs at once, greater is better.
-    validation
-        Re-iterable of ``(inputs, targets)``.
-    tolerance
-        Drop allowed, in the metric's units.
-    reference
-        The dense network's loss and outputs; see `metric_drop`.
-    forward
-        See `prunelimit.network.adapter.adapt`.
+    The metric is ``"accuracy"`` (largest output against class index), or ``metric(outputs,
+    targets)`` of all validation outputs at once, greater is better; the tolerance is in its units.
+    The loss is measured along.
 
     Examples
     --------

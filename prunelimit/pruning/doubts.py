@@ -22,14 +22,8 @@ def excess_slope(rule: SearchRule, tries: Sequence[Try]) -> float | None:
 def doubts(rule: SearchRule, tries: Sequence[Try], noise: float) -> list[str]:
     """Every reason to doubt the answer that the tries themselves give.
 
-    Parameters
-    ----------
-    rule
-        Of the search.
-    tries
-        All of them.
-    noise
-        Standard error of the answer from the validation examples, in sparsity.
+    `noise` is the standard error of the answer that comes from the validation examples, in
+    sparsity.
 
     Examples
     --------

@@ -57,29 +57,9 @@ def finetune(
 
     Biases and normalisation are trained along: they are never pruned.
 
-    Parameters
-    ----------
-    model
-        Dense network; left untouched.
-    masks
-        From `prunelimit.pruning`.
-    loss_fn
-        The mean loss that also defines S(ε).
-    loader
-        Training batches; `set_epoch` is called on it if it has one.
-    reference
-        The data on which the loss of S(ε) is measured.
-    budget
-        How long and how fast.
-    execution
-        Device, progress, and the processes that train together.
-    forward
-        How outputs are computed, where batches have another form; see
-        `prunelimit.network.adapter.adapt`.
-
-    Returns
-    -------
-    FineTuned
+    The loss is that of S(ε), on the data `reference`, where the best epoch has the lowest; `loader`
+    gives the training batches, and is told the epoch by `set_epoch` if it has one. `forward` is for
+    batches of another form (`prunelimit.network.adapter.adapt`). The dense model is left untouched.
 
     Raises
     ------

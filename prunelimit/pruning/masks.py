@@ -104,19 +104,8 @@ def magnitude_mask(
 ) -> dict[str, Tensor]:
     """Keep the largest weights of the whole network (global, one-shot: LOMP's mask).
 
-    Parameters
-    ----------
-    model
-        Any module with linear or convolutional layers, or `parameters` that say what counts.
-    sparsity
-        Fraction removed, in [0, 1).
-    parameters
-        What counts; see `prunelimit.network.parameters.prunable_parameters`.
-
-    Returns
-    -------
-    dict
-        Parameter name to a boolean tensor of the parameter's shape; True is kept.
+    Each parameter that counts gets a boolean tensor of its shape; True is kept. `parameters` are as
+    in `prunelimit.network.parameters.prunable_parameters`.
 
     Examples
     --------

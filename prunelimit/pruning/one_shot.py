@@ -58,21 +58,8 @@ def quadratic_rises(
 ) -> list[float]:
     """1/2 x^T H x with the first `removed` positions of `order` set to 0, for each count.
 
-    Parameters
-    ----------
-    operator
-        The curvature H at `weights`.
-    weights
-        ``(dim,)`` dense weights.
-    order
-        ``(dim,)`` positions in the order of removal.
-    removed
-        How many weights each point removes.
-
-    Returns
-    -------
-    list of float
-        **exact** in the quadratic model; the linear term is not in it.
+    **Exact** in the quadratic model of the operator's H at `weights` ``(dim,)``; the linear term is
+    not in it.
 
     Examples
     --------
@@ -102,13 +89,6 @@ def every_rise(matrix: Tensor, weights: Tensor, order: Tensor) -> Tensor:
     """1/2 x^T H x at every number of weights removed, ``(dim + 1,)``, from the matrix itself.
 
     Removing one weight more adds its row of the permuted matrix (**exact**, D² operations).
-
-    Parameters
-    ----------
-    matrix
-        H ``(dim, dim)``, symmetric.
-    weights, order
-        As in `quadratic_rises`.
 
     Examples
     --------
@@ -181,16 +161,7 @@ def one_shot_curve(
     curve was near ε before. A curve that is not monotone is judged by its
     first crossing on that grid.
 
-    Parameters
-    ----------
-    operator, weights, order
-        As in `quadratic_rises`.
-    epsilon
-        Loss rise allowed, positive.
-    resolution
-        Width of the bracket in sparsity to stop at (never below one weight).
-    progress
-        See `prunelimit.progress.progress_bar`.
+    The bracket is refined to `resolution` in sparsity, but never below one weight.
 
     Raises
     ------

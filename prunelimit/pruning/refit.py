@@ -86,10 +86,6 @@ def refit_survivors(
     progress
         See `prunelimit.progress.progress_bar`.
 
-    Returns
-    -------
-    Refit
-
     Raises
     ------
     PruneLimitError

@@ -72,18 +72,7 @@ def _name(loop: OwnLoop) -> str:
 class Retraining:
     """Makes the pruned and fine-tuned network of one try.
 
-    Attributes
-    ----------
-    model
-        Dense network, whose magnitudes make the masks; left untouched.
-    parameters
-        Names of the weights that count.
-    loss_fn, loader
-        What a budget trains on.
-    finetune
-        A budget, or the user's loop.
-    execution, forward
-        Of a budget; see `prunelimit.pruning.finetune`.
+    Masks are made of the dense model's magnitudes; it is left untouched.
     """
 
     model: nn.Module

@@ -67,10 +67,6 @@ def sweep(
     world
         Processes that share the sparsities, each called with the same arguments.
 
-    Returns
-    -------
-    Sweep
-
     Raises
     ------
     PruneLimitError

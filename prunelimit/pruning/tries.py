@@ -104,15 +104,8 @@ class Folder:
 
     A kill at any moment leaves each file whole or absent: at most the try in progress is lost.
 
-    Parameters
-    ----------
-    directory
-        Made if absent; refused if it holds something else.
-    key
-        What the tries depend on (weights, data, criterion, fine-tuning). A folder with another key
-        is refused.
-    dense
-        The network untouched: the frame into which weights are loaded.
+    A folder with another key (weights, data, criterion, fine-tuning) is refused. Weights are loaded
+    into copies of the dense network.
 
     Raises
     ------

@@ -19,14 +19,7 @@ def check_arrival(
 ) -> None:
     """Refuse parameters to which no batch sends a gradient.
 
-    Parameters
-    ----------
-    model, loss_fn
-        In the mode in which they are differentiated.
-    parameters
-        Those that count.
-    batches
-        Read until each parameter has had a gradient; the first suffices for most models.
+    Batches are read until each has had one; the first suffices for most models.
 
     Raises
     ------

@@ -21,18 +21,9 @@ the cache, and the allocator gives the same memory again (beyond 32 MB it maps n
 class Basis:
     """Orthonormal vectors ``(dim,)``, appended one by one.
 
-    Parameters
-    ----------
-    dim
-        Length of a vector.
-    dtype
-        In which they are stored: float64, float32 or bfloat16. Rounding in
-        storage costs little: it is removed from the span that is orthogonalised
-        against, not added to the products (see the tests).
-    device
-        Where they are stored.
-    memory
-        Bytes they may take there; later ones lie in a temporary file on disk.
+    They are stored on `device` in float64, float32 or bfloat16; what does not fit into `memory`
+    bytes there lies in a temporary file on disk. Rounding in storage costs little: it is removed
+    from the span that is orthogonalised against, not added to the products (see the tests).
 
     Examples
     --------

@@ -71,12 +71,8 @@ def deflate(coefficients: Array, starts: Array, dim: int) -> Vectors:
     a group of equal eigenvalues as large as the number of probes may be
     incomplete, and betrays itself by too large a weight.
 
-    Parameters
-    ----------
-    coefficients, starts
-        From `KrylovSpace.coefficients` and `KrylovSpace.start_coordinates`.
-    dim
-        Dimension that the probes sample.
+    The arguments are `KrylovSpace.coefficients`, `KrylovSpace.start_coordinates`, and the dimension
+    that the probes sample.
 
     Examples
     --------

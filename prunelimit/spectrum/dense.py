@@ -79,14 +79,7 @@ def dense_matrix(
 def example_jacobians(model: nn.Module, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
     """The Jacobian of each example's outputs in the parameters, ``(n, outputs, dim)``.
 
-    Parameters
-    ----------
-    model
-        Treats its examples apart, and is made of operations that `torch.func.vmap` knows.
-    parameters
-        Of `model`, by their names there.
-    inputs
-        ``(n, ...)``.
+    The model treats its examples apart, and is made of operations that `torch.func.vmap` knows.
 
     Examples
     --------

@@ -213,14 +213,8 @@ def _identity(
 def spectrum_of_space(space: KrylovSpace, policy: str, dim: int) -> Spectrum:
     """The quadrature rules of a Krylov space as it is.
 
-    Parameters
-    ----------
-    space
-        Its start vectors are probes of length √(its dimension); see `sphere`.
-    policy
-        See `hessian_spectrum`.
-    dim
-        Dimension D, at least the space's own; the rest is known to be flat.
+    Its start vectors are probes of length √(its dimension); see `sphere`. D is `dim`, at least the
+    space's own; the rest is known to be flat.
     """
     coefficients, starts = space.coefficients(), space.start_coordinates()
     inner = space.basis.dim

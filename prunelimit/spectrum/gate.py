@@ -57,14 +57,8 @@ def check_consistency(
 ) -> None:
     """Refuse an operator whose products are not those of its loss; see the module's text.
 
-    Parameters
-    ----------
-    operator
-        All processes of its world call this together.
-    gram
-        Its Gram form, if that is what will be multiplied.
-    progress
-        See `prunelimit.progress.progress_bar`.
+    All processes of the operator's world call this together. `gram` is its Gram form, if that is
+    what will be multiplied.
 
     Raises
     ------

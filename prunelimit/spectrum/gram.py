@@ -24,10 +24,7 @@ from prunelimit.spectrum.operator import CurvatureOperator, add_pieces, require_
 class GramOperator:
     """A A^T of a Gauss-Newton operator A^T A; see the module's text.
 
-    Parameters
-    ----------
-    operator
-        Of kind "ggn".
+    The operator is one of kind "ggn".
 
     Attributes
     ----------

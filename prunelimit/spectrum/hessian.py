@@ -100,10 +100,6 @@ def hessian_spectrum(
         `loader` (see `World.shard`). The first one searches, keeps the Krylov
         vectors and writes the checkpoint; all get the same spectrum.
 
-    Returns
-    -------
-    Spectrum
-
     Raises
     ------
     PruneLimitError

@@ -35,12 +35,7 @@ ASYMMETRY = 1e-2
 class KrylovSpace:
     """Orthonormal basis, projected matrix and start vectors; see the module's text.
 
-    Parameters
-    ----------
-    basis
-        Where the vectors are kept; empty.
-    dtype
-        Of products and start vectors.
+    `basis` keeps the vectors and is empty at first; `dtype` is that of products and start vectors.
 
     Examples
     --------

@@ -31,12 +31,7 @@ class BuildableMatrix(SymmetricMatrix, Protocol):
 
 
 class DenseMatrix:
-    """A symmetric matrix in memory.
-
-    Parameters
-    ----------
-    matrix
-        ``(dim, dim)``; taken as it is, not copied.
+    """A symmetric matrix ``(dim, dim)`` in memory, taken as it is and not copied.
 
     Examples
     --------

@@ -45,11 +45,8 @@ def example() -> base.Values:
 def as_network(source: PruningLimit | Result | Mapping[str, Any] | None) -> base.Values:
     """The grid that the widgets need, out of whatever describes a network.
 
-    Parameters
-    ----------
-    source
-        None (the example), a `Result`, a `PruningLimit`, or a grid that this function has made
-        before.
+    That is None (the example), a `Result`, a `PruningLimit`, or a grid that this function has made
+    before.
 
     Raises
     ------
@@ -74,12 +71,7 @@ def as_network(source: PruningLimit | Result | Mapping[str, Any] | None) -> base
 class NetworkWidget(base.BookWidget):
     """A widget of a network's measurements, of which it takes what `_entries` names.
 
-    Parameters
-    ----------
-    network
-        What `as_network` takes.
-    **settings
-        See `BookWidget`.
+    The network is what `as_network` takes.
 
     Raises
     ------

@@ -22,13 +22,7 @@ class TheLimit(base.BookWidget):
     Controls: `epsilon`, `scale` (of the weights, so of R), `sharpness` (of the spectrum),
     `guess` (a sparsity; 0 for none) and `reveal`.
 
-    Parameters
-    ----------
-    network
-        A result of `prunelimit.lab.experiment`, a `PruningLimit` of your own network, or None
-        for the example.
-    **settings
-        See `BookWidget`.
+    The network is what `as_network` takes: by default the example.
 
     Examples
     --------

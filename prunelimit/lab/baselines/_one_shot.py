@@ -159,10 +159,6 @@ def smart_ratio_counts(
     linear_keep
         That share.
 
-    Returns
-    -------
-    tuple of int
-
     Raises
     ------
     PruneLimitError

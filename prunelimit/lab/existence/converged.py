@@ -144,10 +144,6 @@ def minimise(
     damping
         First μ, in units of the mean curvature.
 
-    Returns
-    -------
-    Minimum
-
     Raises
     ------
     PruneLimitError
