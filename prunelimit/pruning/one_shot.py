@@ -63,8 +63,8 @@ def quadratic_rises(
 
     Examples
     --------
-    >>> from prunelimit.spectrum.matrix import DenseMatrix
-    >>> identity = DenseMatrix(torch.eye(3))
+    >>> from types import SimpleNamespace
+    >>> identity = SimpleNamespace(dim=3, matmul=lambda vectors: vectors)
     >>> quadratic_rises(identity, torch.tensor([1.0, 2.0, 3.0]), torch.arange(3), [0, 2])
     [0.0, 2.5]
     """
@@ -170,8 +170,8 @@ def one_shot_curve(
 
     Examples
     --------
-    >>> from prunelimit.spectrum.matrix import DenseMatrix
-    >>> identity = DenseMatrix(torch.eye(4))
+    >>> from types import SimpleNamespace
+    >>> identity = SimpleNamespace(dim=4, matmul=lambda vectors: vectors)
     >>> curve = one_shot_curve(identity, torch.ones(4), torch.arange(4), epsilon=1.1)
     >>> float(curve.sparsity)
     0.5

@@ -41,9 +41,6 @@ class Refit:
         ‖H_SS v - (H x)_S‖ / ‖(H x)_S‖ at the end.
     converged
         Whether `residual` met the tolerance.
-    curvature
-        Smallest Rayleigh quotient met among the search directions; negative
-        means the model has no minimum and the iteration stopped there.
     """
 
     one_shot_rise: float
@@ -52,7 +49,6 @@ class Refit:
     iterations: int
     residual: float
     converged: bool
-    curvature: float
 
 
 def refit_survivors(
@@ -93,8 +89,8 @@ def refit_survivors(
 
     Examples
     --------
-    >>> from prunelimit.spectrum.matrix import DenseMatrix
-    >>> matrix = DenseMatrix(torch.tensor([[2.0, 1.0], [1.0, 1.0]]))
+    >>> from types import SimpleNamespace
+    >>> matrix = SimpleNamespace(dim=2, matmul=torch.tensor([[2.0, 1.0], [1.0, 1.0]]).matmul)
     >>> fit = refit_survivors(matrix, torch.tensor([1.0, 3.0]), torch.tensor([False, True]))
     >>> fit.one_shot_rise, fit.rise, fit.step.tolist()
     (1.0, 0.5, [0.0, 1.0])
@@ -109,30 +105,21 @@ def refit_survivors(
     one_shot = 0.5 * _dot(removed, image)
     target = torch.where(keep, image, torch.zeros_like(image))
     step = torch.zeros_like(weights) if start is None else torch.where(keep, start, 0.0 * start)
-    solution = _conjugate_gradients(
+    step, residual, iterations = _conjugate_gradients(
         operator, target, step, keep, tolerance, max_iterations, progress
     )
     # At v = step the rise is one_shot - v^T b + 1/2 v^T A v with A v = b - residual.
-    gain = 0.5 * _dot(solution.step, target) + 0.5 * _dot(solution.step, solution.residual)
+    gain = 0.5 * _dot(step, target) + 0.5 * _dot(step, residual)
     norm = float(target.norm())
-    relative = float(solution.residual.norm()) / norm if norm > 0 else 0.0
+    relative = float(residual.norm()) / norm if norm > 0 else 0.0
     return Refit(
         one_shot_rise=one_shot,
         rise=one_shot - gain,
-        step=solution.step,
-        iterations=solution.iterations,
+        step=step,
+        iterations=iterations,
         residual=relative,
         converged=relative <= tolerance,
-        curvature=solution.curvature,
     )
-
-
-@dataclass(frozen=True)
-class _Solution:
-    step: Tensor
-    residual: Tensor
-    iterations: int
-    curvature: float
 
 
 def _dot(a: Tensor, b: Tensor) -> float:
@@ -147,8 +134,8 @@ def _conjugate_gradients(
     tolerance: float,
     max_iterations: int,
     progress: bool | None,
-) -> _Solution:
-    """Solve the survivors' block from `step`; stop at the first direction of negative curvature."""
+) -> tuple[Tensor, Tensor, int]:
+    """Step, residual and products: solve the survivors' block, up to a negative curvature."""
 
     def block(vector: Tensor) -> Tensor:
         return torch.where(keep, operator.matmul(vector).to(vector), torch.zeros_like(vector))
@@ -158,13 +145,12 @@ def _conjugate_gradients(
     direction = residual.clone()
     squared = _dot(residual, residual)
     goal = tolerance * float(target.norm())
-    lowest, used = float("inf"), 0
+    used = 0
     with progress_bar("re-fit", total=max_iterations, enabled=progress) as bar:
         while used < max_iterations and squared**0.5 > goal:
             image = block(direction)
             used += 1
             curvature = _dot(direction, image)
-            lowest = min(lowest, curvature / _dot(direction, direction))
             if curvature <= 0:
                 break
             rate = squared / curvature
@@ -173,4 +159,4 @@ def _conjugate_gradients(
             previous, squared = squared, _dot(residual, residual)
             direction = residual + (squared / previous) * direction
             bar.update(1, f"residual {(squared**0.5) / max(float(target.norm()), 1e-300):.1e}")
-    return _Solution(step, residual, used, lowest)
+    return step, residual, used

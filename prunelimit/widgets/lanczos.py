@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from prunelimit import limit
-from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum import quadrature
 from prunelimit.widgets import base
 from prunelimit.widgets.network import compress_spectrum
@@ -69,13 +68,8 @@ class Lanczos(base.BookWidget):
     Controls: `spectrum`, `steps`, `ridge`, `reorthogonalise`, and `probe` (0: a start vector
     that holds every eigenvector in equal parts; 1 to 3: random ones).
 
-    Parameters
-    ----------
-    nodes, counts
-        Your own spectrum, shown as "yours" beside the known ones: eigenvalues, and how many
-        times each is there; or, in place of both, what `predict_limit` returned.
-    **settings
-        See `BookWidget`.
+    The spectrum of a `report`, which `predict_limit` returned, is shown as "yours" beside the
+    known ones.
 
     Examples
     --------
@@ -115,15 +109,9 @@ class Lanczos(base.BookWidget):
     reorthogonalise = base.toggle("reorthogonalise", True)
     probe = base.choice("start vector", 0, {0: "even", 1: "probe 1", 2: "probe 2", 3: "probe 3"})
 
-    def __init__(
-        self,
-        nodes: ArrayLike | PruningLimit | None = None,
-        counts: ArrayLike | None = None,
-        **settings: Any,
-    ) -> None:
-        given = settings.pop("data", None) or {}
-        data = given if "spectra" in given else {**_prepared(nodes, counts), **given}
-        if nodes is not None:
+    def __init__(self, report: PruningLimit | None = None, **settings: Any) -> None:
+        data = settings.pop("data", None) or _prepared(report)
+        if report is not None:
             settings.setdefault("spectrum", "yours")
         super().__init__(data=data, **settings)
 
@@ -181,29 +169,14 @@ class Lanczos(base.BookWidget):
         axes.legend()
 
 
-def _prepared(nodes: ArrayLike | PruningLimit | None, counts: ArrayLike | None) -> base.Values:
+def _prepared(report: PruningLimit | None) -> base.Values:
     """Spectra and random probes' weights, the same numbers for Python and the page."""
     spectra: dict[str, dict[str, list[float]]] = known_spectra()
-    if nodes is not None and hasattr(nodes, "spectrum"):
-        nodes, counts = compress_spectrum(*nodes.spectrum.density())
-    if nodes is not None:
-        spectra["yours"] = _checked(nodes, counts)
+    if report is not None:
+        nodes, counts = compress_spectrum(*report.spectrum.density())
+        spectra["yours"] = {"nodes": nodes[::-1].tolist(), "counts": counts[::-1].tolist()}
     probes = {name: _probe_weights(spectrum["counts"]) for name, spectrum in spectra.items()}
     return {"spectra": spectra, "probes": probes}
-
-
-def _checked(nodes: ArrayLike, counts: ArrayLike | None) -> dict[str, list[float]]:
-    values = np.asarray(nodes, dtype=float)
-    many = np.ones_like(values) if counts is None else np.asarray(counts, dtype=float)
-    if values.ndim != 1 or values.shape != many.shape or not 2 <= values.size <= 2000:
-        raise PruneLimitError(
-            f"nodes and counts must be two equally long lists of 2 to 2000 numbers; got shapes "
-            f"{values.shape} and {many.shape}. Bin a longer spectrum first."
-        )
-    if not ((values >= 0).all() and (many >= 0).all() and values.max() > 0):
-        raise PruneLimitError("nodes and counts must be at least 0, and not all nodes 0")
-    order = np.argsort(-values)
-    return {"nodes": values[order].tolist(), "counts": many[order].tolist()}
 
 
 def _probe_weights(counts: list[float]) -> list[list[float]]:

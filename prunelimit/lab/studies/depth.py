@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
-from prunelimit.lab.baselines import RareGemsConfig
+from prunelimit.lab.baselines import RareGemsConfig, Work, rare_gems
 from prunelimit.lab.bench.refitting import Refitting
 from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits
@@ -429,12 +429,10 @@ def _rounds(given: argparse.Namespace, footer: Footer) -> Saved:
     task = scale_of(given.name).task
     splits = task.load_data()
     training = replace(task.training, l1=0.0, weight_decay=DECAY)
-    model, config = (
-        heuristics.untrained(heuristics.WIDTHS, splits, task.seed),
-        heuristics.rounds_of(training),
-    )
+    model = heuristics.untrained(heuristics.WIDTHS, splits, task.seed)
+    config = heuristics.rounds_of(training)
     rows = heuristics.limits_over_rounds(
-        model, splits, 0.9, config, heuristics.EPSILON, seed=task.seed, device=given.device
+        Work(model, splits, cross_entropy, 0.9, config, task.seed, given.device)
     )
     return LimitsOverRounds(
         task=task.name,
@@ -451,14 +449,19 @@ def _gems(given: argparse.Namespace, footer: Footer) -> Saved:
     """The limits of networks that Rare Gems finds, with and without its l2 term."""
     task = scale_of(given.name).task
     config, rows = RareGemsConfig(replace(task.training, l1=0.0)), []
-    for seed in (0, 1, 2):
+    for seed, sparsity, strength in product((0, 1, 2), (0.5, 0.8), (0.0, 1e-4, 1e-3, 1e-2)):
         splits = task.with_(seed=seed).load_data()
-        model = heuristics.untrained(heuristics.WIDTHS, splits, seed)
-        grid = (0.5, 0.8), (0.0, 1e-4, 1e-3, 1e-2)
-        found = heuristics.limits_after_rare_gems(
-            model, splits, *grid, config, heuristics.EPSILON, seed=seed, device=given.device
+        found = rare_gems(
+            heuristics.untrained(heuristics.WIDTHS, splits, seed),
+            splits,
+            cross_entropy,
+            sparsity,
+            replace(config, regularisation=strength),
+            seed=seed,
+            device=given.device,
         )
-        rows += [replace(row, seed=seed) for row in found]
+        varied = {"seed": seed, "sparsity": sparsity, "regularisation": strength}
+        rows.append(heuristics.limits_of(found.model, splits, given.device, **varied))
     return LimitsOfGems(
         task=task.name,
         widths=heuristics.WIDTHS,

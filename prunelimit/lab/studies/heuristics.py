@@ -18,7 +18,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -182,91 +181,19 @@ def untrained(widths: tuple[int, ...], splits: Splits, seed: int) -> nn.Module:
     return model
 
 
-def limits_over_rounds(
-    model: nn.Module,
-    splits: Splits,
-    sparsity: float,
-    config: baselines.IterativeMagnitudeConfig,
-    epsilon: float,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-) -> list[LimitRow]:
+def limits_over_rounds(work: baselines.Work[baselines.IterativeMagnitudeConfig]) -> list[LimitRow]:
     """The predicted limits, measured anew after each training of iterative pruning.
 
     The distance R and the curvature are those of the network after the round,
     with zeros where weights are gone, and all D positions count. A removed
     weight adds nothing to R any more, so a limit measured after a round never
     lies below the sparsity of that round: this is by construction.
-
-    Parameters
-    ----------
-    model
-        Untrained.
-    splits
-        To train on, and to take the curvature on.
-    sparsity
-        At which pruning stops.
-    config
-        Of the rounds.
-    epsilon
-        The same for all rounds, above each network's own loss.
-
-    Returns
-    -------
-    list of LimitRow
-        One a training.
     """
-    work = baselines.Work(model, splits, cross_entropy, sparsity, config, seed, device)
+    assert isinstance(work.data, Splits)
     return [
-        limits_of(network, splits, epsilon, device, round=number, sparsity=sparsity_of(masks))
+        limits_of(network, work.data, work.device, round=number, sparsity=sparsity_of(masks))
         for number, (network, masks) in enumerate(baselines.iterative_rounds(work))
     ]
-
-
-def limits_after_rare_gems(
-    model: nn.Module,
-    splits: Splits,
-    sparsities: Sequence[float],
-    regularisations: Sequence[float],
-    config: baselines.RareGemsConfig,
-    epsilon: float,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-) -> list[LimitRow]:
-    """The predicted limits of networks found by Rare Gems, with and without its l2 term.
-
-    As in `limits_over_rounds`, a network is taken as it is, with its zeros, so
-    that no limit lies below the sparsity at which it was found.
-
-    Parameters
-    ----------
-    model
-        Untrained.
-    splits
-        To search and train on, and to take the curvature on.
-    sparsities, regularisations
-        A network is found for each pair of a share removed and a λ in
-        loss + λ‖s‖².
-    config
-        Of the search, but for its λ.
-    epsilon
-        The same for all, above each network's own loss.
-
-    Returns
-    -------
-    list of LimitRow
-        One a network.
-    """
-    rows = []
-    for sparsity, regularisation in product(sparsities, regularisations):
-        settings = replace(config, regularisation=regularisation)
-        how: dict[str, Any] = {"seed": seed, "device": device, "progress": False}
-        found = baselines.rare_gems(model, splits, cross_entropy, sparsity, settings, **how).model
-        varied = {"sparsity": sparsity, "regularisation": regularisation}
-        rows.append(limits_of(found, splits, epsilon, device, **varied))
-    return rows
 
 
 def scaled_weights(model: nn.Module, factor: float, balanced: bool = False) -> nn.Module:
@@ -329,7 +256,7 @@ def limit_study(task: Task, device: str = "auto") -> dict[str, Any]:
     plain = replace(task.training, l1=0.0)
     how: dict[str, Any] = {"seed": task.seed, "device": device}
 
-    row = partial(limits_of, splits=splits, epsilon=EPSILON, device=device)
+    row = partial(limits_of, splits=splits, device=device)
 
     def decayed(decay: float) -> nn.Module:
         config = baselines.OneShotConfig(replace(plain, weight_decay=decay))
@@ -338,7 +265,9 @@ def limit_study(task: Task, device: str = "auto") -> dict[str, Any]:
     lomp_like = baselines.lomp(
         model, splits, cross_entropy, 0.0, baselines.LompConfig(task.training), **how
     ).model
-    rounds = limits_over_rounds(model, splits, 0.9, rounds_of(plain), EPSILON, **how)
+    rounds = limits_over_rounds(
+        baselines.Work(model, splits, cross_entropy, 0.9, rounds_of(plain), **how)
+    )
     return {
         "widths": WIDTHS,
         "epsilon": EPSILON,
@@ -350,12 +279,10 @@ def limit_study(task: Task, device: str = "auto") -> dict[str, Any]:
     }
 
 
-def limits_of(
-    network: nn.Module, splits: Splits, epsilon: float, device: str, **varied: Any
-) -> LimitRow:
-    """The predicted limits of a network, with what was `varied` to get it."""
+def limits_of(network: nn.Module, splits: Splits, device: str, **varied: Any) -> LimitRow:
+    """The predicted limits of a network as it is, with what was `varied` to get it."""
     report = predict_limit(
-        network, cross_entropy, splits.train_eval, epsilon, device=device, progress=False
+        network, cross_entropy, splits.train_eval, EPSILON, device=device, progress=False
     )
     return LimitRow(
         **varied,

@@ -1,5 +1,7 @@
 """The re-fitted rise is the Schur complement's; each mask begins where the one before ended."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,6 @@ from prunelimit.lab.data import Batches
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.pruning import magnitude_order
-from prunelimit.spectrum.matrix import DenseMatrix
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +18,10 @@ def bench() -> Refitting:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(9, 4))
     root = torch.randn(36, 50, dtype=torch.float64)
+    matrix = root @ root.T / 50
+    products = SimpleNamespace(matrix=matrix, matmul=matrix.matmul, dim=36, dtype=matrix.dtype)
     data = Batches(torch.randn(20, 1, 3, 3), torch.randint(4, (20,)), 20)
-    return Refitting(
-        model, DenseMatrix(root @ root.T / 50), data, iterations=200, device="cpu", progress=False
-    )
+    return Refitting(model, products, data, iterations=200, device="cpu", progress=False)
 
 
 def test_the_rise_is_that_of_the_schur_complement(bench: Refitting) -> None:

@@ -1,13 +1,15 @@
 """The comparison of methods, and limits that are measured again after each round."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from prunelimit.lab import models, tasks
-from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig
+from prunelimit.lab.baselines import IterativeMagnitudeConfig, RareGemsConfig, Work, rare_gems
 from prunelimit.lab.studies import heuristics
 from prunelimit.recipe import TrainingConfig
 from prunelimit.results import MethodsCompared
@@ -42,7 +44,8 @@ def test_a_limit_measured_after_a_round_is_not_below_the_sparsity_reached() -> N
     model = models.fully_connected((4,))(splits.input_shape, splits.classes)
     models.initialize(model, 0)
     config = IterativeMagnitudeConfig(TrainingConfig(epochs=9, l1=0.0), round_share=0.5)
-    rows = heuristics.limits_over_rounds(model, splits, 0.75, config, 0.05, device="cpu")
+    work = Work(model, splits, cross_entropy, 0.75, config, device="cpu")
+    rows = heuristics.limits_over_rounds(work)
     assert [round(row.sparsity, 3) for row in rows] == [0.0, 0.5, 0.75]
     for row in rows:
         assert row.paper >= row.sparsity - 1 / 296
@@ -56,13 +59,12 @@ def test_rare_gems_are_measured_as_they_are_found() -> None:
     model = models.fully_connected((4,))(splits.input_shape, splits.classes)
     models.initialize(model, 0)
     config = RareGemsConfig(TrainingConfig(epochs=14, l1=0.0))
-    rows = heuristics.limits_after_rare_gems(
-        model, splits, (0.5, 0.75), (0.0, 1.0), config, 0.05, device="cpu"
-    )
-    kinds = [(row.sparsity, row.regularisation) for row in rows]
-    assert kinds == [(0.5, 0.0), (0.5, 1.0), (0.75, 0.0), (0.75, 1.0)]
-    for row in rows:
-        assert row.paper >= row.sparsity - 1 / 296
+    rows = []
+    for strength in (0.0, 1.0):
+        stronger = replace(config, regularisation=strength)
+        found = rare_gems(model, splits, cross_entropy, 0.75, stronger, device="cpu").model
+        rows.append(heuristics.limits_of(found, splits, "cpu", regularisation=strength))
+        assert rows[-1].paper >= 0.75 - 1 / 296
     assert rows[0].train_loss != rows[1].train_loss
 
 
