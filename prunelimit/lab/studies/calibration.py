@@ -78,7 +78,7 @@ HUBER = 0.1
 """Errors of log(kept / D) beyond this count linearly."""
 
 MARGIN = 1.15
-"""By how much the interval is wider than the worst family left out needs.
+"""By how much an interval that knows no layers is wider than the worst family left out needs.
 
 The largest of eleven families' quantiles covers a twelfth's with probability 11/12, if families
 were drawn alike; and leaving out the worst one leaves the second worst to cover it."""
