@@ -16,7 +16,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
-from torch.nn.utils import parametrize
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.copies import copy_model
@@ -244,6 +243,23 @@ def _first_names(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, nn.Para
     return {n: p for n, p in named if not (id(p) in seen or seen.add(id(p)))}  # type: ignore[func-returns-value]
 
 
+def computed_attributes(module: nn.Module) -> Any:
+    """What computes attributes of a module, by name: its own parametrizations, a `ModuleDict`.
+
+    torch's `is_parametrized` asks for an attribute, which wrappers (``torch.compile`` of a layer)
+    answer for the module that they hold.
+
+    Examples
+    --------
+    >>> from torch.nn.utils import parametrizations
+    >>> list(computed_attributes(parametrizations.weight_norm(nn.Linear(1, 1))))
+    ['weight']
+    >>> len(computed_attributes(nn.Linear(1, 1)))
+    0
+    """
+    return module._modules.get("parametrizations") or {}
+
+
 def _refuse_computed_name(model: nn.Module, name: str) -> None:
     prefix, _, attribute = name.rpartition(".")
     module = dict(model.named_modules(remove_duplicate=False)).get(prefix)
@@ -255,8 +271,7 @@ def _refuse_computed(module: nn.Module, attribute: str, name: str) -> None:
     """Refuse a weight that is computed when it is read, with what makes it plain again."""
     if isinstance(module._parameters.get(attribute), nn.Parameter):
         return
-    if parametrize.is_parametrized(module, attribute):
-        chains: Any = module.parametrizations
+    if attribute in (chains := computed_attributes(module)):
         kinds = {type(step).__name__ for step in chains[attribute]}
         remedy = (
             "prunelimit.pruning.make_permanent(model)"

@@ -9,14 +9,14 @@ module that looks into this one. So nothing is stale after a step or a load.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.parameters import computed_attributes, prunable_parameters
 from prunelimit.network.view import original
 
 Masks = Mapping[str, Tensor]
@@ -112,7 +112,7 @@ def _attach(module: nn.Module, attribute: str, mask: Mask) -> None:
     # Where the parameters stood in their module, for the day they come back.
     places = before[0].places if before else tuple(module._parameters)
     parametrize.register_parametrization(module, attribute, mask, unsafe=True)
-    _chain(module, attribute).places = places
+    computed_attributes(module)[attribute].places = places
     if isinstance(module, nn.RNNBase):
         # A recurrent layer keeps a list of its weights, of which forward makes use.
         type(module)._flat_weights = property(_weights_as_read, _leave)  # type: ignore[assignment]
@@ -129,15 +129,9 @@ def _leave(module: nn.Module, weights: object) -> None:
 def _own_class(module: nn.Module, without: str | None = None) -> None:
     """Give a parametrised module a class of its own: copies share one, with its properties."""
     kind = type(module)
-    if parametrize.is_parametrized(module):
+    if computed_attributes(module):
         names = {name: value for name, value in vars(kind).items() if name != without}
         module.__class__ = type(kind.__name__, kind.__bases__, names)
-
-
-def _chain(module: nn.Module, attribute: str) -> Any:
-    """What computes a masked attribute: torch types it loosely."""
-    chains: Any = module.parametrizations
-    return chains[attribute]
 
 
 def _attached(model: nn.Module) -> list[tuple[str, nn.Module, str, Any]]:
@@ -145,9 +139,8 @@ def _attached(model: nn.Module) -> list[tuple[str, nn.Module, str, Any]]:
     return [
         (f"{prefix}.{attribute}" if prefix else attribute, module, attribute, chain)
         for prefix, module in original(model).named_modules(remove_duplicate=False)
-        if parametrize.is_parametrized(module)
-        for attribute in cast(nn.ModuleDict, module.parametrizations)
-        if len(chain := _chain(module, attribute)) == 1 and isinstance(chain[0], Mask)
+        for attribute, chain in computed_attributes(module).items()
+        if len(chain) == 1 and isinstance(chain[0], Mask)
     ]
 
 
@@ -219,7 +212,7 @@ def make_permanent(model: nn.Module) -> nn.Module:
     ['weight', 'bias']
     """
     for _, module, attribute, _ in _attached(model):
-        if parametrize.is_parametrized(module, attribute):  # not yet done under another name
+        if attribute in computed_attributes(module):  # not yet done under another name
             _make_plain(module, attribute)
     return model
 
@@ -227,10 +220,10 @@ def make_permanent(model: nn.Module) -> nn.Module:
 def _make_plain(module: nn.Module, attribute: str) -> None:
     # Not torch's `remove_parametrizations`: it takes the property from the class, which copies of
     # the module share and then could no longer read.
-    chain = _chain(module, attribute)
+    chains = computed_attributes(module)
+    chain = chains[attribute]
     with torch.no_grad():
         chain.original.masked_fill_(~chain[0].keep, 0)
-    chains = cast(nn.ModuleDict, module.parametrizations)
     del chains[attribute]
     if len(chains):
         _own_class(module, without=attribute)

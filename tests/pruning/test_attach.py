@@ -4,6 +4,7 @@ import copy
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -295,3 +296,39 @@ def test_frozen_and_compiled_models_are_pruned_like_others() -> None:
     half = copy.deepcopy(model)
     half.head.requires_grad_(False)
     assert "head.weight" not in prunable_parameters(half)
+
+
+class Passing(nn.Module):
+    """A wrapper that answers for what it holds, as `torch.compile` and adapters wrap a layer."""
+
+    def __init__(self, held: nn.Module) -> None:
+        super().__init__()
+        self.held = held
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.held(inputs)
+        return outputs
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("held"), name)
+
+
+@pytest.mark.parametrize("wrap", [Passing, lambda part: torch.compile(part, backend="eager")])
+def test_wrappers_that_pass_attributes_on_are_pruned_like_what_they_hold(
+    wrap: Callable[[nn.Module], nn.Module],
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    wrapped = nn.Sequential(wrap(copy.deepcopy(plain[0])), plain[1], wrap(copy.deepcopy(plain[2])))
+    inputs, kinds = torch.randn(5, 6), [type(part) for part in wrapped.modules()]
+    wrapped(inputs)  # a compiled part has seen its dense weights
+    pruned = prune(wrapped, 0.7)
+    torch.testing.assert_close(pruned(inputs), prune(plain, 0.7)(inputs))
+    assert [type(part) for part in pruned.modules()] == kinds
+    assert list(pruned.state_dict()) == list(wrapped.state_dict())
+    masked = prune(wrapped, 0.7, permanent=False)
+    torch.testing.assert_close(masked(inputs), pruned(inputs))
+    assert list(attached_masks(masked)) == list(prunable_parameters(wrapped))
