@@ -15,7 +15,7 @@ from prunelimit.errors import PruneLimitError, require
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_kind
-from prunelimit.network.contents import digest
+from prunelimit.network.contents import digest, storable
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import (
     NOT_IN_THE_LOSS,
@@ -149,7 +149,7 @@ def find_limit(
                 epsilon,
                 device=device,
                 progress=progress,
-                parameters=parameters,
+                parameters=chosen,
                 forward=forward,
             )
         dim = sum(weight.numel() for weight in chosen.values())
@@ -237,7 +237,7 @@ def _key(
 ) -> dict[str, Any]:
     """What a kept try depends on. The code of the user's own loop is known by its name alone."""
     return {
-        "weights": digest(model.state_dict()),
+        "weights": digest(storable(model)),
         "parameters": list(parameters),
         "dense_loss": criterion.dense.loss,
         "finetune": finetuning_key(finetune),

@@ -12,7 +12,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from prunelimit.errors import PruneLimitError, require
+from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
@@ -137,12 +137,12 @@ def predict_limit(
     >>> 0 <= report.paper.lower <= report.paper.sparsity <= report.paper.upper <= 1
     True
     """
-    _check_settings(epsilon, policy, tolerance)
+    _check_settings(epsilon, policy)
     check_model(model)
     model = unwrapped(model)
     loader, order_note = in_fixed_order(loader)
     effort = Effort(
-        float(tolerance),
+        tolerance,
         max_products=max_products,
         seed=seed,
         progress=progress,
@@ -260,15 +260,13 @@ def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
     )
 
 
-def _check_settings(epsilon: float | None, policy: str, tolerance: float) -> None:
+def _check_settings(epsilon: float | None, policy: str) -> None:
     if epsilon is not None and not (is_number(epsilon) and math.isfinite(epsilon) and epsilon > 0):
         raise PruneLimitError(
             f"epsilon must be a positive loss rise, got {epsilon!r}; "
             "leave it out for the standard deviation of the minibatch losses"
         )
     require_policy(policy)
-    inside = is_number(tolerance) and 0 < tolerance < 1
-    require(inside, "tolerance", tolerance, "a half width of sparsity in (0, 1)")
 
 
 def _resolve_epsilon(epsilon: float | None, loss: LossStatistics) -> tuple[float, str]:
@@ -347,10 +345,12 @@ def _warnings(
         )
     half = max(paper.upper - paper.sparsity, paper.sparsity - paper.lower)
     if half > max(1.01 * tolerance, 2 / spectrum.dim):
-        notes.append(
-            f"the bracket is ±{half:.4f}, wider than the tolerance {tolerance:g}: "
-            "the iteration ran out of products"
+        why = (
+            "ε is so small that curvatures within the rounding of 0 decide"
+            if spectrum.eigenvalues
+            else "the iteration ran out of products"
         )
+        notes.append(f"the bracket is ±{half:.4f}, wider than the tolerance {tolerance:g}: {why}")
     if spectrum.policy != "ggn" and spectrum.negative_share() > 0.01:
         notes.append(
             f"{spectrum.negative_share():.1%} of the curvature is negative; "

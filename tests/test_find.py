@@ -199,6 +199,27 @@ def test_what_makes_no_sense_is_refused(options, message) -> None:
         pl.find_limit(case.model, mse, case.data, **arguments)
 
 
+def test_what_a_file_cannot_hold_is_refused_before_the_first_try(tmp_path) -> None:
+    case = regression(dim=10)
+    tried: list[nn.Module] = []
+    for name, value in (("phase", torch.ones(1, dtype=torch.complex128)), ("map", torch.eye(2))):
+        model = copy.deepcopy(case.model)
+        model.register_buffer(name, value if name == "phase" else value.to_sparse())
+        options = {"start": 0.5, "finetune": tried.append, "epsilon": 1.0, "max_tries": 1}
+        with pytest.raises(pl.PruneLimitError, match=f"{name} of the model's state dict .*without"):
+            pl.find_limit(model, mse, case.data, directory=tmp_path / name, **options)
+        assert not tried
+        assert pl.find_limit(model, mse, case.data, **options).measurements
+        tried.clear()
+
+
+def test_names_may_come_from_a_generator() -> None:
+    case = regression(dim=10)
+    options = {"finetune": case.solve, "epsilon": 1.0, "max_tries": 1}
+    found = pl.find_limit(case.model, mse, case.data, parameters=iter(["weight"]), **options)
+    assert found.dim == 10
+
+
 def test_a_loop_that_loses_the_masks_is_refused() -> None:
     case = regression(dim=10)
 

@@ -243,6 +243,15 @@ def test_unknown_policy_tolerance_and_device(case) -> None:
         pl.predict_limit(case[0], cross_entropy, case[1], tolerance=0)
     with pytest.raises(pl.PruneLimitError, match="device"):
         pl.predict_limit(case[0], cross_entropy, case[1], device="tpu9")
+    with pytest.raises(pl.PruneLimitError, match="max_products is 0"):  # where none is needed, too
+        pl.predict_limit(case[0], cross_entropy, case[1], max_products=0)
+
+
+def test_a_wide_bracket_says_what_makes_it_wide(case) -> None:
+    report = pl.predict_limit(case[0], cross_entropy, case[1], 1e-30)  # all curvatures are known
+    assert report.paper.upper - report.paper.lower > 0.1
+    assert any("within the rounding of 0" in note for note in report.warnings)
+    assert not any("ran out of products" in note for note in report.warnings)
 
 
 def test_weights_that_are_not_finite(case) -> None:

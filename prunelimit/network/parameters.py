@@ -182,7 +182,7 @@ def _default(model: nn.Module) -> dict[str, nn.Parameter]:
 def _chosen(model: nn.Module, parameters: Choice) -> dict[str, nn.Parameter]:
     held = dict(_all_names(model))
     if callable(parameters):
-        names = [name for name, parameter in held.items() if parameters(name, parameter)]
+        names = [name for name, parameter in held.items() if _counts(parameters, name, parameter)]
     else:
         names = _matching([parameters] if isinstance(parameters, str) else parameters, model, held)
     found = _first_names((name, held[name]) for name in names)
@@ -197,6 +197,16 @@ def _chosen(model: nn.Module, parameters: Choice) -> dict[str, nn.Parameter]:
             "parameters=, or keep a complex weight as its real and imaginary parts"
         )
     return found
+
+
+def _counts(predicate: Predicate, name: str, parameter: nn.Parameter) -> bool:
+    try:
+        return bool(predicate(name, parameter))
+    except Exception as error:  # the caller's own code may raise anything
+        raise PruneLimitError(
+            f"parameters, as a predicate, fails on {name}: {type(error).__name__}: {error}. Give a "
+            "function (name, parameter) that returns True or False, or names and patterns"
+        ) from error
 
 
 def _all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -219,7 +229,11 @@ def _matching(
     fitting = {}
     for pattern in dict.fromkeys(patterns):
         if not isinstance(pattern, str):
-            raise PruneLimitError(f"parameters holds {pattern!r}, which is no name or pattern")
+            raise PruneLimitError(
+                f"parameters holds a {type(pattern).__name__}, which is no name or pattern; give "
+                "names as in model.named_parameters(), such as "
+                f"{', '.join(map(repr, list(held)[:2]))}"
+            )
         fitting[pattern] = (
             [pattern] if pattern in held else [n for n in held if fnmatchcase(n, pattern)]
         )

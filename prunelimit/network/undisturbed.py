@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
 def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
     """Put back, whatever happens inside, what a forward pass may change.
 
-    These are training modes, buffers, plain attributes and gradients of `model`, and the random
-    states of torch, NumPy and Python, with that of a DataLoader's own generator.
+    These are training modes, buffers, plain attributes and gradients of `model`, the weights of
+    embeddings that a forward pass keeps below a norm, and the random states of torch, NumPy and
+    Python, with that of a DataLoader's own generator.
 
     Examples
     --------
@@ -31,9 +32,10 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
     modules = list(model.modules())
     attributes = [_without_tables(module) for module in modules]
     buffers = [dict(module._buffers.items()) for module in modules]
-    values = {
-        id(b): (b, b.detach().clone()) for held in buffers for b in held.values() if b is not None
-    }
+    # Embeddings with a largest norm shorten, in a forward pass, the rows that it reads.
+    held_in_place = [m.weight for m in modules if getattr(m, "max_norm", None) is not None]
+    held_in_place += [b for held in buffers for b in held.values() if b is not None]
+    values = {id(t): (t, t.detach().clone()) for t in held_in_place if isinstance(t, Tensor)}
     gradients = [(p, p.grad, p.requires_grad) for p in model.parameters()]
     states = _RandomStates(loader)
     try:

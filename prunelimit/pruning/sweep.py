@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prunelimit.curves import Sweep
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, shown
 from prunelimit.network.adapter import Adapted, Forward, adapt
 from prunelimit.network.checks import check_kind
 from prunelimit.network.copies import copy_together
@@ -81,9 +81,11 @@ def sweep(
     >>> curve.kept.tolist()
     [12, 6]
     """
-    requested = [float(s) for s in sparsities]
+    requested = list(sparsities) if isinstance(sparsities, Iterable) else []
     if not requested:
-        raise PruneLimitError("sparsities is empty; give at least one number in [0, 1)")
+        raise PruneLimitError(
+            f"sparsities is {shown(sparsities)}; give a list of at least one number in [0, 1)"
+        )
     plain = unwrapped(model)
     check_kind(plain)
     chosen = prunable_parameters(plain, parameters)
@@ -96,7 +98,7 @@ def sweep(
         measured = _measured(adapted, chosen, order, counts, device, progress, world)
     loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
     return Sweep(
-        sparsities=np.array(requested),
+        sparsities=np.array(requested, dtype=float),
         kept=dim - np.array(counts, dtype=np.int64),
         loss=loss,
         accuracy=accuracy,

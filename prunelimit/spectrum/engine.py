@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch
 from torch import nn
 
 from prunelimit.checkpoint import Checkpoint
-from prunelimit.errors import PruneLimitError
+from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Interval
 from prunelimit.network.checks import LossFunction, curvature_device
+from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
@@ -54,6 +56,14 @@ class Effort:
     progress: bool | None = None
     checkpoint: str | os.PathLike[str] | None = None
     memory: int | None = None
+
+    def __post_init__(self) -> None:
+        tolerance, products, seed = self.tolerance, self.max_products, self.seed
+        inside = is_number(tolerance) and 0 < tolerance < 1
+        require(inside, "tolerance", tolerance, "a half width of sparsity in (0, 1)")
+        some = is_number(products) and products >= 1
+        require(some, "max_products", products, "a number of at least 1")
+        require(isinstance(seed, Integral) and seed >= 0, "seed", seed, "an integer of at least 0")
 
     def dense(self, dim: int) -> bool:
         """Whether the matrix itself is built."""

@@ -119,13 +119,13 @@ def hessian_spectrum(
     >>> spectrum.eigenvalues, spectrum.effective_dimension(1.0).value
     ((1.0, 9.0), 1.4)
     """
-    _check_options(policy, tolerance, ridges, method, max_products)
+    _check_options(policy, ridges, method)
     effort = engine.Effort(
         tolerance=tolerance,
         target=stop if stop is not None else engine.ridge_target(ridges),
         max_products=max_products,
         method=method,
-        seed=int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else int(seed),
+        seed=int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else seed,
         progress=progress,
         checkpoint=checkpoint,
         memory=memory,
@@ -176,33 +176,30 @@ def matrix_spectrum(
     >>> 25.0 in matrix_spectrum(matrix, ridges=[1.0]).effective_dimension(1.0)
     True
     """
-    _check_options(policy, tolerance, ridges, "lanczos", max_products)
+    _check_options(policy, ridges, "lanczos")
+    effort = engine.Effort(tolerance, max_products=max_products, seed=seed)
     space = KrylovSpace(Basis(matrix.dim, matrix.dtype, matrix.device), matrix.dtype)
     search = Search(
         matrix,
         space,
         lambda found: engine.spectrum_of_space(found, policy, matrix.dim),
-        seed=seed,
-        max_products=max_products,
+        seed=effort.seed,
+        max_products=effort.max_products,
         dense_limit=0,
     )
     target = stop if stop is not None else engine.ridge_target(ridges)
     with progress_bar("curvature", total=max_products, enabled=False) as bar:
-        spectrum = search.run(target, tolerance, bar)
+        spectrum = search.run(target, effort.tolerance, bar)
     assert spectrum is not None
     return spectrum
 
 
-def _check_options(
-    policy: str, tolerance: float, ridges: Sequence[float] | None, method: str, max_products: int
-) -> None:
+def _check_options(policy: str, ridges: Sequence[float] | None, method: str) -> None:
     require_policy(policy)
     require_known("method", method, METHODS)
     if method == "gram" and policy != "ggn":
         raise PruneLimitError(
             f"method='gram' needs a Gauss-Newton matrix, not policy={policy!r}; use policy='ggn'"
         )
-    require(0 < tolerance < 1, "tolerance", tolerance, "between 0 and 1 (a fraction of D)")
-    require(max_products >= 1, "max_products", max_products, "at least 1")
     for ridge in () if ridges is None else ridges:
         require(0 < ridge < np.inf, "ridge", ridge, "a positive, finite curvature")

@@ -95,7 +95,10 @@ def test_a_tied_weight_counts_once_under_the_name_that_was_chosen() -> None:
         (["head.weight", "nothing.*"], "'nothing.*' fits no parameter"),
         (lambda name, parameter: False, "chooses nothing"),
         ([], "chooses nothing"),
-        ([3], "no name or pattern"),
+        ([3], "a int, which is no name or pattern; give names as in model.named_parameters()"),
+        (lambda name: True, "as a predicate, fails on embed.weight: TypeError"),
+        (lambda name, parameter: parameter > 0, "returns True or False"),
+        (nn.Linear(2, 2), "as a predicate, fails on"),
         (3, "a int; give names"),
     ],
 )

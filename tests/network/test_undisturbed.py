@@ -154,6 +154,34 @@ class Sparse(nn.Module):
         return outputs
 
 
+class Shortened(nn.Module):
+    """An embedding that keeps its rows below a norm, in place, whenever it reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.last = nn.Embedding(5, 4, max_norm=1.0), nn.Linear(4, 3)
+        self.table.weight.data.mul_(4.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.last(self.table(x))
+        return outputs
+
+
+def test_rows_that_a_forward_pass_shortens_are_put_back() -> None:
+    model, tokens = Shortened().eval(), torch.arange(24) % 5
+    before = model.table.weight.detach().clone()
+    data = [(tokens[:12], Y[:12]), (tokens[12:], Y[12:])]
+    report = pl.predict_limit(model, F.cross_entropy, data, epsilon=0.1)
+    curve = pl.sweep(model, F.cross_entropy, data, [0.0])
+    pl.find_limit(model, F.cross_entropy, data, epsilon=0.1, start=0.5, max_tries=1)
+    assert torch.equal(model.table.weight, before)
+    rows = before * (1.0 / before.norm(dim=1, keepdim=True)).clamp(max=1.0)
+    right = float(F.cross_entropy(model.last(rows[tokens]), Y))
+    assert report.loss.mean == pytest.approx(right, rel=1e-5)
+    assert curve.dense_loss == pytest.approx(right, rel=1e-5)
+
+
 def test_sparse_buffers_are_put_back() -> None:
     model = Sparse().eval()
     with undisturbed(model):

@@ -99,8 +99,9 @@ def test_regression_has_no_accuracy() -> None:
 
 def test_bad_input_is_refused() -> None:
     model, data = classifier()
-    with pytest.raises(pl.PruneLimitError, match="empty"):
-        sweep(model, cross_entropy, data, [])
+    for wrong in ([], 0.5, None, ["half"], [[0.1]]):
+        with pytest.raises(pl.PruneLimitError, match=r"sparsit(y|ies) (is|must be) .*\[0, 1\)"):
+            sweep(model, cross_entropy, data, wrong)
     with pytest.raises(pl.PruneLimitError, match=r"\[0, 1\)"):
         sweep(model, cross_entropy, data, [0.5, 1.0])
     with pytest.raises(pl.PruneLimitError, match="empty"):

@@ -276,7 +276,10 @@ def test_refusals(network) -> None:
         ({"method": "magic"}, "method 'magic'"),
         ({"tolerance": 0.0}, "tolerance is 0.0"),
         ({"ridges": [-1.0]}, "ridge is -1.0"),
+        ({"tolerance": "wide"}, "tolerance is 'wide'"),
         ({"max_products": 0}, "max_products is 0"),
+        ({"max_products": "all"}, "max_products is 'all'; it must be a number of at least 1"),
+        ({"seed": -1}, "seed is -1; it must be an integer of at least 0"),
         ({"device": "gpu"}, "device 'gpu'"),
     ):
         with pytest.raises(PruneLimitError, match=match):
