@@ -200,17 +200,24 @@ pd.Series({name: distance(mask) for name, mask in masks.items()}, name="R").roun
 # ```
 
 
-# %%
+# %% tags=["hide-input"]
 def table(result):
-    rows = pd.DataFrame(result.comparison()).set_index("question").round(4)
-    names = {
-        "one_shot_accuracy": "test, untouched",
-        "finetuned_accuracy": "test, tuned",
+    def shown(value):
+        return "–" if value is None else f"{value:.4f}"
+
+    rows = {
+        f"{row.question}, {row.kind}": {
+            "sparsity": shown(row.sparsity),
+            "bracket": f"{shown(row.lower)} – {shown(row.upper)}",
+            "test, untouched": shown(row.one_shot_accuracy),
+            "test, tuned": shown(row.finetuned_accuracy),
+        }
+        for row in result.comparison()
     }
-    rows = rows.rename(columns=names).astype(object)
-    return rows.where(rows.notna(), "–")
+    return pd.DataFrame(rows).T
 
 
+# %%
 digits = Result.load("../book/results/digits-mlp.json")
 table(digits)
 

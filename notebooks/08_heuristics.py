@@ -167,7 +167,7 @@ words = {"paper": "paper's limit", "sharp": "sharp limit", "distance": "distance
 words |= {"trace": "trace", "train_loss": "training loss"}
 words |= {"test_accuracy": "test accuracy"}
 rounds = results.table(limits.rounds).set_index("round").iloc[::2]
-rounds[["sparsity", *words]].rename(columns=words).round(3)
+rounds[["sparsity", *words]].rename(columns=words).round(2).T
 
 # %% [markdown]
 # :::{prf:remark} Part of this is arithmetic
@@ -178,7 +178,7 @@ rounds[["sparsity", *words]].rename(columns=words).round(3)
 #
 # So read the figure in two parts. As long as the dots are far below, the lines are free to move, and they hardly do: training anew under a mask does not by itself make the network more
 # prunable. Where the dots come near, the lines are pushed ahead of them. The network does pass the limit that was predicted for it at the start, and the table shows what that costs: compare the accuracy
-# and the training loss of the last rows with the first. It is another network by then, with a smaller $R$ and a larger trace.
+# and the training loss of the last columns with the first. It is another network by then, with a smaller $R$ and a larger trace.
 #
 # ## Weight decay shrinks the distance
 #
@@ -242,11 +242,14 @@ plt.show()
 words = {"train_loss": "training loss", "test_accuracy": "test accuracy"}
 words |= {"distance": "distance R", "trace": "trace"}
 both = {"all weights": limits.scaled, "same function": limits.balanced}
-tables = {
-    name: results.table(rows).set_index("factor")[list(words)].rename(columns=words)
-    for name, rows in both.items()
-}
-pd.concat(tables).round(3)
+tables = [
+    results.table(rows).set_index("factor").rename(columns=words)[[*words.values()]]
+    for rows in both.values()
+]
+named = [
+    table.add_suffix(f", {name}").T for name, table in zip(both, tables, strict=True)
+]
+pd.concat(named).round(3)
 
 # %% [markdown]
 # ## Four paths over one plane

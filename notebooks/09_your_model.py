@@ -309,7 +309,7 @@ losses = {"dense": cut.dense_loss, "cut": cut.loss[0], "fine-tuned": tuned.dense
 
 # %%
 masks = pruning.magnitude_mask(reader, sparsity, encoder)
-pd.DataFrame(pruning.layer_counts(reader, masks)).round(2)
+pd.DataFrame(pruning.layer_counts(reader, masks)).set_index("name").round(2)
 
 # %% [markdown]
 # A layer that keeps nothing is cut out of the network: here attention's own output matrix. The mask is global, and nothing stops it. `pruning.apply_masks` attaches masks of other kinds, too: so much of each layer, `layerwise_mask`, or two of four in a row as sparse tensor cores want them, `semi_structured_mask`.
@@ -350,7 +350,7 @@ pd.DataFrame(pruning.layer_counts(reader, masks)).round(2)
 def compare(reports):
     names = ("one_shot", "paper", "sharp")
     rows = {key: [getattr(r, n).sparsity for n in names] for key, r in reports.items()}
-    return pd.DataFrame(rows, index=names).astype(float).round(4)
+    return pd.DataFrame(rows, index=["one-shot", *names[1:]]).astype(float).round(4)
 
 
 loss_fn = nn.functional.cross_entropy

@@ -127,3 +127,40 @@ function foldSections() {
   openWanted();
 }
 document.addEventListener("DOMContentLoaded", foldSections);
+
+// A prediction is written where it is asked for, kept in this browser alone, and laid beside what came out.
+function rememberPredictions() {
+  const page = window.location.pathname.split("/").pop();
+  const folds = [...document.querySelectorAll("details.sd-dropdown")];
+  const boxes = [...document.querySelectorAll(".admonition")].filter((box) => words(box.firstElementChild) === "Predict");
+  boxes.forEach((box, number) => {
+    const fold = folds.find((one) => box.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING);
+    const label = document.createElement("label");
+    const field = document.createElement("input");
+    const said = document.createElement("p");
+    const store = `prunelimit.predict.${page}.${number}`;
+    const show = () => {
+      said.hidden = field.value.trim() === "";
+      said.textContent = `You predicted: ${field.value.trim()}`;
+    };
+    label.className = said.className = "prediction";
+    label.append("Your prediction", field);
+    box.append(label);
+    fold.querySelector(".sd-summary-content").prepend(said);
+    try {
+      field.value = localStorage.getItem(store) ?? "";
+    } catch {
+      // a browser that keeps nothing
+    }
+    field.addEventListener("input", () => {
+      show();
+      try {
+        localStorage.setItem(store, field.value);
+      } catch {
+        // a browser that keeps nothing
+      }
+    });
+    show();
+  });
+}
+document.addEventListener("DOMContentLoaded", rememberPredictions);

@@ -27,6 +27,9 @@ from prunelimit.errors import PruneLimitError
 
 _IMPORT = re.compile(r'^(?:import\s[^;]*?|export \*\s+)from\s+"\./(\w+)\.mjs";\n', re.MULTILINE)
 
+DPI = 100
+"""Pixels an inch of the static figures."""
+
 LINE_COLOURS = cycler(color=["#0072B2", "#C24A00", "#007A59", "#B86E00"])
 
 Values = dict[str, Any]
@@ -245,10 +248,12 @@ class BookWidget(anywidget.AnyWidget):
 
     def static_figure(self) -> bytes:
         """The present state as a PNG, for pages without scripts and for print."""
-        figure = Figure(figsize=(7.2, 3.4), dpi=100, layout="constrained", facecolor="white")
+        # As wide as the chapters' figures, and one panel below the other: a phone can show it.
+        figure = Figure(figsize=(5, 3.4), dpi=DPI, layout="constrained", facecolor="white")
         # The same picture whatever style the notebook has chosen: no mark on each of 400 points.
         with matplotlib.rc_context({"axes.prop_cycle": LINE_COLOURS}):
             self._draw(figure)
+        figure.set_figheight(3.4 * len(figure.axes))
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()

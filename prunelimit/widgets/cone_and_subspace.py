@@ -93,4 +93,4 @@ class ConeAndSubspace(base.BookWidget):
             axes.plot([0, part[0]], [0, part[1]], "o-", color=colour, label=f"part in the {name}")
         axes.plot(self.x1, self.x2, "k*", markersize=12, label="x")
         axes.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal")
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        figure.legend(loc="outside lower center", ncols=3)

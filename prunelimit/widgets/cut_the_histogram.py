@@ -81,7 +81,7 @@ class CutTheHistogram(NetworkWidget):
 
     def _draw(self, figure: Figure) -> None:
         weights, found = self.data["weights"], self.numbers()
-        histogram, curve = figure.subplots(1, 2)
+        histogram, curve = figure.subplots(2, 1)
         sums = np.sum(list(weights["counts"].values()), axis=0)
         histogram.stairs(sums, weights["edges"], fill=True, alpha=0.5)
         histogram.axvline(found["threshold"], color="#C24A00")

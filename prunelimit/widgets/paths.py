@@ -86,12 +86,12 @@ class Paths(NetworkWidget):
         return f"At a sparsity of {self.sparsity:.1%} the winner is {label} ({found[winner]:.1%})."
 
     def _draw(self, figure: Figure) -> None:
-        plane, accuracy = figure.subplots(1, 2)
+        plane, accuracy = figure.subplots(2, 1)
         styles = ("o-", "s--", "^-.", "D:")
         for style, path in zip(styles, self.data["paths"].values(), strict=False):
             line, mark = style[1:], style[0]
             plane.plot(*np.transpose(path["path"]), line, label=path["label"])
             accuracy.plot(*np.transpose(path["scores"]), line, marker=mark)
         plane.set(xlabel="sparsity", ylabel="distance R")
-        figure.legend(loc="outside lower center", ncols=2, fontsize="small")
+        figure.legend(loc="outside lower center")
         accuracy.set(xlabel="sparsity", ylabel="test accuracy, fine-tuned")

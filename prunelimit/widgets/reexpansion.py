@@ -89,10 +89,11 @@ class Reexpansion(base.BookWidget):
     def _draw(self, figure: Figure) -> None:
         axes = figure.subplots()
         data = self.data
-        for pictures in PICTURES:
+        dashes = ("-", "--", "-.", (0, (4, 1, 1, 1)), ":")  # one more than there are colours
+        for pictures, dash in zip(PICTURES, dashes, strict=True):
             paths = data["runs"][str(pictures)]
             real = [_end(path, data["loss"])[1] for path in paths]
-            axes.semilogy(data["sparsities"], real, label=f"{pictures}")
+            axes.semilogy(data["sparsities"], real, ls=dash, label=f"{pictures}")
         axes.semilogy(*zip(*data["retrained"], strict=True), "k:", label="fine-tuned")
         axes.axhline(data["loss"] + data["epsilon"], color="0.5", ls="--")
         axes.set(xlabel="sparsity", ylabel="training loss", xlim=(0.5, 1))

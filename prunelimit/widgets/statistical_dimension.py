@@ -101,7 +101,7 @@ class StatisticalDimension(base.BookWidget):
         return f"The {name} in R^{self.dim} has statistical dimension {self.size():.4g}."
 
     def _draw(self, figure: Figure) -> None:
-        shape, histogram = figure.subplots(1, 2)
+        shape, histogram = figure.subplots(2, 1)
         angles = np.linspace(1, 89, 89)
         circular = [
             cones.CircularCone(self.dim, angle).statistical_dimension() / self.dim

@@ -103,7 +103,7 @@ class SublevelSet(base.BookWidget):
 
     def _draw(self, figure: Figure) -> None:
         nodes, counts = self.spectrum()
-        shares, losses = figure.subplots(1, 2)
+        shares, losses = figure.subplots(2, 1)
         flat = 2 * self.epsilon / (nodes * self.distance**2 + 2 * self.epsilon)
         places = np.cumsum(counts) / self.dim
         shares.fill_between(places, flat, step="pre", color="#56B4E9", alpha=0.5)

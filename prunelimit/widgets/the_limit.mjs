@@ -72,7 +72,7 @@ const dragPlane = {
 
 function drawAnswers({ width, height, state, result, data }) {
   const shown = state.reveal && data.accuracy;
-  const low = 0.5;
+  const low = Math.min(result.oneShot, result.paper, result.sharp) < 0.5 ? 0 : 0.5;
   const plot = new Plot({ width, height, x: [low, 1], y: [0, 1.02], xLabel: "sparsity", yLabel: "test accuracy", rows: !shown });
   if (shown) {
     plot.line(data.measured.map((place, j) => [place, data.accuracy[j]]), "blue");
@@ -133,9 +133,9 @@ export const spec = {
   ],
   panels: [
     {
-      name: "plane", title: "Where the distance meets the boundary", draw: drawPlane, drag: dragPlane, tall: 340,
+      name: "plane", title: "Where R(k), the distance, meets the boundary", draw: drawPlane, drag: dragPlane, tall: 340,
       legend: () => [
-        { label: "R(k) of magnitude pruning", look: "blue" }, { label: "boundary, paper", look: "purple pl-dash" },
+        { label: "R(k)", look: "blue" }, { label: "boundary, paper", look: "purple pl-dash" },
         { label: "boundary, sharp", look: "ink pl-dashdot" }, { label: "one-shot", look: "red", shape: "square" },
       ],
     },

@@ -35,11 +35,11 @@ class TheLimit(base.BookWidget):
     _module = "the_limit"
     _heading = "The limit: distance, curvature, and what may be lost"
     _ready_made = {
-        "Ten times flatter": {"sharpness": 0.1},
-        "Ten times sharper": {"sharpness": 10.0},
-        "Weights halved": {"scale": 0.5},
-        "Weights doubled": {"scale": 2.0},
-        "Halved, and four times sharper": {"scale": 0.5, "sharpness": 4.0},
+        "Flatter": {"sharpness": 0.1},
+        "Sharper": {"sharpness": 10.0},
+        "Weights × ½": {"scale": 0.5},
+        "Weights × 2": {"scale": 2.0},
+        "½ and 4 × sharper": {"scale": 0.5, "sharpness": 4.0},
     }
 
     _folded = frozenset({"guess"})

@@ -83,8 +83,7 @@ class View {
     this.root.append(
       element("p", { class: "pl-title" }, this.model.get("title")),
       buildSteps(this),
-      element("div", { class: "pl-stage" }, this.buildPanels(), buildPlayer(this), buildControls(this)),
-      this.morePanels,
+      element("div", { class: "pl-stage" }, this.buildPanels(), buildPlayer(this), buildControls(this), this.morePanels),
       this.buildReadouts(),
       this.buildPresets(),
     );

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from widget_support import (
     GOES_BY_COLOUR,
@@ -199,6 +200,25 @@ def test_a_broken_line_of_code_goes_on_further_in_and_is_copied_as_it_was(browse
     first = min(lines[1])
     assert lines[1][0] == first and max(lines[1]) > first  # broken
     assert lines[0][0] == first < lines[2][0]  # the block's own indentation
+
+
+@needs_pages
+@needs_browser
+def test_a_prediction_is_kept_and_laid_beside_what_came_out(browser):
+    browser.get((HTML / "notebooks" / "06_pruning_limit.html").as_uri())
+    browser.execute_script("localStorage.clear()")
+    browser.refresh()
+    fields = browser.find_elements(By.CSS_SELECTOR, "label.prediction input")
+    shown = (
+        "return [...document.querySelectorAll('details.sd-dropdown')].map((fold) => [fold.innerText"
+        ".split('\\n')[0], fold.querySelector('p.prediction:not([hidden])')?.textContent])"
+        ".filter(([, said]) => said)"
+    )
+    assert len(fields) >= 5 and browser.execute_script(shown) == []
+    fields[2].send_keys("half of them")
+    browser.refresh()
+    assert browser.execute_script(shown) == [["What came out", "You predicted: half of them"]]
+    browser.execute_script("localStorage.clear()")
 
 
 @needs_pages
