@@ -31,15 +31,11 @@ class DataBudget:
         The answer with its bracket at each size.
     extrapolated
         At infinitely many examples if the answer moves as 1/N (heuristic).
-    rank_capped
-        Whether the larger sample's rank bound N (C - 1) is below D, so that it
-        makes directions flat that more data would not.
     """
 
     sizes: tuple[int, int]
     answers: tuple[Interval, Interval]
     extrapolated: float
-    rank_capped: bool
 
     @property
     def moved(self) -> float:
@@ -114,15 +110,15 @@ def data_budget(
     >>> found = data_budget(
     ...     model, nn.functional.mse_loss, data, lambda s: s.effective_dimension(1.0), 8
     ... )
-    >>> found.sizes, found.rank_capped
-    ((4, 8), False)
+    >>> found.sizes
+    (4, 8)
     """
     if examples < 2:
         raise PruneLimitError(f"examples={examples} cannot be halved; use at least 2")
     large = subsample(loader, examples, seed)
     small = subsample(large, examples // 2, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CurvatureWarning)  # the result says it: rank_capped
+        warnings.simplefilter("ignore", CurvatureWarning)  # few examples are the point
         spectra = [
             hessian_spectrum(model, loss_fn, part, policy, stop=answer, seed=seed, **options)
             for part in (small, large)
@@ -130,6 +126,4 @@ def data_budget(
     before, after = (answer(spectrum) for spectrum in spectra)
     few, many = examples // 2, examples
     limit = after.value + (after.value - before.value) * few / (many - few)
-    last = spectra[1]
-    rank = many * max(1, (last.outputs or 1) - 1)
-    return DataBudget((few, many), (before, after), limit, policy == "ggn" and rank < last.dim)
+    return DataBudget((few, many), (before, after), limit)

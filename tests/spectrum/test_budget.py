@@ -35,16 +35,13 @@ def test_more_data_means_more_effective_dimensions_for_a_linear_model() -> None:
     found = data_budget(
         model, nn.functional.mse_loss, data, lambda s: s.effective_dimension(0.5), examples=40
     )
-    assert found.sizes == (20, 40) and not found.rank_capped
+    assert found.sizes == (20, 40)
     assert found.answers[0].value <= 20 and found.moved > 0
     whole = data_budget(
         model, nn.functional.mse_loss, data, lambda s: s.effective_dimension(0.5), examples=400
     )
     truth = whole.answers[1].value
     assert abs(found.extrapolated - truth) < abs(found.answers[1].value - truth)
-    assert data_budget(
-        model, nn.functional.mse_loss, data, lambda s: s.effective_dimension(0.5), examples=20
-    ).rank_capped
 
 
 def test_refusals() -> None:

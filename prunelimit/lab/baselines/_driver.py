@@ -1,31 +1,83 @@
-"""How every method is called: one driver checks, hands over the work, and counts what was kept."""
+"""How every method is called, and what all share: data, budgets, masks from scores, the result."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial, update_wrapper
 from itertools import count
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.lab.baselines import _common
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
+from prunelimit.lab.data import Splits
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
-from prunelimit.network.losses import Loss
-from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.losses import Loader, Loss
+from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.masks import kept_count, sparsity_of
 from prunelimit.recipe import TrainingConfig
 
-OwnConfig = TypeVar("OwnConfig", bound=_common.Config)
+Data = Splits | Loader
+"""Splits as `data.load` gives them, or any re-iterable of ``(inputs, targets)``."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What every method is told: how the network is trained, which is the whole budget of epochs.
+
+    Attributes
+    ----------
+    training
+        Its epochs, rate and schedule.
+    """
+
+    training: TrainingConfig
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A network that a method pruned and trained.
+
+    Attributes
+    ----------
+    method
+        Name of the function.
+    model
+        In evaluation mode, zeros written into its weights.
+    masks
+        Parameter name to a boolean tensor; True is kept.
+    sparsity
+        Fraction removed, counted on the masks.
+    effective_sparsity
+        Removed or on no path from input to output; NaN for a network that
+        `effective_sparsity` does not support.
+    collapsed_layers
+        Names of weights of which nothing is kept.
+    training_epochs
+        Passes over the training data with gradient steps, the search for a
+        mask included. Scoring passes and curvature products are not in it.
+    """
+
+    method: str
+    model: nn.Module
+    masks: Masks
+    sparsity: float
+    effective_sparsity: float
+    collapsed_layers: tuple[str, ...]
+    training_epochs: int
+
+
+OwnConfig = TypeVar("OwnConfig", bound=Config)
 
 Found = tuple[nn.Module, Masks]
 """A trained network with zeros in it, and the masks that say where."""
@@ -56,7 +108,7 @@ class Work(Generic[OwnConfig]):
     """
 
     model: nn.Module
-    data: _common.Data
+    data: Data
     loss_fn: Loss
     sparsity: float
     config: OwnConfig
@@ -81,7 +133,7 @@ class Work(Generic[OwnConfig]):
 
     def largest(self, scores: Tensor) -> Masks:
         """Masks that keep the largest scores ``(dim,)``, as many as are to be kept."""
-        return _common.keep_largest(scores, self.kept, self.parameters)
+        return keep_largest(scores, self.kept, self.parameters)
 
     def trained(
         self,
@@ -121,7 +173,7 @@ class Work(Generic[OwnConfig]):
         working = copy_model(model).to(resolve_device(self.device))
         if masks is not None:
             apply_masks(working, masks)
-        batches = _common.training_batches(self.data, training, self.seed)
+        batches = training_batches(self.data, training, self.seed)
         steps = batches_in(batches)
         descent = Descent.by(training, working, self.loss_fn, self.seed)
         rates = learning_rates(training, steps).reshape(training.epochs, steps)
@@ -156,7 +208,7 @@ class Method:
     """
 
     label: str
-    config: type[_common.Config]
+    config: type[Config]
     source: str
     find: Callable[[Work[Any]], Found]
 
@@ -168,22 +220,21 @@ class Method:
     def run(
         self,
         model: nn.Module,
-        data: _common.Data,
+        data: Data,
         loss_fn: Loss,
         sparsity: float,
-        config: Any = None,
+        config: Any,
         **how: Any,
-    ) -> _common.Pruned:
-        """Prune and train a copy of `model`; its own configuration where `config` is None."""
-        config = self.config() if config is None else config
+    ) -> Pruned:
+        """Prune and train a copy of `model`."""
         work = Work(model, data, loss_fn, sparsity, config, **how)
         work.kept  # noqa: B018  complains before any long work
         network, masks = self.find(work)
         try:
-            effective = effective_sparsity(network, masks, _common.example(data))
+            effective = effective_sparsity(network, masks, example(data))
         except PruneLimitError:
             effective = math.nan
-        return _common.Pruned(
+        return Pruned(
             method=self.name,
             model=network.eval(),
             masks=dict(masks),
@@ -197,7 +248,92 @@ class Method:
 
 
 def method(
-    label: str, config: type[_common.Config], source: str = ""
+    label: str, config: type[Config], source: str = ""
 ) -> Callable[[Callable[[Work[Any]], Found]], Method]:
     """Make a `Method` of the function below."""
     return partial(Method, label, config, source)
+
+
+def example(data: Data) -> Tensor:
+    """One input ``(1, …)``; its values do not matter."""
+    if isinstance(data, Splits):
+        return torch.ones(1, *data.input_shape)
+    return next(iter(data))[0][:1]
+
+
+def training_batches(data: Data, config: TrainingConfig, seed: int) -> Loader:
+    """The training part in the order of `seed`; a plain loader as it is."""
+    if isinstance(data, Splits):
+        return data.train.with_batch_size(config.batch_size).with_seed(seed)
+    return data
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random layers draw from `seed` inside; the caller's random state is put back outside."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
+    """A copy with zeros where the masks remove a weight."""
+    return make_permanent(apply_masks(copy_model(model), masks))
+
+
+def exponential_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...]:
+    """Weights kept after each round if each keeps the same share, exactly on target at last.
+
+    Examples
+    --------
+    >>> exponential_counts(10_000, 0.99, rounds=2)
+    (1000, 100)
+    """
+    target = kept_count(sparsity, dim)
+    return tuple(
+        max(target, round(dim * (target / dim) ** (number / rounds)))
+        for number in range(1, rounds + 1)
+    )
+
+
+def keep_largest(
+    scores: Tensor, kept: int, like: Mapping[str, Tensor], active: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Masks that keep the `kept` largest scores, exactly; ties by position as everywhere.
+
+    Parameters
+    ----------
+    scores
+        ``(dim,)``.
+    kept
+        How many stay.
+    like
+        Name to parameter.
+    active
+        ``(dim,)`` boolean: positions that may stay. By default all.
+
+    Raises
+    ------
+    PruneLimitError
+        If a score is not finite.
+
+    Examples
+    --------
+    >>> keep_largest(torch.tensor([1.0, 1.0, 0.0]), 1, {"weight": torch.zeros(3)})
+    {'weight': tensor([False,  True, False])}
+    """
+    if not bool(torch.isfinite(scores).all()):
+        raise PruneLimitError(
+            f"{int((~torch.isfinite(scores)).sum())} of {scores.numel()} scores are NaN or "
+            "infinite; look at the inputs and the initial weights"
+        )
+    ranked = scores if active is None else scores.masked_fill(~active, -math.inf)
+    order = torch.sort(ranked, stable=True).indices
+    keep = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
+    keep[order[scores.numel() - kept :]] = True
+    return unflatten(keep, like)
+
+
+def magnitudes(parameters: Mapping[str, Tensor]) -> Tensor:
+    """``(dim,)`` absolute values of the prunable weights."""
+    return flatten(p.detach().abs() for p in parameters.values())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.lab.baselines import _common
+from prunelimit.lab.baselines import _driver
 from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.lab.data import Splits
 from prunelimit.network.parameters import (
@@ -26,7 +26,7 @@ from prunelimit.spectrum.operator import CurvatureOperator
 
 
 @dataclass(frozen=True)
-class OneShotConfig(_common.Config):
+class OneShotConfig(_driver.Config):
     """Train, cut, and train the survivors on.
 
     Attributes
@@ -97,7 +97,7 @@ def _cut_once(
     masks = mask(network)
     if work.config.retrain_epochs:
         return work.trained(network, second, masks), masks
-    return _common.masked_copy(network, masks), masks
+    return _driver.masked_copy(network, masks), masks
 
 
 def phases(config: TrainingConfig, second: int) -> tuple[TrainingConfig | None, TrainingConfig]:
@@ -120,7 +120,7 @@ def phases(config: TrainingConfig, second: int) -> tuple[TrainingConfig | None, 
 
 
 @dataclass(frozen=True)
-class SmartRatioConfig(_common.Config):
+class SmartRatioConfig(_driver.Config):
     """Smart-Ratio; the default is that of Su et al. (2020).
 
     Attributes
@@ -255,7 +255,7 @@ def smart_ratio(work: Work[SmartRatioConfig]) -> Found:
 
 
 @dataclass(frozen=True)
-class SurgeonConfig(_common.Config):
+class SurgeonConfig(_driver.Config):
     """Train, cut by magnitude, move the survivors to the quadratic model's minimum.
 
     Attributes

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.lab.baselines import _common
+from prunelimit.lab.baselines import _driver
 from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.lab.schedules import learning_rates
 from prunelimit.lomp import Descent, batches_in
@@ -23,7 +23,7 @@ from prunelimit.recipe import TrainingConfig
 
 
 @dataclass(frozen=True)
-class RareGemsConfig(_common.Config):
+class RareGemsConfig(_driver.Config):
     """Rare Gems; the defaults are those of Sreenivasan et al. (2022) for ResNet20.
 
     Attributes
@@ -80,7 +80,7 @@ def rare_gems_counts(dim: int, sparsity: float, epochs: int, period: int = 5) ->
     >>> rare_gems_counts(10_000, 0.99, epochs=11)
     (1000, 100)
     """
-    return _common.exponential_counts(dim, sparsity, (epochs - 1) // period)
+    return _driver.exponential_counts(dim, sparsity, (epochs - 1) // period)
 
 
 def signed_constants(model: nn.Module) -> nn.Module:
@@ -156,7 +156,7 @@ class _Search(nn.Module):
 
     def drop(self, kept: int) -> None:
         """Leave the `kept` largest of the active scores active."""
-        self.active = _common.keep_largest(
+        self.active = _driver.keep_largest(
             flatten(s.detach() for s in self.scores.values()),
             kept,
             self.weights,
@@ -193,7 +193,7 @@ def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:
         momentum=config.training.momentum,
         seed=work.seed,
     )
-    batches = _common.training_batches(work.data, config.training, work.seed)
+    batches = _driver.training_batches(work.data, config.training, work.seed)
     steps = batches_in(batches)
     for epoch in track(range(config.searched), "searching a mask", enabled=work.progress):
         same_rate = np.full(steps, rates[epoch])

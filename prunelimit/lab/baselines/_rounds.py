@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.lab.baselines import _common
+from prunelimit.lab.baselines import _driver
 from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.lomp import batches_in
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
@@ -25,7 +25,7 @@ from prunelimit.pruning.masks import kept_count
 
 
 @dataclass(frozen=True)
-class IterativeMagnitudeConfig(_common.Config):
+class IterativeMagnitudeConfig(_driver.Config):
     """Iterative magnitude pruning; the defaults are those of Frankle and Carbin (2019).
 
     Attributes
@@ -141,7 +141,7 @@ def iterative_rounds(work: Work[IterativeMagnitudeConfig]) -> Iterator[Found]:
         if number < len(counts):
             found = prunable_parameters(network)
             active = flatten(masks[name].to(p.device) for name, p in found.items())
-            masks = _common.keep_largest(_common.magnitudes(found), counts[number], found, active)
+            masks = _driver.keep_largest(_driver.magnitudes(found), counts[number], found, active)
 
 
 @method("iterative magnitude", IterativeMagnitudeConfig, "frankle2019lottery")
@@ -163,7 +163,7 @@ def iterative_magnitude(work: Work[IterativeMagnitudeConfig]) -> Found:
 
 
 @dataclass(frozen=True)
-class GradualConfig(_common.Config):
+class GradualConfig(_driver.Config):
     """Gradual pruning; interval and shape are those of Zhu and Gupta (2017).
 
     Attributes
@@ -211,7 +211,8 @@ def gradual_schedule(steps: int, sparsity: float, config: GradualConfig) -> dict
 
     Examples
     --------
-    >>> schedule = gradual_schedule(40, 0.8, GradualConfig(interval=20))
+    >>> from prunelimit.recipe import TrainingConfig
+    >>> schedule = gradual_schedule(40, 0.8, GradualConfig(TrainingConfig(), interval=20))
     >>> {step: round(sparsity, 3) for step, sparsity in schedule.items()}
     {0: 0.0, 20: 0.77, 30: 0.8}
     """
@@ -241,7 +242,7 @@ class _Cutter:
         stored = stored_weights(network)
         values = flatten(stored[name].detach().abs().cpu() for name in self.shapes)
         kept = kept_count(sparsity, self.active.numel())
-        masks = _common.keep_largest(values, kept, self.shapes, self.active)
+        masks = _driver.keep_largest(values, kept, self.shapes, self.active)
         self.active = flatten(masks.values())
         change_masks(network, masks)
 
@@ -255,11 +256,11 @@ def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     that is removed does not come back.
     """
     training = work.config.training
-    batches = _common.training_batches(work.data, training, work.seed)
+    batches = _driver.training_batches(work.data, training, work.seed)
     steps = training.epochs * batches_in(batches)
     cutter = _Cutter(gradual_schedule(steps, work.sparsity, work.config), work.parameters)
     network = work.trained(work.model, training, cutter.masks, before_step=cutter)
     # An end of 1 falls behind the last iteration.
-    values = _common.magnitudes(prunable_parameters(network)).cpu()
-    masks = _common.keep_largest(values, work.kept, cutter.shapes, cutter.active)
-    return _common.masked_copy(network, masks), masks
+    values = _driver.magnitudes(prunable_parameters(network)).cpu()
+    masks = _driver.keep_largest(values, work.kept, cutter.shapes, cutter.active)
+    return _driver.masked_copy(network, masks), masks

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.lab.baselines import _common
-from prunelimit.lab.baselines._common import Data
-from prunelimit.lab.baselines._driver import Found, Work, method
+from prunelimit.lab.baselines import _driver
+from prunelimit.lab.baselines._driver import Data, Found, Work, method
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import Loss
@@ -35,7 +34,7 @@ def first_examples(
     PruneLimitError
         If there is no example.
     """
-    source, batches, found = _common.training_batches(data, config, seed), [], 0
+    source, batches, found = _driver.training_batches(data, config, seed), [], 0
     if hasattr(source, "set_epoch"):
         source.set_epoch(0)
     for batch in source:
@@ -82,7 +81,7 @@ def loss_of(
     """The mean loss on `examples`, the outputs divided by `temperature`."""
     place = next(iter(prunable_parameters(model).values())).device
     inputs, targets = (t.to(place) for t in examples)
-    with _common.seeded(seed, place):
+    with _driver.seeded(seed, place):
         return loss_fn(model(inputs) / temperature, targets)
 
 
@@ -97,7 +96,7 @@ def gradient(loss: Tensor, parameters: list[nn.Parameter], create_graph: bool = 
 
 # ------------------------------------------------------------------ SNIP
 @dataclass(frozen=True)
-class SnipConfig(_common.Config):
+class SnipConfig(_driver.Config):
     """SNIP; the default is that of Lee, Ajanthan and Torr (2019) for CIFAR-10.
 
     Attributes
@@ -165,7 +164,7 @@ def snip(work: Work[SnipConfig]) -> Found:
 
 # ----------------------------------------------------------------- GraSP
 @dataclass(frozen=True)
-class GraspConfig(_common.Config):
+class GraspConfig(_driver.Config):
     """GraSP; the defaults are those of the published code of Wang, Zhang and Grosse (2020).
 
     Attributes
@@ -315,18 +314,18 @@ def synflow_mask(model: nn.Module, inputs: Tensor, sparsity: float, rounds: int 
     """
     working = copy_model(model)
     parameters = prunable_parameters(working)
-    keep = torch.ones_like(_common.magnitudes(parameters), dtype=torch.bool)
+    keep = torch.ones_like(_driver.magnitudes(parameters), dtype=torch.bool)
     masks: Masks = unflatten(keep, parameters)
-    for kept in _common.exponential_counts(keep.numel(), sparsity, rounds):
+    for kept in _driver.exponential_counts(keep.numel(), sparsity, rounds):
         active = flatten(masks.values())
-        masks = _common.keep_largest(synflow_scores(working, inputs), kept, parameters, active)
+        masks = _driver.keep_largest(synflow_scores(working, inputs), kept, parameters, active)
         for name, parameter in parameters.items():
             parameter.data.mul_(masks[name])
     return masks
 
 
-@method("SynFlow", _common.Config, "tanaka2020synflow")
-def synflow(work: Work[_common.Config]) -> Found:
+@method("SynFlow", _driver.Config, "tanaka2020synflow")
+def synflow(work: Work[_driver.Config]) -> Found:
     """Prune the untrained network by its synaptic flow, without data, then train it.
 
     Tanaka, Kunin, Yamins and Ganguli (2020), "Pruning neural networks without
@@ -337,5 +336,5 @@ def synflow(work: Work[_common.Config]) -> Found:
     and 9 of 12 with biases, none without (seed 0).
     """
     placed = copy_model(work.model).to(resolve_device(work.device))
-    masks = synflow_mask(placed, _common.example(work.data), work.sparsity)
+    masks = synflow_mask(placed, _driver.example(work.data), work.sparsity)
     return work.trained_under(masks, work.config.training)

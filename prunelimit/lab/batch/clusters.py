@@ -179,10 +179,11 @@ def local_environments(jobs: int, count: int | None = None) -> list[dict[str, st
     >>> len(local_environments(jobs=5, count=3))
     3
     """
+    from dask.system import CPU_COUNT
+
     gpus = _visible_gpus()
-    cores = _cores()
-    workers = count or max(1, min(jobs, len(gpus) or cores))
-    threads = str(max(1, cores // workers))
+    workers = count or max(1, min(jobs, len(gpus) or CPU_COUNT))
+    threads = str(max(1, CPU_COUNT // workers))
     shared = {
         name: os.environ.get(name, threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
     }
@@ -310,9 +311,3 @@ def _visible_gpus() -> list[str]:
     import torch
 
     return [str(i) for i in range(torch.cuda.device_count())]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -297,7 +297,9 @@ def test_cubic_schedule_is_that_of_torch(step: int, final: float) -> None:
 
 
 def test_gradual_schedule_cuts_at_the_interval_and_at_the_end() -> None:
-    schedule = gradual_schedule(1000, 0.9, GradualConfig(begin=0.1, end=0.75, interval=300))
+    schedule = gradual_schedule(
+        1000, 0.9, GradualConfig(TrainingConfig(), begin=0.1, end=0.75, interval=300)
+    )
     assert list(schedule) == [100, 400, 700, 750]
     assert schedule[750] == 0.9
     assert list(schedule.values()) == sorted(schedule.values())

@@ -326,7 +326,7 @@ def test_workers_are_pinned_to_gpus(monkeypatch) -> None:
 def test_without_gpus_workers_share_the_cores(monkeypatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(clusters, "_cores", lambda: 8)
+    monkeypatch.setattr("dask.system.CPU_COUNT", 8)
     assert len(batch.local_environments(jobs=3)) == 3
     assert len(batch.local_environments(jobs=30)) == 8
     assert {e["OMP_NUM_THREADS"] for e in batch.local_environments(jobs=9, count=4)} == {"2"}

@@ -2,8 +2,8 @@
 
 import pytest
 
+from book.tools import small_bert
 from prunelimit.expected import calibration
-from prunelimit.lab.studies import small_bert
 from prunelimit.lab.studies.calibration import outside
 from prunelimit.results import SearchedNetwork
 

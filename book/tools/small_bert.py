@@ -2,7 +2,7 @@
 
 Made by::
 
-    python -m prunelimit.lab.studies.small_bert --output book/results/small-bert.json
+    python -m book.tools.small_bert --output book/results/small-bert.json
 
 Hugging Face's own classes, untouched: two layers of width 16, sequences of eight tokens with some
 padding, and the question which of three groups most of the tokens belong to. Real existence is
@@ -104,7 +104,7 @@ class Budget:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, predict, search, and write the result."""
-    parser = argparse.ArgumentParser(prog="python -m prunelimit.lab.studies.small_bert")
+    parser = argparse.ArgumentParser(prog="python -m book.tools.small_bert")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--steps", type=int, default=STEPS)
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         upper=found.upper,
         finetuning=f"{given.steps} full-batch steps of Adam",
         tries=found.tries,
-        provenance=describe_module("prunelimit.lab.studies.small_bert", arguments),
+        provenance=describe_module("book.tools.small_bert", arguments),
     ).save(given.output)
 
 
