@@ -21,8 +21,8 @@ from book.tools.content import ROOT
 from prunelimit.files import write_text
 from prunelimit.lab import tasks
 from prunelimit.lab.baselines import RareGemsConfig, rare_gems, signed_constants
-from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Splits
+from prunelimit.lab.stages.finetune import Tuning
 from prunelimit.lab.studies.depth import trained
 from prunelimit.lab.tasks import Task
 from prunelimit.network.evaluate import evaluate

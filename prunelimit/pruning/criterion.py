@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,27 +48,6 @@ class Measured:
     stderr: float = 0.0
 
 
-class Criterion(Protocol):
-    """What the search asks of a network."""
-
-    @property
-    def dense(self) -> Measured:
-        """The network untouched, under this criterion."""
-
-    @property
-    def slope(self) -> float:
-        """Expected growth of the excess by unit of −log(kept) at the threshold."""
-
-    def measure(self, model: nn.Module) -> Measured:
-        """Measure a network, left as it is."""
-
-    def describe(self) -> str:
-        """One line for people."""
-
-    def key(self) -> dict[str, Any]:
-        """What a stored try depends on."""
-
-
 @dataclass(frozen=True)
 class LossRise:
     """The loss stays at or below L(w*) + ε on the data that define it.
@@ -108,7 +87,7 @@ class LossRise:
 
     @property
     def slope(self) -> float:
-        """The elasticity of the loss rise, as a slope of the excess."""
+        """Growth of the excess by unit of −log(kept) at the threshold: the loss's elasticity."""
         if not self._positive:
             return ELASTICITY
         return max(LEAST_SLOPE, ELASTICITY * self.epsilon / self.level)
@@ -246,6 +225,10 @@ class MetricDrop:
                 - _value(self.metric, outputs[chosen], targets[chosen])
             )
         return float(np.std(drops))
+
+
+Criterion = LossRise | MetricDrop
+"""What the search asks of a network."""
 
 
 @dataclass(frozen=True)

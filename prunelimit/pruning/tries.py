@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model
@@ -57,19 +57,6 @@ class Try:
     def passes(self) -> bool:
         """Whether the network is still good enough."""
         return self.excess <= 0
-
-
-class Keeper(Protocol):
-    """What a search asks of a place that keeps its tries."""
-
-    def tries(self) -> list[Try]:
-        """The tries kept so far, in the order in which they were made."""
-
-    def keep(self, finished: Try, model: nn.Module) -> None:
-        """Keep a try with its network."""
-
-    def model(self, finished: Try) -> nn.Module:
-        """The network of a try, as it was kept."""
 
 
 class InMemory:
@@ -141,6 +128,10 @@ class Folder:
 
     def _path(self, finished: Try) -> Path:
         return self._directory / f"kept-{finished.kept}.safetensors"
+
+
+Keeper = InMemory | Folder
+"""Where a search keeps its tries."""
 
 
 def _claim(directory: Path, key: dict[str, Any]) -> None:

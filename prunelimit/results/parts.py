@@ -39,7 +39,7 @@ class ExperimentConfig:
         At most so many masks re-fitted, each by so many products.
     finetune_measurements, finetuning
         At most so many masks fine-tuned, each with this budget; None is
-        `prunelimit.lab.bench.tuning.default_budget`.
+        `prunelimit.lab.stages.finetune.default_budget`.
     accuracy_tolerance
         Accuracy that a pruned network may lose on the validation split.
     """

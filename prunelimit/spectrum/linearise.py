@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +29,6 @@ Pieces = Sequence[Tensor]
 
 Push = Callable[[Pieces], Tensor]
 """J times a vector given parameter by parameter, shaped as the outputs."""
-
-
-class Linearisation(Protocol):
-    """What the operator asks of a chunk."""
-
-    def apply(self, vector: Pieces) -> Sequence[Tensor | None]:
-        """The chunk's mean curvature times a vector given parameter by parameter."""
 
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -164,7 +157,7 @@ class HessianChunk:
         self.grads = [grads[i] for i in self.curved]
 
     def apply(self, vector: Pieces) -> Sequence[Tensor | None]:
-        """H v, see `Linearisation.apply`."""
+        """The chunk's mean H times a vector given parameter by parameter."""
         if not self.curved:
             return [None] * len(self.parameters)
         return torch.autograd.grad(
@@ -232,7 +225,7 @@ class GaussNewtonChunk:
         return bent
 
     def apply(self, vector: Pieces) -> Sequence[Tensor | None]:
-        """J^T H_out J v, see `Linearisation.apply`."""
+        """The chunk's mean J^T H_out J times a vector given parameter by parameter."""
         return self.pull(self.bend(self.push(vector)))
 
     @cached_property
@@ -281,7 +274,8 @@ def _forward_push(model: nn.Module, parameters: list[nn.Parameter], inputs: Tens
     return push
 
 
-LINEARISATIONS: dict[str, type[HessianChunk] | type[GaussNewtonChunk]] = {
+Linearisation = HessianChunk | GaussNewtonChunk
+LINEARISATIONS: dict[str, type[Linearisation]] = {
     "hessian": HessianChunk,
     "ggn": GaussNewtonChunk,
 }

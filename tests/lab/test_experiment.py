@@ -12,7 +12,6 @@ from torch import nn
 
 import prunelimit
 from prunelimit.lab import experiment, models, tasks
-from prunelimit.lab.bench import refitting, tuning
 from prunelimit.lab.stages import finetune, prediction, refit, sweeps
 from prunelimit.lab.store import keys, provenance
 from prunelimit.lab.store.checkpoints import load_checkpoint
@@ -193,7 +192,7 @@ def test_a_damaged_stage_is_computed_again(run, copied) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "module", "function"),
-    [("refit", refitting, "refit_survivors"), ("finetune", tuning, "finetune")],
+    [("refit", refit, "refit_survivors"), ("finetune", finetune, "finetune")],
 )
 def test_a_stage_goes_on_at_the_mask_it_was_at_and_both_processes_sign(
     run, copied, monkeypatch: pytest.MonkeyPatch, stage: str, module, function: str

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab import models
-from prunelimit.lab.bench import tuning
 from prunelimit.lab.cli import main
 from prunelimit.lab.data import Splits, load
 from prunelimit.lab.distributed import current
+from prunelimit.lab.stages import finetune as tuning
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.training import train
 from prunelimit.network.evaluate import evaluate

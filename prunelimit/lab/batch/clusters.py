@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.batch.security import NO_DASHBOARD, NO_PAGES, given_security, temporary_security
-from prunelimit.lab.batch.slurm import slurm_pool
+from prunelimit.lab.batch.slurm import SlurmPool, slurm_pool
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,21 +30,6 @@ _LOST_IS_OURS = {"distributed.deploy.lost-worker-timeout": "1000 days"}
 """Dask would end whatever bears the name of a worker that was lost 15 seconds ago: the one that
 waits in Slurm's queue instead of it, or a nanny whose next worker is slow to start."""
 _LOOPBACK = re.compile(r"(tcp|tls)://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?/?")
-
-
-class Pool(Protocol):
-    """Workers, and who looks after them."""
-
-    client: Client
-
-    def tend(self, jobs: int) -> list[str]:
-        """Replace workers that are gone, for so many jobs that are left; what there is to say.
-
-        Raises
-        ------
-        PruneLimitError
-            If there will be no workers.
-        """
 
 
 @dataclass
@@ -70,6 +55,10 @@ class Untended:
         before, self.there = now if self.there is None else self.there, now
         gone = [f"worker {name} is gone; another takes its job" for name in sorted(before - now)]
         return gone + [f"worker {name} is there" for name in sorted(now - before)]
+
+
+Pool = Untended | SlurmPool
+"""Workers, and who looks after them."""
 
 
 @dataclass(frozen=True)

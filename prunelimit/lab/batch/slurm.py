@@ -130,7 +130,7 @@ class SlurmPool:
     asked: float = float("-inf")
 
     def tend(self, jobs: int) -> list[str]:
-        """Submit what is missing, and say which workers came and went; see `Pool`.
+        """Submit what is missing for the jobs that are left, and say which workers came and went.
 
         Raises
         ------

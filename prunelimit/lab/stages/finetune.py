@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
+from torch import nn
 from torch.nn.functional import cross_entropy
 
+from prunelimit.budgets import FineTuning
 from prunelimit.estimates import Interval
-from prunelimit.lab.bench.crossing import existence_threshold
-from prunelimit.lab.bench.tuning import Tuning
+from prunelimit.lab.data import Splits
+from prunelimit.lab.stages.crossing import existence_threshold
 from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.measurements import Measurements
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.world import Execution
-from prunelimit.pruning.finetune import FineTuned, FineTuning
+from prunelimit.network.world import USUAL, Execution
+from prunelimit.pruning import magnitude_mask
+from prunelimit.pruning.finetune import FineTuned, finetune
+from prunelimit.recipe import TrainingConfig
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import FinetunePoint
 
 KNOBS = ("resolution", "sparsest", "finetune_measurements", "finetuning")
 """Entries of the configuration that it reads."""
+
+
+def default_budget(training: TrainingConfig, batches: int) -> FineTuning:
+    """At least 12 epochs and at least 3,000 steps, at the training's own learning rate.
+
+    Examples
+    --------
+    >>> from prunelimit.lab import tasks
+    >>> default_budget(tasks.get("digits-mlp").training, batches=11).epochs
+    273
+    """
+    return FineTuning(
+        epochs=max(12, math.ceil(3000 / batches)),
+        learning_rate=training.learning_rate,
+        momentum=training.momentum,
+    )
+
+
+class Tuning:
+    """Fine-tunes one mask after another, each from the trained weights.
+
+    It trains on un-augmented examples: the loss that is trained has to be the one that
+    defines S(ε).
+
+    Parameters
+    ----------
+    model
+        Trained; left untouched.
+    splits
+        Its data.
+    budget
+        Of each mask; by default `default_budget`.
+    training
+        How the network was trained, in batches of what size.
+    execution
+        See `prunelimit.pruning.finetune.finetune`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        splits: Splits,
+        training: TrainingConfig,
+        budget: FineTuning | None = None,
+        execution: Execution = USUAL,
+    ) -> None:
+        self.model, self.execution = model, execution
+        self.loader = splits.train_eval.with_batch_size(training.batch_size).shuffled()
+        self.reference = splits.train_eval.with_batch_size(1000)
+        self.budget = budget or default_budget(training, len(self.loader))
+
+    def at(self, sparsity: float) -> FineTuned:
+        """The magnitude mask of `sparsity`."""
+        return finetune(
+            self.model,
+            magnitude_mask(self.model, sparsity),
+            cross_entropy,
+            self.loader,
+            self.reference,
+            self.budget,
+            self.execution,
+        )
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ from torch.nn.functional import cross_entropy
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
 from prunelimit.lab.baselines import RareGemsConfig, Work, rare_gems
-from prunelimit.lab.bench.refitting import Refitting
-from prunelimit.lab.bench.tuning import Tuning
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.experiment import run_task
+from prunelimit.lab.stages.finetune import Tuning
+from prunelimit.lab.stages.refit import Refitting
 from prunelimit.lab.store.provenance import describe_module, module_command
 from prunelimit.lab.studies import heuristics
 from prunelimit.lab.studies.readings import limit_of

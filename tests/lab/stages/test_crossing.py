@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from prunelimit import PruneLimitError
 from prunelimit.estimates import crossing_between
-from prunelimit.lab.bench.crossing import existence_threshold
+from prunelimit.lab.stages.crossing import existence_threshold
 
 
 @given(level=st.floats(0.02, 50.0), guess=st.floats(0, 0.999))

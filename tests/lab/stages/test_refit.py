@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from prunelimit.lab.bench.refitting import TOLERANCE, Refitting
 from prunelimit.lab.data import Batches
+from prunelimit.lab.stages.refit import TOLERANCE, Refitting
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.pruning import magnitude_order

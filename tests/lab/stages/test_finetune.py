@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from prunelimit.budgets import FineTuning
-from prunelimit.lab.bench.tuning import Tuning, default_budget
 from prunelimit.lab.data import load
+from prunelimit.lab.stages.finetune import Tuning, default_budget
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import Execution
 from prunelimit.recipe import TrainingConfig
