@@ -95,11 +95,6 @@ class Group(World):
         dist.all_reduce(tensor)
         return tensor
 
-    def broadcast(self, tensor: Tensor) -> Tensor:
-        """The main process's tensor, in place."""
-        dist.broadcast(tensor, src=0)
-        return tensor
-
     def gather(self, value: Item) -> list[Item]:
         """Every process's value, in the order of the ranks."""
         values: list[Any] = [None] * self.size
@@ -137,10 +132,10 @@ class Group(World):
             In the other processes, if `work` raises in the main one.
         """
         if not self.is_main:
-            _follow(matrix, self)
+            _follow(matrix)
 
         def led() -> Result:
-            leader = _Leader(matrix, self)
+            leader = _Leader(matrix)
             try:
                 return work(leader)
             finally:
@@ -331,19 +326,17 @@ class _Leader:
     ----------
     matrix
         Its methods are collective: all processes call them together.
-    world
-        The processes.
     """
 
-    def __init__(self, matrix: BuildableMatrix, world: World) -> None:
+    def __init__(self, matrix: BuildableMatrix) -> None:
         self.dim, self.device, self.dtype = matrix.dim, matrix.device, matrix.dtype
-        self._matrix, self._world = matrix, world
+        self._matrix = matrix
 
     def matmul(self, vectors: Tensor) -> Tensor:
         """The product with ``(dim,)`` or ``(dim, block)``, to which every process does its part."""
         columns = vectors.detach().reshape(self.dim, -1).to(self.device, self.dtype).contiguous()
         self._announce(_MULTIPLY, columns.shape[1])
-        self._world.broadcast(columns)
+        dist.broadcast(columns, src=0)
         return self._matrix.matmul(vectors)
 
     def dense(self, progress: bool | None = False) -> Tensor:
@@ -356,17 +349,20 @@ class _Leader:
         self._announce(_STOP)
 
     def _announce(self, what: int, width: int = 0) -> None:
-        self._world.broadcast(torch.tensor([what, width]))
+        dist.broadcast(torch.tensor([what, width]), src=0)
 
 
-def _follow(matrix: BuildableMatrix, world: World) -> None:
+def _follow(matrix: BuildableMatrix) -> None:
     """Join in what the main process announces, until it is done."""
     while True:
-        what, width = world.broadcast(torch.zeros(2, dtype=torch.int64)).tolist()
+        announced = torch.zeros(2, dtype=torch.int64)
+        dist.broadcast(announced, src=0)
+        what, width = announced.tolist()
         if what == _STOP:
             return
         if what == _BUILD:
             matrix.dense()
             continue
         columns = torch.empty(matrix.dim, width, dtype=matrix.dtype, device=matrix.device)
-        matrix.matmul(world.broadcast(columns))
+        dist.broadcast(columns, src=0)
+        matrix.matmul(columns)

@@ -24,26 +24,24 @@ Matrix = TypeVar("Matrix")
 class World:
     """One process alone, and the interface of several.
 
-    All methods but `share`, `shard`, `every`, `device` and `place` are collective:
+    All methods but `shard`, `every`, `device` and `place` are collective:
     every process has to call them in the same order.
 
     Attributes
     ----------
     rank, size
         Number of this process, from 0, and how many there are.
-    local_rank, local_size
-        The same on this machine.
+    local_size
+        How many there are on this machine.
 
     Examples
     --------
-    >>> alone = World()
-    >>> alone.is_main, alone.gather("a"), alone.share(5)
-    (True, ['a'], slice(0, 5, 1))
+    >>> World().is_main, World().gather("a")
+    (True, ['a'])
     """
 
     rank: int = 0
     size: int = 1
-    local_rank: int = 0
     local_size: int = 1
 
     @property
@@ -67,10 +65,6 @@ class World:
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over the processes, in place and the same bits everywhere."""
-        return tensor
-
-    def broadcast(self, tensor: Tensor) -> Tensor:
-        """The main process's tensor, in place."""
         return tensor
 
     def gather(self, value: Item) -> list[Item]:
@@ -102,10 +96,6 @@ class World:
         PruneLimitError
             If they differ; the message names `what`.
         """
-
-    def share(self, count: int, start: int = 0) -> slice:
-        """This process's part of `count` examples, of which the first is number `start` of all."""
-        return slice(0, count, 1)
 
     def shard(self, loader: Iterable[Any]) -> Iterable[Any]:
         """This process's part of every batch of `loader`, which all processes read alike."""
