@@ -73,8 +73,7 @@ def absent() -> Any:
 
 
 def _name(f: dataclasses.Field[Any]) -> str:
-    name: str = f.metadata.get("name", f.name)
-    return name
+    return f.metadata.get("name", f.name)
 
 
 def rounded(plain: Any, digits: int = 6) -> Any:

@@ -207,5 +207,4 @@ def _name(model: str, dataset: str) -> str:
 
 
 def _short(numbers: ArrayLike) -> list[float]:
-    nine: list[float] = rounded(np.asarray(numbers, dtype=float).tolist(), digits=9)
-    return nine
+    return rounded(np.asarray(numbers, dtype=float).tolist(), digits=9)

@@ -126,8 +126,7 @@ class Landscape:
     # ------------------------------------------------------------ evaluation
     def outputs_at(self, point: Tensor, inputs: Tensor) -> Tensor:
         """The network's outputs with the parameters of `point`; differentiable."""
-        result: Tensor = functional_call(self.model, unflatten(point, self.shapes), (inputs,))
-        return result
+        return functional_call(self.model, unflatten(point, self.shapes), (inputs,))
 
     def loss(self, point: Tensor) -> Tensor:
         """The data loss at `point`; differentiable."""

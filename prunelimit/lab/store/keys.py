@@ -196,8 +196,7 @@ def _loaded_on_use(tree: ast.Module) -> dict[str, str]:
     """Names that a package loads on first use (its table ``_PUBLIC``), and from which module."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
-            table: dict[str, str] = ast.literal_eval(node.value)
-            return table
+            return ast.literal_eval(node.value)
     return {}
 
 

@@ -134,8 +134,7 @@ class Stages:
 
 def _typed(kind: type[Value], value: Any, name: str) -> Value:
     reader = getattr(kind, "from_dict", None)
-    found: Value = from_plain(kind, value, f"stage {name}") if reader is None else reader(value)
-    return found
+    return from_plain(kind, value, f"stage {name}") if reader is None else reader(value)
 
 
 def _read(path: Path, key: Key) -> _Kept | None:

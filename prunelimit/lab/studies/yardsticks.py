@@ -98,8 +98,7 @@ def sgd(landscape: Landscape, keep: Tensor, steps: int, seed: int) -> Tensor:
     """
 
     def loss(point: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        result: Tensor = landscape.loss_fn(landscape.outputs_at(point, inputs), targets)
-        return result
+        return landscape.loss_fn(landscape.outputs_at(point, inputs), targets)
 
     slopes_of = vmap(grad(loss), (0, None, None))
     points = torch.where(keep, landscape.start, 0.0)

@@ -187,8 +187,7 @@ class ResNet(nn.Module):
         hidden = self.stem(images)
         for block in self.blocks:
             hidden = torch.relu(hidden + block(hidden))
-        pooled: Tensor = self.head(nn.functional.adaptive_avg_pool2d(hidden, 2).flatten(1))
-        return pooled
+        return self.head(nn.functional.adaptive_avg_pool2d(hidden, 2).flatten(1))
 
 
 class RowTransformer(nn.Module):
@@ -213,8 +212,7 @@ class RowTransformer(nn.Module):
         hidden = self.embed(images[:, 0]) + self.positions
         for block in self.blocks:
             hidden = block(hidden)
-        pooled: Tensor = self.head(self.norm(hidden).mean(1))
-        return pooled
+        return self.head(self.norm(hidden).mean(1))
 
 
 class _Block(nn.Module):
@@ -239,5 +237,4 @@ class _Block(nn.Module):
         weights = torch.softmax(query @ key.mT / math.sqrt(width / self.heads), -1)
         hidden = hidden + self.mix((weights @ value).transpose(1, 2).reshape(n, rows, width))
         inner = nn.functional.gelu(self.inner(self.between(hidden)))
-        result: Tensor = hidden + self.outer(inner)
-        return result
+        return hidden + self.outer(inner)
