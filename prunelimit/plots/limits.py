@@ -147,7 +147,6 @@ def accuracy_curve(
     sparsities: Sequence[float],
     accuracies: Mapping[str, Sequence[float]],
     limits: Mapping[str, Sequence[float]],
-    title: str = "",
 ) -> Figure:
     """Accuracy against sparsity, one line a method, with the predicted limits."""
     figure, ax = plt.subplots()
@@ -156,7 +155,6 @@ def accuracy_curve(
     mark_limits(ax, limits)
     ax.set_ylabel("accuracy (share of examples)")
     sparsity_axis(ax)
-    ax.set_title(title)
     ax.legend(loc="lower left")
     return figure
 

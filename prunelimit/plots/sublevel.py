@@ -40,8 +40,6 @@ def plane_view(
     levels: Mapping[float, str],
     points: Mapping[str, Sequence[float]],
     line: ArrayLike,
-    xlabel: str = r"$w_1$",
-    ylabel: str = r"$w_2$",
 ) -> Figure:
     """Level lines of a loss over a plane, with a line through it and named points.
 
@@ -69,7 +67,7 @@ def plane_view(
     )
     for (name, place), marker in zip(points.items(), "*so", strict=False):
         ax.plot(*place, marker=marker, color=COLOURS["vermilion"], ms=9, ls="", label=name)
-    ax.set(aspect="equal", xlabel=xlabel, ylabel=ylabel)
+    ax.set(aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
     legend_below(figure, [ax])
     return figure
 
