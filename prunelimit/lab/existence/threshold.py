@@ -109,12 +109,13 @@ class ExistenceSearch:
     def _passes(self, removed: int, level: float, descent: Descent) -> bool:
         """Whether the mask reaches the level: from its own lowest point, or the nearest solution.
 
-        The nearest denser mask that passes often is the better start: where the mask was first
-        tried, the next solution may have been far off.
+        A solution under a sparser mask is one under this mask (exact: masks are nested), so that a
+        threshold does not fall as the level rises. The nearest denser mask that passes often is
+        the better start: where the mask was first tried, the next solution may have been far off.
         """
-        known = self.minima.get(removed)
-        if known is not None and known.loss <= level:
+        if any(count >= removed and m.loss <= level for count, m in self.minima.items()):
             return True
+        known = self.minima.get(removed)
         below = [count for count, m in self.minima.items() if count < removed and m.loss <= level]
         nearest = self.minima[max(below)] if below else None
         starts: list[Minimum | None] = [known, nearest] if known and nearest else [known or nearest]

@@ -1,5 +1,7 @@
 """A threshold is where a scan finds it, and what is beyond reach is named."""
 
+import dataclasses
+
 import pytest
 import torch
 from converged_support import EXACT
@@ -88,3 +90,22 @@ def test_levels_beyond_reach_and_beyond_need_are_named():
     assert search.threshold(1e-3, 0.5).status == "none"
     found = search.threshold(1e3, 0.5)
     assert (found.status, found.value) == ("any", 1.0)
+
+
+class Unlucky(ExistenceSearch):
+    """Whose descents find nothing any more."""
+
+    def _descend(self, removed, start, level, descent):
+        found = super()._descend(removed, start, level, descent)
+        return dataclasses.replace(found, loss=found.loss + 100.0)
+
+
+def test_what_a_sparser_mask_reached_a_denser_one_reaches(scanned):
+    """At a higher level the threshold is no lower, whatever the descents there end in."""
+    landscape, order, *_ = scanned
+    lucky, unlucky = (kind(landscape, order) for kind in (ExistenceSearch, Unlucky))
+    level = float(landscape.loss(landscape.start)) + 0.2
+    before = lucky.threshold(level, 0.5)
+    unlucky.minima |= lucky.minima
+    for guess in (0.1, before.lower, 0.95):
+        assert unlucky.threshold(level + 0.1, guess).lower >= before.lower > 0
