@@ -53,6 +53,9 @@ class Facts:
     layer_share
         With the largest tenth of the weights kept, the share that a layer keeps, in the mean over
         layers; None where nobody looked. A small layer that keeps much raises it.
+    cut
+        Largest sparsity at which the mask leaves a path (`prunelimit.pruning.cut`): no feature of
+        the fit, but where what it predicts ends.
     """
 
     paper: float
@@ -64,6 +67,7 @@ class Facts:
     examples: int
     layers: int | None = absent()
     layer_share: float | None = absent()
+    cut: float = 1.0
 
     def values(self) -> dict[str, float]:
         """Every feature by name; a share kept is at least half a weight of all."""
@@ -152,12 +156,12 @@ class Calibration:
         known = facts.values()
         if self.otherwise is not None and not self.reads <= known.keys():
             return self.otherwise.predict(facts)
-        root = math.exp(0.5 * self.log_kept(facts))
+        root = max(math.exp(0.5 * self.log_kept(facts)), math.sqrt(1 - facts.cut))
         width = self.half_width * (math.exp(0.5 * known["log layers"]) if self.by_layers else 1.0)
         sparsity = BracketedFloat(
-            1 - root**2,
+            min(1 - root**2, facts.cut),
             lower=1 - min(1.0, root + width) ** 2,
-            upper=1 - max(0.0, root - width) ** 2,
+            upper=min(1 - max(0.0, root - width) ** 2, facts.cut),
         )
         return Expected(sparsity, why=self._outside(facts))
 
@@ -215,6 +219,7 @@ def facts_of(report: PruningLimit) -> Facts:
         examples=report.loss.examples,
         layers=None if report.layers is None else len(report.layers),
         layer_share=None if report.layers is None else mean_share(report.layers),
+        cut=1.0 if report.cut in (None, 1.0) else report.cut - 1 / report.dim,
     )
 
 

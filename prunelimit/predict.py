@@ -37,6 +37,7 @@ from prunelimit.network.parameters import (
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
+from prunelimit.pruning.cut import cut_sparsity
 from prunelimit.pruning.masks import (
     LAYERS_AT,
     layer_counts,
@@ -188,6 +189,7 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         warnings.simplefilter("ignore", CurvatureWarning)
         spectrum = spectrum_of_operator(operator, policy, effort)
     curve = _one_shot(operator, weights, order, allowed, effort)
+    cut = cut_sparsity(operator, order, loss.mean + allowed)
     operator.release()
     paper, trace = _limit(spectrum, profile, allowed, "paper"), spectrum.trace()
     sure = max(0.0, trace.value + 2.576 * trace.stderr)  # at 99 %, as the brackets
@@ -211,6 +213,7 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         one_shot_curve=RiseCurve(curve.sparsities, curve.rises),
         counted=counted(model, task.chosen),
         layers=_layers(model, order, task.chosen),
+        cut=cut,
     )
 
 

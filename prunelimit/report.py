@@ -149,6 +149,10 @@ class PruningLimit:
     layers
         What the largest tenth of the weights leaves of each parameter that counts; None in
         reports of before this was kept.
+    cut
+        Sparsity from which on the magnitude mask leaves no path from inputs to outputs, where no
+        constant is good enough either: real existence lies below it. 1 if there is none, None in
+        reports of before this was kept.
     expected
         What fine-tuning will reach: a prediction interval of the network's real existence
         (heuristic, calibrated on measured networks; see `prunelimit.expected`).
@@ -170,6 +174,7 @@ class PruningLimit:
     spectrum: Spectrum
     counted: Counted | None = absent()
     layers: tuple[LayerCount, ...] | None = absent()
+    cut: float | None = absent()
     expected: Expected = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -186,6 +191,7 @@ class PruningLimit:
             layers=layers is None
             or sum(layer.of for layer in layers) == self.dim
             and all(0 <= layer.kept <= layer.of for layer in layers),
+            cut=self.cut is None or 0 < self.cut <= 1,
             coverage=self.expected is None or 0 < self.expected.coverage < 1,
         )
         if self.expected is None:
@@ -323,6 +329,11 @@ def _notes(report: PruningLimit) -> list[str]:
     )
     if report.expected.extrapolated:
         said += f"; extrapolated, its coverage is not promised: {'; '.join(report.expected.why)}"
+    if report.cut not in (None, 1.0) and report.expected.upper > report.cut - 1.5 / report.dim:
+        said += (
+            f"; at {report.cut:.2%} the mask leaves no path from inputs to outputs, and no "
+            "constant will do: real existence lies below"
+        )
     return [*report.warnings, said]
 
 

@@ -1,0 +1,155 @@
+"""Where a magnitude mask cuts the network through: no weight that is left leads in to out.
+
+Global masks empty the layer of the smallest weights first. Once no path is left, the network gives
+every example the same outputs, whatever its survivors are trained to: if no constant meets the
+loss allowed, real existence ends there at the latest, however flat the loss at w* is.
+
+That a mask cuts is told by forward passes on a few examples, with several values of the survivors:
+outputs that vary prove a path (**exact**); outputs that never do are taken for a cut
+(**heuristic** at units that might be dead at all of those values).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from prunelimit.spectrum.operator import CurvatureOperator
+
+EXAMPLES = 32
+ITERATIONS = 200
+"""L-BFGS takes no more for the best constant, a convex problem as small as the outputs are."""
+
+
+def cut_sparsity(operator: CurvatureOperator, order: Tensor, level: float) -> float:
+    """Sparsity from which on no network under the mask has a loss of at most `level`; 1 for none.
+
+    Parameters
+    ----------
+    operator
+        Of the dense network; all processes of its world call this together.
+    order, level
+        In which order weights go, ``(dim,)``, and the loss allowed.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Linear(1, 3), nn.Linear(3, 1))
+    >>> _ = [nn.init.constant_(model[i].weight, value) for i, value in ((0, 2.0), (1, 1.0))]
+    >>> data = [(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [6.0]]))]
+    >>> operator = CurvatureOperator(model, nn.functional.mse_loss, data)
+    >>> cut_sparsity(operator, torch.tensor([3, 4, 5, 0, 1, 2]), level=1.0)
+    0.5
+    """
+    dim = len(order)
+    with _Survivors(operator, order) as survivors:
+        if survivors.connect(dim) or not survivors.connect(0):
+            return 1.0
+        connected, cut = 0, dim
+        while cut - connected > 1:
+            middle = (connected + cut) // 2
+            connected, cut = (middle, cut) if survivors.connect(middle) else (connected, middle)
+    return cut / dim if lowest_constant_loss(operator) > level else 1.0
+
+
+class _Survivors:
+    """The operator's own weights, changed inside of the context and put back to the bit."""
+
+    def __init__(self, operator: CurvatureOperator, order: Tensor) -> None:
+        self.operator, self.order = operator, order.to(operator.device)
+        self.parameters = list(operator.parameters.values())
+
+    def __enter__(self) -> _Survivors:
+        self.before = [parameter.detach().clone() for parameter in self.parameters]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self.before)
+
+    def _set(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=True):
+            parameter.data.copy_(value)
+
+    def connect(self, removed: int) -> bool:
+        """Whether outputs depend on inputs without the first `removed` weights of the order."""
+        found = False
+        if self.operator.own_examples:
+            keep = torch.ones(len(self.order), dtype=torch.bool, device=self.operator.device)
+            keep[self.order[:removed]] = False
+            inputs, _ = self.operator.data.some(EXAMPLES)
+            found = any(self._vary(values, keep, inputs) for values in self._values())
+        return any(self.operator.world.gather(found))
+
+    def _values(self) -> Iterator[list[Tensor]]:
+        """What survivors have, also in one sign, which passes every ReLU; and random values."""
+        yield self.before
+        generator = torch.Generator().manual_seed(0)
+        noise = [
+            torch.randn(v.shape, generator=generator).to(v) * v.square().mean().sqrt()
+            for v in self.before
+        ]
+        for values in (self.before, [10.0 * one for one in noise]):
+            yield from ([sign * one.abs() for one in values] for sign in (1.0, -1.0))
+        yield noise
+
+    def _vary(self, values: list[Tensor], keep: Tensor, inputs: Tensor) -> bool:
+        parts = keep.split([value.numel() for value in values])
+        masks = [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
+        self._set([value * mask for value, mask in zip(values, masks, strict=True)])
+        with self.operator.context(), torch.no_grad():
+            outputs = self.operator.model(inputs)
+        if outputs.ndim == 0:  # a model that returns its own loss
+            return True
+        spread, size = (outputs - outputs[:1]).abs().max(), outputs.abs().max()
+        rounding = 1e3 * torch.finfo(outputs.dtype).eps
+        return not float(spread) <= rounding * float(size)  # undefined outputs count as varying
+
+
+def lowest_constant_loss(operator: CurvatureOperator) -> float:
+    """The loss of the best outputs that are the same for every example; 0 where unknown.
+
+    Unknown is it where outputs change their shape, or the loss leaves the finite numbers.
+
+    Examples
+    --------
+    >>> data = [(torch.ones(4, 1), torch.tensor([0, 0, 0, 1]))]
+    >>> layer, loss = torch.nn.Linear(1, 2), torch.nn.functional.cross_entropy
+    >>> round(lowest_constant_loss(CurvatureOperator(layer, loss, data)), 6)  # the labels' entropy
+    0.562335
+    """
+    constant = next(mean for mean in operator.world.gather(_mean_outputs(operator)) if mean.numel())
+    constant = constant.to(operator.device).requires_grad_()
+    solver = torch.optim.LBFGS(
+        [constant], max_iter=ITERATIONS, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+    )
+    losses: list[float] = []
+
+    def closure() -> Tensor:
+        loss, slope = torch.zeros_like(constant.sum()), torch.zeros_like(constant)
+        try:
+            for inputs, targets, share in operator.data.chunks(operator.chunk):
+                with torch.enable_grad():
+                    outputs = constant.expand(len(inputs), *constant.shape).clone()
+                    one = operator.loss_fn(outputs, targets).sum()
+                loss += share * one.detach()
+                slope += share * torch.autograd.grad(one, constant)[0]
+        except (RuntimeError, ValueError, IndexError):  # also in other processes
+            loss.fill_(math.nan)
+        constant.grad = operator.world.sum(slope)
+        losses.append(float(operator.world.sum(loss)))
+        return loss
+
+    solver.step(closure)
+    return min(losses) if all(map(math.isfinite, losses)) else 0.0
+
+
+def _mean_outputs(operator: CurvatureOperator) -> Tensor:
+    """Where the search for the best constant starts; nothing in a process without examples."""
+    if not operator.own_examples:
+        return torch.zeros(0)
+    with torch.no_grad(), operator.context():
+        outputs = operator.model(operator.data.some(EXAMPLES)[0])
+    return outputs.double().mean(0).cpu()
