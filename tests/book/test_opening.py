@@ -17,9 +17,9 @@ THIRTY_FRAMES = (
 LINES = "return document.querySelector('#opening svg').innerHTML.length"
 
 
-@pytest.fixture
-def browser(tmp_path):
-    driver = open_browser(tmp_path / "profile")
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    driver = open_browser(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 

@@ -145,76 +145,74 @@ def follows_the_pointer(browser, widget):
     assert widget.state()["share"] - before == pytest.approx(expected, abs=0.01)
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    driver = open_browser(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
 @needs_browser
-def test_the_deck_lives_in_a_browser(page, tmp_path):
+def test_the_deck_lives_in_a_browser(page, browser):
     place = next(i for i, s in enumerate(DECK) if s.state)
-    browser = open_browser(tmp_path / "profile")
 
     def of_the_slide(expression):
         script = f"const slide = document.querySelector('section.present'); return {expression}"
         return browser.execute_script(script)
 
-    try:
-        browser.get(page.as_uri())
-        wait_until(browser, "return document.body.dataset.ready === 'yes'")
-        for _ in range(place + sum(slide.later for slide in DECK[:place])):
-            browser.execute_script(PRESS, RIGHT)
-        assert of_the_slide("slide.id") == DECK[place].name
-        wait_until(browser, "return document.querySelector('.present svg.pl-plot path') !== null")
-        key = of_the_slide("slide.querySelector('[data-widget]').dataset.widget")
-        widget, made = Driven(browser, key), getattr(widgets, CLASSES[key])
-        state = widget.state()
-        assert set(DECK[place].state.split(",")) <= {f"{n}={v}" for n, v in state.items()}
-        for name, value in made(**state).numbers().items():
-            assert widget.number(name) == pytest.approx(value, rel=1e-9, abs=1e-11)
-        follows_the_pointer(browser, widget)
-        browser.execute_script(PRESS, N)
-        pane = "document.querySelector('.pane')"
-        assert all(name in of_the_slide(f"{pane}.textContent") for name in DECK[place].notes)
-        assert of_the_slide(f"{pane}.offsetHeight") > 100
-        browser.execute_script(PRESS, LEFT)
-        assert of_the_slide("slide.id") == DECK[place - 1].name
-        assert faults(browser) == []
-    finally:
-        browser.quit()
+    browser.get(page.as_uri())
+    wait_until(browser, "return document.body.dataset.ready === 'yes'")
+    for _ in range(place + sum(slide.later for slide in DECK[:place])):
+        browser.execute_script(PRESS, RIGHT)
+    assert of_the_slide("slide.id") == DECK[place].name
+    wait_until(browser, "return document.querySelector('.present svg.pl-plot path') !== null")
+    key = of_the_slide("slide.querySelector('[data-widget]').dataset.widget")
+    widget, made = Driven(browser, key), getattr(widgets, CLASSES[key])
+    state = widget.state()
+    assert set(DECK[place].state.split(",")) <= {f"{n}={v}" for n, v in state.items()}
+    for name, value in made(**state).numbers().items():
+        assert widget.number(name) == pytest.approx(value, rel=1e-9, abs=1e-11)
+    follows_the_pointer(browser, widget)
+    browser.execute_script(PRESS, N)
+    pane = "document.querySelector('.pane')"
+    assert all(name in of_the_slide(f"{pane}.textContent") for name in DECK[place].notes)
+    assert of_the_slide(f"{pane}.offsetHeight") > 100
+    browser.execute_script(PRESS, LEFT)
+    assert of_the_slide("slide.id") == DECK[place - 1].name
+    assert faults(browser) == []
 
 
 @needs_browser
-def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, tmp_path):
-    browser = open_browser(tmp_path / "profile")
-
+def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, browser):
     def room(here, height):
         screen = {"width": 1280, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         browser.execute_async_script(TWO_FRAMES)  # a widget draws itself anew in the first
         return browser.execute_script(f"return {here}.clientHeight - {here}.scrollHeight")
 
-    try:
-        browser.get(page.as_uri())
-        wait_until(browser, "return document.body.dataset.ready === 'yes'")
-        for slide in DECK:
-            here = f"document.querySelector('section.present#{slide.name}')"
-            wait_until(browser, f"return {here} !== null")
-            if slide in LIVING:
-                wait_until(browser, f"return {here}.querySelector('svg.pl-plot path') !== null")
-            assert min(room(here, 720), room(here, 800)) >= 0, slide.title
-            if slide.later:  # the room answers first
-                figure = f"getComputedStyle({here}.querySelector('.figure')).visibility"
-                assert browser.execute_script(f"return {figure}") == "hidden"
-                browser.execute_script(PRESS, RIGHT)
-                wait_until(browser, f"return {figure} === 'visible'")
+    browser.get(page.as_uri())
+    wait_until(browser, "return document.body.dataset.ready === 'yes'")
+    for slide in DECK:
+        here = f"document.querySelector('section.present#{slide.name}')"
+        wait_until(browser, f"return {here} !== null")
+        if slide in LIVING:
+            wait_until(browser, f"return {here}.querySelector('svg.pl-plot path') !== null")
+        assert min(room(here, 720), room(here, 800)) >= 0, slide.title
+        if slide.later:  # the room answers first
+            figure = f"getComputedStyle({here}.querySelector('.figure')).visibility"
+            assert browser.execute_script(f"return {figure}") == "hidden"
             browser.execute_script(PRESS, RIGHT)
-        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-        browser.get("about:blank")
-        browser.get(page.as_uri())
-        tops, notes, stills, figures = browser.execute_script(
-            """const seen = (node) => node.offsetHeight > 20;
-            const all = (what) => [...document.querySelectorAll(what)];
-            return [all('.slides > section').map((one) => one.getBoundingClientRect().top),
-            all('aside.notes').every(seen), all('.still img').every(seen),
-            all('.figure img').every((img) => getComputedStyle(img).visibility === 'visible')]"""
-        )
-        assert sorted(set(tops)) == tops and len(tops) == len(DECK)
-        assert notes and stills and figures
-    finally:
-        browser.quit()
+            wait_until(browser, f"return {figure} === 'visible'")
+        browser.execute_script(PRESS, RIGHT)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+    tops, notes, stills, figures = browser.execute_script(
+        """const seen = (node) => node.offsetHeight > 20;
+        const all = (what) => [...document.querySelectorAll(what)];
+        return [all('.slides > section').map((one) => one.getBoundingClientRect().top),
+        all('aside.notes').every(seen), all('.still img').every(seen),
+        all('.figure img').every((img) => getComputedStyle(img).visibility === 'visible')]"""
+    )
+    assert sorted(set(tops)) == tops and len(tops) == len(DECK)
+    assert notes and stills and figures

@@ -104,10 +104,19 @@ no test is about time (the driver's own limit on one script, 30 s, failed a run 
 
 
 def wait_until(browser, script):
-    """What the script returns, once that is something."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, PATIENCE).until(lambda driver: driver.execute_script(script))
+    """What the script returns, once that is something: the page itself looks again and again."""
+    found, failure = browser.execute_async_script(
+        f"""const done = arguments[0], look = () => {{ {script} }};
+        const again = () => {{
+          try {{
+            const found = look();
+            if (found) done([found, null]); else setTimeout(again, 20);
+          }} catch (error) {{ done([null, String(error)]); }}
+        }};
+        again();"""
+    )
+    assert failure is None, failure
+    return found
 
 
 def faults(browser):
@@ -124,24 +133,42 @@ def faults(browser):
 
 
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
-GOES_BY_COLOUR = ("color-contrast", "link-in-text-block")
-"""All rules of axe whose verdict another theme may change."""
+BARRIERS = Path(__file__).with_name("barriers.js")
 
 
-def barriers(browser, *rules):
-    """What keeps people out who do not see, hear or point as others do: serious findings of axe."""
-    browser.execute_script(AXE.read_text(encoding="utf-8"))
-    found = browser.execute_async_script(
-        "const [rules, done] = arguments, options = {resultTypes: ['violations']};"
-        "if (rules.length) options.runOnly = {type: 'rule', values: rules};"
-        "axe.run(document, options).then((r) => done(r.violations));",
-        rules,
-    )
-    return [
-        (v["id"], [node["html"][:120] for node in v["nodes"][:3]])
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
+def barriers(browser):
+    """What keeps people out who do not see, hear or point as others do, in either theme."""
+    if not browser.execute_script("return Boolean(window.axe)"):
+        browser.execute_script(AXE.read_text(encoding="utf-8"))
+    return browser.execute_async_script(BARRIERS.read_text(encoding="utf-8"))
+
+
+# Puts a control at a share of its range by the event that a finger or a key sends.
+MOVE = """const move = (root, key, share) => {
+  const input = root.querySelector(`[data-control='${key}']`);
+  if (input.type === 'checkbox') { input.click(); return; }
+  if (input.tagName === 'SELECT') {
+    const options = input.options;
+    input.selectedIndex = Math.round(share * (options.length - 1));
+    input.dispatchEvent(new Event('change', {bubbles: true}));
+    return;
+  }
+  const [low, high] = [Number(input.min), Number(input.max)];
+  input.value = low + share * (high - low);
+  input.dispatchEvent(new Event('input', {bubbles: true}));
+};"""
+
+# What a widget shows now: its state, its numbers in full, its drawing and its readouts.
+SHOWN = """const shown = (root) => {
+  const readouts = [...root.querySelectorAll('[data-readout]')];
+  const drawn = [...root.querySelectorAll('svg.pl-plot')].map((svg) => svg.innerHTML);
+  return {
+    state: JSON.parse(root.dataset.state),
+    numbers: Object.fromEntries(readouts.filter((node) => node.dataset.value !== undefined)
+      .map((node) => [node.dataset.readout, Number(node.dataset.value)])),
+    picture: [...drawn, ...readouts.map((node) => node.textContent)].join(' '),
+  };
+};"""
 
 
 class Driven:
@@ -189,22 +216,8 @@ class Driven:
         )
 
     def move(self, key, share):
-        """Put a control at `share` of its range by the event that a finger or a key sends."""
-        return self.script(
-            """const input = root.querySelector(`[data-control='${arguments[0]}']`);
-            if (input.type === 'checkbox') { input.click(); return; }
-            if (input.tagName === 'SELECT') {
-              const options = input.options;
-              input.selectedIndex = Math.round(arguments[1] * (options.length - 1));
-              input.dispatchEvent(new Event('change', {bubbles: true}));
-              return;
-            }
-            const [low, high] = [Number(input.min), Number(input.max)];
-            input.value = low + arguments[1] * (high - low);
-            input.dispatchEvent(new Event('input', {bubbles: true}));""",
-            key,
-            share,
-        )
+        """Put a control at `share` of its range."""
+        self.script(f"{MOVE} move(root, ...arguments);", key, share)
 
     def shown_controls(self):
         return self.script(

@@ -17,7 +17,12 @@ BUILT = Path(os.environ.get("PRUNELIMIT_BUILT_PAGES", ROOT / "_build" / "html"))
 STATE = re.compile(
     r'<script type="application/vnd.jupyter.widget-state\+json">(.*?)</script>', re.DOTALL
 )
-HARMLESS = ("THEBE_JS_URL", "invalid theme mode", "[anywidget] Failed to initialize model.")
+HARMLESS = (
+    "THEBE_JS_URL",
+    "invalid theme mode",
+    "[anywidget] Failed to initialize model.",
+    "ERR_BLOCKED_BY_CLIENT",
+)
 
 
 def shown_widgets(page):
@@ -53,6 +58,8 @@ pytestmark = [
 def browser():
     with tempfile.TemporaryDirectory() as profile:
         driver = open_browser(profile)
+        # tests/book/test_pages.py opens each page with its formulas, which take most of the time.
+        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*mathjax*"]})
         faults(driver)
         yield driver
         driver.quit()
