@@ -24,7 +24,14 @@ from prunelimit import __version__
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained, prepare_folder, prepare_output, write_bytes
 from prunelimit.lab.batch.cli import batch
-from prunelimit.lab.named import attribute, loader_of, loss_of, model_of, tell
+from prunelimit.lab.named import (
+    attribute,
+    loader_of,
+    loss_of,
+    model_of,
+    refuse_overwriting,
+    tell,
+)
 from prunelimit.names import printable
 
 if TYPE_CHECKING:
@@ -234,6 +241,7 @@ def find(
     from prunelimit.report import PruningLimit
 
     prepare_output(output)
+    refuse_overwriting(output, checkpoint)
     if finetune is not None and (epochs is not None or learning_rate is not None):
         raise PruneLimitError("--finetune is a loop of your own: it has its own epochs and rate")
     network = model_of(model, checkpoint)
@@ -301,6 +309,7 @@ def prune(
     from prunelimit.pruning import prune as prune_model
 
     prepare_output(output)
+    refuse_overwriting(output, checkpoint)
     pruned = prune_model(model_of(model, checkpoint), sparsity, parameters=parameters)
     write_bytes(output, weights_bytes(pruned))
     weights = prunable_weights(pruned, parameters)

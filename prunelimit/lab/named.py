@@ -49,6 +49,22 @@ def tell(line: str, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
+def refuse_overwriting(output: Path, checkpoint: Path | None) -> None:
+    """Refuse to write a pruned network over the dense one.
+
+    Raises
+    ------
+    PruneLimitError
+        If both are the same file.
+    """
+    both = checkpoint is not None and output.exists() and checkpoint.exists()
+    if both and output.samefile(checkpoint or output):
+        raise PruneLimitError(
+            f"{output} holds the dense weights, which the pruned ones would replace; give another "
+            "--output"
+        )
+
+
 def model_of(reference: str, checkpoint: Path | None) -> nn.Module:
     """The model that a factory makes, with the weights of a checkpoint, in eval mode.
 
@@ -62,10 +78,10 @@ def model_of(reference: str, checkpoint: Path | None) -> nn.Module:
     from prunelimit.lab.store.checkpoints import CheckpointWarning, load_checkpoint
 
     factory = attribute(reference, "the model")
-    model = factory if isinstance(factory, nn.Module) else factory()
+    model = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
     if not isinstance(model, nn.Module):
         raise PruneLimitError(
-            f"{reference} returned a {type(model).__name__}, not a torch.nn.Module"
+            f"{reference} is or returned a {type(model).__name__}, not a torch.nn.Module"
         )
     if checkpoint is not None:
         with warnings.catch_warnings(record=True) as said:

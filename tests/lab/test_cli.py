@@ -158,6 +158,7 @@ def test_names_of_tasks_stay_whole_at_any_width(capsys, monkeypatch, width: int)
         (["predict", "..net_of_test:make", "-d", "net_of_test:batches"], "module:name"),
         (["predict", "nowhere_x:make", "-d", "net_of_test:batches"], "cannot import 'nowhere_x'"),
         (["predict", "net_of_test:gone", "-d", "net_of_test:batches"], "has no 'gone'"),
+        (["predict", "net_of_test:__name__", "-d", "net_of_test:batches"], "is or returned a str"),
         (["predict", "net_of_test:make", "-d", "imaginary"], "imaginary"),
         (["predict", "net_of_test:make", "-d", "net_of_test:batches", "--loss", "no"], "no loss"),
         (
@@ -192,6 +193,18 @@ def test_checkpoints_that_are_corrupt_or_foreign_are_refused(project, capsys, mo
             monkeypatch,
         )
         assert status == 2 and name in err, err
+
+
+def test_a_pruned_network_does_not_replace_its_dense_one(project, capsys, monkeypatch) -> None:
+    run(["prune", "net_of_test:make", "-s", "0", "-o", "dense.safetensors"], capsys, monkeypatch)
+    before = Path("dense.safetensors").read_bytes()
+    Path("link.safetensors").symlink_to("dense.safetensors")
+    for command in (["prune", "-s", "0.5"], ["find", "-d", "net_of_test:batches"]):
+        for output in ("dense.safetensors", "link.safetensors"):
+            options = ["net_of_test:make", "-c", "dense.safetensors", "-o", output]
+            status, _, err = run([*command, *options], capsys, monkeypatch)
+            assert status == 2 and "give another --output" in err
+    assert Path("dense.safetensors").read_bytes() == before
 
 
 def test_a_pickle_that_runs_code_is_not_run(project, capsys, monkeypatch) -> None:

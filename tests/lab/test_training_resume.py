@@ -343,6 +343,8 @@ def foreign(path, name):
     state = network().state_dict()
     if name == "text":
         path.write_text("no checkpoint")
+    elif name == "empty":
+        path.write_bytes(b"")
     elif name == "whole model":
         torch.save(Whole(2, 2), path)
     elif name == "list":
@@ -362,6 +364,7 @@ def foreign(path, name):
     [
         ("absent", "there is no checkpoint at"),
         ("text", "cannot be loaded as tensors only"),
+        ("empty", "cannot be loaded as tensors only"),
         ("whole model", "whole pickled model, save model.state_dict"),
         ("list", "holds no state dict"),
         ("missing", "1.bias is missing"),

@@ -300,7 +300,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle or archive can raise nearly anything
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise PruneLimitError(
             f"{path} cannot be loaded as tensors only ({reason}). If it holds a whole pickled "
             "model, save model.state_dict() (or safetensors) where that model's code is"
