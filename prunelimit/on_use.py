@@ -13,13 +13,8 @@ def loaded_on_use(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The ``__getattr__`` and ``__dir__`` of a package that loads its names on first use.
 
-    Parameters
-    ----------
-    package
-        Its ``__name__``.
-    public
-        Name to the module of the package that has it: by convention the package's table
-        ``_PUBLIC``, which tools read from the source.
+    `public` takes a name to the module of `package` that has it: by convention the package's table
+    ``_PUBLIC``, which tools read from the source.
 
     Raises
     ------

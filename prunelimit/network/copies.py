@@ -138,16 +138,9 @@ def _held(item: Any) -> Iterable[Any]:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a model is computed.
+    """Where a model is computed: the caller's own or copies, and whether half was widened.
 
-    Attributes
-    ----------
-    model, loss_fn
-        The caller's own, or copies.
-    note
-        What differs from the precision or device asked for, in words; or empty.
-    half
-        Whether half precision was widened.
+    The note says what differs from the precision or device asked for; or is empty.
     """
 
     model: nn.Module

@@ -86,21 +86,9 @@ def use_style() -> None:
 def panels_in_twos(
     count: int, height: float, sharey: bool = True
 ) -> tuple[Figure, list[Axes], Axes]:
-    """A figure of panels, two in a row.
+    """A figure of panels, two in a row of `height` inches, and the place for a legend.
 
-    Parameters
-    ----------
-    count
-        Number of panels.
-    height
-        Of a row, in inches.
-    sharey
-        Whether the panels have one vertical axis.
-
-    Returns
-    -------
-    figure, panels, place
-        The place for a legend is what an odd number leaves over, else the first panel.
+    That is what an odd number of panels leaves over, else the first panel.
     """
     rows, columns = -(-count // 2), min(count, 2)
     size = (WIDTH, height * rows)

@@ -27,19 +27,10 @@ _RESAMPLES = 100
 
 @dataclass(frozen=True)
 class Measured:
-    """One network under the criterion.
+    """One network under the criterion: an `excess` of at most 0 passes.
 
-    Attributes
-    ----------
-    loss
-        Mean loss on the loader.
-    excess
-        At most 0 passes; what `prunelimit.pruning.search` works with.
-    metric
-        On the validation data; None for a loss rise.
-    stderr
-        Standard error of `excess` from the validation examples; 0 for a loss rise, which is
-        measured on the very data that define it.
+    `loss` is the mean on the loader, `metric` that on the validation data. For a loss rise `metric`
+    is None, and the standard error of `excess` 0: it is measured on the data that define it.
     """
 
     loss: float

@@ -63,10 +63,7 @@ def kept_count(sparsity: Any, dim: int) -> int:
 def magnitude_order(model: nn.Module, parameters: Choice | None = None) -> Tensor:
     """Positions of the prunable weights from the smallest magnitude to the largest.
 
-    Returns
-    -------
-    Tensor
-        ``(dim,)``, int64, on the model's device; ties keep their position.
+    Those are ``(dim,)``, int64, on the model's device; ties keep their position.
 
     Raises
     ------

@@ -96,16 +96,8 @@ def contradictions(points: Points, dim: int) -> list[int]:
 class SearchRule:
     """Which number of weights to try next, and where the tries so far put the threshold.
 
-    Attributes
-    ----------
-    dim
-        Number of prunable weights D.
-    guess
-        Weights kept at the first try.
-    slope
-        Excess by unit of −log(kept), expected at the threshold (see `ELASTICITY`).
-    tolerance
-        Error allowed in the answer, in sparsity.
+    `guess` is the weights kept at the first try, `slope` the excess by unit of −log(kept) expected
+    at the threshold (see `ELASTICITY`), `tolerance` the error allowed in the answer, in sparsity.
 
     Examples
     --------

@@ -27,22 +27,10 @@ _ALIKE = 1e-4
 class Try:
     """One fine-tuning under one mask.
 
-    Attributes
-    ----------
-    sparsity
-        Fraction removed.
-    kept
-        Weights kept.
-    loss
-        Mean loss after fine-tuning, on the loader.
-    excess
-        How far from passing (see `prunelimit.pruning.criterion`); at most 0 passes.
-    metric
-        On the validation data; None where the criterion is a loss rise.
-    stderr
-        Standard error of `excess`.
-    started_from
-        Sparsity of the network that fine-tuning started from; 0 is the dense one.
+    A network with an `excess` of at most 0 passes (see `prunelimit.pruning.criterion`); `stderr` is
+    the standard error of that. `loss` is the mean on the loader; `metric`, on the validation data,
+    is None where the criterion is a loss rise. `started_from` is the sparsity of the network that
+    fine-tuning started from; 0 is the dense one.
     """
 
     sparsity: float

@@ -117,17 +117,7 @@ def _found(values: Array, residuals: Array, weights: Array, probes: int, dim: in
 
 @dataclass(frozen=True)
 class Rule:
-    """A discrete measure on the curvatures.
-
-    Attributes
-    ----------
-    nodes
-        Curvatures ``(n,)``.
-    weights
-        Dimensions at each node, ``(n,)``.
-    random
-        The part of the weights that comes from probes, ``(n,)``.
-    """
+    """Curvatures, the dimensions at each, and the part of these that comes from probes."""
 
     nodes: tuple[float, ...]
     weights: tuple[float, ...]

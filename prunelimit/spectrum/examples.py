@@ -31,31 +31,13 @@ REPEATS = 30
 class Examples:
     """Batches of a re-iterable loader, as chunks with their share of the mean loss.
 
-    Parameters
-    ----------
-    loader
-        Yields ``(inputs, targets)`` or ``(inputs, targets, weight)``.
-    forward, loss_fn
-        The model's outputs of inputs, without a graph; and the loss of outputs and targets.
-    device, dtype
-        Where the batches go; their real numbers get the dtype.
-    budget
-        Bytes that the examples may take to be kept.
-    world
-        Processes of which each has its own part of the examples.
+    The loader yields ``(inputs, targets)`` or ``(inputs, targets, weight)``, the part of the
+    examples that this process of the world has; their real numbers get the dtype, and they are kept
+    if they take no more than `budget` bytes. `forward` gives the model's outputs without a graph.
 
-    Attributes
-    ----------
-    count, own
-        Number of examples, and of those that this process has.
-    loss
-        The mean loss: over examples, or over the terms that the batches' means divide by.
-    plain
-        Whether every example has weight 1 in the mean.
-    outputs, own_outputs
-        Entries of the outputs of all processes' examples together, and of this one's.
-    nbytes
-        Bytes of the examples that are kept.
+    `loss` is the mean over examples, or over the terms that the batches' means divide by; `plain`
+    says whether every example has weight 1 in it. `count` and `outputs` (entries) are those of all
+    processes together, `own` and `own_outputs` of this one.
     """
 
     def __init__(

@@ -24,12 +24,7 @@ from prunelimit.spectrum.operator import CurvatureOperator, add_pieces, require_
 class GramOperator:
     """A A^T of a Gauss-Newton operator A^T A; see the module's text.
 
-    The operator is one of kind "ggn".
-
-    Attributes
-    ----------
-    dim
-        Number of outputs of all examples together, N C.
+    The operator is one of kind "ggn"; `dim` is the number of all examples' outputs, N C.
 
     Raises
     ------

@@ -19,14 +19,7 @@ from torch import Tensor
 class OutputLayout:
     """Outputs as ``(positions, width)``, the first examples' positions first.
 
-    Attributes
-    ----------
-    shape
-        Of the outputs.
-    dim
-        The dimension that a block spans; None for all dimensions of an example.
-    width
-        Entries of a block.
+    A block of `width` entries spans dimension `dim`, or where that is None an example.
 
     Examples
     --------
