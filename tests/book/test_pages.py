@@ -8,6 +8,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from widget_support import (
+    GOES_BY_COLOUR,
     PATIENCE,
     barriers,
     faults,
@@ -136,7 +137,10 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
     browser.execute_script(UNFOLD)
     WebDriverWait(browser, PATIENCE).until(lambda b: b.execute_script(SIDEWAYS) == [])
+    browser.execute_script(SHOW, "light")
     assert barriers(browser) == []
+    browser.execute_script(SHOW, "dark")
+    assert barriers(browser, *GOES_BY_COLOUR) == []
 
 
 @needs_pages

@@ -133,14 +133,25 @@ def faults(browser):
 
 
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
-BARRIERS = Path(__file__).with_name("barriers.js")
+GOES_BY_COLOUR = ("color-contrast", "link-in-text-block")
+"""All rules of axe whose verdict another theme may change."""
 
 
-def barriers(browser):
-    """What keeps people out who do not see, hear or point as others do, in either theme."""
+def barriers(browser, *rules):
+    """What keeps people out who do not see, hear or point as others do: serious findings of axe."""
     if not browser.execute_script("return Boolean(window.axe)"):
         browser.execute_script(AXE.read_text(encoding="utf-8"))
-    return browser.execute_async_script(BARRIERS.read_text(encoding="utf-8"))
+    found = browser.execute_async_script(
+        "const [rules, done] = arguments, options = {resultTypes: ['violations']};"
+        "if (rules.length) options.runOnly = {type: 'rule', values: rules};"
+        "axe.run(document, options).then((r) => done(r.violations));",
+        rules,
+    )
+    return [
+        (v["id"], [node["html"][:120] for node in v["nodes"][:3]])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
 
 
 # Puts a control at a share of its range by the event that a finger or a key sends.
