@@ -54,8 +54,8 @@ class Facts:
         With the largest tenth of the weights kept, the share that a layer keeps, in the mean over
         layers; None where nobody looked. A small layer that keeps much raises it.
     cut
-        Largest sparsity at which the mask leaves a path (`prunelimit.pruning.cut`): no feature of
-        the fit, but where what it predicts ends.
+        Largest sparsity at which the mask leaves a path (`prunelimit.pruning.cut`): what is
+        predicted ends there. 1 where there is none, None where nobody looked.
     """
 
     paper: float
@@ -67,7 +67,7 @@ class Facts:
     examples: int
     layers: int | None = absent()
     layer_share: float | None = absent()
-    cut: float = 1.0
+    cut: float | None = absent()
 
     def values(self) -> dict[str, float]:
         """Every feature by name; a share kept is at least half a weight of all."""
@@ -85,6 +85,8 @@ class Facts:
             log["log layers"] = self.layers
         if self.layer_share is not None:
             log["log layer share"] = max(self.layer_share, least)
+        if self.cut is not None:
+            log["log cut"] = max(1 - self.cut, least)
         return {name: math.log(value) for name, value in log.items()}
 
 
@@ -156,12 +158,13 @@ class Calibration:
         known = facts.values()
         if self.otherwise is not None and not self.reads <= known.keys():
             return self.otherwise.predict(facts)
-        root = max(math.exp(0.5 * self.log_kept(facts)), math.sqrt(1 - facts.cut))
+        end = 1.0 if facts.cut is None else facts.cut
+        root = max(math.exp(0.5 * self.log_kept(facts)), math.sqrt(1 - end))
         width = self.half_width * (math.exp(0.5 * known["log layers"]) if self.by_layers else 1.0)
         sparsity = BracketedFloat(
-            min(1 - root**2, facts.cut),
+            min(1 - root**2, end),
             lower=1 - min(1.0, root + width) ** 2,
-            upper=min(1 - max(0.0, root - width) ** 2, facts.cut),
+            upper=min(1 - max(0.0, root - width) ** 2, end),
         )
         return Expected(sparsity, why=self._outside(facts))
 
@@ -189,6 +192,7 @@ _WORDS = {
     "dim": "D",
     "examples": "the number of examples",
     "layers": "the number of weight tensors",
+    "cut": "the share kept where the mask cuts the network through",
     "layer share": "what a layer keeps of the largest tenth",
 }
 
@@ -219,7 +223,7 @@ def facts_of(report: PruningLimit) -> Facts:
         examples=report.loss.examples,
         layers=None if report.layers is None else len(report.layers),
         layer_share=None if report.layers is None else mean_share(report.layers),
-        cut=1.0 if report.cut in (None, 1.0) else report.cut - 1 / report.dim,
+        cut=report.cut if report.cut in (None, 1.0) else report.cut - 1 / report.dim,
     )
 
 

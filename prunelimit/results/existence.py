@@ -107,6 +107,9 @@ class Threshold:
     nested
         What the nested search reached, where the one for the tuned baseline, starting elsewhere,
         went sparser: `value` is this one's then. None where it did not.
+    raised_from
+        What the searches had where a solution was known under a sparser mask, which is one under
+        this mask too; None where there was none.
     """
 
     lower: float
@@ -118,6 +121,7 @@ class Threshold:
     budget: int | None = absent()
     damped_by: tuple[str, ...] | None = absent()
     nested: float | None = absent()
+    raised_from: float | None = absent()
 
     @classmethod
     def between(cls, passing: int, failing: int, dim: int) -> Threshold:
@@ -133,8 +137,13 @@ class Threshold:
 
     @property
     def by_nested_search(self) -> float:
-        """`value`, or what the nested search alone reached."""
-        return self.value if self.nested is None else self.nested
+        """What the nested search alone reached."""
+        return self.by_search if self.nested is None else self.nested
+
+    @property
+    def by_search(self) -> float:
+        """`value`, or what the searches had before sparser solutions were counted."""
+        return self.value if self.raised_from is None else self.raised_from
 
 
 @dataclass(frozen=True)
@@ -238,6 +247,9 @@ class MeasuredNetwork:
         Number of prunable parameters: weight matrices and kernels, all in all.
     layer_share
         With the largest tenth of the weights kept, the share that a layer keeps, in the mean.
+    cut, constant_loss
+        Sparsity from which on the magnitude mask leaves no path from inputs to outputs, and the
+        loss of the best outputs that are the same for every example.
     minima
         Weights removed, lowest loss found, and how the descent ended, mask by mask.
     cpu_seconds, cpu_seconds_before_existence
@@ -275,6 +287,8 @@ class MeasuredNetwork:
     code: str | None
     layers: int | None = absent()
     layer_share: float | None = absent()
+    cut: float | None = absent()
+    constant_loss: float | None = absent()
 
     @property
     def elasticities(self) -> dict[str, float]:

@@ -54,6 +54,7 @@ from prunelimit.results.existence import AtEpsilon, MeasuredNetwork, Network
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "paper": ("log paper",),
     "layers": ("log paper", "log layer share"),
+    "layers and cut": ("log paper", "log layer share", "log cut"),
     "formulas": ("log paper", "log sharp"),
     "formulas and layers": ("log paper", "log sharp", "log layer share"),
     "formulas and loss": ("log paper", "log sharp", "log epsilon", "log loss"),
@@ -70,7 +71,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 }
 """What a fit may read, from little to everything."""
 
-LATER = frozenset({"log layer share", "log layers"})
+LATER = frozenset({"log layer share", "log layers", "log cut"})
 """What reports of an earlier version do not know: they are read by a fit that does without."""
 
 BOOTSTRAPS = 2000
@@ -143,10 +144,19 @@ def _row(network: MeasuredNetwork, row: AtEpsilon) -> Row:
             examples=network.examples,
             layers=network.layers,
             layer_share=network.layer_share,
+            cut=_cut(network, row.epsilon),
         ),
         kept=max(1 - row.real_existence.value, 0.5 / network.dim),
         nulls={name: 1 - predicted[name] for name in NULLS},
     )
+
+
+def _cut(network: MeasuredNetwork, epsilon: float) -> float | None:
+    """As `prunelimit.expected.facts_of` has it of a report."""
+    if network.cut is None or network.constant_loss is None:
+        return None
+    needs_a_path = network.constant_loss > network.loss + epsilon
+    return network.cut - 1 / network.dim if needs_a_path and network.cut < 1 else 1.0
 
 
 # ---------------------------------------------------------------------- fitting
@@ -444,7 +454,7 @@ def yardstick(study: ExistenceStudy) -> calibrated.Yardstick:
         gaps = [other.value - r.real_existence.value for other, r in pairs if other is not None]
         baselines[name] = calibrated.BaselineShift(len(gaps), *_mean_and_median(gaps))
     twice = [r.real_existence for r in rows if r.real_existence_sgd is not None]
-    gains = np.array([found.value - found.by_nested_search for found in twice])
+    gains = np.array([found.by_search - found.by_nested_search for found in twice])
     return calibrated.Yardstick(
         networks=len(study.networks),
         rows=len(rows),

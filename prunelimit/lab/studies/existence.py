@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.expected import mean_share
@@ -37,16 +36,21 @@ from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.existence.threshold import SETTLED, ExistenceSearch
 from prunelimit.lab.store.provenance import code_version, describe_module
 from prunelimit.lab.studies import yardsticks, zoo
-from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
+from prunelimit.lab.studies.curves import BATCH, Bench, limits, loss_function, train
 from prunelimit.lab.studies.plan import networks
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
+from prunelimit.pruning.cut import cut_sparsity, lowest_constant_loss
 from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask
 from prunelimit.records import fields_to_plain, rounded, to_plain
 from prunelimit.results import ExistenceStudy, Provenance
-from prunelimit.results.existence import Network
+from prunelimit.results.existence import Network, Threshold
+from prunelimit.spectrum.operator import CurvatureOperator
 
 FORMAT = ExistenceStudy.FORMAT
+
+FACTS = frozenset({"layers", "layer_share", "cut", "constant_loss"})
+"""What the weights tell without a search, and older records lack in part."""
 
 SLOW = ("cnn-batch", "cnn-group", "resnet", "transformer")
 """Families whose Hessian products are dear: one network of each has |H|, the others have it all."""
@@ -95,7 +99,7 @@ def measure(network: Network) -> dict[str, Any]:
 
 def lacks(record: dict[str, Any], facts_alone: bool) -> bool:
     """Whether a record was made before something that is measured now."""
-    facts = not {"layers", "layer_share"} <= record.keys()
+    facts = not record.keys() >= FACTS
     return facts or not (facts_alone or "real_existence_sgd" in record["rows"][0])
 
 
@@ -108,7 +112,7 @@ def complete(record: dict[str, Any], facts_alone: bool = False) -> dict[str, Any
         If training here ends at another loss than there.
     """
     bench = _bench_again(record)
-    completed = copy.deepcopy(record) | _layer_facts(bench.model)
+    completed = copy.deepcopy(record) | _mask_facts(bench)
     if lacks(completed, facts_alone):
         yardsticks.add(bench, networks()[record["name"]], completed)
     return completed
@@ -149,14 +153,22 @@ def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
         "trace": spectrum.trace(),
         "eigenvalue_quantiles": np.quantile(spectrum.nodes, shares).tolist(),
         "rank": spectrum.rank,
-        **_layer_facts(bench.model),
+        **_mask_facts(bench),
         "distance_quantiles": [bench.profile(share * bench.dim) for share in shares],
     }
 
 
-def _layer_facts(model: nn.Module) -> dict[str, Any]:
-    layers = layer_counts(model, magnitude_mask(model, LAYERS_AT))
-    return {"layers": len(layers), "layer_share": mean_share(layers)}
+def _mask_facts(bench: Bench) -> dict[str, Any]:
+    """What magnitude masks do to the layers, and where they leave no path from in to out."""
+    found = bench.found
+    layers = layer_counts(bench.model, magnitude_mask(bench.model, LAYERS_AT))
+    operator = CurvatureOperator(bench.model, loss_function(found), [(found.inputs, found.targets)])
+    return {
+        "layers": len(layers),
+        "layer_share": mean_share(layers),
+        "cut": cut_sparsity(operator, bench.order, -math.inf),
+        "constant_loss": lowest_constant_loss(operator),
+    }
 
 
 def _accuracies(bench: Bench) -> dict[str, float | None]:
@@ -273,11 +285,40 @@ def collect(runs: Path, output: Path, made: Provenance) -> None:
     study = {
         "format": FORMAT,
         "planned": len(networks()),
-        "networks": [rounded(_marked(row)) for row in found],
+        "networks": [rounded(_marked(_raised(row))) for row in found],
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in found), 1),
         "provenance": to_plain(made),
     }
     write_text(output, json.dumps(study, separators=(",", ":")) + "\n")
+
+
+def _raised(network: dict[str, Any]) -> dict[str, Any]:
+    """Thresholds at least as sparse as every mask with a solution at or below their level.
+
+    A solution under a mask is one under every denser one and at every higher level (exact), which
+    an earlier search forgot. Where no mask beyond was tried, the value is the lower end.
+    """
+    dim, rows, least = network["dim"], [], 0
+    tried = [count for count, *_ in network["minima"]]
+    tried += [round(row["real_existence"]["upper"] * dim) for row in network["rows"]]
+    for row in sorted(network["rows"], key=lambda row: row["epsilon"]):
+        found, level = row["real_existence"], network["loss"] + row["epsilon"]
+        # Losses are kept to six decimals.
+        reached = [n for n, loss, _ in network["minima"] if loss + 5e-7 <= level]
+        least = max([least, round(found["lower"] * dim), *reached])
+        if found["status"] == "bracketed" and least > round(found["lower"] * dim):
+            beyond = [count for count in tried if count > least]
+            ends = _between(least, min(beyond), dim) if beyond else (least / dim, least / dim, 1.0)
+            raised = dict(zip(("lower", "value", "upper"), ends, strict=True))
+            found = found | raised | {"raised_from": found["value"]}
+        rows.append(row | {"real_existence": found})
+    order = [row["epsilon"] for row in network["rows"]]
+    return network | {"rows": sorted(rows, key=lambda row: order.index(row["epsilon"]))}
+
+
+def _between(passing: int, failing: int, dim: int) -> tuple[float, float, float]:
+    found = Threshold.between(passing, failing, dim)
+    return found.lower, found.value, found.upper
 
 
 def _marked(network: dict[str, Any]) -> dict[str, Any]:
@@ -291,10 +332,11 @@ def _marked(network: dict[str, Any]) -> dict[str, Any]:
 
 def _moved(found: dict[str, Any]) -> bool:
     """Whether descents disagree on a threshold: then it is a lower bound on the sparsity."""
-    nested = found.get("nested")
-    value = found["value"] if nested is None else nested
-    moved = found["once"] is not None and value - found["once"] > SETTLED
-    return moved or (nested is not None and found["value"] - nested > SETTLED)
+    nested, raised_from = found.get("nested"), found.get("raised_from")
+    searched = found["value"] if raised_from is None else raised_from
+    by_nested = searched if nested is None else nested
+    before = [value for value in (found["once"], by_nested) if value is not None]
+    return by_nested - before[0] > SETTLED or found["value"] - by_nested > SETTLED
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

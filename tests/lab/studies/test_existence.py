@@ -9,8 +9,9 @@ import torch
 import prunelimit as pl
 from prunelimit.lab.studies import curves, existence, zoo
 from prunelimit.lab.studies.plan import networks
+from prunelimit.records import fields_to_plain
 from prunelimit.results import ExistenceStudy
-from prunelimit.results.existence import Network
+from prunelimit.results.existence import Network, Threshold
 
 TINY = Network("mlp-tables", "iris", 96, "mlp-tanh", (6,), "adam", 0.01, 60, 1e-3, 0.2)
 
@@ -126,7 +127,7 @@ def test_a_record_is_given_the_facts_of_the_trained_network_alone(measured, monk
     folder, _ = measured
     monkeypatch.setitem(networks(), TINY.name, TINY)
     whole = json.loads((folder / f"{TINY.name}.json").read_text())
-    facts = {name: whole[name] for name in ("layers", "layer_share")}
+    facts = {name: whole[name] for name in existence.FACTS}
     older = {name: entry for name, entry in whole.items() if name not in facts}
     row = {n: e for n, e in older["rows"][0].items() if n != "real_existence_sgd"}
     older["rows"] = [row, *older["rows"][1:]]
@@ -136,6 +137,31 @@ def test_a_record_is_given_the_facts_of_the_trained_network_alone(measured, monk
     assert existence.lacks({n: e for n, e in found.items() if n != "layers"}, facts_alone=True)
     assert existence.lacks(found, facts_alone=False)
     assert not existence.lacks(found, facts_alone=True)
+
+
+def test_a_solution_under_a_sparser_mask_counts_for_denser_ones_and_higher_levels():
+    def row(epsilon, passing, failing):
+        found = fields_to_plain(Threshold.between(passing, failing, 100))
+        return {"epsilon": epsilon, "real_existence": found}
+
+    record = {
+        "dim": 100,
+        "loss": 1.0,
+        "minima": [[50, 1.1, "ok"], [60, 1.3, "ok"], [70, 1.15, "ok"], [80, 1.9, "ok"]],
+        "rows": [row(0.2, 50, 60), row(0.1, 50, 55)],
+    }
+    higher, lower = (r["real_existence"] for r in existence._raised(record)["rows"])
+    assert lower == record["rows"][1]["real_existence"]
+    assert (higher["lower"], higher["upper"], higher["raised_from"]) == pytest.approx(
+        (0.7, 0.8, record["rows"][0]["real_existence"]["value"])
+    )
+    assert higher["value"] == pytest.approx(1 - (0.3 * 0.2) ** 0.5)
+    record["minima"] = [[50, 1.1, "ok"]]
+    record["rows"] = [row(0.1, 50, 55), row(0.2, 40, 45)]
+    lower, higher = (r["real_existence"] for r in existence._raised(record)["rows"])
+    assert (higher["lower"], higher["upper"]) == (0.5, 0.55)
+    record["minima"] = [[90, 1.15, "hopeless"]]
+    assert existence._raised(record)["rows"][1]["real_existence"]["value"] == 0.9
 
 
 def test_a_collected_file_is_gone_on_from(measured, monkeypatch, tmp_path):
