@@ -3,10 +3,11 @@
 The two formulas answer questions about a quadratic model. What a network reaches under a
 magnitude mask, all survivors trained to convergence on the data loss, lies elsewhere, and no
 closed formula has come within a point of it. So this module makes no theory: it fits the share
-of weights kept, in logarithm, to what a report knows (the paper's limit, and how evenly the largest
-weights lie over the layers), on a study of small networks
-(`prunelimit.lab.studies.existence`), and puts a conformal interval around it, symmetric in the
-square root of that share: errors grow with it, but do not vanish where hardly a weight is kept.
+of weights kept, in logarithm, to what a report knows (the paper's limit, how evenly the largest
+weights lie over the layers, and where the mask cuts the network through: no answer goes beyond
+that), on a study of small networks (`prunelimit.lab.studies.existence`), and puts a conformal
+interval around it, symmetric in the square root of that share: errors grow with it, but do not
+vanish where hardly a weight is kept.
 
 **Heuristic**, with a measured error: the interval's half width is the quantile of the errors on
 the family of networks that was worst when it was left out of the fit whole, counted in the root of
