@@ -55,8 +55,8 @@ class Facts:
         With the largest tenth of the weights kept, the share that a layer keeps, in the mean over
         layers; None where nobody looked. A small layer that keeps much raises it.
     cut
-        Largest sparsity at which the mask leaves a path (`prunelimit.pruning.cut`): what is
-        predicted ends there. 1 where there is none, None where nobody looked.
+        Largest sparsity at which the mask leaves a path (`prunelimit.pruning.cut`), where what is
+        predicted ends; 1 where it always does, None where nobody looked.
     """
 
     paper: float
@@ -125,8 +125,7 @@ class Calibration:
     half_width
         Of the interval, in √(kept / D).
     by_layers
-        Whether that is the half width of a network with one layer, and grows with the root of
-        their number: of many layers, each errs a little.
+        Whether that is for one layer, and grows with the root of their number.
     ranges
         Smallest and largest value of each feature among the networks calibrated on.
     otherwise
@@ -198,7 +197,6 @@ _WORDS = {
 }
 
 
-# ------------------------------------------------------------------------ package
 @lru_cache(maxsize=1)
 def calibration() -> Calibration:
     """The calibration that ships with the package.
@@ -224,8 +222,13 @@ def facts_of(report: PruningLimit) -> Facts:
         examples=report.loss.examples,
         layers=None if report.layers is None else len(report.layers),
         layer_share=None if report.layers is None else mean_share(report.layers),
-        cut=report.cut if report.cut in (None, 1.0) else report.cut - 1 / report.dim,
+        cut=None if report.cut is None else last_connected(report.cut, report.dim),
     )
+
+
+def last_connected(cut: float, dim: int) -> float:
+    """The largest sparsity at which a mask leaves a path, of the one from which on it does not."""
+    return cut if cut == 1 else cut - 1 / dim
 
 
 def mean_share(layers: Sequence[LayerCount]) -> float:

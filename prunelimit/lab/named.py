@@ -57,8 +57,9 @@ def refuse_overwriting(output: Path, checkpoint: Path | None) -> None:
     PruneLimitError
         If both are the same file.
     """
-    both = checkpoint is not None and output.exists() and checkpoint.exists()
-    if both and output.samefile(checkpoint or output):
+    if checkpoint is None or not (output.exists() and checkpoint.exists()):
+        return
+    if output.samefile(checkpoint):
         raise PruneLimitError(
             f"{output} holds the dense weights, which the pruned ones would replace; give another "
             "--output"

@@ -6,7 +6,8 @@ loss allowed, real existence ends there at the latest, however flat the loss at 
 
 That a mask cuts is told by forward passes on a few examples, with several values of the survivors:
 outputs that vary prove a path (**exact**); outputs that never do are taken for a cut
-(**heuristic** at units that might be dead at all of those values).
+(**heuristic** at units that might be dead at all of those values). The best constant is L-BFGS's:
+**exact** for a loss that is convex in the outputs, **heuristic** for others.
 """
 
 from __future__ import annotations
@@ -20,19 +21,14 @@ from torch import Tensor
 from prunelimit.spectrum.operator import CurvatureOperator
 
 EXAMPLES = 32
-ITERATIONS = 200
-"""L-BFGS takes no more for the best constant, a convex problem as small as the outputs are."""
+ITERATIONS = 200  # of L-BFGS, for the best constant: a problem as small as the outputs are
 
 
 def cut_sparsity(operator: CurvatureOperator, order: Tensor, level: float) -> float:
     """Sparsity from which on no network under the mask has a loss of at most `level`; 1 for none.
 
-    Parameters
-    ----------
-    operator
-        Of the dense network; all processes of its world call this together.
-    order, level
-        In which order weights go, ``(dim,)``, and the loss allowed.
+    The operator is that of the dense network, and all processes of its world call this together;
+    `order` ``(dim,)`` says in which order weights go.
 
     Examples
     --------
@@ -44,29 +40,34 @@ def cut_sparsity(operator: CurvatureOperator, order: Tensor, level: float) -> fl
     >>> cut_sparsity(operator, torch.tensor([3, 4, 5, 0, 1, 2]), level=1.0)
     0.5
     """
-    dim = len(order)
-    with _Survivors(operator, order) as survivors:
-        if survivors.connect(dim) or not survivors.connect(0):
+    cut = last_path_gone(operator, order)
+    return cut if cut < 1 and lowest_constant_loss(operator) > level else 1.0
+
+
+def last_path_gone(operator: CurvatureOperator, order: Tensor) -> float:
+    """Sparsity from which on the mask leaves no path from inputs to outputs; 1 for none."""
+    connected, cut = 0, len(order)
+    survivors = _Survivors(operator, order)
+    try:
+        if survivors.connect(cut) or not survivors.connect(0):
             return 1.0
-        connected, cut = 0, dim
         while cut - connected > 1:
             middle = (connected + cut) // 2
             connected, cut = (middle, cut) if survivors.connect(middle) else (connected, middle)
-    return cut / dim if lowest_constant_loss(operator) > level else 1.0
+    finally:
+        survivors.put_back()
+    return cut / len(order)
 
 
 class _Survivors:
-    """The operator's own weights, changed inside of the context and put back to the bit."""
+    """The operator's own weights, changed until they are put back to the bit."""
 
     def __init__(self, operator: CurvatureOperator, order: Tensor) -> None:
         self.operator, self.order = operator, order.to(operator.device)
         self.parameters = list(operator.parameters.values())
-
-    def __enter__(self) -> _Survivors:
         self.before = [parameter.detach().clone() for parameter in self.parameters]
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def put_back(self) -> None:
         self._set(self.before)
 
     def _set(self, values: list[Tensor]) -> None:
@@ -109,9 +110,9 @@ class _Survivors:
 
 
 def lowest_constant_loss(operator: CurvatureOperator) -> float:
-    """The loss of the best outputs that are the same for every example; 0 where unknown.
+    """The loss of the best outputs that are the same for every example.
 
-    Unknown is it where outputs change their shape, or the loss leaves the finite numbers.
+    It is 0 where they change their shape, or the loss leaves the finite numbers: unknown.
 
     Examples
     --------

@@ -48,7 +48,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.expected import COVERAGE, FORMAT, Calibration, Expected, Facts, facts_of
+from prunelimit.expected import (
+    COVERAGE,
+    FORMAT,
+    Calibration,
+    Expected,
+    Facts,
+    facts_of,
+    last_connected,
+)
 from prunelimit.files import write_json
 from prunelimit.lab.existence.threshold import SETTLED
 from prunelimit.lab.store.provenance import describe_module
@@ -161,7 +169,7 @@ def _cut(network: MeasuredNetwork, epsilon: float) -> float | None:
     if network.cut is None or network.constant_loss is None:
         return None
     needs_a_path = network.constant_loss > network.loss + epsilon
-    return network.cut - 1 / network.dim if needs_a_path and network.cut < 1 else 1.0
+    return last_connected(network.cut, network.dim) if needs_a_path else 1.0
 
 
 # ---------------------------------------------------------------------- fitting

@@ -40,7 +40,7 @@ from prunelimit.lab.studies.curves import BATCH, Bench, limits, loss_function, t
 from prunelimit.lab.studies.plan import networks
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
-from prunelimit.pruning.cut import cut_sparsity, lowest_constant_loss
+from prunelimit.pruning.cut import last_path_gone, lowest_constant_loss
 from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask
 from prunelimit.records import fields_to_plain, rounded, to_plain
 from prunelimit.results import ExistenceStudy, Provenance
@@ -166,7 +166,7 @@ def _mask_facts(bench: Bench) -> dict[str, Any]:
     return {
         "layers": len(layers),
         "layer_share": mean_share(layers),
-        "cut": cut_sparsity(operator, bench.order, -math.inf),
+        "cut": last_path_gone(operator, bench.order),
         "constant_loss": lowest_constant_loss(operator),
     }
 
@@ -298,27 +298,22 @@ def _raised(network: dict[str, Any]) -> dict[str, Any]:
     A solution under a mask is one under every denser one and at every higher level (exact), which
     an earlier search forgot. Where no mask beyond was tried, the value is the lower end.
     """
-    dim, rows, least = network["dim"], [], 0
+    dim, least = network["dim"], 0
+    rows = [dict(row) for row in network["rows"]]
     tried = [count for count, *_ in network["minima"]]
-    tried += [round(row["real_existence"]["upper"] * dim) for row in network["rows"]]
-    for row in sorted(network["rows"], key=lambda row: row["epsilon"]):
+    tried += [round(row["real_existence"]["upper"] * dim) for row in rows]
+    for row in sorted(rows, key=lambda row: row["epsilon"]):
         found, level = row["real_existence"], network["loss"] + row["epsilon"]
         # Losses are kept to six decimals.
         reached = [n for n, loss, _ in network["minima"] if loss + 5e-7 <= level]
         least = max([least, round(found["lower"] * dim), *reached])
         if found["status"] == "bracketed" and least > round(found["lower"] * dim):
             beyond = [count for count in tried if count > least]
-            ends = _between(least, min(beyond), dim) if beyond else (least / dim, least / dim, 1.0)
-            raised = dict(zip(("lower", "value", "upper"), ends, strict=True))
-            found = found | raised | {"raised_from": found["value"]}
-        rows.append(row | {"real_existence": found})
-    order = [row["epsilon"] for row in network["rows"]]
-    return network | {"rows": sorted(rows, key=lambda row: order.index(row["epsilon"]))}
-
-
-def _between(passing: int, failing: int, dim: int) -> tuple[float, float, float]:
-    found = Threshold.between(passing, failing, dim)
-    return found.lower, found.value, found.upper
+            end = Threshold(least / dim, least / dim, 1.0, "bracketed")
+            new = Threshold.between(least, min(beyond), dim) if beyond else end
+            ends = {"lower": new.lower, "value": new.value, "upper": new.upper}
+            row["real_existence"] = found | ends | {"raised_from": found["value"]}
+    return network | {"rows": rows}
 
 
 def _marked(network: dict[str, Any]) -> dict[str, Any]:
@@ -335,8 +330,8 @@ def _moved(found: dict[str, Any]) -> bool:
     nested, raised_from = found.get("nested"), found.get("raised_from")
     searched = found["value"] if raised_from is None else raised_from
     by_nested = searched if nested is None else nested
-    before = [value for value in (found["once"], by_nested) if value is not None]
-    return by_nested - before[0] > SETTLED or found["value"] - by_nested > SETTLED
+    once = by_nested if found["once"] is None else found["once"]
+    return max(by_nested - once, found["value"] - by_nested) > SETTLED
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
