@@ -29,6 +29,7 @@ OFFERED = re.compile(r"https://(mybinder|colab)\.|/issues/new\?")
 TO_A_FILE = re.compile(r"(?:/edit/main|/blob/main|lab/tree)/(.+)")
 SHOW = "document.documentElement.dataset.theme = arguments[0]"
 UNFOLD = "for (const fold of document.querySelectorAll('details')) fold.open = true;"
+FADING = "return document.getAnimations().map((one) => one.animationName).filter(Boolean)"
 # What has to be pushed sideways to be read: a table, a formula, a line of code.
 SIDEWAYS = (
     "return [...document.querySelectorAll('article :is(table, pre, mjx-container[display])')]"
@@ -136,6 +137,7 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
     assert serious_faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 392
     browser.execute_script(UNFOLD)
+    assert browser.execute_script(FADING) == []
     WebDriverWait(browser, PATIENCE).until(lambda b: b.execute_script(SIDEWAYS) == [])
     browser.execute_script(SHOW, "light")
     assert barriers(browser) == []
