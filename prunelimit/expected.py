@@ -144,22 +144,15 @@ class Calibration:
         """Every feature that the prediction and its width need."""
         return {*self.names} | ({"log layers"} if self.by_layers else set())
 
-    def log_kept(self, facts: Facts) -> float:
-        """The prediction of log(kept / D), at most 0."""
-        values = facts.values()
-        total = self.coefficients[0] + sum(
-            weight * values[name]
-            for weight, name in zip(self.coefficients[1:], self.names, strict=True)
-        )
-        return min(0.0, total)
-
     def predict(self, facts: Facts) -> Expected:
         """Sparsity and interval, with what lies outside of the calibration's ranges."""
         known = facts.values()
         if self.otherwise is not None and not self.reads <= known.keys():
             return self.otherwise.predict(facts)
         end = 1.0 if facts.cut is None else facts.cut
-        root = max(math.exp(0.5 * self.log_kept(facts)), math.sqrt(1 - end))
+        slopes = zip(self.coefficients[1:], self.names, strict=True)
+        log_kept = self.coefficients[0] + sum(slope * known[name] for slope, name in slopes)
+        root = max(math.exp(0.5 * min(0.0, log_kept)), math.sqrt(1 - end))
         width = self.half_width * (math.exp(0.5 * known["log layers"]) if self.by_layers else 1.0)
         sparsity = BracketedFloat(
             min(1 - root**2, end),

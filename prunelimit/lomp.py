@@ -203,7 +203,10 @@ class Descent:
             batches.set_epoch(number)
         self.replica.train()
         losses = _Losses(self.world, watch or _require_finite(number))
-        with _drawn_from(self.seed, number, self.world.rank, self.device), deterministic_kernels():
+        # Each process draws for itself.
+        entropy = (self.seed, number, *([self.world.rank] if self.world.rank else []))
+        seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0])
+        with seeded(seed, self.device), deterministic_kernels():
             for step, (rate, batch) in enumerate(zip(rates, batches, strict=True)):
                 if before_step is not None:
                     before_step(step)
@@ -264,14 +267,8 @@ def _require_finite(epoch: int) -> Callable[[list[float], float], None]:
 
 
 @contextlib.contextmanager
-def _drawn_from(seed: int, epoch: int, rank: int, device: torch.device) -> Iterator[None]:
-    """Random layers draw from (seed, epoch) inside, each process for itself."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(_mix(seed, epoch, rank))
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random layers draw from `seed` inside; the caller's random state is put back outside."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
         yield
-
-
-def _mix(seed: int, epoch: int, rank: int) -> int:
-    entropy = (seed, epoch, rank) if rank else (seed, epoch)
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0])

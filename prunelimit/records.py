@@ -46,7 +46,8 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_plain(entry) for entry in value]
     if isinstance(value, float):
-        return _plain_float(float(value))
+        number = float(value)
+        return number if math.isfinite(number) else None if math.isnan(number) else str(number)
     return value
 
 
@@ -161,7 +162,8 @@ def _value(kind: Any, data: Any, where: str) -> Any:
     if kind is Any:
         return data
     if origin in (Union, types.UnionType):
-        return _optional(inner, data, where)
+        (only,) = [k for k in inner if k is not type(None)]
+        return None if data is None else _value(only, data, where)
     if origin is tuple:
         require(isinstance(data, list | tuple), where, data, "a list")
         kinds = [inner[0]] * len(data) if inner[-1] is Ellipsis else inner
@@ -178,12 +180,6 @@ def _value(kind: Any, data: Any, where: str) -> Any:
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _record(kind, data, where)
     return scalar(kind, data, where)
-
-
-def _optional(kinds: tuple[Any, ...], data: Any, where: str) -> Any:
-    """`kind | None`, the only union that records have."""
-    (kind,) = [k for k in kinds if k is not type(None)]
-    return None if data is None else _value(kind, data, where)
 
 
 def _array(data: Any, where: str) -> np.ndarray:
@@ -211,9 +207,3 @@ def scalar(kind: type[Any], data: Any, where: str) -> Any:
     good = good and (not isinstance(data, int) or -_MOST <= data < _MOST)
     require(good, where, data, _NAMES.get(kind, kind.__name__))
     return kind(data)
-
-
-def _plain_float(number: float) -> float | str | None:
-    if math.isfinite(number):
-        return number
-    return None if math.isnan(number) else str(number)

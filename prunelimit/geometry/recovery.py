@@ -145,22 +145,12 @@ def recovery_map(
     successes = np.zeros((len(rows), len(columns)), dtype=int)
     for trial in track(range(trials), "recovery"):
         matrix = np.random.default_rng((seed, trial)).standard_normal((dim, dim))
-        for row, first in enumerate(_border(matrix, rows, columns)):
+        first = 0  # place of the fewest measurements that suffice
+        for row, sparsity in enumerate(rows):
+            while first < len(columns) and not recovers(matrix[: columns[first]], sparsity):
+                first += 1
             successes[row, first:] += 1
     return RecoveryMap(dim, rows, columns, successes, trials, seed)
-
-
-def _border(
-    matrix: FloatArray, sparsities: tuple[int, ...], measurements: tuple[int, ...]
-) -> list[int]:
-    """For each sparsity, the index of the smallest sufficient number of measurements."""
-    border = []
-    first = 0
-    for sparsity in sparsities:
-        while first < len(measurements) and not recovers(matrix[: measurements[first]], sparsity):
-            first += 1
-        border.append(first)
-    return border
 
 
 def _checked_grid(values: Sequence[int], name: str, lowest: int, highest: int) -> tuple[int, ...]:

@@ -138,10 +138,11 @@ class Task:
         '5 warm-up, cosine'
         """
         training = self.training
+        few = "" if self.examples is None else f", at most {self.examples:,} examples a part"
         return {
             "task": self.name,
             "model": models.MODELS[self.model].label,
-            "data": data.DATASETS[self.dataset].label + self._describe_examples(),
+            "data": data.DATASETS[self.dataset].label + few,
             "λ": f"{training.l1:g}",
             "lr": f"{training.learning_rate:g}",
             "schedule": _describe_schedule(training),
@@ -151,9 +152,6 @@ class Task:
             "paper": "yes" if self.from_paper else "no",
             "note": self.note,
         }
-
-    def _describe_examples(self) -> str:
-        return "" if self.examples is None else f", at most {self.examples:,} examples a part"
 
 
 def get(name: str) -> Task:

@@ -241,8 +241,7 @@ class _Job:
 
     def finish(self) -> FinalMeasurements:
         """Measure on all three parts, or read what an earlier call measured."""
-        report = self.run_dir / REPORT
-        measured = self.world.from_main(lambda: _read_final(report, self.run))
+        measured = self.world.from_main(lambda: _read_final(self.run_dir, self.run))
         if measured is None:
             parts = (self.splits.train_eval, self.splits.validation, self.splits.test)
             values = [v for part in parts for v in self._evaluate(part)]
@@ -361,14 +360,13 @@ def training_key(model: nn.Module, splits: Splits, config: TrainingConfig) -> Ke
     )
 
 
-def _read_final(report: Path, run: dict[str, Any]) -> FinalMeasurements | None:
+def _read_final(run_dir: Path, run: dict[str, Any]) -> FinalMeasurements | None:
     try:
-        content = json.loads(report.read_text())
-    except (OSError, ValueError):
+        report = _report_of(run_dir)
+    except PruneLimitError:
         return None
-    if content.get("run") != run or not content.get("final"):
-        return None
-    return FinalMeasurements(**content["final"])
+    final = report.get("final") if report["run"] == run else None
+    return FinalMeasurements(**final) if final else None
 
 
 def read_history(run_dir: str | os.PathLike[str]) -> tuple[EpochRecord, ...]:

@@ -220,7 +220,7 @@ def cone_statistical_dimension(
         if 0.5 * values @ centre**2 <= epsilon:
             seen.append(float(values.size))
             continue
-        cone = EllipsoidCone.from_curvature(values, centre, epsilon)
+        cone = EllipsoidCone(ellipsoid_radii(values, epsilon), centre)
         seen.append(estimate_statistical_dimension(cone, samples, generator).value)
     return Estimate(float(np.mean(seen)), float(np.std(seen, ddof=1) / math.sqrt(viewpoints)))
 

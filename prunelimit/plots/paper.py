@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -47,12 +47,6 @@ def _panels(titles: Sequence[str], height: float = 2.3) -> tuple[Figure, list[Ax
     return figure, axes
 
 
-def _mark(ax: Axes, result: Result, sparsest: float) -> None:
-    for name, (label, colour, dash) in LIMITS.items():
-        share = 1 - min(getattr(result.prediction, name).sparsity, sparsest)
-        ax.axvline(share, color=colour, ls=dash, lw=1.5, marker="", label=label)
-
-
 def loss_panels(results: Results) -> Figure:
     """The four curves of the training loss, one panel a run, with both limits and ε.
 
@@ -61,30 +55,38 @@ def loss_panels(results: Results) -> Figure:
     results
         Title to result.
     """
-    figure, axes = _panels(list(results))
-    for ax, result in zip(axes, results.values(), strict=True):
+
+    def draw(ax: Axes, result: Result) -> None:
         floor = result.epsilon / 30
         for name, (sparsities, rises) in curves_of_result(result).items():
             draw_curve(ax, name, sparsities, np.maximum(rises, floor), 0.1, 4)
         ax.axhline(result.epsilon, color=COLOURS["grey"], ls=":", marker="", label=r"$\epsilon$")
-        _mark(ax, result, result.measurement.sparsest)
         ax.set(yscale="log", ylim=(floor, None))
-        share_axis(ax, result.measurement.sparsest, _PANEL_TICKS)
-    _name_axes(axes, "sparsity (share kept)", "training-loss rise")
-    legend_below(figure, axes)
-    return figure
+
+    return _panels_of_runs(results, draw, "training-loss rise")
 
 
 def accuracy_panels(results: Results) -> Figure:
     """Test accuracy of one-shot and of fine-tuned networks, one panel a run, with both limits."""
-    figure, axes = _panels(list(results))
-    for ax, result in zip(axes, results.values(), strict=True):
+
+    def draw(ax: Axes, result: Result) -> None:
         for name, (sparsities, accuracies) in accuracies_of_result(result).items():
             draw_curve(ax, name, sparsities, accuracies, 0.1, 4)
-        _mark(ax, result, result.measurement.sparsest)
         ax.set_ylim(0, 1.02)
-        share_axis(ax, result.measurement.sparsest, _PANEL_TICKS)
-    _name_axes(axes, "sparsity (share kept)", "test accuracy")
+
+    return _panels_of_runs(results, draw, "test accuracy")
+
+
+def _panels_of_runs(results: Results, draw: Callable[[Axes, Result], None], wanted: str) -> Figure:
+    figure, axes = _panels(list(results))
+    for ax, result in zip(axes, results.values(), strict=True):
+        draw(ax, result)
+        sparsest = result.measurement.sparsest
+        for name, (label, colour, dash) in LIMITS.items():
+            share = 1 - min(getattr(result.prediction, name).sparsity, sparsest)
+            ax.axvline(share, color=colour, ls=dash, lw=1.5, marker="", label=label)
+        share_axis(ax, sparsest, _PANEL_TICKS)
+    _name_axes(axes, "sparsity (share kept)", wanted)
     legend_below(figure, axes)
     return figure
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -94,7 +93,11 @@ def closing_brackets(
     """
     figure, axes, place = panels_in_twos(len(panels), 2.8, sharey=False)
     for ax, (title, (brackets, truth)) in zip(axes, panels.items(), strict=True):
-        _one_bracket(ax, products, brackets, truth)
+        lower, upper = [b.lower for b in brackets], [b.upper for b in brackets]
+        ax.fill_between(products, lower, upper, color=COLOURS["sky"], alpha=0.4)
+        ax.plot(products, upper, color=COLOURS["blue"], marker="v", label="upper end")
+        ax.plot(products, lower, color=COLOURS["green"], marker="^", label="lower end")
+        ax.axhline(truth, color=COLOURS["black"], ls="--", marker="", label="truth")
         ax.set_title(title)
     for ax in axes[-2:]:
         ax.set_xlabel("products")
@@ -102,16 +105,6 @@ def closing_brackets(
         ax.set_ylabel(wanted)
     place.legend(*axes[0].get_legend_handles_labels(), loc="center" if place not in axes else None)
     return figure
-
-
-def _one_bracket(
-    ax: Axes, products: Sequence[int], brackets: Sequence[Interval], truth: float
-) -> None:
-    lower, upper = [b.lower for b in brackets], [b.upper for b in brackets]
-    ax.fill_between(products, lower, upper, color=COLOURS["sky"], alpha=0.4)
-    ax.plot(products, upper, color=COLOURS["blue"], marker="v", label="upper end")
-    ax.plot(products, lower, color=COLOURS["green"], marker="^", label="lower end")
-    ax.axhline(truth, color=COLOURS["black"], ls="--", marker="", label="truth")
 
 
 def against_examples(

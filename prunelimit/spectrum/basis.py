@@ -82,14 +82,10 @@ class Basis:
         Twice over ("twice is enough", Giraud, Langou and Rozložník 2005).
         """
         total = np.zeros(self._count)
-        for _ in range(2):
-            total += self._project_out(vector)
+        for _ in range(2 if self._count else 0):
+            parts = [self._remove(block, vector) for block in self._filled()]
+            total += torch.cat([part.to(vector.device) for part in parts]).double().cpu().numpy()
         return total
-
-    def _project_out(self, vector: Tensor) -> Array:
-        parts = [self._remove(block, vector) for block in self._filled()]
-        parts = [part.to(vector.device) for part in parts]
-        return torch.cat(parts).double().cpu().numpy() if parts else np.zeros(0)
 
     def _remove(self, block: Tensor, vector: Tensor) -> Tensor:
         if block.dtype == vector.dtype and block.device == vector.device:

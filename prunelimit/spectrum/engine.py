@@ -259,7 +259,9 @@ def _known_spectrum(
     """All eigenvalues are known, but for zeros that the dimension says are missing."""
     if policy == "ggn":
         _check_semi_definite(Rule(tuple(values), (), ()))
-        values = _of_dimension(np.maximum(values, 0.0), dim)
+        # The largest D: A A^T has zeros beside those of A^T A, or lacks some.
+        values, missing = np.maximum(values, 0.0), max(0, dim - len(values))
+        values = np.concatenate([np.zeros(missing), np.sort(values)[len(values) + missing - dim :]])
     return Spectrum(
         dim=dim,
         policy=policy,
@@ -267,12 +269,6 @@ def _known_spectrum(
         products=products,
         rounding=float(torch.finfo(dtype).eps),
     )
-
-
-def _of_dimension(values: Array, dim: int) -> Array:
-    """The `dim` largest curvatures: A A^T has zeros beside those of A^T A, or lacks some."""
-    missing = max(0, dim - len(values))
-    return np.concatenate([np.zeros(missing), np.sort(values)[len(values) + missing - dim :]])
 
 
 def _with_facts(

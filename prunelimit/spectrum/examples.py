@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -115,9 +116,9 @@ class Examples:
                 checks.check_repeats(once, evaluate(inputs, targets))
         if weight is not None:
             return False
-        whole, parts = checks.mean_gap(_tolerant(evaluate), inputs, targets)
-        if self._close(whole, parts):
-            return True
+        with contextlib.suppress(PruneLimitError):  # of a part every target may be ignored
+            if self._close(*checks.mean_gap(evaluate, inputs, targets)):
+                return True
         whole, parts = checks.mean_gap(evaluate, inputs, targets, self._weigh)
         if not self._close(whole, parts):
             checks.refuse_no_mean(len(inputs), whole, parts)
@@ -234,18 +235,6 @@ class Examples:
                 if self.plain or self._weigh(*few) > 0:
                     return few
         return few
-
-
-def _tolerant(evaluate: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Tensor], float]:
-    """NaN in place of a refusal, for a part of a batch of which every target is ignored."""
-
-    def tolerant(inputs: Tensor, targets: Tensor) -> float:
-        try:
-            return evaluate(inputs, targets)
-        except PruneLimitError:
-            return math.nan
-
-    return tolerant
 
 
 def _merged(batches: list[checks.Batch]) -> list[checks.Batch]:

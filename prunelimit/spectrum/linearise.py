@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import LossFunction, ran_out_of_memory, scalar_loss
+from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.spectrum.layout import OutputLayout, find_layout
 
 Pieces = Sequence[Tensor]
@@ -51,23 +52,25 @@ def curvature_context(model: nn.Module) -> Iterator[None]:
     >>> model.training
     True
     """
-    modes = [(module, module.training) for module in model.modules()]
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (matmul.allow_tf32, cudnn.allow_tf32)
     matmul.allow_tf32 = cudnn.allow_tf32 = False
-    model.eval()
-    frozen = [module for module in _normalisations(model) if "forward" not in vars(module)]
+    # What has statistics of its own, and no forward of its own already.
+    frozen: list[Any] = [
+        module
+        for module in model.modules()
+        if type(module) in BATCH_NORMS and module.running_var is not None
+        if "forward" not in vars(module)
+    ]
     try:
         for norm in frozen:
-            setattr(norm, "forward", partial(_affine, norm))  # noqa: B010 (mypy)
-        with sdpa_kernel(SDPBackend.MATH), _uncompiled(model):
+            norm.forward = partial(_affine, norm)
+        with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), _uncompiled(model):
             yield
     finally:
         for norm in frozen:
             del norm.forward
         matmul.allow_tf32, cudnn.allow_tf32 = before
-        for module, mode in modes:
-            module.training = mode
 
 
 def _uncompiled(model: nn.Module) -> AbstractContextManager[Any]:
@@ -115,13 +118,6 @@ def explained() -> Iterator[None]:
         raise PruneLimitError(
             f"the model cannot be differentiated twice: {str(error).strip('. ')[:300]}. {remedy}"
         ) from error
-
-
-def _normalisations(model: nn.Module) -> list[BatchNorm]:
-    """The modules of torch's own batch normalisation that have statistics to freeze."""
-    plain = (module for module in model.modules() if type(module) in BATCH_NORMS)
-    found = cast(list[BatchNorm], list(plain))
-    return [module for module in found if module.running_var is not None]
 
 
 def _affine(module: BatchNorm, inputs: Tensor) -> Tensor:

@@ -342,20 +342,17 @@ class CurvatureOperator:
                 f"{self.dim}; expected ({self.dim},) or ({self.dim}, block)"
             )
         rows = vectors.detach().reshape(self.dim, -1).T.to(self.device, self.dtype)
-        total = self._accumulate(rows)
-        require_finite(total, self.dtype)
-        self.products += rows.shape[0]
-        return total.T.reshape(vectors.shape).to(vectors.device, vectors.dtype)
-
-    def _accumulate(self, rows: Tensor) -> Tensor:
         total = self.zeros(rows.shape[0])
-        vectors = [self.directions(row) for row in rows.contiguous()]
+        directions = [self.directions(row) for row in rows.contiguous()]
         sums = [self.pieces(row) for row in total]
         with self.context(), linearise.explained():
             for linearisation, share in self.linearised():
-                for vector, target in zip(vectors, sums, strict=True):
-                    add_pieces(target, linearisation.apply(vector), share)
-        return self.world.sum(total)
+                for direction, target in zip(directions, sums, strict=True):
+                    add_pieces(target, linearisation.apply(direction), share)
+        total = self.world.sum(total)
+        require_finite(total, self.dtype)
+        self.products += rows.shape[0]
+        return total.T.reshape(vectors.shape).to(vectors.device, vectors.dtype)
 
     def gradient(self) -> Tensor:
         """The mean loss's gradient ``(dim,)``, in the operator's dtype, summed in float64.

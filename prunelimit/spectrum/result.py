@@ -186,7 +186,8 @@ class Spectrum:
         if self.policy == "ggn":
             assert self.gauss is not None and self.outer is not None
             lower = max(_kept(self.outer, r) for r in self._ridges_above_rounding(ridge))
-            upper = _kept(self._lifted(self.gauss), ridge)
+            above_0 = tuple(max(node, 0.0) for node in self.gauss.nodes)
+            upper = _kept(replace(self.gauss, nodes=above_0), ridge)
         else:
             assert self.folded is not None
             bracket = absolute_bracket if self.policy == "abs" else clipped_bracket
@@ -228,10 +229,6 @@ class Spectrum:
         above = _score_end(kept, margin) - kept + few
         below = _score_end(1.0 - kept, margin) - (1.0 - kept) + few
         return drawn * below, drawn * above
-
-    @staticmethod
-    def _lifted(rule: Rule) -> Rule:
-        return replace(rule, nodes=tuple(max(node, 0.0) for node in rule.nodes))
 
     def _apply_policy(self, values: Array) -> Array:
         return np.abs(values) if self.policy == "abs" else np.maximum(values, 0.0)

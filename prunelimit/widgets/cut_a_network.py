@@ -65,7 +65,7 @@ class CutANetwork(base.BookWidget):
 
     def numbers(self) -> dict[str, float]:
         """Weights left, test accuracy, and how many of the eight digits are right."""
-        sparsity, layers, accuracy = self.sparsity, self.data["layers"], 0.0
+        sparsity, layers = self.sparsity, self.data["layers"]
         dim = sum(int(np.prod(layer["shape"])) for layer in layers)
         removed = round(self.sparsity * dim)
         if self.retrained:
@@ -75,13 +75,12 @@ class CutANetwork(base.BookWidget):
         else:
             rows = np.array(self.data["oneShot"])
             accuracy = float(np.interp(sparsity, rows[:, 0], rows[:, 2]))
-        labels = _labels(_matrices(layers, removed), layers, self.data["digits"])
-        right = sum(a == d["label"] for a, d in zip(labels, self.data["digits"], strict=True))
-        return {
-            "kept": float(dim - round(sparsity * dim)),
-            "accuracy": accuracy,
-            "right": float(right),
-        }
+        first, second = _matrices(layers, removed)
+        images = np.array([digit["pixels"] for digit in self.data["digits"]])
+        hidden = np.maximum(0, images @ first.T + layers[0]["bias"])
+        labels = (hidden @ second.T + layers[1]["bias"]).argmax(1)
+        right = float((labels == [digit["label"] for digit in self.data["digits"]]).sum())
+        return {"kept": float(dim - round(sparsity * dim)), "accuracy": accuracy, "right": right}
 
     def describe(self) -> str:
         """One sentence: what is left, and how well it does."""
@@ -116,12 +115,3 @@ def _matrices(layers: list[dict[str, Any]], removed: int) -> list[NDArray[np.flo
     for _, number, at in sorted(entries)[: max(0, removed - zeros)]:
         found[number][at] = 0.0
     return [flat.reshape(layer["shape"]) for flat, layer in zip(found, layers, strict=True)]
-
-
-def _labels(
-    matrices: list[NDArray[np.float64]], layers: list[dict[str, Any]], digits: list[dict[str, Any]]
-) -> list[int]:
-    images = np.array([digit["pixels"] for digit in digits])
-    hidden = np.maximum(0, images @ matrices[0].T + layers[0]["bias"])
-    logits = hidden @ matrices[1].T + layers[1]["bias"]
-    return [int(j) for j in logits.argmax(1)]

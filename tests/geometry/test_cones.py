@@ -122,12 +122,6 @@ def test_ellipsoid_seen_from_a_distance_is_a_circular_cone():
     )
 
 
-def test_ellipsoid_from_curvature_is_the_sublevel_set():
-    eigenvalues, centre = np.array([4.0, 1.0, 0.25]), np.array([1.0, 2.0, 1.0])
-    cone = EllipsoidCone.from_curvature(eigenvalues, centre, epsilon=0.5)
-    np.testing.assert_allclose(cone.radii, np.sqrt(1 / eigenvalues))
-
-
 def test_psd_vectors_keep_the_inner_product():
     cone = PSDCone(4)
     a, b = normals(cone, 2)
@@ -209,8 +203,6 @@ def test_unit_support_inside_the_polar_cone_is_attained():
         lambda: EllipsoidCone([1.0, np.inf], [0.5, 100.0]),
         lambda: EllipsoidCone([1.0, 1.0], [3.0, 0.0, 0.0]),
         lambda: EllipsoidCone([1.0, 1.0], [np.nan, 0.0]),
-        lambda: EllipsoidCone.from_curvature([1.0, -1.0], [3.0, 0.0], 0.1),
-        lambda: EllipsoidCone.from_curvature([1.0, 1.0], [3.0, 0.0], 0.0),
         lambda: PSDCone(2).to_vector([[0.0, 1.0], [2.0, 0.0]]),
         lambda: PSDCone(2).to_vector(np.eye(3)),
         lambda: PSDCone(2).to_matrix([1.0, 2.0]),

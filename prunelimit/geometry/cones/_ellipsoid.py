@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from prunelimit.errors import PruneLimitError, require
+from prunelimit.errors import PruneLimitError
 from prunelimit.geometry.cones._base import Cone
 from prunelimit.geometry.cones._checks import FloatArray
 
@@ -58,38 +58,6 @@ class EllipsoidCone(Cone):
 
     def __repr__(self) -> str:
         return f"EllipsoidCone(dim={self.dim})"
-
-    @classmethod
-    def from_curvature(
-        cls, eigenvalues: ArrayLike, centre: ArrayLike, epsilon: float
-    ) -> EllipsoidCone:
-        """Cone over the sublevel set ``{x : ½ Σ λ_i (x_i - centre_i)² ≤ epsilon}``.
-
-        Parameters
-        ----------
-        eigenvalues
-            Curvatures λ, ``(dim,)``, non-negative; 0 is a flat direction.
-        centre
-            The minimum, ``(dim,)``, in the eigenvectors' coordinates.
-        epsilon
-            The allowed rise of the loss, positive.
-
-        Raises
-        ------
-        PruneLimitError
-            For a negative curvature, epsilon ≤ 0, or an origin inside the set.
-
-        Examples
-        --------
-        >>> EllipsoidCone.from_curvature([2.0, 0.5], [3.0, 0.0], epsilon=1.0).radii
-        array([1., 2.])
-        """
-        curvature = np.asarray(eigenvalues, dtype=np.float64)
-        require(0 < epsilon < np.inf, "epsilon", epsilon, "positive and finite")
-        if not np.all(curvature >= 0):
-            raise PruneLimitError("eigenvalues must be non-negative; clip or take absolute values")
-        with np.errstate(divide="ignore"):
-            return cls(np.sqrt(2 * epsilon / curvature), centre)
 
     def statistical_dimension(self) -> float:
         """Not known: always refused.

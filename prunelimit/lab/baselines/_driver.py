@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial, update_wrapper
 from itertools import count
@@ -21,10 +20,10 @@ from prunelimit.lomp import Descent, batches_in
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import Loader, Loss
-from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
+from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
-from prunelimit.pruning.masks import kept_count, sparsity_of
+from prunelimit.pruning.masks import kept_count, mask_without, sparsity_of
 from prunelimit.recipe import TrainingConfig
 
 Data = Splits | Loader
@@ -268,14 +267,6 @@ def training_batches(data: Data, config: TrainingConfig, seed: int) -> Loader:
     return data
 
 
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random layers draw from `seed` inside; the caller's random state is put back outside."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
 def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
     """A copy with zeros where the masks remove a weight."""
     return make_permanent(apply_masks(copy_model(model), masks))
@@ -329,9 +320,7 @@ def keep_largest(
         )
     ranked = scores if active is None else scores.masked_fill(~active, -math.inf)
     order = torch.sort(ranked, stable=True).indices
-    keep = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
-    keep[order[scores.numel() - kept :]] = True
-    return unflatten(keep, like)
+    return mask_without(order[: scores.numel() - kept], like)
 
 
 def magnitudes(parameters: Mapping[str, Tensor]) -> Tensor:

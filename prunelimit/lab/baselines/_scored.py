@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _driver
 from prunelimit.lab.baselines._driver import Data, Found, Work, method
+from prunelimit.lomp import seeded
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import Loss
@@ -81,7 +82,7 @@ def loss_of(
     """The mean loss on `examples`, the outputs divided by `temperature`."""
     place = next(iter(prunable_parameters(model).values())).device
     inputs, targets = (t.to(place) for t in examples)
-    with _driver.seeded(seed, place):
+    with seeded(seed, place):
         return loss_fn(model(inputs) / temperature, targets)
 
 

@@ -136,7 +136,11 @@ class _Watch:
         except Exception:  # a scheduler that is gone shows in the client's status
             return
         for _ in range(min(free, len(self.waiting))):
-            self._submit(self.waiting.popleft())
+            job = self.waiting.popleft()
+            # A key of its own each time: Dask would hand back the result of the first.
+            self.submitted += 1
+            key = f"{job.name}-{self.submitted}"
+            self.running[self.client.submit(execute, job, key=key, pure=False)] = job
 
     def _lost(self) -> dict[str, Outcome]:
         """What becomes of the jobs that no worker has, without a scheduler."""
@@ -147,12 +151,6 @@ class _Watch:
         for job in jobs:
             self.board.finish(job, outcome)
         return {job.name: outcome for job in jobs}
-
-    def _submit(self, job: Job) -> None:
-        # A key of its own each time: Dask would hand back the result of the first.
-        self.submitted += 1
-        key = f"{job.name}-{self.submitted}"
-        self.running[self.client.submit(execute, job, key=key, pure=False)] = job
 
     def _ask_again(self) -> None:
         now = time.monotonic()

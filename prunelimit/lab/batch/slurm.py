@@ -210,13 +210,15 @@ class SlurmPool:
 
 def _cluster(arguments: dict[str, Any], logs: Path, certificates: Path) -> Any:
     from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMJob
 
+    job: Any = type("Job", (_Logged, SLURMJob), {"logs": logs, "certificates": certificates})
     arguments.setdefault("python", shlex.quote(sys.executable))
     extra = [*arguments.pop("worker_extra_args", []), "--no-dashboard"]
     extra += ["--dashboard-address", NO_DASHBOARD["dashboard_address"]]
     try:
         return SLURMCluster(
-            job_cls=_job_class(logs, certificates),
+            job_cls=job,
             security=given_security(certificates),
             protocol="tls://",
             scheduler_options={**NO_DASHBOARD, "allowed_failures": 0},
@@ -296,12 +298,6 @@ class _Logged:
             return self.log.read_text("utf-8", errors="replace").splitlines()
         except OSError:
             return []
-
-
-def _job_class(logs: Path, certificates: Path) -> Any:
-    from dask_jobqueue.slurm import SLURMJob
-
-    return type("Job", (_Logged, SLURMJob), {"logs": logs, "certificates": certificates})
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -184,11 +185,7 @@ def _command(job: Job) -> str:
     if "task" not in job.parameters:
         return job.notebook.name
     typed = command(job.parameters)
-    return typed if _is_default(job) else f"{typed} --notebook {shlex.quote(str(job.notebook))}"
-
-
-def _is_default(job: Job) -> bool:
-    try:
-        return job.notebook == default_notebook()
-    except PruneLimitError:  # there is none beside a package that was only copied
-        return False
+    with contextlib.suppress(PruneLimitError):  # none stands beside a package that was only copied
+        if job.notebook == default_notebook():
+            return typed
+    return f"{typed} --notebook {shlex.quote(str(job.notebook))}"

@@ -139,15 +139,11 @@ class Landscape:
                 values = vmap(self.loss)(points)
             else:
                 values = torch.stack([self.loss(point) for point in points])
-        values = values + self._penalty(points)
+        if self.l1:
+            weights = points[:, self.prunable]
+            rounded = (weights.square() + SMOOTHING**2).sqrt() - SMOOTHING
+            values = values + self.l1 * rounded.sum(1)
         return torch.where(torch.isfinite(values), values, torch.inf)
-
-    def _penalty(self, points: Tensor) -> Tensor | float:
-        if self.l1 == 0:
-            return 0.0
-        weights = points[:, self.prunable]
-        rounded = (weights.square() + SMOOTHING**2).sqrt() - SMOOTHING
-        return self.l1 * rounded.sum(1)
 
     # ------------------------------------------------------------- curvature
     def gauss_newton(self, point: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,22 +168,25 @@ class Landscape:
         for inputs, targets in zip(
             self.inputs.split(self._chunk), self.targets.split(self._chunk), strict=True
         ):
-            outputs, jacobian = self._jacobian(point, inputs, columns)
-            slope, bend = self._outer(outputs, targets)
+            whole = example_jacobians(self.model, unflatten(point, self.shapes), inputs)
+            jacobian = whole.detach()[..., columns]
+            slope, bend = self._outer(self.outputs_at(point, inputs).detach(), targets)
             rows = jacobian.flatten(0, 1)
             gradient += slope.flatten() @ rows
             matrix += rows.T @ (bend @ jacobian).flatten(0, 1)
-        examples = len(self.inputs)
-        return self._with_penalty(point, columns, gradient / examples, matrix / examples)
+        gradient, matrix = gradient / len(self.inputs), matrix / len(self.inputs)
+        if self.l1:
+            strength = torch.zeros_like(point)
+            strength[self.prunable] = self.l1
+            curvature = (strength / (point.square() + SMOOTHING**2).sqrt())[columns]
+            matrix.diagonal().add_(curvature)
+            gradient = gradient + curvature * point[columns]
+        return gradient, matrix
 
     @property
     def _chunk(self) -> int:
         # So many examples that their Jacobian stays within some tens of megabytes.
         return max(1, CHUNK_ENTRIES // (self.outputs * self.size))
-
-    def _jacobian(self, point: Tensor, inputs: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        whole = example_jacobians(self.model, unflatten(point, self.shapes), inputs)
-        return self.outputs_at(point, inputs).detach(), whole.detach()[..., columns]
 
     def _outer(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Slope ``(n, outputs)`` and curvature of each example's loss in its outputs."""
@@ -204,17 +203,6 @@ class Landscape:
         width = self.outputs
         bend = vmap(hessian(loss))(outputs, targets).detach().reshape(-1, width, width)
         return vmap(grad(loss))(outputs, targets).detach().flatten(1), bend
-
-    def _with_penalty(
-        self, point: Tensor, columns: Tensor, gradient: Tensor, matrix: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        if self.l1 == 0:
-            return gradient, matrix
-        strength = torch.zeros_like(point)
-        strength[self.prunable] = self.l1
-        curvature = (strength / (point.square() + SMOOTHING**2).sqrt())[columns]
-        matrix.diagonal().add_(curvature)
-        return gradient + curvature * point[columns], matrix
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -267,7 +267,9 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
     path = _weights_file(Path(path))
     tensors = _read_tensors(path)
     tensors, prefix = _without_wrapper(model, tensors)
-    _fill_shared(model, tensors)
+    for name, first in shared_names(model).items():
+        if first in tensors:
+            tensors.setdefault(name, tensors[first])
     _check_fit(model, tensors, path)
     model.load_state_dict(tensors)
     if prefix:
@@ -372,12 +374,6 @@ def _hint(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     if prefix := _fitting_prefix(tensors, expected):
         return f". They fit the part of the model under {prefix.rstrip('.')!r}: load them there"
     return ""
-
-
-def _fill_shared(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    for name, first in shared_names(model).items():
-        if first in tensors:
-            tensors.setdefault(name, tensors[first])
 
 
 def _found(run_dir: Path) -> list[tuple[int, Path]]:

@@ -43,14 +43,13 @@ def describe_run(
     >>> describe_run(torch.device("cpu")).prunelimit == __version__
     True
     """
+    device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Provenance(
         prunelimit=__version__,
         code=code_version(),
         python=platform.python_version(),
         packages={name: importlib.metadata.version(name) for name in _PACKAGES},
-        machine=Machine(
-            _processor(), os.cpu_count(), torch.get_num_threads(), _device_name(device)
-        ),
+        machine=Machine(_processor(), os.cpu_count(), torch.get_num_threads(), device_name),
         command=command or shlex.join(["prunelimit", *sys.argv[1:]]),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         processes=processes,
@@ -107,10 +106,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @dataclass

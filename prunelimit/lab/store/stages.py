@@ -15,7 +15,6 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.store.keys import Key
 from prunelimit.lab.store.measurements import Measurements
@@ -139,21 +138,22 @@ def _typed(kind: type[Value], value: Any, name: str) -> Value:
 
 def _read(path: Path, key: Key) -> _Kept | None:
     """What is kept under this key; None where there is nothing, something else, or damage."""
+    kept = _stored(_Kept, path)
+    return kept if kept is not None and kept.key == key.plain() else None
+
+
+def _stored(kind: type[Value], path: Path) -> Value | None:
     try:
-        kept = from_plain(_Kept, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, PruneLimitError):
+        return from_plain(kind, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):  # of which a PruneLimitError is one
         return None
-    return kept if kept.key == key.plain() else None
 
 
 def _begin(path: Path, key: Key, signature: Provenance) -> tuple[Provenance, ...]:
     """Note that this process begins; return the signatures of those who began before it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        noted = from_plain(_Begun, json.loads(path.read_text(encoding="utf-8")))
-        before = noted.signatures if noted.key == key.digest else ()
-    except (OSError, ValueError, PruneLimitError):
-        before = ()
+    noted = _stored(_Begun, path)
+    before = noted.signatures if noted is not None and noted.key == key.digest else ()
     write_json(path, to_plain(_Begun(key.digest, (*before, signature))))
     return before
 
