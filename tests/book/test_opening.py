@@ -1,8 +1,7 @@
 """The front page's figure: it plays once, stops at a key, and rests for who wants stillness."""
 
-import pytest
 from selenium.webdriver.common.keys import Keys
-from widget_support import faults, needs_browser, open_browser, wait_until
+from widget_support import faults, needs_browser, wait_until
 
 from book.tools.stage import opening
 from prunelimit import widgets
@@ -15,13 +14,6 @@ THIRTY_FRAMES = (
     "const next = () => (n++ > 30 ? done() : requestAnimationFrame(next)); next();"
 )
 LINES = "return document.querySelector('#opening svg').innerHTML.length"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = open_browser(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
 
 
 def show(browser, folder, motion):

@@ -13,7 +13,6 @@ from widget_support import (
     barriers,
     faults,
     needs_browser,
-    open_browser,
     wait_until,
 )
 
@@ -92,13 +91,6 @@ def test_buttons_lead_to_files_that_the_repository_has(path):
     assert [name for name in files if not (ROOT / unquote(name)).is_file()] == []
     if path.parent != HTML:
         assert any(u.startswith(f"{where}/issues/new?") for u in offered)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = open_browser(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
 
 
 def serious_faults(browser):

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from widget_support import faults, needs_browser, open_browser, wait_until
+from widget_support import faults, needs_browser, wait_until
 
 from book.tools.build import HTML
 from book.tools.content import ROOT
@@ -107,23 +107,19 @@ def test_one_function_two_sharpnesses():
 
 @needs_browser
 @pytest.mark.skipif(not PAGE.is_file(), reason="the book is not built: make book")
-def test_the_page_counts_the_first_choice_and_remembers(tmp_path):
-    browser = open_browser(tmp_path / "profile")
+def test_the_page_counts_the_first_choice_and_remembers(browser):
     score = "return document.getElementById('quiz-score').textContent"
-    try:
-        browser.get(PAGE.as_uri())
-        wait_until(browser, f"{score} !== ''")
-        assert browser.execute_script(score) == "10 questions, none answered yet."
-        opened = "document.querySelectorAll('.question')[arguments[0]].querySelectorAll('summary')"
-        for question, choice in ((0, 2), (0, 0), (1, 0)):  # right; counted already; wrong
-            browser.execute_script(f"{opened}[arguments[1]].click()", question, choice)
-        wait_until(browser, f"{score}.startsWith('1 right of 2')")
-        browser.refresh()
-        wait_until(browser, f"{score}.startsWith('1 right of 2 answered, of 10')")
-        marks = "return [...document.querySelectorAll('.quiz-mark')].map((m) => m.textContent)"
-        assert browser.execute_script(marks) == [" ✓ your answer, right", " ✗ your answer, wrong"]
-        browser.execute_script("document.getElementById('quiz-again').click()")
-        wait_until(browser, f"{score}.startsWith('10 questions, none')")
-        assert [f for f in faults(browser) if "invalid theme mode" not in f] == []
-    finally:
-        browser.quit()
+    browser.get(PAGE.as_uri())
+    wait_until(browser, f"{score} !== ''")
+    assert browser.execute_script(score) == "10 questions, none answered yet."
+    opened = "document.querySelectorAll('.question')[arguments[0]].querySelectorAll('summary')"
+    for question, choice in ((0, 2), (0, 0), (1, 0)):  # right; counted already; wrong
+        browser.execute_script(f"{opened}[arguments[1]].click()", question, choice)
+    wait_until(browser, f"{score}.startsWith('1 right of 2')")
+    browser.refresh()
+    wait_until(browser, f"{score}.startsWith('1 right of 2 answered, of 10')")
+    marks = "return [...document.querySelectorAll('.quiz-mark')].map((m) => m.textContent)"
+    assert browser.execute_script(marks) == [" ✓ your answer, right", " ✗ your answer, wrong"]
+    browser.execute_script("document.getElementById('quiz-again').click()")
+    wait_until(browser, f"{score}.startsWith('10 questions, none')")
+    assert [f for f in faults(browser) if "invalid theme mode" not in f] == []

@@ -14,7 +14,6 @@ from widget_support import (
     faults,
     needs_browser,
     needs_node,
-    open_browser,
     wait_until,
 )
 
@@ -143,13 +142,6 @@ def follows_the_pointer(browser, widget):
     ActionChains(browser).click_and_hold(handle).move_by_offset(far, 0).release().perform()
     expected = far / across * own / (own - 60)
     assert widget.state()["share"] - before == pytest.approx(expected, abs=0.01)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = open_browser(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
 
 
 @needs_browser

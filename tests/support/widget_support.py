@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -96,6 +97,43 @@ def open_browser(profile):
     browser = webdriver.Chrome(options=options, service=Service(DRIVER))
     browser.set_script_timeout(PATIENCE)
     return browser
+
+
+AS_NEW = (
+    ("Emulation.clearDeviceMetricsOverride", {}),
+    ("Emulation.setEmulatedMedia", {"features": []}),
+    ("Emulation.setScriptExecutionDisabled", {"value": False}),
+    ("Network.setBlockedURLs", {"urls": []}),
+    ("Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "all"}),
+)
+
+
+def as_if_new(browser):
+    """Nothing open, nothing kept, nothing emulated, no faults: as a browser that has just begun."""
+    browser.get("about:blank")
+    for command, settings in AS_NEW:
+        browser.execute_cdp_cmd(command, settings)
+    faults(browser)
+
+
+HURRY = """{ // Frames do not wait until they are painted, and by the page's clock each takes an
+// eighth of a second: what falls, glides and plays is through in as many steps, and few paints.
+const [later, frame] = [window.setTimeout.bind(window), window.requestAnimationFrame.bind(window)];
+let clock = performance.now();
+performance.now = () => clock;
+window.setTimeout = (call, ms, ...rest) => later(call, ms / 8, ...rest);
+window.requestAnimationFrame = (call) => later(() => call(clock += 125), 0);
+window.cancelAnimationFrame = window.clearTimeout;
+window.paintedFrame = frame; }"""
+
+
+@contextlib.contextmanager
+def hurried(browser):
+    """Time is short on every page that is opened meanwhile."""
+    add, drop = (f"Page.{what}ScriptToEvaluateOnNewDocument" for what in ("add", "remove"))
+    script = browser.execute_cdp_cmd(add, {"source": HURRY})
+    yield browser
+    browser.execute_cdp_cmd(drop, script)
 
 
 PATIENCE = 180

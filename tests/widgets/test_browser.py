@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import tempfile
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ from widget_support import (
     Driven,
     barriers,
     faults,
+    hurried,
     needs_browser,
     needs_node,
-    open_browser,
     wait_until,
     write_page,
 )
@@ -30,12 +29,10 @@ pytestmark = [needs_browser, needs_node]
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with tempfile.TemporaryDirectory() as profile:
-        driver = open_browser(profile)
-        faults(driver)  # what the browser itself loads at its start
-        yield driver
-        driver.quit()
+def browser(browser):
+    """Of which no test here is about time."""
+    with hurried(browser):
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -85,23 +82,6 @@ def shows(*names):
     return pytest.mark.parametrize("names", [names], ids=lambda names: "-".join(names))
 
 
-HURRY = """// The page's clock runs eight times as fast, and what glides and plays with it.
-const now = performance.now.bind(performance);
-const [later, frame] = [window.setTimeout, window.requestAnimationFrame];
-performance.now = () => 8 * now();
-window.setTimeout = (call, ms, ...rest) => later(call, ms / 8, ...rest);
-window.requestAnimationFrame = (call) => frame((stamp) => call(8 * stamp));"""
-
-
-@pytest.fixture
-def hurried(browser, tmp_path, name):
-    """One widget on its page, where time is short."""
-    add, drop = (f"Page.{what}ScriptToEvaluateOnNewDocument" for what in ("add", "remove"))
-    script = browser.execute_cdp_cmd(add, {"source": f"{{ {HURRY} }}"})
-    yield from freshly_opened(browser, page_with(tmp_path / "alone.html", name))
-    browser.execute_cdp_cmd(drop, script)
-
-
 @pytest.fixture
 def looked_at(browser, page):
     """All widgets, on a page that the tests which only look at it share."""
@@ -112,19 +92,24 @@ def looked_at(browser, page):
     assert faults(browser) == []
 
 
+def pass_frames(browser):
+    """The widgets see a new size in the first frame and draw themselves in the second."""
+    browser.execute_async_script(
+        "let left = 3; const next = () => (left-- ? paintedFrame(next) : arguments[0]()); next();"
+    )
+
+
 def set_screen(browser, width, height):
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    # The widgets see it in the first frame and draw themselves in the second.
-    browser.execute_async_script(
-        "let left = 3; const next = () => (left-- ? requestAnimationFrame(next) : arguments[0]());"
-        "next();"
-    )
+    pass_frames(browser)
 
 
 def compare(original, shown):
     """The numbers of `SHOWN` are the package's, at the page's own settings."""
-    expected = type(original)(data=original.data, **shown["state"]).numbers()
+    for control, value in shown["state"].items():
+        setattr(original, control, value)
+    expected = original.numbers()
     assert expected.keys() <= shown["numbers"].keys()
     for name, value in expected.items():
         assert shown["numbers"][name] == pytest.approx(value, rel=1e-9, abs=1e-11), name
@@ -283,16 +268,16 @@ def test_no_room_at_all_is_no_fault_and_the_drawing_comes_back(few):
     wide = few.execute_script(width)
     for pixels in ("0px", "60px", "300px"):
         few.execute_script(resize, pixels)
-        few.execute_async_script("setTimeout(arguments[0], 200)")
+        pass_frames(few)
     assert 200 < int(few.execute_script(width)) < 300
     few.execute_script(resize, "")
     wait_until(few, f"{width} === '{wide}'")
 
 
 @pytest.mark.parametrize("name", widgets.__all__)
-def test_guided_steps_set_their_states_and_spare_the_guess(hurried, name):
+def test_guided_steps_set_their_states_and_spare_the_guess(alone, name):
     original = getattr(widgets, name)()
-    widget = Driven(hurried, original.key)
+    widget = Driven(alone, original.key)
     assert 3 <= len(original._steps) <= 6
     first = original._steps[0]["values"]  # it describes what stands there before anything is moved
     assert first == {name: original._defaults[name] for name in first}
@@ -303,7 +288,7 @@ def test_guided_steps_set_their_states_and_spare_the_guess(hurried, name):
         widget.press("next")
         wanted = original._defaults | (step or original._steps[-1])["values"]
         wanted |= {"guess": guess} if guess is not None else {}
-        wait_until(hurried, f"return {STILL}({widget.root}, {json.dumps(wanted)})")
+        wait_until(alone, f"return {STILL}({widget.root}, {json.dumps(wanted)})")
         compare_with_python(widget, original)
 
 
@@ -314,20 +299,20 @@ STILL = """((root, wanted) => Object.entries(JSON.parse(root.dataset.state)).eve
 
 
 @pytest.mark.parametrize("name", widgets.__all__)
-def test_play_goes_through_the_states_and_stops_at_the_last(hurried, name):
+def test_play_goes_through_the_states_and_stops_at_the_last(alone, name):
     original = getattr(widgets, name)()
-    widget = Driven(hurried, original.key)
+    widget = Driven(alone, original.key)
     if not widget.script("return Boolean(root.querySelector('.pl-player'))"):
         pytest.skip("nothing to play")
     before = widget.state()
     widget.press("play")
     pressed = "root.querySelector('.pl-play').getAttribute('aria-pressed')"
     assert widget.script(f"return {pressed}") == "true"
-    wait_until(hurried, f"const root = {widget.root}; return {pressed} === 'false'")
+    wait_until(alone, f"const root = {widget.root}; return {pressed} === 'false'")
     after = widget.state()
     assert after != before
     widget.press("step-through")  # from the start again
-    wait_until(hurried, f"return {widget.root}.dataset.state !== {json.dumps(json.dumps(after))}")
+    wait_until(alone, f"return {widget.root}.dataset.state !== {json.dumps(json.dumps(after))}")
     compare_with_python(widget, original)
 
 

@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import anywidget
 import pytest
 from ipywidgets.embed import embed_data
-from widget_support import Driven, faults, needs_browser, open_browser, wait_until
+from widget_support import Driven, faults, needs_browser, wait_until
 
 from prunelimit import widgets
 
@@ -55,28 +54,22 @@ def write_embedded_page(path, made):
     return path
 
 
-def test_every_widget_lives_in_a_page_without_a_kernel(tmp_path):
+def test_every_widget_lives_in_a_page_without_a_kernel(browser, tmp_path):
     made = [getattr(widgets, name)() for name in widgets.__all__]
     page = write_embedded_page(tmp_path / "page.html", made)
-    with tempfile.TemporaryDirectory() as profile:
-        browser = open_browser(profile)
-        try:
-            faults(browser)
-            browser.get(page.as_uri())
-            wait_until(
-                browser,
-                f"return document.querySelectorAll('[data-widget] svg path').length > 0 && "
-                f"document.querySelectorAll('[data-widget]').length === {len(made)}",
-            )
-            for original in made:
-                widget = Driven(browser, original.key)
-                assert widget.state() == original.values()
-                before = widget.drawing()
-                widget.press(original._presets[1]["name"])
-                assert widget.drawing() != before
-                expected = type(original)(data=original.data, **widget.state()).numbers()
-                for name, value in expected.items():
-                    assert widget.number(name) == pytest.approx(value, rel=1e-9, abs=1e-11)
-            assert {fault for fault in faults(browser) if SLOW not in fault} == set()
-        finally:
-            browser.quit()
+    browser.get(page.as_uri())
+    wait_until(
+        browser,
+        f"return document.querySelectorAll('[data-widget] svg path').length > 0 && "
+        f"document.querySelectorAll('[data-widget]').length === {len(made)}",
+    )
+    for original in made:
+        widget = Driven(browser, original.key)
+        assert widget.state() == original.values()
+        before = widget.drawing()
+        widget.press(original._presets[1]["name"])
+        assert widget.drawing() != before
+        expected = type(original)(data=original.data, **widget.state()).numbers()
+        for name, value in expected.items():
+            assert widget.number(name) == pytest.approx(value, rel=1e-9, abs=1e-11)
+    assert {fault for fault in faults(browser) if SLOW not in fault} == set()

@@ -4,11 +4,10 @@ import html
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import pytest
-from widget_support import Driven, faults, needs_browser, open_browser, wait_until
+from widget_support import Driven, faults, needs_browser, wait_until
 
 from prunelimit import widgets
 
@@ -55,14 +54,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with tempfile.TemporaryDirectory() as profile:
-        driver = open_browser(profile)
-        # tests/book/test_pages.py opens each page with its formulas, which take most of the time.
-        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*mathjax*"]})
-        faults(driver)
-        yield driver
-        driver.quit()
+def browser(browser):
+    # tests/book/test_pages.py opens each page with its formulas, which take most of the time.
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*mathjax*"]})
+    return browser
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
