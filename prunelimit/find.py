@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -281,16 +281,9 @@ class _Search:
         say(f"try {len(self.points) + 1}: fine-tuning at {sparsity:.2%}", self.progress)
         start = self.retraining.model if best is None else self.keeper.model(best)
         tuned = self.retraining.run(start, sparsity)
-        measured = self.criterion.measure(tuned)
-        finished = Try(
-            sparsity=sparsity,
-            kept=kept,
-            loss=measured.loss,
-            excess=measured.excess,
-            metric=measured.metric,
-            stderr=measured.stderr,
-            started_from=0.0 if best is None else best.sparsity,
-        )
+        measured = asdict(self.criterion.measure(tuned))
+        before = 0.0 if best is None else best.sparsity
+        finished = Try(sparsity, kept, **measured, started_from=before)
         self.keeper.keep(finished, tuned)
         verdict = "passes" if finished.passes else "fails"
         say(f"  loss {finished.loss:.4g}, {verdict}; {self._state()}", self.progress)

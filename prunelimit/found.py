@@ -142,15 +142,10 @@ class FoundLimit:
         cost, each = asdict(self.cost) | {"epochs": self.cost.epochs}, self.cost.epochs_each
         for other in ("bisection", "iterative"):
             cost[f"{other}_epochs"] = None if each is None else cost[other] * each
+        as_they_are = ("sparsity", "lower", "upper", "dim", "criterion", "finetuning", "noise")
         return {
             "format": _FORMAT,
-            "sparsity": self.sparsity,
-            "lower": self.lower,
-            "upper": self.upper,
-            "dim": self.dim,
-            "criterion": self.criterion,
-            "finetuning": self.finetuning,
-            "noise": self.noise,
+            **{name: getattr(self, name) for name in as_they_are},
             "tries": [asdict(one) | {"passes": one.passes} for one in self.measurements],
             "cost": cost,
             "notes": list(self.notes),

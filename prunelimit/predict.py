@@ -17,7 +17,7 @@ from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import check_model, iterate_pairs
+from prunelimit.network.checks import check_model, in_fixed_order, iterate_pairs
 from prunelimit.network.losses import (
     Loader,
     Loss,
@@ -26,7 +26,6 @@ from prunelimit.network.losses import (
     loss_statistics,
 )
 from prunelimit.network.numbers import is_number
-from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import (
     Choice,
     LayerCount,
@@ -299,17 +298,12 @@ def _limit(
         for end in ("lower", "value", "upper")
     }
     dim, found = profile.dim, solutions["value"]
-    return LimitEstimate(
-        sparsity=BracketedFloat(
-            found.sparsity,
-            lower=1 - math.ceil(solutions["upper"].kept) / dim,
-            upper=1 - math.floor(solutions["lower"].kept) / dim,
-        ),
-        kept=found.kept,
-        distance=found.distance,
-        ridge=found.ridge,
-        status=found.status,
+    sparsity = BracketedFloat(
+        found.sparsity,
+        lower=1 - math.ceil(solutions["upper"].kept) / dim,
+        upper=1 - math.floor(solutions["lower"].kept) / dim,
     )
+    return LimitEstimate(sparsity, found.kept, found.distance, found.ridge, found.status)
 
 
 def _widest(spectrum: Spectrum, profile: DistanceProfile, epsilon: float) -> Interval:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -294,13 +295,9 @@ class Splits:
         return {name: part.fingerprint() for name, part in parts.items()}
 
     def _map(self, change: Callable[[Batches], Batches]) -> Splits:
-        return replace(
-            self,
-            train=change(self.train),
-            train_eval=change(self.train_eval),
-            validation=change(self.validation),
-            test=change(self.test),
-        )
+        parts = ("train", "train_eval", "validation", "test")
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in parts}
+        return replace(self, **changed)
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:

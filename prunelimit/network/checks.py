@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.device import device_of, resolve_device
@@ -234,6 +235,41 @@ def check_reiterable(loader: Iterable[Any]) -> None:
             f"loader is a {type(loader).__name__}, which is used up after one pass; give a "
             "DataLoader or a list, e.g. list(loader)"
         )
+
+
+ORDER_NOTE = (
+    "the loader shuffles: its batches are taken in the data set's own order, so that ε and the "
+    "matrix are the same at every call"
+)
+_AS_GIVEN = (
+    *("batch_size", "num_workers", "collate_fn", "pin_memory", "drop_last", "timeout"),
+    *("worker_init_fn", "multiprocessing_context", "generator", "persistent_workers"),
+)
+
+
+def in_fixed_order(loader: Iterable[Any]) -> tuple[Iterable[Any], str]:
+    """A loader that yields the same batches in every pass, and a note if it is not the one given.
+
+    Of a DataLoader that shuffles without replacement, this is one over the same data set with
+    the same batches' size and collation, in the order of the data set. Other loaders are
+    returned as they are.
+
+    Examples
+    --------
+    >>> data = torch.utils.data.TensorDataset(torch.arange(4.0), torch.zeros(4))
+    >>> loader, note = in_fixed_order(DataLoader(data, 2, shuffle=True))
+    >>> [inputs.tolist() for inputs, _ in loader], bool(note)
+    ([[0.0, 1.0], [2.0, 3.0]], True)
+    """
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return loader, ""
+    sampler = loader.sampler
+    if type(sampler) is not RandomSampler or type(loader.batch_sampler) is not BatchSampler:
+        return loader, ""
+    if sampler.replacement or sampler.num_samples != len(loader.dataset):  # type: ignore[arg-type]
+        return loader, ""
+    settings: dict[str, Any] = {name: getattr(loader, name) for name in _AS_GIVEN}
+    return DataLoader(loader.dataset, shuffle=False, **settings), ORDER_NOTE
 
 
 def in_double_precision(loss_fn: LossFunction, device: torch.device) -> LossFunction:

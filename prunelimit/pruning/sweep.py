@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, shown
 from prunelimit.network.adapter import Adapted, Forward, adapt
-from prunelimit.network.checks import check_kind
+from prunelimit.network.checks import check_kind, in_fixed_order
 from prunelimit.network.copies import copy_together
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import Loader, Loss, batch_weights, refuse_foreign_reading
-from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import Choice, prunable_parameters, unflatten
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped

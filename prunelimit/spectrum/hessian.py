@@ -13,8 +13,7 @@ from torch import nn
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import require_known
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import LossFunction, check_model
-from prunelimit.network.order import in_fixed_order
+from prunelimit.network.checks import LossFunction, check_model, in_fixed_order
 from prunelimit.network.parameters import Choice
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped

@@ -21,7 +21,6 @@ from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import require_known
 from prunelimit.network import checks
 from prunelimit.network.copies import moved_to, place
-from prunelimit.network.order import in_fixed_order
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
@@ -162,7 +161,7 @@ class CurvatureOperator:
         names = list(prunable_parameters(model) if parameters is None else parameters)
         _pick(model, names)
         self.kind, self.world = kind, workspace.world
-        self._loader, order = in_fixed_order(loader)
+        self._loader, order = checks.in_fixed_order(loader)
         placed = place(model, loss_fn, self._attempt, checks.curvature_device(device, model), dtype)
         self.notes = tuple(note for note in (order, placed.note) if note)
         self.model, self.half = placed.model, placed.half

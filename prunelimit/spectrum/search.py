@@ -45,10 +45,13 @@ def rademacher(dim: int, seed: int, index: int) -> Tensor:
     >>> rademacher(4, seed=0, index=0).abs()
     tensor([1., 1., 1., 1.])
     """
-    state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    signs = torch.randint(0, 2, (dim,), generator=generator, dtype=torch.int8)
+    signs = torch.randint(0, 2, (dim,), generator=_generator(seed, index), dtype=torch.int8)
     return signs.float().mul_(2).sub_(1)
+
+
+def _generator(*entropy: int) -> torch.Generator:
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 def sphere(dim: int, seed: int, index: int) -> Tensor:
@@ -62,9 +65,7 @@ def sphere(dim: int, seed: int, index: int) -> Tensor:
     >>> round(float(sphere(4, seed=0, index=0).square().sum()), 4)
     4.0
     """
-    state = np.random.SeedSequence([seed, index, 1]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    drawn = torch.randn(dim, generator=generator)
+    drawn = torch.randn(dim, generator=_generator(seed, index, 1))
     return drawn.mul_(dim**0.5 / torch.linalg.vector_norm(drawn))
 
 

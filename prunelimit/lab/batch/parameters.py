@@ -73,13 +73,10 @@ def configure(
     require(0 < scalar(float, scale, "scale") <= 1, "scale", scale, "above 0 and at most 1")
     require(0 <= _whole("seed", seed) < _SEEDS, "seed", seed, "at least 0 and below 2**63")
     require(isinstance(task, str), "task", task, "a name")
-    chosen = tasks.get(task).with_(seed=seed)
-    if epochs is not None:
-        chosen = chosen.with_(epochs=_whole("epochs", epochs))
-    if examples is not None:
-        chosen = chosen.with_(examples=_whole("examples", examples))
-    if l1 is not None:
-        chosen = chosen.with_(l1=scalar(float, l1, "l1"))
+    asked = {"epochs": epochs, "examples": examples}
+    changes = {name: _whole(name, value) for name, value in asked.items() if value is not None}
+    strength = {} if l1 is None else {"l1": scalar(float, l1, "l1")}
+    chosen = tasks.get(task).with_(seed=seed, **changes, **strength)
     config = ExperimentConfig()
     if scale < 1:
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
