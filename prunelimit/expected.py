@@ -3,16 +3,17 @@
 The two formulas answer questions about a quadratic model. What a network reaches under a
 magnitude mask, all survivors trained to convergence on the data loss, lies elsewhere, and no
 closed formula has come within a point of it. So this module makes no theory: it fits the share
-of weights kept, in logarithm, to what a report knows (the paper's limit, how evenly the largest
-weights lie over the layers, and where the mask cuts the network through: no answer goes beyond
-that), on a study of small networks (`prunelimit.lab.studies.existence`), and puts a conformal
-interval around it, symmetric in the square root of that share: errors grow with it, but do not
-vanish where hardly a weight is kept.
+of weights kept, in log-odds, to what a report knows (the paper's limit, how evenly the largest
+weights lie over the layers, where the mask cuts the network through (no answer goes beyond that),
+and how many answers the data ask of a weight), on many networks of few families
+(`prunelimit.lab.studies.existence`) and few of many. Around it stands a conformal interval,
+symmetric in the square root of that share: errors grow with it, but do not vanish where hardly a
+weight is kept.
 
-**Heuristic**, with a measured error: the interval's half width is the quantile of the errors on
-the family of networks that was worst when it was left out of the fit whole, counted in the root of
-a network's number of layers. It holds for networks like those of the study; for one outside of its
-ranges the report says "extrapolated".
+**Heuristic**, with a measured error: the interval's half width is a quantile of the errors on
+families that were left out of the fit whole, each family counting alike, in the root of a
+network's number of layers. It is for a small network of a kind that was not seen; for one outside
+of the ranges of those seen the report says "extrapolated".
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from scipy.special import expit, logit
+
 from prunelimit.estimates import BracketedFloat, BracketedSparsity
 from prunelimit.records import absent, from_plain
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from prunelimit.network.parameters import LayerCount
     from prunelimit.report import PruningLimit
 
-FORMAT = "prunelimit.calibration/1"
+FORMAT = "prunelimit.calibration/2"
 CALIBRATION = "calibration.json"
 COVERAGE = 0.9
 
@@ -54,6 +57,8 @@ class Facts:
     layer_share
         With the largest tenth of the weights kept, the share that a layer keeps, in the mean over
         layers; None where nobody looked. A small layer that keeps much raises it.
+    outputs
+        Numbers that the network answers an example with; None where nobody looked.
     cut
         Largest sparsity at which the mask leaves a path (`prunelimit.pruning.cut`), where what is
         predicted ends; 1 where it always does, None where nobody looked.
@@ -69,26 +74,33 @@ class Facts:
     layers: int | None = absent()
     layer_share: float | None = absent()
     cut: float | None = absent()
+    outputs: int | None = absent()
 
     def values(self) -> dict[str, float]:
-        """Every feature by name; a share kept is at least half a weight of all."""
-        least = 0.5 / self.dim
-        log = {
-            "log paper": max(self.paper, least),
-            "log sharp": max(self.sharp, least),
-            "log one-shot": max(self.one_shot, least),
-            "log epsilon": max(self.epsilon, 1e-12),
-            "log loss": max(self.loss + self.epsilon, 1e-12),
-            "log dim": self.dim,
-            "log examples": self.examples,
+        """Every feature that is known, by name: shares kept in log-odds, sizes in logarithm."""
+        shares = {
+            "paper": self.paper,
+            "sharp": self.sharp,
+            "one-shot": self.one_shot,
+            "layer share": self.layer_share,
+            "cut": None if self.cut is None else 1 - self.cut,
         }
-        if self.layers is not None:
-            log["log layers"] = self.layers
-        if self.layer_share is not None:
-            log["log layer share"] = max(self.layer_share, least)
-        if self.cut is not None:
-            log["log cut"] = max(1 - self.cut, least)
-        return {name: math.log(value) for name, value in log.items()}
+        sizes = {
+            "epsilon": max(self.epsilon, 1e-12),
+            "loss": max(self.loss + self.epsilon, 1e-12),
+            "dim": self.dim,
+            "examples": self.examples,
+            "layers": self.layers,
+            "outputs": self.outputs,
+            "answers": self.outputs and self.examples * self.outputs / self.dim,
+        }
+        odds = {n: log_odds(one, self.dim) for n, one in shares.items() if one is not None}
+        return odds | {n: math.log(one) for n, one in sizes.items() if one is not None}
+
+
+def log_odds(share: float, dim: int) -> float:
+    """log(s / (1 − s)) of a share of `dim` weights, no nearer to 0 and 1 than half a weight."""
+    return float(logit(min(max(share, 0.5 / dim), 1 - 0.5 / dim)))
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ class Expected(BracketedSparsity):
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted prediction of log(kept / D), and how far it errs.
+    """A fitted prediction of the log-odds of kept / D, and how far it errs.
 
     Attributes
     ----------
@@ -142,7 +154,7 @@ class Calibration:
     @property
     def reads(self) -> set[str]:
         """Every feature that the prediction and its width need."""
-        return {*self.names} | ({"log layers"} if self.by_layers else set())
+        return {*self.names} | ({"layers"} if self.by_layers else set())
 
     def predict(self, facts: Facts) -> Expected:
         """Sparsity and interval, with what lies outside of the calibration's ranges."""
@@ -151,9 +163,9 @@ class Calibration:
             return self.otherwise.predict(facts)
         end = 1.0 if facts.cut is None else facts.cut
         slopes = zip(self.coefficients[1:], self.names, strict=True)
-        log_kept = self.coefficients[0] + sum(slope * known[name] for slope, name in slopes)
-        root = max(math.exp(0.5 * min(0.0, log_kept)), math.sqrt(1 - end))
-        width = self.half_width * (math.exp(0.5 * known["log layers"]) if self.by_layers else 1.0)
+        odds = self.coefficients[0] + sum(slope * known[name] for slope, name in slopes)
+        root = math.sqrt(max(float(expit(odds)), 1 - end))
+        width = self.half_width * (math.exp(0.5 * known["layers"]) if self.by_layers else 1.0)
         sparsity = BracketedFloat(
             min(1 - root**2, end),
             lower=1 - min(1.0, root + width) ** 2,
@@ -166,15 +178,18 @@ class Calibration:
         for name, value in facts.values().items():
             low, high = self.ranges.get(name, (-math.inf, math.inf))
             if not low <= value <= high:
-                word = name.removeprefix("log ")
-                here, least, most = (_readable(math.exp(one)) for one in (value, low, high))
-                found.append(f"{_WORDS[word]} is {here}, calibrated on {least} … {most}")
+                plain = expit if name in SHARES else math.exp
+                here, least, most = (_readable(plain(one)) for one in (value, low, high))
+                found.append(f"{_WORDS[name]} is {here}, calibrated on {least} … {most}")
         return tuple(found)
 
 
 def _readable(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
+
+SHARES = frozenset({"paper", "sharp", "one-shot", "layer share", "cut"})
+"""Features that are shares of the weights."""
 
 _WORDS = {
     "paper": "the share kept by the paper's limit",
@@ -185,6 +200,8 @@ _WORDS = {
     "dim": "D",
     "examples": "the number of examples",
     "layers": "the number of weight tensors",
+    "outputs": "the number of outputs",
+    "answers": "the number of answers (examples times outputs) by weight",
     "cut": "the share kept where the mask cuts the network through",
     "layer share": "what a layer keeps of the largest tenth",
 }
@@ -216,12 +233,13 @@ def facts_of(report: PruningLimit) -> Facts:
         layers=None if report.layers is None else len(report.layers),
         layer_share=None if report.layers is None else mean_share(report.layers),
         cut=None if report.cut is None else last_connected(report.cut, report.dim),
+        outputs=report.outputs,
     )
 
 
 def last_connected(cut: float, dim: int) -> float:
-    """The largest sparsity at which a mask leaves a path, of the one from which on it does not."""
-    return cut if cut == 1 else cut - 1 / dim
+    """Where a mask loses its last path: between one and the next, of the sparsity of the next."""
+    return cut if cut == 1 else cut - 0.5 / dim
 
 
 def mean_share(layers: Sequence[LayerCount]) -> float:

@@ -194,7 +194,6 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
     sure = max(0.0, trace.value + 2.576 * trace.stderr)  # at 99 %, as the brackets
     linear = _linear_rise(operator.gradient(), weights, order[: round(profile.dim - paper.kept)])
     notes = _warnings(spectrum, paper, linear, allowed, effort.tolerance)
-    notes += () if curve.every else (ONE_SHOT_NOTE,)
     return PruningLimit(
         paper=paper,
         sharp=_limit(spectrum, profile, allowed, "sharp"),
@@ -206,13 +205,14 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         distance=profile,
         spectrum=spectrum,
         linear_rise=linear,
-        warnings=tuple(note for note in (order_note, *notes) if note),
+        warnings=tuple(n for n in (order_note, *notes, "" if curve.every else ONE_SHOT_NOTE) if n),
         products=curve.products + spectrum.products,
         seconds=time.perf_counter() - began,
         one_shot_curve=RiseCurve(curve.sparsities, curve.rises),
         counted=counted(model, task.chosen),
         layers=_layers(model, order, task.chosen),
         cut=cut,
+        outputs=operator.outputs,
     )
 
 

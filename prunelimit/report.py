@@ -153,6 +153,9 @@ class PruningLimit:
         Sparsity from which on the magnitude mask leaves no path from inputs to outputs, where no
         constant is good enough either: real existence lies below it. 1 if there is none, None in
         reports of before this was kept.
+    outputs
+        Numbers that the network answers an example with, on average; None in reports of before
+        this was kept.
     expected
         What fine-tuning will reach: a prediction interval of the network's real existence
         (heuristic, calibrated on measured networks; see `prunelimit.expected`).
@@ -175,6 +178,7 @@ class PruningLimit:
     counted: Counted | None = absent()
     layers: tuple[LayerCount, ...] | None = absent()
     cut: float | None = absent()
+    outputs: int | None = absent()
     expected: Expected = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -192,6 +196,7 @@ class PruningLimit:
             or sum(layer.of for layer in layers) == self.dim
             and all(0 <= layer.kept <= layer.of for layer in layers),
             cut=self.cut is None or 0 < self.cut <= 1,
+            outputs=self.outputs is None or self.outputs >= 1,
             coverage=self.expected is None or 0 < self.expected.coverage < 1,
         )
         if self.expected is None:

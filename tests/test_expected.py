@@ -6,6 +6,9 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
 from torch import nn
 
 import prunelimit as pl
@@ -19,30 +22,31 @@ FACTS = Facts(0.2, 0.1, 0.5, 0.05, 0.1, 1000, 500)
 
 def test_an_interval_is_symmetric_in_the_root_and_stays_a_sparsity():
     ranges = {name: (value - 1, value + 1) for name, value in FACTS.values().items()}
-    made = Calibration(("log paper",), (0.1, 1.0), 0.2, ranges)
+    made = Calibration(("paper",), (0.1, 1.0), 0.2, ranges)
     found = made.predict(FACTS)
-    root = math.sqrt(0.2 * math.exp(0.1))
+    odds = 0.25 * math.exp(0.1)
+    root = math.sqrt(odds / (1 + odds))
     assert 1 - found.sparsity == pytest.approx(root**2)
     assert (1 - found.lower, 1 - found.upper) == pytest.approx(
         ((root + 0.2) ** 2, (root - 0.2) ** 2)
     )
     assert not found.extrapolated
     wide = dataclasses.replace(made, coefficients=(5.0, 1.0)).predict(FACTS)
-    assert wide.lower == wide.sparsity == 0.0 <= wide.upper
+    assert wide.lower == 0.0 < wide.sparsity < 0.05 < wide.upper
     few = dataclasses.replace(made, coefficients=(-9.0, 1.0)).predict(FACTS)
     assert few.lower < few.sparsity < few.upper == 1.0
 
 
 def test_a_report_that_lacks_a_feature_is_read_by_the_other_fit():
-    plain = Calibration(("log paper",), (0.0, 1.0), 0.2, {})
-    made = Calibration(("log layer share",), (0.0, 2.0), 0.1, {}, otherwise=plain)
+    plain = Calibration(("paper",), (0.0, 1.0), 0.2, {})
+    made = Calibration(("layer share",), (0.0, 2.0), 0.1, {}, otherwise=plain)
     assert made.predict(FACTS) == plain.predict(FACTS)
-    seen = made.predict(dataclasses.replace(FACTS, layer_share=0.3))
-    assert 1 - seen.sparsity == pytest.approx(0.09)
+    seen = made.predict(dataclasses.replace(FACTS, layer_share=0.25))
+    assert 1 - seen.sparsity == pytest.approx(0.1)  # odds (1/3)², that is 1 to 9
 
 
 def test_a_width_by_layers_grows_with_their_root_and_needs_them():
-    plain = Calibration(("log paper",), (0.0, 1.0), 0.2, {})
+    plain = Calibration(("paper",), (0.0, 1.0), 0.2, {})
     made = dataclasses.replace(plain, half_width=0.1, by_layers=True, otherwise=plain)
     assert made.predict(FACTS) == plain.predict(FACTS)
     four = made.predict(dataclasses.replace(FACTS, layers=4))
@@ -60,14 +64,30 @@ def test_two_weights_of_which_a_tenth_is_none_have_an_expectation():
 
 def test_what_lies_outside_is_named():
     ranges = {name: (value - 1, value + 1) for name, value in FACTS.values().items()}
-    made = Calibration((), (math.log(0.1),), 0.3, ranges)
+    made = Calibration((), (math.log(1 / 9),), 0.3, ranges)
     found = made.predict(dataclasses.replace(FACTS, dim=10**6))
-    assert found.extrapolated
+    assert found.extrapolated and found.sparsity == pytest.approx(0.9)
     assert found.why == ("D is 1,000,000, calibrated on 368 … 2,718",)
+    found = made.predict(dataclasses.replace(FACTS, paper=0.5))
+    assert found.why == (
+        "the share kept by the paper's limit is 0.5, calibrated on 0.0842 … 0.405",
+    )
+
+
+@given(st.floats(0, 1), st.integers(1, 10**9))
+def test_log_odds_are_finite_and_have_an_inverse(share, dim):
+    inside = min(max(share, 0.5 / dim), 1 - 0.5 / dim)
+    assert expit(expected.log_odds(share, dim)) == pytest.approx(inside, rel=1e-6)
+
+
+def test_the_answers_by_weight_are_examples_times_outputs():
+    values = dataclasses.replace(FACTS, outputs=10).values()
+    assert values["answers"] == pytest.approx(math.log(500 * 10 / 1000))
+    assert not {"answers", "outputs", "layers", "cut"} & FACTS.values().keys()
 
 
 def test_a_calibration_survives_its_file():
-    made = Calibration(("log paper",), (0.1, 1.0), 0.3, {"log dim": (1.0, 2.0)})
+    made = Calibration(("paper",), (0.1, 1.0), 0.3, {"dim": (1.0, 2.0)})
     assert from_plain(Calibration, json.loads(json.dumps(to_plain(made)))) == made
 
 
@@ -92,7 +112,7 @@ def test_a_report_says_what_to_expect_and_keeps_it(report):
     found = report.expected
     assert found.sparsity.lower == found.lower <= found.sparsity <= found.upper
     again = PruningLimit.from_json(report.to_json())
-    assert again.expected == found
+    assert (again.expected, again.outputs) == (found, 3)
     assert again.expected.lower == found.lower
     assert "real existence" in report.summary() and "90 % prediction interval" in report.summary()
     assert "90 % prediction interval" in report._repr_html_()
@@ -131,5 +151,9 @@ def test_a_small_network_is_extrapolated_and_another_policy_too(report):
     spectrum = dataclasses.replace(report.spectrum, policy="abs")
     other = dataclasses.replace(report, spectrum=spectrum, expected=None)
     assert other.expected.why[0] == "the policy is 'abs', calibrated on 'ggn'"
-    assert any(reason.startswith("D is 132") for reason in report.expected.why)
-    assert "extrapolated" in report.summary()
+    assert not report.expected.extrapolated and "extrapolated" not in report.summary()
+    assert "extrapolated" in other.summary()
+    layer = nn.Linear(4, 2, bias=False)
+    data = [(torch.randn(64, 4), torch.randint(2, (64,)))]
+    small = pl.predict_limit(layer, nn.functional.cross_entropy, data, 0.1, progress=False)
+    assert any(reason.startswith("D is 8, calibrated on 60") for reason in small.expected.why)

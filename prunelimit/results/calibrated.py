@@ -17,9 +17,10 @@ class Candidate:
     Attributes
     ----------
     half_width
-        In √kept, on families left out; where layers are known, in √kept / √layers.
+        In √kept, on families left out; in √kept / √layers where the fit reads the mask.
     mean_error, mean_error_seen
-        Mean |error|, in sparsity, on families left out, and on the very rows fitted to.
+        Mean |error|, in sparsity, on families left out, and on the very rows fitted to; each
+        family counts alike.
     """
 
     half_width: float
@@ -91,11 +92,9 @@ class FamilyLeftOut:
     Attributes
     ----------
     coverage
-        Share of rows whose threshold lies in the interval.
+        Share of rows whose threshold lies in the interval, to half a weight.
     extrapolated
         Share of rows that the calibration itself calls extrapolated.
-    fit
-        Features of the fit that was chosen without the family.
     """
 
     family: str
@@ -106,7 +105,6 @@ class FamilyLeftOut:
     mean_error: float
     largest_error: float
     extrapolated: float
-    fit: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -192,6 +190,8 @@ class CalibrationTable(Saved):
     ----------
     half_width
         Of the interval that ships, in √kept.
+    left_out, kinds_left_out
+        The study's families, and the kinds that stand beside it.
     """
 
     candidates: Mapping[str, Candidate]
@@ -199,7 +199,8 @@ class CalibrationTable(Saved):
     half_width: float
     yardstick: Yardstick
     left_out: LeftOut
+    kinds_left_out: LeftOut | None
     took_no_part: tuple[TookNoPart, ...]
     provenance: Provenance
 
-    FORMAT = "prunelimit.calibration-table/4"
+    FORMAT = "prunelimit.calibration-table/5"

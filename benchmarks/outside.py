@@ -1,0 +1,149 @@
+"""Do the expectation and the search hold on kinds of networks, and data, that the study has not?
+
+nice python -m benchmarks.outside            # writes results/outside.json, a network at a time;
+nice python -m benchmarks.outside --summary  # the same command goes on where it stopped
+nice python -m benchmarks.outside --again    # search anew, beside stored thresholds and grids
+
+Of each kind of `benchmarks.kinds`, two networks are measured as the study measures its own: the
+calibration of `prunelimit.expected` reads them beside it. A third, of other data and another
+start (`OTHERS`), judges what comes out of that, and whether `find_limit` is within a point of a
+dense grid; search and grids fine-tune as `find_limit` does where nobody says how.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+import prunelimit as pl
+from benchmarks import common, find
+from benchmarks.kinds import KINDS, Case, trained
+from prunelimit.expected import facts_of
+from prunelimit.lab.existence.landscape import Landscape
+from prunelimit.lab.existence.threshold import ExistenceSearch
+from prunelimit.network.parameters import prunable_parameters
+from prunelimit.pruning.masks import magnitude_order
+from prunelimit.pruning.retrain import Retraining, default_finetuning
+from prunelimit.records import fields_to_plain, to_plain
+
+PATH = common.RESULTS / "outside.json"
+
+CASES = tuple(replace(case, seed=seed) for seed in (0, 1) for case in KINDS)
+OTHERS = tuple(replace(case, seed=20) for case in KINDS)
+
+
+def run_case(case: Case, searched: bool, stored: dict[str, Any]) -> dict[str, Any]:
+    """Train and predict, and search if it is asked for; measure what is not stored."""
+    began = time.process_time()
+    model, loss_fn, data = trained(case)
+    report = pl.predict_limit(model, loss_fn, data, progress=False)
+    level, expected = report.loss.mean + report.epsilon, report.expected
+    converged = stored.get("converged")
+    if converged is None:
+        search = ExistenceSearch(Landscape(model, loss_fn, data), magnitude_order(model))
+        guess = min(float(expected.sparsity), 0.98)
+        converged = fields_to_plain(search.threshold(level, guess, double=True))
+    row = {
+        "case": asdict(case),
+        "judges": case in OTHERS,
+        "facts": to_plain(facts_of(report)),
+        "paper": float(report.paper.sparsity),
+        "sharp": float(report.sharp.sparsity),
+        "expected": to_plain(expected),
+        "converged": converged,
+    }
+    if searched:
+        found = pl.find_limit(model, loss_fn, data, report, progress=False)
+        row["found"], row["grid"] = found.to_dict(), stored.get("grid")
+        if row["grid"] is None:
+            budget = default_finetuning(data, report.spectrum)
+            names = list(prunable_parameters(model))
+            retraining = Retraining(model, names, loss_fn, data, budget)
+            row["grid"] = find.grids(retraining, level, found.sparsity)
+    return stored | row | {"seconds": {"all": time.process_time() - began}}
+
+
+def summary(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """How often the interval meets the converged threshold's bracket, and what `find` asks."""
+    found = _expected(list(rows.values()))
+    inside = [row for row in rows.values() if not row["expected"]["why"]]
+    for name, value in _expected(inside).items() if inside else ():
+        found[f"{name}_where_not_extrapolated"] = value
+    searched = {name: row for name, row in rows.items() if "grid" in row}
+    return found | (find.summary(searched) if searched else {})
+
+
+def _expected(rows: list[dict[str, Any]]) -> dict[str, float]:
+    converged = np.array([row["converged"]["value"] for row in rows])
+    errors = {
+        name: abs(np.array([row[name] for row in rows]) - converged) for name in ("paper", "sharp")
+    }
+    expected = np.array([row["expected"]["sparsity"] for row in rows])
+    meets = [
+        row["expected"]["lower"] <= row["converged"]["upper"]
+        and row["converged"]["lower"] <= row["expected"]["upper"]
+        for row in rows
+    ]
+    widths = [row["expected"]["upper"] - row["expected"]["lower"] for row in rows]
+    return {
+        "predicted": len(rows),
+        "expected_meets_converged": float(np.mean(meets)),
+        "expected_mean_error_of_converged": float(abs(expected - converged).mean()),
+        "paper_mean_error_of_converged": float(errors["paper"].mean()),
+        "sharp_mean_error_of_converged": float(errors["sharp"].mean()),
+        "expected_median_half_width_here": float(np.median(widths) / 2),
+    }
+
+
+def run(only: str, again: bool) -> dict[str, dict[str, Any]]:
+    """Every threshold, then every search, that the stored file lacks, or what it has `again`."""
+    torch.set_num_threads(1)
+    rows = json.loads(PATH.read_text())["rows"] if PATH.is_file() else {}
+    for part, cases in (("converged", (*CASES, *OTHERS)), ("grid", OTHERS)):
+        for case in cases:
+            stored = rows.get(case.name, {})
+            if (part in stored) != again or only not in case.name:
+                continue
+            rows[case.name] = row = run_case(case, part == "grid", stored)
+            print(said(case, row), flush=True)
+            find.store(PATH, "python -m benchmarks.outside", summaries(rows), rows)
+    return rows
+
+
+def said(case: Case, row: dict[str, Any]) -> str:
+    """A line on the screen."""
+    expected = row["expected"]
+    line = (
+        f"{case.name:<50} D {row['facts']['dim']:>4} expected {expected['sparsity']:.3f} "
+        f"[{expected['lower']:.3f}, {expected['upper']:.3f}] "
+        f"converged {row['converged']['value']:.3f} "
+    )
+    if "grid" in row:
+        ends = (row["grid"][name]["threshold"] for name in ("from_dense", "nested"))
+        line += "found {:.3f} grids {:.3f} {:.3f} tries {} ".format(
+            row["found"]["sparsity"], *ends, len(row["found"]["tries"])
+        )
+    return f"{line}({row['seconds']['all']:.0f} s)"
+
+
+def summaries(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Of the networks that the calibration reads, and of those that judge."""
+    others = {case.name for case in OTHERS}
+    parts = {
+        "calibrate": {name: row for name, row in rows.items() if name not in others},
+        "others": {name: row for name, row in rows.items() if name in others},
+    }
+    return {name: summary(part) for name, part in parts.items() if part}
+
+
+def main() -> None:
+    find.command(__doc__, PATH, run, summaries)
+
+
+if __name__ == "__main__":
+    main()
