@@ -29,7 +29,7 @@
 # 2. **The theory needs two things only**: how large the removed weights are, and how sharply the loss curves. From these it computes a sparsity before anything is tried.
 # 3. **Why there is a limit at all**: networks with the same survivors form a subspace, and in many dimensions a random subspace either almost surely misses a convex set or almost surely meets it.
 # 4. **What was found**: on 216 small networks the paper's formula, and a second one that this book adds, were five to six points of sparsity off, in the mean, from what training the survivors reached. The truth lay between the two in half of the cases only.
-# 5. **What to use**: a report for a first guess, then a few fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
+# 5. **What to use**: before trying, an interval, some 15 points wide (`report.expected`); then two or three fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
 # ```
 
 # %% tags=["hide-cell"]
@@ -49,6 +49,7 @@ print(f"{network['grid']['dense_accuracy']:.3f}, loss {network['loss']:.3f}")
 # To **prune** the network is to set weights to zero, the smallest first. **Sparsity** is the share that is gone: at a sparsity of 0.75, 222 weights are left.
 #
 # ```{admonition} Predict
+# :class: tip
 # Half of the 888 weights are removed, the smaller half. How many of the eight digits below does the network still read? And at which sparsity would you call it broken? Write the first number down, and set the second under *your guess*, with the slider or in figures: this browser remembers it for the last section. Then press *Next*, or *Cut it*.
 # ```
 
@@ -91,6 +92,7 @@ print(f"trained again: brought below at {below:.2f}, not at {above:.2f}")
 # In more dimensions the wedge becomes a **cone** around an axis, and the line a **subspace** of dimension $m$ among $D$. What matters is the angle between the subspace and the cone's axis: the subspace hits the cone exactly when that angle is smaller than the cone's own.
 #
 # ```{admonition} Predict
+# :class: tip
 # Take the cone of 45° and half of the dimensions, and raise $D$ from 2 to 100,000. What happens to the angles of two hundred random subspaces: do they spread out, or crowd together? And what does that make of the curve on the right?
 # ```
 
@@ -99,7 +101,7 @@ widgets.HitOrMiss()
 
 # %% [markdown]
 # :::{dropdown} What came out
-# They crowd together, and the curve becomes a cliff.
+# They crowd together, and the curve becomes a cliff: in 100,000 dimensions all two hundred lie within a degree of 45°, so that a slightly wider cone is hit by all of them and a slightly narrower one by none.
 # :::
 #
 # Why? Turn the picture round: hold the subspace fixed, as the first $m$ coordinates, and let the axis point anywhere. The squares of the axis' $D$ coordinates add up to 1, and the first $m$ of them are the squared length of its shadow on the subspace. As each square is $1/D$ on average, the shadow's is $m/D$; and as there are many of them, it hardly varies, just as the share of heads hardly varies among many tosses of a coin. It stays within a few times $1/\sqrt{D}$.
@@ -120,6 +122,7 @@ widgets.HitOrMiss()
 # Cutting the smallest weights moves $w^*$ to a point $w^k$ with $k$ weights left. The distance $R$ between the two is the root of the summed squares of what was cut: for two weights of 0.3 and 0.4 it is 0.5. If nothing is trained, all depends on whether $w^k$ itself lies in the ellipsoid. If the survivors may train, they may go anywhere in the subspace of networks with the same zeros. That subspace $L$ has dimension $k$, passes through $w^k$, and either meets the ellipsoid or does not; this question is **quadratic existence**: real existence with the bowl in the loss's place. Seen from $w^k$, the ellipsoid fills a cone, and therefore you know the question already: does a $k$-dimensional subspace hit a cone?
 #
 # ```{admonition} Predict
+# :class: tip
 # In the picture, what makes it easier for the kept line to meet the ellipse: a larger $\epsilon$, a smaller $R$, or a rounder ellipse of the same area?
 # ```
 
@@ -140,11 +143,12 @@ widgets.OnePicture()
 #
 # $$ k = \sum_i \frac{\lambda_i}{\lambda_i + 2\epsilon/R(k)^2} = N_{\mathrm{eff}}\!\left(\frac{2\epsilon}{R(k)^2}\right), $$
 #
-# the paper's limit. The right side, an **effective dimension**, counts the directions that are sharp: softly, a direction of curvature $2\epsilon/R^2$ as one half. So many weights have to be kept: about one that can be adjusted for each sharp direction. Since the distance $R$ depends on how many weights are kept, $k$ stands on both sides, and the limit is where two curves meet. The widget draws them as distances: $R(k)$, as far as the cut has moved the network, and a boundary, as far as $k$ survivors can make good.
+# the paper's limit. The right side, an **effective dimension**, counts the directions that are sharp: softly, a direction of curvature $2\epsilon/R^2$ as one half. That is how many weights have to be kept: about one for each sharp direction, to adjust it. Since the distance $R$ depends on how many weights are kept, $k$ stands on both sides, and the limit is where two curves meet. The widget draws them as distances: $R(k)$, how far the cut has moved the network, and a boundary, how far $k$ survivors can make up for.
 #
 # This book adds a second formula. If the kept subspace is taken to be random, as the paper's argument does, the quadratic question can be answered as it stands, without cones; then $2\epsilon/R^2$ is multiplied by $(D-k)/k$, so that beyond a sparsity of one half fewer directions count and more weights may go. It is called the **sharp limit** [asymptotic]{.label .label-asymptotic} here, and {doc}`chapter 4 </notebooks/04_sublevel_sets>` derives and tests it.
 #
 # ```{admonition} Predict
+# :class: tip
 # Halve all weights, and leave the curvature as it is. Which way does the limit move? And if the loss is made ten times flatter?
 # ```
 
@@ -197,7 +201,7 @@ pd.DataFrame(
 #
 # A formula of this kind sees the weights, the gradient and the Hessian where training ended, while training the survivors walks away from there; how much that costs is asked in {doc}`chapter 10 </notebooks/10_limits_of_the_limit>`.
 #
-# Why is the network's own curve soft, where the theory has a cliff? Because a network is not a random subspace against a fixed set. Its mask follows its weights, it is cut once and not thousands of times, and the loss rises gradually with each weight that is gone. The cliff is in the probability; the curve in section 1 is a loss.
+# Why is the network's own curve soft, where the theory has a cliff? The cliff is in a probability: of many random subspaces, how many hit? The curve in section 1 is about one network, cut deeper and deeper, and what it loses grows with each weight that is gone. Nor is its mask random: it follows the weights.
 #
 # ## What to do with a network of your own
 #

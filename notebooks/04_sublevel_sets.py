@@ -181,11 +181,11 @@ from prunelimit import widgets
 widgets.OnePicture()
 
 # %% [markdown]
-# With 200 we draw the loss that $k$ of them can reach, against $k/D$; the limit is where it comes down to $\epsilon$. The two curves are derived below.
+# With 200 weights the widget draws the least loss that $k$ of them can reach, against $k/D$; the limit is where it comes down to $\epsilon$. Its curves, one for each answer, are derived below.
 #
 # :::{admonition} Predict
 # :class: tip
-# Which of the two curves will the simulated subspaces follow? Press *Next* to let them fall, then look for a spectrum and a budget at which it makes no difference.
+# Which of the two curves will the simulated subspaces follow? Press *Next* to let them fall, then look for a spectrum and a budget $\epsilon$ at which it makes no difference.
 # :::
 
 # %% tags=["remove-input"]

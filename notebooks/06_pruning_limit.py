@@ -174,7 +174,7 @@ plots_sublevel.three_losses(1 - ks / dim, losses, thresholds, epsilon)
 plt.show()
 
 # %% [markdown]
-# The factor $k/(D-k)$ is 1 at half sparsity, 1/9 at 0.9 and 1/99 at 0.99. So at 0.99 the paper's formula asks for a hundredfold of the loss that the sharp one does, and the sparser the question, the further the two limits part.
+# The factor $k/(D-k)$ is 1 at half sparsity, 1/9 at 0.9 and 1/99 at 0.99. So at 0.99 the paper's formula expects a hundred times the loss that the sharp one does, and the sparser the network, the further the two limits part.
 #
 # ## Two levers
 #
