@@ -71,7 +71,7 @@ print(report)
 #
 # ### Too few products
 #
-# The report says 78 and 84 %, after two seconds of work. Take the first without chapter 5's bracket: solve for $k_\mathrm{paper}$ with the rule of $m$ products at face value, as plain Lanczos quadrature does.
+# The report says 78 and 84 %, after some seconds of work. Take the first without chapter 5's bracket: solve for $k_\mathrm{paper}$ with the rule of $m$ products at face value, as plain Lanczos quadrature does.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -126,7 +126,7 @@ pd.DataFrame(
         n: {"N(c-1)": 9 * n, "paper": r.paper.sparsity, "sharp": r.sharp.sparsity}
         for n, r in parts.items()
     }
-).T.round(3)
+).T.astype({"N(c-1)": int}).round(3)
 
 # %% [markdown]
 # Thirteen points from 25 examples, two still from 400. The cap is not the whole story: at $N = 100$ it lies above $D$, and the limits are seven points off. A few examples that are fitted well are flatter than
@@ -217,7 +217,7 @@ pd.DataFrame(
         }
         for name, shift in firm.baselines.items()
     }
-).T.round(1)
+).T.astype({"rows": int}).round(1)
 
 # %% [markdown]
 # **Real existence** is what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
@@ -225,7 +225,7 @@ pd.DataFrame(
 #
 # Twice the budget hardly moves a threshold; another *start*, tried on 32 rows, went further on one in four. What was reached once exists, so the sparser counts.
 #
-# The table says by how many points one would find it elsewhere: with $\epsilon$ counted from what the same training makes of the dense network (29 on the regression), on the $\ell_1$-regularised loss, whose minimiser $w^*$ is, or by SGD for as many steps as the network was trained. With batch normalisation, at its rate of 0.05, SGD passes nowhere.
+# The table says by how many points other rules move it: with $\epsilon$ counted from what the same training makes of the dense network (29 on the regression), on the $\ell_1$-regularised loss, whose minimiser $w^*$ is, or by SGD for as many steps as the network was trained. With batch normalisation, at its rate of 0.05, SGD passes nowhere.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -246,7 +246,8 @@ def judged(part):
     ]
     rows = {(c, f): results.existence.summary(part.errors(f, c)) for c, f in pairs}
     signs = {pair: (part.errors(pair[1], pair[0]) > 0).mean() * 100 for pair in pairs}
-    return pd.DataFrame(rows).T.assign(**{"too sparse": signs}).round(1)
+    table = pd.DataFrame(rows).T.assign(**{"too sparse": signs}).round(1)
+    return table.astype({"rows": int}).rename(index=lambda name: name.replace("_", " "))
 
 
 plain, normalised = (study.only(normalised=answer) for answer in (False, True))
@@ -400,7 +401,7 @@ kinds = table.kinds_left_out
 families["22 kinds"] = judgement(kinds) | {
     "mean error": 100 * kinds.errors["expected"].mean
 }
-pd.DataFrame(families).T.round(1)
+pd.DataFrame(families).T.astype({"rows": int}).round(1)
 
 # %% mystnb={"figure": {"caption": "The interval of report.expected and what fine-tuning with a stated budget reached: eight of 29 runs outside the study.", "name": "fig-no-part"}, "image": {"alt": "Eight horizontal bars with a tick for the expected sparsity and a diamond for what fine-tuning reached. Seven diamonds lie in their bars: FC5 twice, BERT and ResNet18 near the bars' right end, digits MLP and CNN right of the tick, the Fashion MLP after longer fine-tuning. After short fine-tuning the same MLP's diamond, at 0.79, lies far left of its bar, which begins at 0.86."}} tags=["hide-input"]
 shown = {
