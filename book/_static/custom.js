@@ -15,8 +15,9 @@ window.addEventListener("afterprint", () => {
   document.documentElement.dataset.theme = themeOnScreen;
 });
 
-// A table that is wider than its place is set tighter; if that is not enough on a phone it is stacked
-// (custom.css): each row becomes a card, and each value is told with the heads of its columns.
+// A table that is wider than its place is set tighter; if that is not enough on a phone, a row's name
+// stands above its values (led); and if that is not, it is stacked (custom.css): each row becomes a
+// card, and each value is told with the head of its column.
 const WORDY = 28;
 const words = (cell) => cell.textContent.trim();
 const isNumber = (text) => text !== "" && !Number.isNaN(Number(text));
@@ -40,6 +41,7 @@ function labelCells(table) {
   const [ofColumns, ofRows] = apart ? [heads[0][0], heads[0].at(-1)] : ["", ""];
   const labels = heads.map((texts) => texts.filter(Boolean).map((t) => named(ofColumns, t)).join(", "));
   const above = [];
+  const columns = [];
   for (const row of table.tBodies[0]?.rows ?? []) {
     const cells = [...row.cells];
     const first = cells.find((cell) => cell.tagName === "TH");
@@ -50,12 +52,15 @@ function labelCells(table) {
       if (cell.rowSpan > 1) above[column] = words(cell);
       if (cell.tagName === "TD" && (first || place > 0)) {
         if (labels[column]) cell.dataset.label = labels[column];
-        cell.classList.toggle("in-words", words(cell).length > WORDY);
+        (columns[column] ??= []).push(cell);
         cell.classList.toggle("empty", words(cell) === "" && !cell.querySelector("mjx-container, img, svg"));
       }
       column += cell.colSpan;
     });
   }
+  // A column of sentences is set as such, and needs no head where there is but one.
+  const wordy = columns.filter((cells) => cells.some((cell) => words(cell).length > WORDY));
+  for (const cell of wordy.flat()) cell.classList.add(...(wordy.length > 1 ? ["in-words"] : ["in-words", "alone"]));
 }
 
 // Laid out as blocks, a table would no longer be told as one.
@@ -67,12 +72,36 @@ function tellAsTable(table) {
   }
 }
 
+// The heads of the rows leave the row: those of groups always, a row's own if the values need its place.
+function lead(table) {
+  const rows = [...(table.tBodies[0]?.rows ?? [])];
+  const [top] = table.tHead?.rows ?? [];
+  if (!top || !rows.length) return false;
+  const levels = Math.max(1, ...rows.map((row) => row.querySelectorAll("th").length));
+  const count = top.cells.length - levels;
+  const values = (row) => [...row.cells].slice(-count);
+  const merged = [...top.cells].some((cell) => cell.colSpan > 1 || cell.rowSpan > 1);
+  if (count < 2 || merged || rows.some((row) => values(row).some((cell) => words(cell).length > 12))) return false;
+  for (const row of [top, ...rows]) {
+    [...row.cells].slice(0, -count).forEach((cell, place, heads) => {
+      cell.classList.add(place < heads.length - 1 ? "of-group" : "of-row");
+    });
+  }
+  table.classList.add("led");
+  for (const above of [false, true]) {
+    table.style.setProperty("--led", `${above ? "" : "minmax(5em, 1.6fr) "}repeat(${count}, minmax(0, 1fr))`);
+    table.classList.toggle("led-above", above);
+    if ([...table.rows].every((row) => [...row.cells].every((cell) => cell.scrollWidth <= cell.clientWidth + 1))) return true;
+  }
+  return false;
+}
+
 function fitTables() {
   for (const table of document.querySelectorAll(".bd-article table:not(.indextable)")) {
     const room = table.parentElement.clientWidth;
     if (!room) continue; // folded: its turn comes when it is opened
     const tooWide = () => table.scrollWidth > room + 1;
-    table.classList.remove("tight", "stacked");
+    table.classList.remove("tight", "led", "led-above", "stacked");
     if (!tooWide()) continue;
     table.classList.add("tight");
     if (window.innerWidth > 600 || !tooWide()) continue;
@@ -80,15 +109,42 @@ function fitTables() {
       labelCells(table);
       tellAsTable(table);
     }
-    table.classList.replace("tight", "stacked");
+    table.classList.remove("tight");
+    if (lead(table)) continue;
+    table.classList.remove("led", "led-above");
+    table.classList.add("stacked");
   }
 }
 
+// What a cell prints in columns is read by its columns: on a phone it is set as small as they need, if
+// that can still be read; else its lines are broken.
+const LEAST = 8; // pixels
+function fitOutputs() {
+  for (const block of document.querySelectorAll(".bd-article .cell_output pre")) {
+    block.style.fontSize = "";
+    const style = getComputedStyle(block);
+    const room = block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    if (window.innerWidth > 600 || room <= 0) continue;
+    const columned = block.textContent.split("\n").filter((line) => /\S {2,}\S/.test(line));
+    const ruler = block.appendChild(document.createElement("span"));
+    ruler.style.cssText = "position: absolute; visibility: hidden; white-space: pre; text-indent: 0";
+    ruler.textContent = columned.reduce((longest, line) => (line.length > longest.length ? line : longest), "");
+    const size = parseFloat(style.fontSize) * Math.min(1, room / (ruler.getBoundingClientRect().width + 1));
+    ruler.remove();
+    if (size >= LEAST && size < parseFloat(style.fontSize)) block.style.fontSize = `${size}px`;
+  }
+}
+
+function fit() {
+  fitTables();
+  fitOutputs();
+}
+
 window.addEventListener("load", () => {
-  Promise.resolve(window.MathJax?.startup?.promise).then(fitTables);
+  Promise.resolve(window.MathJax?.startup?.promise).then(fit);
 });
-window.addEventListener("resize", fitTables);
-document.addEventListener("toggle", fitTables, true);
+window.addEventListener("resize", fit);
+document.addEventListener("toggle", fit, true);
 
 // A line of code that is broken goes on further in than it began, so that Python's blocks stay to be seen.
 function indentBrokenLines() {
@@ -96,7 +152,8 @@ function indentBrokenLines() {
     const lines = block.innerHTML.replace(/\n$/, "").split("\n");
     const whole = (line) => (line.match(/<span/g) ?? []).length === (line.match(/<\/span>/g) ?? []).length;
     if (!lines.every(whole)) continue; // a text over several lines
-    block.innerHTML = lines.map((line) => {
+    // Rather behind a bracket than within a name.
+    block.innerHTML = lines.map((line) => line.replace(/([([{])<\/span>/g, "$1</span><wbr>")).map((line) => {
       const begins = line.replace(/<[^>]*>/g, "").search(/\S|$/);
       return `<span class="code-line" style="--begins: ${begins}ch">${line}\n</span>`;
     }).join("");

@@ -2,6 +2,7 @@
 
 - *exact*, *asymptotic* and *heuristic* at the end of a theorem's title become labels; words beside
   them in the same brackets stay in the title.
+- A percent sign stays in the line of its number, a comma or a bracket in that of its formula.
 - Live Code (thebe) would come from another server: its scripts are left out.
 - Roles and names are set right for those who hear a page: the bibliography is a list of list items,
   and a button's name holds what is written on it and nothing that is drawn.
@@ -30,6 +31,8 @@ LABELS = ("exact", "asymptotic", "heuristic")
 _IN_TITLE = re.compile(
     rf"[\s,;]*\((?:([^();]+);\s*)?({'|'.join(LABELS)})(?:;\s*([^();]+))?\)(?=\)?\s*$)"
 )
+_PERCENT = re.compile(r"(?<=\d) (?=%)")
+_BEFORE, _BEHIND = re.compile(r"[(\[]+$"), re.compile(r"^[.,;:?!)\]]+")
 _SEARCH_NAME = re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"')
 _ICON_NAME = re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"')
 
@@ -38,6 +41,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("config-inited", give_latex_the_commands)
     app.connect("doctree-read", label_titles)
+    app.connect("doctree-read", keep_percents_whole)
+    app.connect("doctree-read", keep_formulas_with_their_marks)
     app.connect("doctree-read", leave_first_page_uncounted)
     app.connect("doctree-resolved", set_proofs_as_text)
     app.connect("html-page-context", leave_out_thebe, priority=900)
@@ -93,6 +98,38 @@ def label_titles(app: Sphinx, doctree: nodes.document) -> None:
                 kept = nodes.Text(last[: found.start()] + whose + last[found.end() :])
                 label = nodes.inline("", found[2], classes=["label", f"label-{found[2]}"])
                 title.replace(last, [kept, nodes.Text(" "), label])
+
+
+def keep_percents_whole(app: Sphinx, doctree: nodes.document) -> None:
+    """Let no line end between a number and its percent sign, but for code and formulas."""
+    fixed = (nodes.literal, nodes.math, nodes.FixedTextElement)
+    for text in list(doctree.findall(nodes.Text)):
+        if _PERCENT.search(text) and not isinstance(text.parent, fixed):
+            text.parent.replace(text, nodes.Text(_PERCENT.sub("\u00a0", text)))
+
+
+def keep_formulas_with_their_marks(app: Sphinx, doctree: nodes.document) -> None:
+    """Let no line end between a formula and the comma behind it, or the bracket before it."""
+    for formula in list(doctree.findall(nodes.math)):
+        parent = formula.parent
+        if isinstance(parent, nodes.title):  # its words are used elsewhere, too
+            continue
+        place = parent.index(formula)
+        before, behind = _marks(_BEFORE, parent, place - 1), _marks(_BEHIND, parent, place + 1)
+        if before or behind:
+            whole = nodes.inline("", "", classes=["whole"])
+            parent.replace(formula, whole)
+            whole.extend([*before, formula, *behind])
+
+
+def _marks(wanted: re.Pattern[str], parent: nodes.Element, place: int) -> list[nodes.Text]:
+    """Take the marks that `wanted` finds out of the text at `place`, and return them."""
+    beside = parent[place] if 0 <= place < len(parent) else None
+    found = wanted.search(beside) if isinstance(beside, nodes.Text) else None
+    if found is None:
+        return []
+    parent[place] = nodes.Text(wanted.sub("", found.string))
+    return [nodes.Text(found[0])]
 
 
 def leave_out_thebe(

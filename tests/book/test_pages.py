@@ -77,6 +77,17 @@ def test_a_page_loads_local_files_only_and_they_are_there(path):
     assert sorted(u for u in wanted if not (path.parent / u).exists()) == []
 
 
+# What is set as it is: outputs, code, scripts.
+AS_IT_IS = re.compile(r"<(table|pre|code|script|noscript|head)\b.*?</\1>", re.DOTALL)
+
+
+@needs_pages
+@each_page
+def test_no_line_ends_between_a_number_and_its_percent_sign(path):
+    words = re.sub(r"<[^>]*>", "", AS_IT_IS.sub("", path.read_text()))
+    assert re.findall(r".{20}\d[ \n]%", words) == []
+
+
 @needs_pages
 @each_page
 def test_buttons_lead_to_files_that_the_repository_has(path):
@@ -194,6 +205,34 @@ def test_a_broken_line_of_code_goes_on_further_in_and_is_copied_as_it_was(browse
     first = min(lines[1])
     assert lines[1][0] == first and max(lines[1]) > first  # broken
     assert lines[0][0] == first < lines[2][0]  # the block's own indentation
+
+
+@needs_pages
+@needs_browser
+def test_on_a_phone_tables_of_numbers_keep_their_columns_and_folds_suit_a_finger(browser):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    browser.get((HTML / "notebooks" / "10_limits_of_the_limit.html").as_uri())
+    browser.execute_script(UNFOLD)
+    led = (
+        "[...document.querySelectorAll('table.led')].map((table) => [...table.rows]"
+        ".flatMap((row) => [...row.cells].slice(-1)).map((cell) =>"
+        " Math.round(cell.getBoundingClientRect().right)).filter(Boolean))"
+    )
+    edges = wait_until(browser, f"const led = {led}; return led.length >= 3 && led")
+    assert [set(of_one) for of_one in edges if len(set(of_one)) > 1] == []
+    assert browser.execute_script("return document.querySelectorAll('table.stacked').length") == 0
+    low = "[...document.querySelectorAll('article summary')].filter((e) => e.offsetHeight < 40)"
+    assert browser.execute_script(f"return {low}.map((e) => e.innerText)") == []
+    browser.get((HTML / "notebooks" / "04_sublevel_sets.html").as_uri())
+    tall = (
+        "const [block] = [...document.querySelectorAll('.cell_output pre')].filter((e) =>"
+        " e.textContent.includes('isotropic')), lines = [...block.querySelectorAll('.code-line')];"
+        "return block.style.fontSize && lines.map((line) => line.offsetHeight)"
+    )
+    assert len(set(wait_until(browser, tall))) == 1  # no line is broken
 
 
 @needs_pages
