@@ -205,7 +205,7 @@ print(found)
 
 # %% [markdown]
 # This is **real existence**, the fourth curve of chapter 7, as far as the budget reaches: a longer one may go sparser, so that the answer is a lower bound on the sparsity. It is measured from $L(w^*) + \epsilon$; training the dense network for as long would lower $L(w^*)$ itself, and an answer measured from there is denser (chapter 10). The bracket is *measured*, unlike the report's: at its lower end a network was seen to be good enough (it is `found.model`), at its upper end none was found.
-# The sparsity printed before the bracket is where the interpolated curve crosses the level; here it lies seven points below the expectation, 0.79, which is about training *to convergence*: ten times as many epochs, four minutes, reach 0.81. Two or three tries are typical (chapter 10); a network that lies outside of both formulas, as this one does, takes more.
+# The sparsity printed before the bracket is where the interpolated curve crosses the level; here it lies seven points below the expectation, 0.79, which is about training *to convergence*: ten times as many epochs, four minutes, reach 0.81. Three or four tries are typical (chapter 10).
 
 # %% mystnb={"figure": {"caption": "Curve 4, real existence: the loss after each fine-tuning, in the order of the tries, and the bracket that they leave. Dotted: the loss allowed.", "name": "fig-tries"}, "image": {"alt": "Loss after fine-tuning against sparsity at each of four tries. The first, at 0.79, lies above the loss allowed, 0.07, the second, at 0.62, below it, the third, at 0.73, above, the fourth, at 0.70, below; the bracket between the last two is shaded."}} tags=["hide-input"]
 tried, losses = np.array(found.tries).T

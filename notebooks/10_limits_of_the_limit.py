@@ -403,7 +403,7 @@ families["22 kinds"] = judgement(kinds) | {
 }
 pd.DataFrame(families).T.astype({"rows": int}).round(1)
 
-# %% mystnb={"figure": {"caption": "The interval of report.expected and what fine-tuning with a stated budget reached: eight of 29 runs outside the study.", "name": "fig-no-part"}, "image": {"alt": "Eight horizontal bars with a tick for the expected sparsity and a diamond for what fine-tuning reached. Seven diamonds lie in their bars: FC5 twice, BERT and ResNet18 near the bars' right end, digits MLP and CNN right of the tick, the Fashion MLP after longer fine-tuning. After short fine-tuning the same MLP's diamond, at 0.79, lies far left of its bar, which begins at 0.86."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The interval of report.expected and what fine-tuning with a stated budget reached: eight of 29 runs outside the study.", "name": "fig-no-part"}, "image": {"alt": "Eight horizontal bars with a tick for the expected sparsity and a diamond for what fine-tuning reached. Seven diamonds lie in their bars: FC5 twice, BERT and ResNet18 near the bars' right end, digits MLP and CNN right of the tick, the Fashion MLP after longer fine-tuning. After short fine-tuning the same MLP's diamond, at 0.79, lies far left of its bar, which begins at 0.87."}} tags=["hide-input"]
 shown = {
     "results/fashion-fc5.json": "FC5, Fashion-MNIST, seed 0",
     "results/fashion-fc5-seed1.json": "FC5, Fashion-MNIST, seed 1",
@@ -427,7 +427,7 @@ plt.show()
 # Rosenfeld and others {cite}`rosenfeld2021predictability` fit a scaling law to the errors of many pruned networks and extrapolate within the family.
 # Pesce and others {cite}`pesce2026phase` describe magnitude pruning with fine-tuning as a second-order transition. Neither predicts one network's threshold from $w^*$. We know both by their abstracts alone.
 #
-# So the book's question ends with two answers. Before anything is tried: an interval, 18 points wide. After two or three fine-tunings: a sparsity, mostly within a point. Geometry explains why there is a threshold; only training finds it.
+# So the book's question ends with two answers. Before anything is tried: an interval, some twenty points wide. After three or four fine-tunings: a sparsity, mostly within a point. Geometry explains why there is a threshold; only training finds it.
 
 # %% [markdown]
 # ## Check yourself
