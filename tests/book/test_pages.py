@@ -13,6 +13,7 @@ from widget_support import (
     barriers,
     faults,
     needs_browser,
+    on_screen,
     wait_until,
 )
 
@@ -124,10 +125,7 @@ def test_search_works_from_a_disk(browser):
 @each_page
 def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, path):
     faults(browser)
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
-    )
+    on_screen(browser, 390, 844)
     # The front page's figure plays, and what moves has no colours to be measured.
     still = [{"name": "prefers-reduced-motion", "value": "reduce"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": still})
@@ -151,10 +149,7 @@ def test_a_page_opens_without_fault_fits_a_phone_and_keeps_nobody_out(browser, p
 @needs_pages
 @needs_browser
 def test_the_words_of_the_front_page_fit_one_screen(browser):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False},
-    )
+    on_screen(browser, 1280, 800)
     browser.get((HTML / "book" / "intro.html").as_uri())
     bottoms = browser.execute_script(
         "return [...document.querySelectorAll('article :is(h1, h2, p, li)')]"
@@ -167,10 +162,7 @@ def test_the_words_of_the_front_page_fit_one_screen(browser):
 @needs_pages
 @needs_browser
 def test_on_a_phone_a_long_page_is_a_list_of_heads_and_a_link_opens_its_section(browser):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
-    )
+    on_screen(browser, 390, 844)
     browser.get((HTML / "book" / "paper.html").as_uri() + "#what-we-hold")
     heads = (
         "return [...document.querySelectorAll('.section-fold[open] h2')].map((h) => h.innerText)"
@@ -182,10 +174,7 @@ def test_on_a_phone_a_long_page_is_a_list_of_heads_and_a_link_opens_its_section(
 @needs_pages
 @needs_browser
 def test_a_broken_line_of_code_goes_on_further_in_and_is_copied_as_it_was(browser):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
-    )
+    on_screen(browser, 390, 844)
     browser.get((HTML / "notebooks" / "05_hessian_spectra.html").as_uri())
     code = (
         "[...document.querySelectorAll('pre')].find((e) => e.textContent.includes('gauss(alphas'))"
@@ -210,10 +199,7 @@ def test_a_broken_line_of_code_goes_on_further_in_and_is_copied_as_it_was(browse
 @needs_pages
 @needs_browser
 def test_on_a_phone_tables_of_numbers_keep_their_columns_and_folds_suit_a_finger(browser):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
-    )
+    on_screen(browser, 390, 844)
     browser.get((HTML / "notebooks" / "10_limits_of_the_limit.html").as_uri())
     browser.execute_script(UNFOLD)
     led = (

@@ -14,6 +14,7 @@ from widget_support import (
     faults,
     needs_browser,
     needs_node,
+    on_screen,
     wait_until,
 )
 
@@ -177,8 +178,7 @@ def test_the_deck_lives_in_a_browser(page, browser):
 @needs_browser
 def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, browser):
     def room(here, height):
-        screen = {"width": 1280, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        on_screen(browser, 1280, height)
         browser.execute_async_script(TWO_FRAMES)  # a widget draws itself anew in the first
         return browser.execute_script(f"return {here}.clientHeight - {here}.scrollHeight")
 

@@ -116,6 +116,12 @@ def as_if_new(browser):
     faults(browser)
 
 
+def on_screen(browser, width, height):
+    """From now on pages are seen on a screen of this size: a phone's where it is narrow."""
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+
+
 HURRY = """{ // Frames do not wait until they are painted, and by the page's clock each takes an
 // eighth of a second: what falls, glides and plays is through in as many steps, and few paints.
 const [later, frame] = [window.setTimeout.bind(window), window.requestAnimationFrame.bind(window)];
@@ -132,8 +138,10 @@ def hurried(browser):
     """Time is short on every page that is opened meanwhile."""
     add, drop = (f"Page.{what}ScriptToEvaluateOnNewDocument" for what in ("add", "remove"))
     script = browser.execute_cdp_cmd(add, {"source": HURRY})
-    yield browser
-    browser.execute_cdp_cmd(drop, script)
+    try:
+        yield browser
+    finally:
+        browser.execute_cdp_cmd(drop, script)
 
 
 PATIENCE = 180

@@ -19,6 +19,7 @@ from widget_support import (
     hurried,
     needs_browser,
     needs_node,
+    on_screen,
     wait_until,
     write_page,
 )
@@ -100,8 +101,7 @@ def pass_frames(browser):
 
 
 def set_screen(browser, width, height):
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    on_screen(browser, width, height)
     pass_frames(browser)
 
 

@@ -27,7 +27,7 @@ three that helped; that networks end where a mask leaves no path (`prunelimit.pr
 twelve kinds of one seed: that the fit of then erred by 7 points on them, and that the number of
 answers by weight lowers that to 5 while nothing in the study, whose data sets are alike, says so;
 log-odds in the place of logarithms; that every way of counting errors (powers of kept from 0 to 1,
-of layers from 0 to ½) comes to ten to twelve points. Of both seeds of all kinds: what each
+of layers from 0 to ½) comes to ten to fifteen points. Of both seeds of all kinds: what each
 candidate comes to (`compare`), by which one was chosen.
 """
 
@@ -206,9 +206,8 @@ def robust_fit(
     >>> robust_fit(line, np.array([0.0, 1.0, 90.0, 3.0])).round(1).tolist()
     [0.0, 1.0]
     """
-    ones = np.ones(len(target))
-    ridge = 1e-6 * (ones * counted).sum() * np.eye(design.shape[1])
-    weights = ones * counted
+    weights = counted = counted * np.ones(len(target))
+    ridge = 1e-6 * counted.sum() * np.eye(design.shape[1])
     for _ in range(100):
         weighted = design * weights[:, None]
         found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target)
@@ -273,33 +272,35 @@ def calibrate(
     values = [row.facts.values() for row in rows]
     known = [name for name in values[0] if by_layers or name not in LATER]
     ranges = {name: (min(v[name] for v in values), max(v[name] for v in values)) for name in known}
-    roots = np.array([v["layers"] / 2 if by_layers else 0.0 for v in values])
-    kept = np.array([row.kept for row in rows])
-    errors = np.abs(np.sqrt(left_out(rows, names)) - np.sqrt(kept)) / np.exp(roots)
     return Calibration(
         names=names,
         coefficients=tuple(float(c) for c in fit(rows, names)),
-        half_width=family_quantile(errors, _shares(rows), COVERAGE),
+        half_width=_half_width(rows, left_out(rows, names), by_layers),
         ranges=ranges,
         by_layers=by_layers,
     )
 
 
+def _half_width(rows: Sequence[Row], found: NDArray[np.float64], by_layers: bool = True) -> float:
+    """What 90 % of a family not seen need, of shares `found` for families left out."""
+    kept = np.array([row.kept for row in rows])
+    roots = np.array([row.facts.values()["layers"] / 2 if by_layers else 0.0 for row in rows])
+    errors = np.abs(np.sqrt(found) - np.sqrt(kept)) / np.exp(roots)
+    return family_quantile(errors, _shares(rows), COVERAGE)
+
+
 def compare(rows: Sequence[Row]) -> dict[str, calibrated.Candidate]:
     """What each candidate comes to."""
-    kept = np.array([row.kept for row in rows])
 
     def mean(found: NDArray[np.float64]) -> float:
-        return float(np.average(np.abs(found - kept), weights=_shares(rows)))
+        return float(np.average(_errors(rows, found), weights=_shares(rows)))
 
-    return {
-        name: calibrated.Candidate(
-            half_width=calibrate(rows, names).half_width,
-            mean_error=mean(left_out(rows, names)),
-            mean_error_seen=mean(predict(rows, names, fit(rows, names))),
-        )
-        for name, names in CANDIDATES.items()
-    }
+    table = {}
+    for name, names in CANDIDATES.items():
+        found = left_out(rows, names)
+        seen = predict(rows, names, fit(rows, names))
+        table[name] = calibrated.Candidate(_half_width(rows, found), mean(found), mean(seen))
+    return table
 
 
 def family_quantile(
@@ -336,14 +337,17 @@ def family_quantile(
 
 
 # --------------------------------------------------------------------- judgement
-def judge(rows: Sequence[Row]) -> tuple[calibrated.LeftOut, calibrated.LeftOut | None]:
+def judge(
+    study: Sequence[Row], kinds: Sequence[Row] = ()
+) -> tuple[calibrated.LeftOut, calibrated.LeftOut | None]:
     """Coverage, width and error on each family by a calibration that never saw it.
 
     Returns
     -------
     tuple
-        Of the study's families, and of the kinds (those with fewer null models) if there are any.
+        Of the study's families, and of the kinds if there are any.
     """
+    rows = [*study, *kinds]
     expected = np.empty(len(rows))
     constant = np.empty(len(rows))
     families = {}
@@ -354,18 +358,13 @@ def judge(rows: Sequence[Row]) -> tuple[calibrated.LeftOut, calibrated.LeftOut |
         ratio = np.median([row.kept / max(row.facts.paper, 0.5 / row.facts.dim) for row in others])
         constant[inside] = [min(1.0, ratio * row.facts.paper) for row in held]
         families[family] = _family(family, held, answers)
-    most = max(len(row.nulls) for row in rows)
-    of_study = np.array([len(row.nulls) == most for row in rows])
+    predictions = {"expected": expected, "constant × k_paper": constant}
     parts = [
-        _left_out(
-            [row for row, inside in zip(rows, part, strict=True) if inside],
-            families,
-            {"expected": expected[part], "constant × k_paper": constant[part]},
-        )
-        for part in (of_study, ~of_study)
-        if part.any()
+        _left_out(part, families, {name: kept[where] for name, kept in predictions.items()})
+        for part, where in ((study, slice(len(study))), (kinds, slice(len(study), None)))
+        if part
     ]
-    return parts[0], parts[1] if len(parts) > 1 else None
+    return parts[0], parts[1] if kinds else None
 
 
 def _left_out(
@@ -557,9 +556,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--others", type=Path, nargs="*", default=[], metavar="RESULT")
     given = parser.parse_args(arguments)
     study = ExistenceStudy.load(given.study)
-    rows = rows_of(study)
+    families, kinds = rows_of(study), []
     if given.kinds is not None:
-        rows += rows_of_kinds(json.loads(given.kinds.read_text(encoding="utf-8")))
+        kinds = rows_of_kinds(json.loads(given.kinds.read_text(encoding="utf-8")))
+    rows = [*families, *kinds]
     # Reports of earlier versions know neither answers nor layers.
     found = replace(calibrate(rows), otherwise=calibrate(rows, ("paper",), by_layers=False))
     made = describe_module("prunelimit.lab.studies.calibration", arguments)
@@ -572,7 +572,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "provenance": source | {"rows": len(rows)},
         },
     )
-    left_out, kinds_left_out = judge(rows)
+    left_out, kinds_left_out = judge(families, kinds)
     CalibrationTable(
         candidates=compare(rows),
         twins=twins(study),
