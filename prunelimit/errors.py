@@ -40,10 +40,6 @@ def require_all(subject: str, **sensible: bool) -> None:
     ------
     PruneLimitError
         Naming the first one.
-
-    Examples
-    --------
-    >>> require_all("the report", epsilon=True)
     """
     for name, holds in sensible.items():
         if not holds:

@@ -95,11 +95,6 @@ def track(
 
 
 def say(text: str, enabled: bool | None = None) -> None:
-    """One line on stderr, under the same rule as a bar (see `progress_bar`).
-
-    Examples
-    --------
-    >>> say("not shown", enabled=False)
-    """
+    """One line on stderr, under the same rule as a bar (see `progress_bar`)."""
     if is_shown(enabled):
         Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.names import path_part
+from prunelimit.lab.store.paths import path_part
 
 DEBIAN_FASHION_MNIST = (
     Path("/usr/share/datasets/fashion-mnist"),

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.device import device_of, resolve_device
+from prunelimit.network.parameters import check_kind
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -28,10 +28,6 @@ def check_modes(model: nn.Module) -> None:
     PruneLimitError
         If a batch normalisation or an active dropout layer is in training mode, or a batch
         normalisation has no running statistics.
-
-    Examples
-    --------
-    >>> check_modes(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).eval())
     """
     for name, module in model.named_modules():
         active_dropout = isinstance(module, DROPOUT) and module.p > 0
@@ -56,10 +52,6 @@ def check_model(model: nn.Module) -> None:
     PruneLimitError
         For TorchScript, lazy, meta, quantised and inference-mode models, or inside
         `torch.inference_mode`.
-
-    Examples
-    --------
-    >>> check_model(nn.Linear(2, 2))
     """
     check_kind(model)
     if torch.is_inference_mode_enabled():
@@ -72,60 +64,6 @@ def check_model(model: nn.Module) -> None:
                 f"{name} was made in torch.inference_mode and cannot be differentiated; build the "
                 "model outside of it, and load its state_dict"
             )
-
-
-def check_kind(model: nn.Module) -> None:
-    """Refuse models that have no weights to be set to zero, each with its remedy.
-
-    Raises
-    ------
-    PruneLimitError
-        For TorchScript, exported, lazy, meta and quantised models, and what is no module.
-
-    Examples
-    --------
-    >>> check_kind(nn.Linear(2, 2))
-    """
-    if not isinstance(model, nn.Module):
-        raise PruneLimitError(
-            f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
-        )
-    if isinstance(model, torch.jit.ScriptModule):
-        raise PruneLimitError(
-            "the model is TorchScript, whose layers are not modules any more; give the torch "
-            "module that it was made from, with its weights loaded"
-        )
-    if isinstance(model, torch.fx.GraphModule) and "eval" in vars(model):
-        raise PruneLimitError(
-            "the model is an exported program, which has no layers and cannot be put in eval mode; "
-            "give the torch module that it was exported from"
-        )
-    for name, module in model.named_modules():
-        if "quantized" in type(module).__module__.split("."):
-            raise PruneLimitError(
-                f"layer {name!r} ({type(module).__name__}) is quantised: its weights are integers, "
-                "which have no curvature; give the model from before quantisation"
-            )
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        _check_tensor(name, tensor)
-
-
-def _check_tensor(name: str, tensor: Tensor) -> None:
-    if isinstance(tensor, (UninitializedBuffer, UninitializedParameter)):
-        raise PruneLimitError(
-            f"{name} belongs to a lazy layer and has no values yet; run the model on one batch "
-            "before"
-        )
-    if tensor.is_meta:
-        raise PruneLimitError(
-            f"{name} is on the meta device and has no values; call model.to_empty(device='cpu') "
-            "and load the weights"
-        )
-    if tensor.is_quantized:
-        raise PruneLimitError(
-            f"{name} is quantised; give the model from before quantisation (integers have no "
-            "curvature)"
-        )
 
 
 def curvature_device(device: str | torch.device, model: nn.Module) -> torch.device:
@@ -220,10 +158,6 @@ def check_reiterable(loader: Iterable[Any]) -> None:
     ------
     PruneLimitError
         If the loader is no iterable, or an iterator (used up after one pass).
-
-    Examples
-    --------
-    >>> check_reiterable([(torch.ones(1, 1), torch.ones(1))])
     """
     if not isinstance(loader, Iterable):
         raise PruneLimitError(
@@ -343,26 +277,6 @@ def scalar_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> Tens
     return loss.reshape(())
 
 
-def check_repeats(first: float, second: float) -> None:
-    """Refuse a model that gives two losses for the same batch.
-
-    Raises
-    ------
-    PruneLimitError
-        If they differ by more than rounding.
-
-    Examples
-    --------
-    >>> check_repeats(1.0, 1.0)
-    """
-    if abs(first - second) > 1e-5 * max(abs(first), abs(second)) + 1e-12:
-        raise PruneLimitError(
-            f"the same batch has loss {first:.6g} and, a moment later, {second:.6g}: dropout, "
-            "noise or a state stays on in eval mode. Switch it off there (functional dropout: "
-            "training=self.training), so that the loss is a fixed function of the weights"
-        )
-
-
 def ran_out_of_memory(error: Exception) -> bool:
     """Whether an error says that there was no memory left, and nothing of the model or the data.
 
@@ -383,11 +297,6 @@ def on_any_examples() -> Iterator[None]:
     ------
     PruneLimitError
         In place of an error of theirs.
-
-    Examples
-    --------
-    >>> with on_any_examples():
-    ...     pass
     """
     try:
         yield
@@ -403,51 +312,3 @@ def on_any_examples() -> Iterator[None]:
             "number of examples: a loss over the whole batch (contrastive, top-k) is no mean over "
             "examples and has no curvature of that kind"
         ) from error
-
-
-def mean_gap(
-    evaluate: Callable[[Tensor, Tensor], float],
-    inputs: Tensor,
-    targets: Tensor,
-    weigh: Callable[[Tensor, Tensor], float] | None = None,
-) -> tuple[float, float]:
-    """The loss of a batch, and the mean of the losses of its two parts.
-
-    For a mean, W L = W_1 L_1 + W_2 L_2 for every split, W being the number of examples or what
-    `weigh` says. A sum, or a model whose outputs mix the examples of a batch, breaks it.
-
-    A batch of a single example is doubled.
-
-    Examples
-    --------
-    >>> x = torch.arange(3.0)
-    >>> mean_gap(lambda a, b: float((a - b).square().mean()), x, x + 1)
-    (1.0, 1.0)
-    """
-    n = inputs.shape[0]
-    if n == 1:
-        inputs, targets = inputs.repeat_interleave(2, 0), targets.repeat_interleave(2, 0)
-        n = 2
-    cut = max(1, n // 3)
-    parts = [(inputs[:cut], targets[:cut]), (inputs[cut:], targets[cut:])]
-    weights = [float(len(part[0])) if weigh is None else weigh(*part) for part in parts]
-    counted = [(w, evaluate(*part)) for w, part in zip(weights, parts, strict=True) if w]
-    total = sum(weights) or 1.0
-    return evaluate(inputs, targets), sum(w * loss for w, loss in counted) / total
-
-
-def refuse_no_mean(examples: int, whole: float, parts: float) -> None:
-    """Raise what a loss that is no mean over its terms deserves.
-
-    Raises
-    ------
-    PruneLimitError
-        Always.
-    """
-    raise PruneLimitError(
-        f"the loss is no plain mean over examples: a batch of {examples} has loss {whole:.6g}, the "
-        f"mean over its parts is {parts:.6g}. Use reduction='mean', outputs and targets that "
-        "are not broadcast against each other, and a model that treats examples one by one (batch "
-        "normalisation with running statistics); where the loss divides by something else, let the "
-        "loader yield it as (inputs, targets, weight)"
-    )

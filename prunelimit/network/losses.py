@@ -45,11 +45,6 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
     ------
     PruneLimitError
         If either raises (shapes or labels that do not fit, most often).
-
-    Examples
-    --------
-    >>> data = [(torch.ones(3, 2), torch.ones(3, 1))]
-    >>> check_first_batch(nn.Linear(2, 1), nn.functional.mse_loss, data)
     """
     checks.check_reiterable(loader)
     if not callable(loss_fn):
@@ -159,11 +154,6 @@ def refuse_foreign_reading(
     ------
     PruneLimitError
         Saying how model and loss can be copied together, or what they raise.
-
-    Examples
-    --------
-    >>> layer, data = nn.Linear(1, 1), [(torch.zeros(3, 1), torch.ones(3, 1))]
-    >>> refuse_foreign_reading(layer, nn.functional.mse_loss, data, nn.Linear(1, 1))
     """
     first = next(iter(copied.parameters()))
     for inputs, targets in checks.iterate_pairs(loader):

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.copies import copy_model
@@ -104,6 +104,56 @@ class LayerCount:
     share: float
 
 
+def check_kind(model: nn.Module) -> None:
+    """Refuse models that have no weights to be set to zero, each with its remedy.
+
+    Raises
+    ------
+    PruneLimitError
+        For TorchScript, exported, lazy, meta and quantised models, and what is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise PruneLimitError(
+            f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise PruneLimitError(
+            "the model is TorchScript, whose layers are not modules any more; give the torch "
+            "module that it was made from, with its weights loaded"
+        )
+    if isinstance(model, torch.fx.GraphModule) and "eval" in vars(model):
+        raise PruneLimitError(
+            "the model is an exported program, which has no layers and cannot be put in eval mode; "
+            "give the torch module that it was exported from"
+        )
+    for name, module in model.named_modules():
+        if "quantized" in type(module).__module__.split("."):
+            raise PruneLimitError(
+                f"layer {name!r} ({type(module).__name__}) is quantised: its weights are integers, "
+                "which have no curvature; give the model from before quantisation"
+            )
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        _check_tensor(name, tensor)
+
+
+def _check_tensor(name: str, tensor: Tensor) -> None:
+    if isinstance(tensor, (UninitializedBuffer, UninitializedParameter)):
+        raise PruneLimitError(
+            f"{name} belongs to a lazy layer and has no values yet; run the model on one batch "
+            "before"
+        )
+    if tensor.is_meta:
+        raise PruneLimitError(
+            f"{name} is on the meta device and has no values; call model.to_empty(device='cpu') "
+            "and load the weights"
+        )
+    if tensor.is_quantized:
+        raise PruneLimitError(
+            f"{name} is quantised; give the model from before quantisation (integers have no "
+            "curvature)"
+        )
+
+
 def prunable_parameters(
     model: nn.Module, parameters: Choice | None = None
 ) -> dict[str, nn.Parameter]:
@@ -131,8 +181,8 @@ def prunable_parameters(
     Raises
     ------
     PruneLimitError
-        If the model is no module, nothing is chosen, a name or pattern fits no parameter, or
-        what is chosen is re-parametrised (it is then no parameter).
+        If the model has no weights (see `check_kind`), nothing is chosen, a name or pattern fits
+        no parameter, or what is chosen is re-parametrised (it is then no parameter).
 
     Examples
     --------
@@ -145,18 +195,8 @@ def prunable_parameters(
     ['0.bias', '1.weight', '1.bias', '2.bias']
     """
     model = original(model)
-    if not isinstance(model, nn.Module):
-        raise PruneLimitError(
-            f"the model is a {type(model).__name__}; it has to be a torch.nn.Module"
-        )
-    found = _default(model) if parameters is None else _chosen(model, parameters)
-    for name, parameter in found.items():
-        if isinstance(parameter, UninitializedParameter):
-            raise PruneLimitError(
-                f"{name} belongs to a lazy layer and has no values yet; run the model on one batch "
-                "before"
-            )
-    return found
+    check_kind(model)
+    return _default(model) if parameters is None else _chosen(model, parameters)
 
 
 def _default(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -72,7 +72,6 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
     >>> int((layer.weight == 0).sum())
     8
     """
-    _refuse_scripted(model)
     root = original(model)
     parameters = prunable_parameters(model, masks) if masks else {}
     for name, parameter in parameters.items():
@@ -86,14 +85,6 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
         for module, attribute in _holders(root, parameter):
             _attach(module, attribute, mask)
     return model
-
-
-def _refuse_scripted(model: nn.Module) -> None:
-    if isinstance(model, torch.jit.ScriptModule):
-        raise PruneLimitError(
-            "the model is TorchScript, to which no mask can be attached; mask the model that it "
-            "was made from"
-        )
 
 
 def _holders(model: nn.Module, parameter: nn.Parameter) -> list[tuple[nn.Module, str]]:

@@ -49,17 +49,6 @@ def removed_count(sparsity: Any, dim: int) -> int:
     return round(float(sparsity) * dim)
 
 
-def kept_count(sparsity: Any, dim: int) -> int:
-    """Number of weights that `sparsity` leaves of `dim` (see `removed_count`).
-
-    Examples
-    --------
-    >>> kept_count(0.9, 10)
-    1
-    """
-    return dim - removed_count(sparsity, dim)
-
-
 def magnitude_order(model: nn.Module, parameters: Choice | None = None) -> Tensor:
     """Positions of the prunable weights from the smallest magnitude to the largest.
 

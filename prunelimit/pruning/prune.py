@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from prunelimit.network.checks import check_kind
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import Choice
 from prunelimit.network.view import original, unwrapped
@@ -49,7 +48,6 @@ def prune(
     90
     """
     plain = unwrapped(original(model))
-    check_kind(plain)
     masks = magnitude_mask(plain, sparsity, parameters)
     copied = apply_masks(copy_model(plain), masks)
     return make_permanent(copied) if permanent else copied

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, shown
 from prunelimit.network.adapter import Adapted, Forward, adapt
-from prunelimit.network.checks import check_kind, in_fixed_order
+from prunelimit.network.checks import in_fixed_order
 from prunelimit.network.copies import copy_together
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import Loader, Loss, batch_weights, refuse_foreign_reading
@@ -86,7 +86,6 @@ def sweep(
             f"sparsities is {shown(sparsities)}; give a list of at least one number in [0, 1)"
         )
     plain = unwrapped(model)
-    check_kind(plain)
     chosen = prunable_parameters(plain, parameters)
     order = magnitude_order(plain, chosen) if order is None else order
     dim = order.numel()

@@ -25,12 +25,6 @@ def check_arrival(
     ------
     PruneLimitError
         Naming layers that forward never calls, and weights whose gradient is lost on its way.
-
-    Examples
-    --------
-    >>> model = nn.Linear(1, 1, bias=False)
-    >>> data = [(torch.ones(1, 1), torch.ones(1, 1))]
-    >>> check_arrival(model, nn.functional.mse_loss, dict(model.named_parameters()), data)
     """
     missing = dict(parameters)
     called: set[int] = set()

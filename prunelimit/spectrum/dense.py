@@ -15,42 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.progress import track
 from prunelimit.spectrum.linearise import GaussNewtonChunk
 
 DENSE_BLOCK = 64
 """Columns computed at once when the matrix itself is built."""
 
-COPIES = 3
-"""Copies of the matrix that are held at once while its eigenvalues are computed."""
-
-
 ROW_BYTES = 2**27
 """Bytes of Jacobian to hold at once."""
 
 EXAMPLES_AT_ONCE = 32
 """Examples differentiated at once: fastest by measurement on small convolutional networks."""
-
-
-def require_room(dim: int, free: int) -> None:
-    """Refuse a matrix that would not fit, before it is allocated.
-
-    Raises
-    ------
-    PruneLimitError
-        Naming what it takes and what there is.
-
-    Examples
-    --------
-    >>> require_room(10, free=10_000)
-    """
-    needed = COPIES * 8 * dim**2
-    if needed > free:
-        raise PruneLimitError(
-            f"the matrix of dimension {dim:,} takes {needed / 2**30:.3g} GiB with its eigenvalues, "
-            f"and {free / 2**30:.3g} GiB are free; use method='lanczos', which multiplies it only"
-        )
 
 
 def dense_matrix(
@@ -97,19 +72,6 @@ def example_jacobians(model: nn.Module, parameters: Mapping[str, Tensor], inputs
     values = {name: parameter.detach() for name, parameter in parameters.items()}
     blocks = vmap(jacrev(outputs), (None, 0))(values, inputs)
     return torch.cat([blocks[name].flatten(2) for name in parameters], dim=2)
-
-
-def examples_at_once(outputs: int, dim: int, itemsize: int) -> int:
-    """How many examples' Jacobians to hold at once.
-
-    Examples
-    --------
-    >>> examples_at_once(10, 5000, 8)
-    32
-    >>> examples_at_once(1000, 10_000, 8)
-    1
-    """
-    return int(min(EXAMPLES_AT_ONCE, max(1, ROW_BYTES // (outputs * dim * itemsize))))
 
 
 def matrix_from_jacobians(operator: Any) -> Tensor | None:
@@ -170,7 +132,8 @@ def _positions_shared(operator: Any) -> bool:
 def _sum_of_factors(operator: Any) -> Tensor:
     dim, dtype = operator.dim, operator.dtype
     matrix = torch.zeros(dim, dim, dtype=dtype, device=operator.device)
-    size = examples_at_once(operator.outputs, dim, dtype.itemsize)
+    fitting = ROW_BYTES // (operator.outputs * dim * dtype.itemsize)
+    size = int(min(EXAMPLES_AT_ONCE, max(1, fitting)))
     chunks = zip(operator.data.chunks(operator.chunk), operator.linearised(), strict=True)
     for (inputs, _, _), (chunk, share) in chunks:
         assert isinstance(chunk, GaussNewtonChunk)

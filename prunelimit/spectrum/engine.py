@@ -24,7 +24,6 @@ from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
 from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
-from prunelimit.spectrum.dense import require_room
 from prunelimit.spectrum.gate import NOTHING, check_consistency
 from prunelimit.spectrum.gram import GramOperator
 from prunelimit.spectrum.krylov import KrylovSpace, ritz_pairs
@@ -35,6 +34,9 @@ from prunelimit.spectrum.search import Search, Target
 
 DENSE_DIM = 6000
 """Up to this dimension the matrix is built and diagonalised in float64."""
+
+COPIES = 3
+"""Copies of the matrix that are held at once while its eigenvalues are computed."""
 
 STEPS_TO_STORE = 256
 """Vectors that should fit in memory; if they do not in float32, they are kept in bfloat16."""
@@ -89,7 +91,7 @@ def operator_for(
     place = curvature_device(device, model)
     if dense:
         free = memory_module.available_bytes(place, world.local_size)
-        require_room(dim, free if effort.memory is None else effort.memory)
+        _require_room(dim, free if effort.memory is None else effort.memory)
     return CurvatureOperator(
         model,
         loss_fn,
@@ -104,6 +106,16 @@ def operator_for(
             world,
         ),
     )
+
+
+def _require_room(dim: int, free: int) -> None:
+    """Refuse a matrix that would not fit, before it is allocated."""
+    needed = COPIES * 8 * dim**2
+    if needed > free:
+        raise PruneLimitError(
+            f"the matrix of dimension {dim:,} takes {needed / 2**30:.3g} GiB with its eigenvalues, "
+            f"and {free / 2**30:.3g} GiB are free; use method='lanczos', which multiplies it only"
+        )
 
 
 def spectrum_of_operator(operator: CurvatureOperator, policy: str, effort: Effort) -> Spectrum:

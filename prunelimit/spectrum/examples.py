@@ -18,6 +18,7 @@ from prunelimit.network.undisturbed import random_state
 from prunelimit.network.world import World
 
 Forward = Callable[[Tensor], Tensor]
+Measure = Callable[[Tensor, Tensor], float]
 
 MOVING = (
     "Curvature needs the same data in every pass: give shuffle=False and no random transforms, or "
@@ -110,18 +111,25 @@ class Examples:
             return False
         before = random_state(self.device)
         once = evaluate(inputs, targets)
-        checks.check_repeats(once, evaluate(inputs, targets))
+        _check_repeats(once, evaluate(inputs, targets))
         if random_state(self.device) != before:  # it draws: two equal passes may be chance
             for _ in range(REPEATS):
-                checks.check_repeats(once, evaluate(inputs, targets))
+                _check_repeats(once, evaluate(inputs, targets))
         if weight is not None:
             return False
         with contextlib.suppress(PruneLimitError):  # of a part every target may be ignored
-            if self._close(*checks.mean_gap(evaluate, inputs, targets)):
+            if self._close(*_mean_gap(evaluate, inputs, targets)):
                 return True
-        whole, parts = checks.mean_gap(evaluate, inputs, targets, self._weigh)
+        whole, parts = _mean_gap(evaluate, inputs, targets, self._weigh)
         if not self._close(whole, parts):
-            checks.refuse_no_mean(len(inputs), whole, parts)
+            raise PruneLimitError(
+                f"the loss is no plain mean over examples: a batch of {len(inputs)} has loss "
+                f"{whole:.6g}, the mean over its parts is {parts:.6g}. Use reduction='mean', "
+                "outputs and targets that are not broadcast against each other, and a model that "
+                "treats examples one by one (batch normalisation with running statistics); where "
+                "the loss divides by something else, let the loader yield it as (inputs, targets, "
+                "weight)"
+            )
         return False
 
     def _close(self, one: float, other: float) -> bool:
@@ -244,3 +252,30 @@ def _merged(batches: list[checks.Batch]) -> list[checks.Batch]:
     inputs, targets, _ = zip(*batches, strict=True)
     alike = len({t.shape[1:] for t in inputs}) == 1 and len({t.shape[1:] for t in targets}) == 1
     return [(torch.cat(inputs), torch.cat(targets), None)] if alike else batches
+
+
+def _check_repeats(first: float, second: float) -> None:
+    if abs(first - second) > 1e-5 * max(abs(first), abs(second)) + 1e-12:
+        raise PruneLimitError(
+            f"the same batch has loss {first:.6g} and, a moment later, {second:.6g}: dropout, "
+            "noise or a state stays on in eval mode. Switch it off there (functional dropout: "
+            "training=self.training), so that the loss is a fixed function of the weights"
+        )
+
+
+def _mean_gap(
+    evaluate: Measure, inputs: Tensor, targets: Tensor, weigh: Measure | None = None
+) -> tuple[float, float]:
+    """The loss of a batch, and the mean of the losses of its two parts; one example is doubled.
+
+    For a mean, W L = W_1 L_1 + W_2 L_2 for every split, W being the number of examples or what
+    `weigh` says. A sum, or a model whose outputs mix the examples of a batch, breaks it.
+    """
+    if len(inputs) == 1:
+        inputs, targets = inputs.repeat_interleave(2, 0), targets.repeat_interleave(2, 0)
+    cut = max(1, len(inputs) // 3)
+    parts = [(inputs[:cut], targets[:cut]), (inputs[cut:], targets[cut:])]
+    weights = [float(len(part[0])) if weigh is None else weigh(*part) for part in parts]
+    counted = [(w, evaluate(*part)) for w, part in zip(weights, parts, strict=True) if w]
+    total = sum(weights) or 1.0
+    return evaluate(inputs, targets), sum(w * loss for w, loss in counted) / total

@@ -64,11 +64,6 @@ def check_consistency(
     ------
     PruneLimitError
         Naming what disagrees, and where to look.
-
-    Examples
-    --------
-    >>> data = [(torch.eye(2), torch.ones(2, 1))]
-    >>> check_consistency(CurvatureOperator(nn.Linear(2, 1), nn.functional.mse_loss, data))
     """
     with progress_bar("checks before the work", total=3, enabled=progress) as bar:
         said = ""

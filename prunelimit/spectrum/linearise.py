@@ -90,11 +90,6 @@ def explained() -> Iterator[None]:
     ------
     PruneLimitError
         In place of a RuntimeError, unless memory ran out.
-
-    Examples
-    --------
-    >>> with explained():
-    ...     pass
     """
     try:
         yield

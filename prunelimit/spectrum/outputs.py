@@ -115,11 +115,6 @@ def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, ki
     PruneLimitError
         If it is piecewise linear, with its curvature in kinks, or linear and the Gauss-Newton
         matrix asked for, or if torch has no second derivative of it.
-
-    Examples
-    --------
-    >>> loss = torch.nn.functional.mse_loss
-    >>> refuse_flat_loss(loss, torch.zeros(2, 1), torch.ones(2, 1), "ggn")
     """
     direction = _zigzag(outputs)
     try:
@@ -160,11 +155,6 @@ def refuse_curved_penalty(
     ------
     PruneLimitError
         Saying what else can be asked.
-
-    Examples
-    --------
-    >>> loss = torch.nn.functional.mse_loss
-    >>> refuse_curved_penalty(loss, torch.zeros(2, 1), torch.ones(2, 1), [])
     """
     with torch.enable_grad():
         value = loss_fn(outputs.detach(), targets)

@@ -23,7 +23,7 @@ from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
-from prunelimit.pruning.masks import kept_count, mask_without, sparsity_of
+from prunelimit.pruning.masks import mask_without, removed_count, sparsity_of
 from prunelimit.recipe import TrainingConfig
 
 Data = Splits | Loader
@@ -128,7 +128,7 @@ class Work(Generic[OwnConfig]):
     @cached_property
     def kept(self) -> int:
         """Weights kept in the end."""
-        return kept_count(self.sparsity, self.dim)
+        return self.dim - removed_count(self.sparsity, self.dim)
 
     def largest(self, scores: Tensor) -> Masks:
         """Masks that keep the largest scores ``(dim,)``, as many as are to be kept."""
@@ -280,7 +280,7 @@ def exponential_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...
     >>> exponential_counts(10_000, 0.99, rounds=2)
     (1000, 100)
     """
-    target = kept_count(sparsity, dim)
+    target = dim - removed_count(sparsity, dim)
     return tuple(
         max(target, round(dim * (target / dim) ** (number / rounds)))
         for number in range(1, rounds + 1)

@@ -19,7 +19,8 @@ from prunelimit.errors import PruneLimitError, shown
 from prunelimit.files import write_json
 from prunelimit.lab.batch.parameters import CONFIGURED, check_device, configure
 from prunelimit.lab.store.keys import Key, code_of, digest_of_file
-from prunelimit.names import path_part, require_known
+from prunelimit.lab.store.paths import path_part
+from prunelimit.names import require_known
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
