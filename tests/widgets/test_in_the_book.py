@@ -5,9 +5,10 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from widget_support import Driven, faults, needs_browser, wait_until
+from widget_support import Driven, faults, hurried, needs_browser, wait_until
 
 from prunelimit import widgets
 
@@ -55,33 +56,61 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser(browser):
-    # tests/book/test_pages.py opens each page with its formulas, which take most of the time.
-    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*mathjax*"]})
-    return browser
+    # What takes most of the time: tests/book/test_pages.py opens each page with all of it.
+    beside = ["*mathjax*", "*fontawesome*", "*.png"]
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": beside})
+    with hurried(browser):
+        yield browser
+
+
+def link_to(states):
+    """The fragment of an address that gives each widget a state."""
+    parts = []
+    for key, state in states.items():
+        words = {n: v if isinstance(v, str) else json.dumps(v) for n, v in state.items()}
+        pairs = [f"{name}={quote(word, safe='')}" for name, word in words.items()]
+        parts.append(f"w={key}:{','.join(pairs)}")
+    return "&".join(parts)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_widgets_of_a_built_page(browser, page):
+    originals = {name: getattr(widgets, name)() for name in PAGES[page]}
+    shown = {original.key: Driven(browser, original.key) for original in originals.values()}
+    presets = {original.key: original._presets[-1] for original in originals.values()}
     browser.get("about:blank")
-    browser.get(page.as_uri())
-    left = {}
-    for name, data in PAGES[page].items():
-        original = getattr(widgets, name)()
-        widget = Driven(browser, original.key)
+    browser.get(f"{page.as_uri()}#{link_to({k: p['values'] for k, p in presets.items()})}")
+    for widget in shown.values():
         wait_until(browser, f"return {widget.root} !== null")
-        widget.press(original._presets[-1]["name"])
-        left[widget] = state = widget.state()
-        for readout, value in type(original)(data=data, **state).numbers().items():
-            assert widget.number(readout) == pytest.approx(value, rel=1e-9, abs=1e-11)
+    linked = {key: widget.state() for key, widget in shown.items()}
+    for name, original in originals.items():
+        state = linked[original.key]
+        assert presets[original.key]["values"].items() <= state.items()
+        for readout, value in type(original)(data=PAGES[page][name], **state).numbers().items():
+            found = shown[original.key].number(readout)
+            assert found == pytest.approx(value, rel=1e-9, abs=1e-11)
+    # What is left is kept as it was given, by the same page: a second load would take as long.
+    usual = pressed(browser, shown, dict.fromkeys(shown, "Reset"))
+    assert browser.execute_script("return location.hash") == ""
+    again = pressed(browser, shown, {key: preset["name"] for key, preset in presets.items()})
+    kept = {
+        key: {name: value for name, value in state.items() if value != usual[key][name]}
+        for key, state in again.items()
+    }
+    assert again == linked
+    hash_ = browser.execute_script("localStorage.clear(); return location.hash")
+    moved = link_to({key: state for key, state in kept.items() if state})
+    assert sorted(hash_[1:].split("&")) == sorted(moved.split("&"))
+    assert [f for f in faults(browser) if not any(harmless in f for harmless in HARMLESS)] == []
+
+
+def pressed(browser, shown, names):
+    """The widgets' states once a button of each was pressed and the address has them."""
+    for key, widget in shown.items():
+        widget.press(names[key])
+    for widget in shown.values():
         wait_until(browser, f"return {widget.root}.dataset.address === 'written'")
-    # Else a guess made in one widget of the page would be recalled in another.
-    browser.execute_script("localStorage.clear()")
-    browser.refresh()
-    for widget, state in left.items():
-        wait_until(browser, f"return {widget.root} !== null")
-        assert widget.state() == state
-    found = [f for f in faults(browser) if not any(harmless in f for harmless in HARMLESS)]
-    assert found == []
+    return {key: widget.state() for key, widget in shown.items()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
