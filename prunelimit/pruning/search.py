@@ -19,17 +19,20 @@ from prunelimit.errors import require
 from prunelimit.estimates import crossing_between
 
 Points = Mapping[int, float]
+"""Excess by weights kept, in the order of the tries."""
 
 ELASTICITY = 5.6
 """Log of the loss rise by log of the weights removed further, at real existence: the median over
 56 rows of a first study, in this repository's history (a tenth lie below 2.7, a tenth above
 10.5). Heuristic; it only sets the length of the second step."""
 
-LEAST_SLOPE = 1.0
+LEAST_SLOPE = 2.5
 """Least slope of the excess, where ε is a small part of the loss and the elasticity would make it
-smaller: a second step that is too short costs one try more, one that is too long two. Chosen
-between none, 1 and 1.6 on the networks of `benchmarks.find` with other seeds (mean tries 3.3,
-3.05, 3.1). Heuristic."""
+smaller: a second step that is too short costs one try more, one that is too long two. Chosen among
+1, 1.5, 2, 2.5 and 3, with and without Illinois' halving (see `SearchRule.following`), on 51
+networks of `benchmarks.find`, its `CASES` and others of seeds 7 and 40 more: 1 without the halving
+took 3.06 tries in the mean, 2.5 with it 2.84, as near to both grids; 3 fewer, and was less near.
+Heuristic."""
 
 _NARROW = 4.0
 """Width of a bracket, in tolerances, within which two readings of the tries that agree to half a
@@ -164,10 +167,14 @@ class SearchRule:
         goes half a tolerance to the dense side, where it passes, most likely, and gives
         the network asked for; or just so far beyond a near passing try that a failure closes the
         bracket.
+
+        A curve that bends would hold one end of the bracket try after try: its excess counts half
+        for every further try on the other side (the Illinois rule; Dowell and Jarratt, BIT 11,
+        1971).
         """
         if self.finished(points):
             return None
-        found, estimate = bracket(points, self.dim), self.crossing(points)
+        found, estimate = bracket(points, self.dim), self.crossing(self._aged(points))
         passed, failed = found.passing in points, found.failing in points
         gap = found.passing - estimate
         if not points:
@@ -176,7 +183,7 @@ class SearchRule:
             aim = math.ceil(found.passing - self._wide)  # a weight fewer would not close it
         elif failed:
             aim = estimate + 0.5 * self.tolerance * self.dim
-            if passed:  # a curve that bends must not hold one end for ever
+            if passed:  # nor may a cliff's first steps be tiny
                 aim = max(aim, found.failing + _LEAST_SHARE * found.width)
                 aim = min(aim, found.passing - _LEAST_SHARE * found.width)
         else:
@@ -184,6 +191,15 @@ class SearchRule:
         if not passed and failed:  # never all the way to the dense network at once
             aim = min(aim, found.failing + 0.6 * found.width)
         return min(max(round(aim), found.failing + 1, 1), found.passing - 1)
+
+    def _aged(self, points: Points) -> dict[int, float]:
+        """The points, the bracket's older end at half its excess for every try since but one."""
+        found, order = bracket(points, self.dim), list(points)
+        aged = dict(points)
+        if found.passing in points and found.failing in points:
+            older, newer = sorted((found.passing, found.failing), key=order.index)
+            aged[older] *= 0.5 ** (order.index(newer) - order.index(older) - 1)
+        return aged
 
     @property
     def _wide(self) -> float:

@@ -148,6 +148,19 @@ def test_a_bracket_a_little_wide_is_enough_where_two_readings_agree() -> None:
     assert not rule.finished({126: -0.28, 85: 0.28})  # 4.1 points
 
 
+def test_an_end_that_is_held_counts_less_and_less() -> None:
+    """The loss falls to nothing just above the threshold: a straight line would creep."""
+    rule = SearchRule(dim=2000, guess=248.0, slope=2.5, tolerance=0.01)
+    once, twice = {248: -5.7, 114: 1.4}, {248: -5.7, 78: 1.9, 114: 1.4}
+    assert rule.following(twice) > rule.following(once) + 10
+    assert rule.crossing(twice) == rule.crossing(once)
+
+    def cliff(kept: int) -> float:
+        return (1.5 if kept < 180 else 18) * math.log(180 / kept)
+
+    assert len(run(rule, cliff)) <= 5
+
+
 def test_contradictions_are_not_believed() -> None:
     points = {100: 0.4, 150: -0.1, 180: 0.05, 300: -0.2}
     assert bracket(points, 1000).passing == 150 and contradictions(points, 1000) == [180]
