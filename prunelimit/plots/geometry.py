@@ -187,7 +187,8 @@ def sharpening(
     above.axvline(location, color=COLOURS["grey"], linestyle=":", marker="")
     above.set(xlabel="$m/D$", title="one location …")
     below.set(xlabel=r"$(m - (D - \delta))/\sqrt{D}$", xlim=(-2.5, 2.5), title="… and one width")
-    figure.supylabel("probability of meeting", fontsize="medium")
+    for ax in (above, below):  # each for itself: a slide sets them side by side
+        ax.set_ylabel("probability of meeting")
     below.legend()
     return figure
 
@@ -211,5 +212,12 @@ def recovery(
         ax.plot(sparsities, values, color="white", linestyle=dash, marker="", label=name)
     ax.set(xlabel="non-zeros in the vector, $s$", ylabel="equations")
     ax.grid(False)
-    ax.legend(loc="lower right", frameon=True, facecolor=COLOURS["grey"], labelcolor="white")
+    # Opaque: a page in the dark would show the map through it, paler than the words.
+    ax.legend(
+        loc="lower right",
+        frameon=True,
+        framealpha=1,
+        facecolor=COLOURS["grey"],
+        labelcolor="white",
+    )
     return ax

@@ -164,7 +164,8 @@ def meeting_panels(panels: Mapping[str, Mapping[str, object]]) -> Figure:
         ax.set_title(title)
     for ax in axes[-2:]:
         ax.set_xlabel(r"kept dimensions $k$")
-    figure.supylabel(r"share that meets $S(\epsilon)$", fontsize="medium")
+    for ax in axes[::2]:  # each row for itself: a slide sets them side by side
+        ax.set_ylabel(r"share that meets $S(\epsilon)$", fontsize=10)
     legend_below(figure, axes[:1])
     return figure
 

@@ -164,6 +164,7 @@ function hull(points) {
 }
 
 const dragSpace = {
+  touch: "pan-y",
   start(px, py, plot, state) {
     const { height, radius } = rim(state.angle);
     const [x, y] = look([radius, 0, height], state.turn);

@@ -1,6 +1,8 @@
 // Sliders, menus, boxes, and things that can be dragged: what a reader moves.
 import { format, fromPosition, percent, toPosition } from "./words.mjs";
 
+const SLOP = 8; // pixels: a finger that stays within them taps
+
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) {
@@ -110,6 +112,8 @@ export function showControls(view) {
 export function makeDraggable(view, entry) {
   const { svg, panel } = entry;
   let grip = null;
+  let held = false; // a finger that may yet scroll the page holds nothing
+  let [startX, startY] = [0, 0];
   const point = (event) => {
     const box = svg.getBoundingClientRect();
     const scale = Number(svg.getAttribute("width")) / box.width; // 1, unless the page is enlarged: the deck
@@ -125,20 +129,26 @@ export function makeDraggable(view, entry) {
     const [px, py] = point(event);
     grip = panel.drag.start ? panel.drag.start(px, py, entry.plot, view.state, view.result, view.data) : "all";
     if (!grip) return;
+    held = event.pointerType !== "touch" || panel.drag.touch !== "pan-y" || event.target.closest(".pl-handle") !== null;
+    [startX, startY] = [event.clientX, event.clientY];
     svg.setPointerCapture(event.pointerId);
     event.preventDefault();
-    move(event);
+    if (held) move(event);
   });
   svg.addEventListener("pointermove", (event) => {
-    if (grip) move(event);
+    const sideways = Math.abs(event.clientX - startX);
+    if (sideways > Math.max(SLOP, Math.abs(event.clientY - startY))) held = true;
+    if (grip && held) move(event);
   });
-  for (const end of ["pointerup", "pointercancel"]) {
-    svg.addEventListener(end, () => {
-      grip = null;
-    });
-  }
+  svg.addEventListener("pointerup", (event) => {
+    if (grip && !held) move(event); // a tap
+    grip = null;
+  });
+  svg.addEventListener("pointercancel", () => {
+    grip = null;
+  });
   // A finger that has hold of something drags it; elsewhere it scrolls the page.
   svg.addEventListener("touchstart", (event) => {
-    if (grip && event.cancelable) event.preventDefault();
+    if (grip && held && event.cancelable) event.preventDefault();
   }, { passive: false });
 }

@@ -263,7 +263,7 @@ export const spec = {
   panels: [
     {
       name: "ritz", title: "Ritz values, step by step (true spectrum on top)", draw: drawRitz, tall: 340,
-      drag: { start: () => "steps", touch: "pan-y", move: (grip, x, y) => ({ steps: Math.round(y) }) },
+      drag: { start: (px, py, plot, state, { steps }) => (Math.abs(py - plot.py(steps)) < 24 ? "steps" : null), move: (grip, x, y) => ({ steps: Math.round(y) }) },
       legend: () => [{ label: "Ritz value", look: "blue", shape: "circle" }, { label: "ghost: a second copy", look: "red", shape: "cross" }],
     },
     {

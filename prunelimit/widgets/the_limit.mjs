@@ -76,13 +76,13 @@ function drawAnswers({ width, height, state, result, data }) {
   const plot = new Plot({ width, height, x: [low, 1], y: [0, 1.02], xLabel: "sparsity", yLabel: "test accuracy", rows: !shown });
   if (shown) {
     plot.line(data.measured.map((place, j) => [place, data.accuracy[j]]), "blue");
-    plot.vertical(data.real_existence, "green pl-dot", "fine-tuned reaches L + ε", 3);
+    plot.vertical(data.real_existence, "green pl-dot");
   }
   const at = (sparsity) => Math.max(low, sparsity);
-  plot.vertical(at(result.oneShot), "red", "one-shot", 0);
-  plot.vertical(at(result.paper), "purple pl-dash", "paper", 1);
-  plot.vertical(at(result.sharp), "ink pl-dashdot", "sharp", 2);
-  if (state.guess > 0) plot.vertical(at(state.guess), "orange pl-thin", "your guess", 4);
+  plot.vertical(at(result.oneShot), "red");
+  plot.vertical(at(result.paper), "purple pl-dash");
+  plot.vertical(at(result.sharp), "ink pl-dashdot");
+  if (state.guess > 0) plot.vertical(at(state.guess), "orange pl-thin");
   return plot;
 }
 
@@ -142,7 +142,13 @@ export const spec = {
     {
       name: "answers", title: "Three answers", draw: drawAnswers, tall: 340,
       drag: { touch: "pan-y", move: (grip, x) => ({ guess: Math.min(0.999, Math.max(0.001, x)) }) },
-      legend: (state, result, data) => (state.reveal && data.accuracy ? [{ label: "one-shot test accuracy, measured", look: "blue" }] : []),
+      // Named below: lines that stand this near each other leave no room for words between them.
+      legend: (state, result, data) => [
+        { label: "one-shot", look: "red" }, { label: "paper", look: "purple pl-dash" }, { label: "sharp", look: "ink pl-dashdot" },
+        ...(state.guess > 0 ? [{ label: "your guess", look: "orange pl-thin" }] : []),
+        ...(state.reveal && data.accuracy
+          ? [{ label: "one-shot test accuracy, measured", look: "blue" }, { label: "fine-tuned reaches L + ε", look: "green pl-dot" }] : []),
+      ],
     },
     { name: "spectrum", title: "The spectrum: directions steeper than σ count", draw: drawSpectrum, wide: true, more: true, tall: 220, ratio: 0.35 },
   ],

@@ -26,12 +26,12 @@ function draw({ width, height, state, result, data }) {
   plot.horizontal(result.level, "grey pl-dash", `accuracy still allowed: ${percent(result.level)}`);
   if (state.reveal) {
     plot.line(data.measured.map((place, j) => [place, data.accuracy[j]]), "blue");
-    plot.vertical(result.breaks, "green pl-dot", `breaks at ${percent(result.breaks)}`, 3);
+    plot.vertical(result.breaks, "green pl-dot", `breaks at ${percent(result.breaks)}`, 4);
   } else {
     plot.marks([[0, data.dense_accuracy]], "circle", "blue", 5);
     plot.text(state.guess > 0.45 ? 0.01 : state.guess + 0.02, 0.08, "Hidden until you reveal it.");
   }
-  plot.vertical(state.guess, "orange", "your guess", 2);
+  plot.vertical(state.guess, "orange", "your guess", 5);
   plot.handle(state.guess, 0.25, "horizontal");
   return plot;
 }
@@ -49,7 +49,8 @@ export const spec = {
   keeps: ["guess"],
   start: recallGuess,
   changed(view, changes) {
-    if ("guess" in changes) keepGuess(view);
+    // Who looks has guessed, be it where the slider stood.
+    if ("guess" in changes || "reveal" in changes) keepGuess(view);
   },
   evaluate,
   sentence,

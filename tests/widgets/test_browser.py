@@ -388,6 +388,7 @@ def test_arrow_keys_move_a_slider(few):
         ("StatisticalDimension", "shape", "angle"),
         ("ConeAndSubspace", "plane", "x1"),
         ("SublevelSet", "losses", "epsilon"),
+        ("Lanczos", "ritz", "steps"),
         ("OnePicture", "plane", "w2"),
         ("Reexpansion", "reach", "sparsity"),
     ],
@@ -402,6 +403,56 @@ def test_dragging_the_picture_moves_the_state(alone, name, panel, control):
     alone.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     ActionChains(alone).click_and_hold(handle).move_by_offset(25, 30).release().perform()
     assert widget.state()[control] != before
+
+
+@pytest.fixture
+def finger(browser):
+    """Put a finger down and draw it along in steps; its touches reach the page as a phone's do."""
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+    def touch(kind, *points):
+        touches = {"type": kind, "touchPoints": [{"x": x, "y": y, "id": 1} for x, y in points]}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", touches)
+
+    def draw(x, y, right, down):
+        touch("touchStart", (x, y))
+        for share in np.linspace(0, 1, 12)[1:]:
+            touch("touchMove", (x + share * right, y + share * down))
+        touch("touchEnd")
+        pass_frames(browser)
+
+    yield draw
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "panel", "control"),
+    [("FourAnswers", "answers", "guess"), ("ConeAndSubspace", "space", "turn")],
+)
+def test_a_finger_on_a_picture_scrolls_the_page_taps_and_drags_across(
+    alone, name, panel, control, finger
+):
+    widget = Driven(alone, getattr(widgets, name)().key)
+    set_screen(alone, 390, 600)
+    widget.script("root.style.marginBlock = '800px'")
+    scrolled = "return window.scrollY"
+
+    def touched(right, down):
+        x, y = widget.script(
+            "const svg = root.querySelector(`svg[data-panel=${arguments[0]}]`);"
+            "svg.scrollIntoView({block: 'center'});"
+            "const box = svg.getBoundingClientRect();"
+            "return [box.left + 0.35 * box.width, box.top + 0.8 * box.height];",
+            panel,
+        )
+        state, height = widget.state()[control], alone.execute_script(scrolled)
+        finger(x, y, right, down)
+        return widget.state()[control] != state, alone.execute_script(scrolled) != height
+
+    assert touched(0, -90) == (False, True)
+    assert touched(70, 4) == (True, False)
+    assert touched(1, 1) == (True, False)
 
 
 @shows("Kinematics")
@@ -493,6 +544,22 @@ def test_nothing_is_wider_than_a_phone(looked_at):
         && !node.closest('.pl-hidden')).map((node) => node.outerHTML.slice(0, 90))"""
     )
     assert overflowing == []
+
+
+def test_no_words_in_a_picture_lie_on_others_on_a_phone(looked_at):
+    set_screen(looked_at, 390, 844)
+    overlaps = looked_at.execute_script(
+        """return [...document.querySelectorAll('svg.pl-plot')].flatMap((svg) => {
+          const boxes = [...svg.querySelectorAll('text')]
+            .map((text) => [text.textContent.trim(), text.getBoundingClientRect()])
+            .filter(([words, box]) => words && box.width);
+          return boxes.flatMap(([words, a], i) => boxes.slice(i + 1).filter(([, b]) =>
+            Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4,
+          ).map(([others]) => [svg.dataset.panel, words, others]));
+        });"""
+    )
+    assert overlaps == []
 
 
 def test_axe_finds_nothing_serious(looked_at):
