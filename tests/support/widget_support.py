@@ -122,13 +122,13 @@ def on_screen(browser, width, height):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
 
 
-HURRY = """{ // Frames do not wait until they are painted, and by the page's clock each takes an
-// eighth of a second: what falls, glides and plays is through in as many steps, and few paints.
+HURRY = """{ // Frames do not wait until they are painted, and by the page's clock each takes a
+// quarter of a second: what falls, glides and plays is through in as many steps, and few paints.
 const [later, frame] = [window.setTimeout.bind(window), window.requestAnimationFrame.bind(window)];
 let clock = performance.now();
 performance.now = () => clock;
 window.setTimeout = (call, ms, ...rest) => later(call, ms / 8, ...rest);
-window.requestAnimationFrame = (call) => later(() => call(clock += 125), 0);
+window.requestAnimationFrame = (call) => later(() => call(clock += 250), 0);
 window.cancelAnimationFrame = window.clearTimeout;
 window.paintedFrame = frame; }"""
 

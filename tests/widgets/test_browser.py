@@ -1,5 +1,6 @@
 """Every widget, driven in headless Chromium from a file: numbers, drawings, addresses, faults."""
 
+import functools
 import itertools
 import json
 import re
@@ -48,6 +49,9 @@ def page_with(path, *names):
 
 LOADS = itertools.count()
 
+# One widget's tests after another, so that its page is open.
+each_widget = pytest.mark.parametrize("name", widgets.__all__, scope="module")
+
 
 def load(browser, page):
     # An address of its own, so that it loads.
@@ -67,10 +71,27 @@ def opened(browser, page):
     yield from freshly_opened(browser, page)
 
 
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory):
+    """The page of one widget: the others' simulations take no time."""
+    folder = tmp_path_factory.mktemp("alone")
+    return functools.cache(lambda name: page_with(folder / f"{name}.html", name))
+
+
 @pytest.fixture
-def alone(browser, tmp_path, name):
-    """One widget on its page: the others' simulations take no time."""
-    yield from freshly_opened(browser, page_with(tmp_path / "alone.html", name))
+def alone(browser, page_of, name):
+    """One widget on its page, as it was opened or as Reset leaves it after another test."""
+    page = page_of(name)
+    if browser.current_url.startswith(page.as_uri()):
+        widget = Driven(browser, getattr(widgets, name)().key)
+        widget.press("Reset")
+        wait_until(browser, f"return {widget.root}.dataset.address === 'written'")
+        assert browser.execute_script("return location.hash") == ""
+    else:
+        load(browser, page)
+    yield browser
+    browser.execute_script("localStorage.clear()")
+    assert faults(browser) == []
 
 
 @pytest.fixture
@@ -143,7 +164,7 @@ for (const situation of situations) {
 return [[...idle], seen.map(({ state, numbers }) => ({ state, numbers }))];"""
 
 
-@pytest.mark.parametrize("name", widgets.__all__)
+@each_widget
 def test_every_control_changes_what_is_shown_and_the_numbers_are_pythons(alone, name):
     original = getattr(widgets, name)()
     widget = Driven(alone, original.key)
@@ -160,33 +181,6 @@ def test_every_control_changes_what_is_shown_and_the_numbers_are_pythons(alone, 
         compare(original, shown)
     assert idle == [] and len(seen) >= len(situations) + 3 * len(controls)
     assert widget.sentence()
-
-
-@pytest.mark.parametrize("name", widgets.__all__)
-def test_presets_reset_and_the_address(alone, name):
-    widget = Driven(alone, getattr(widgets, name)().key)
-    start = widget.state()
-    for preset in alone.execute_script(
-        "return window.models[arguments[0]].get('_presets')", widget.key
-    ):
-        widget.press(preset["name"])
-        state = widget.state()
-        for name, value in preset["values"].items():
-            assert state[name] == pytest.approx(value)
-    wait_until(alone, f"return {widget.root}.dataset.address === 'written'")
-    assert f"w={widget.key}:" in alone.execute_script("return location.hash")
-    left = widget.state()
-    all_lie = f"return {widget.root}.dataset.samples !== 'falling'"
-    wait_until(alone, all_lie)
-    shown = widget.numbers()
-    alone.refresh()
-    wait_until(alone, "return document.body.dataset.ready === 'yes'")
-    wait_until(alone, all_lie)
-    assert widget.state() == left
-    assert widget.numbers() == shown
-    widget.press("Reset")
-    assert widget.state() == start
-    wait_until(alone, f"return !location.hash.includes('w={widget.key}:')")
 
 
 @shows("Kinematics", "SublevelSet")
@@ -274,7 +268,7 @@ def test_no_room_at_all_is_no_fault_and_the_drawing_comes_back(few):
     wait_until(few, f"{width} === '{wide}'")
 
 
-@pytest.mark.parametrize("name", widgets.__all__)
+@each_widget
 def test_guided_steps_set_their_states_and_spare_the_guess(alone, name):
     original = getattr(widgets, name)()
     widget = Driven(alone, original.key)
@@ -298,7 +292,7 @@ STILL = """((root, wanted) => Object.entries(JSON.parse(root.dataset.state)).eve
     ? Math.abs(value - wanted[key]) <= 1e-9 * Math.abs(value) : value === wanted[key]))"""
 
 
-@pytest.mark.parametrize("name", widgets.__all__)
+@each_widget
 def test_play_goes_through_the_states_and_stops_at_the_last(alone, name):
     original = getattr(widgets, name)()
     widget = Driven(alone, original.key)
@@ -314,6 +308,34 @@ def test_play_goes_through_the_states_and_stops_at_the_last(alone, name):
     widget.press("step-through")  # from the start again
     wait_until(alone, f"return {widget.root}.dataset.state !== {json.dumps(json.dumps(after))}")
     compare_with_python(widget, original)
+
+
+# The last of a widget's tests: it leaves a page that a link has opened.
+@each_widget
+def test_presets_reset_and_the_address(alone, name):
+    widget = Driven(alone, getattr(widgets, name)().key)
+    start = widget.state()
+    for preset in alone.execute_script(
+        "return window.models[arguments[0]].get('_presets')", widget.key
+    ):
+        widget.press(preset["name"])
+        state = widget.state()
+        for name, value in preset["values"].items():
+            assert state[name] == pytest.approx(value)
+    wait_until(alone, f"return {widget.root}.dataset.address === 'written'")
+    assert f"w={widget.key}:" in alone.execute_script("return location.hash")
+    left = widget.state()
+    all_lie = f"return {widget.root}.dataset.samples !== 'falling'"
+    wait_until(alone, all_lie)
+    shown = widget.numbers()
+    alone.refresh()
+    wait_until(alone, "return document.body.dataset.ready === 'yes'")
+    wait_until(alone, all_lie)
+    assert widget.state() == left
+    assert widget.numbers() == shown
+    widget.press("Reset")
+    assert widget.state() == start
+    wait_until(alone, f"return !location.hash.includes('w={widget.key}:')")
 
 
 def test_nothing_glides_for_readers_who_want_stillness(opened):
