@@ -27,7 +27,7 @@
 # ```{admonition} The answer box
 # 1. **The question is four questions.** How far can you cut if you then touch nothing; what does the paper's formula say; what is possible if the loss is a bowl; what is possible in earnest, when the survivors are trained again?
 # 2. **The theory needs two things only**: how large the removed weights are, and how sharply the loss curves. From these it computes a sparsity before anything is tried.
-# 3. **Why there is a limit at all**: networks with the same survivors form a subspace, and in many dimensions a random subspace either almost surely misses a convex set or almost surely meets it.
+# 3. **Why there is a limit at all**: networks with the same survivors form a subspace, and in many dimensions a random subspace either almost surely misses a convex set, one without dents, or almost surely meets it.
 # 4. **What was found**: on 216 small networks the paper's formula, and a second one that this book adds, were five to six points of sparsity off, in the mean, from what training the survivors reached. The truth lay between the two in half of the cases only.
 # 5. **What to use**: before trying, an interval, some twenty points wide (`report.expected`); then three or four fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
 # ```
@@ -66,7 +66,7 @@ widgets.CutANetwork()
 # - **one-shot**: cut, and touch nothing;
 # - **real existence**: is there *any* network with these survivors whose loss is good enough? Training is the way to look for one, and what it finds is only a lower bound on the sparsity at which one exists.
 #
-# "Good enough" needs a number. Throughout, the loss may rise by $\epsilon$ above that of the trained network, which here is 0.040. For $\epsilon$ we take the paper's choice, the standard deviation of the loss from one minibatch to the next, because a rise that is lost in this noise is a small one. Here that is 0.016, so a network is good enough while its loss is at most 0.056. The fold has what the cuts of the widget reach by this measure.
+# "Good enough" needs a number. Throughout, the loss may rise by $\epsilon$ above the trained network's own, here 0.040. For $\epsilon$ we take the paper's choice, the standard deviation of the loss from one minibatch to the next, because a rise that is lost in this noise is a small one. Here that is 0.016, so a network is good enough while its loss is at most 0.056. The fold has what the cuts of the widget reach by this measure.
 
 # %% tags=["hide-input", "hide-output"]
 level = network["loss"] + network["epsilon"]
@@ -160,7 +160,7 @@ widgets.TheLimit(network["grid"])
 # Both moves make the network sparser. Ten times flatter does more than weights halved, because only $R^2\lambda_i/\epsilon$ counts: a factor of ten against a factor of four.
 # :::
 #
-# So there are two ways to a network that can be cut far: make its weights small, or its loss flat. An $\ell_1$ penalty in training does the first, because it pushes most weights towards zero and leaves the norm to a few, which are kept. What is left is to see whether a real network obeys.
+# So there are two ways to a network that can be cut far: make its weights small, or its loss flat. The penalty of section 1, on the sum of the magnitudes (the $\ell_1$ norm), does the first, because it pushes most weights towards zero and leaves the sum to a few, which are kept. What is left is to see whether a real network obeys.
 
 # %% [markdown]
 # ## 5. Four questions, one network

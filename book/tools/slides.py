@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import io
 import json
 import re
 import shutil
@@ -20,9 +21,11 @@ from typing import Any
 
 import jinja2
 import nbformat
+import numpy as np
 import yaml
 from markupsafe import Markup
 from nbformat import NotebookNode
+from PIL import Image
 
 from book.tools.content import BUILD, ROOT, write_if_different
 from book.tools.plans import inline_html, macros, part, to_html
@@ -33,6 +36,8 @@ DECK = BUILD / "slides"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _STATES = "application/vnd.jupyter.widget-state+json"
 _PARTS = Path(__file__).with_name("deck")
+WHITE = 10
+"""Pixels of white between two panels, at least."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _shown(slide: Slide, book: str) -> dict[str, Any]:
         "title": Markup(inline_html(slide.title)),
         "text": Markup(to_html(slide.text)),
         "figure": figure,
-        "tall": bool(slide.show) and _is_tall(data),
+        "shape": _shape(figure, data) if slide.show else "",
         "widget": widget,
         "state": f"#w={widget['key']}:{slide.state}" if widget and slide.state else "",
         "json": Markup(json.dumps(widget).replace("<", "\\u003c")) if widget else "",
@@ -170,16 +175,57 @@ def _figure(cell: NotebookNode, data: dict[str, Any]) -> Markup:
     shown = cell.metadata.get("mystnb", {})
     words = [shown.get(kind, {}).get("alt") for kind in ("image", "figure")]
     alt = next((w for w in words if w), "".join(data.get("text/plain", "")))
-    picture = "".join(data["image/png"]).replace("\n", "")
-    image = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, picture)
     caption = shown.get("figure", {}).get("caption")
-    return image + Markup(f'<p class="caption">{inline_html(caption)}</p>' if caption else "")
+    first, *more = side_by_side(_png(data))
+    images = [_image(first, alt), *(_image(part, "") for part in more)]
+    picture = Markup('<div class="parts">{}</div>').format(Markup("").join(images))
+    return picture + Markup(f'<p class="caption">{inline_html(caption)}</p>' if caption else "")
 
 
-def _is_tall(data: dict[str, Any]) -> bool:
-    """Whether an output is a picture that is higher than wide: a PNG begins with its size."""
-    header = base64.b64decode("".join(data.get("image/png", ""))[:32])
-    return header[16:20] < header[20:24]
+def side_by_side(picture: bytes) -> list[bytes]:
+    """Return a PNG in parts that a wide screen shows beside each other.
+
+    One that is higher than wide has its panels below each other, as a phone shows them; it is cut
+    between two of them, where the white is widest in its middle half.
+    """
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    width, height = image.size
+    white = np.asarray(image).min(axis=(1, 2)) > 250
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], white.astype(int), [0]]))).reshape(-1, 2)
+    cuts = [
+        (int(end - start), -abs(start + end - height), int(start + end) // 2)
+        for start, end in ends
+        if height / 4 < start and end < 3 * height / 4
+    ]
+    if height <= width or not cuts or max(cuts)[0] < WHITE:
+        return [picture]
+    cut = max(cuts)[2]
+    return [_part(image, 0, cut), _part(image, cut, height)]
+
+
+def _part(image: Image.Image, top: int, bottom: int) -> bytes:
+    kept = io.BytesIO()
+    image.crop((0, top, image.width, bottom)).save(kept, "png")
+    return kept.getvalue()
+
+
+def _png(data: dict[str, Any]) -> bytes:
+    return base64.b64decode("".join(data["image/png"]))
+
+
+def _image(picture: bytes, alt: str) -> Markup:
+    coded = base64.b64encode(picture).decode()
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, coded)
+
+
+def _shape(figure: Markup, data: dict[str, Any]) -> str:
+    """Say how a slide makes room for a picture: in parts, beside its words, or below them."""
+    if "image/png" not in data:
+        return ""
+    if figure.count("<img") > 1:
+        return "cut"
+    width, height = Image.open(io.BytesIO(_png(data))).size
+    return "beside" if height > 0.75 * width else ""
 
 
 def _template() -> jinja2.Template:

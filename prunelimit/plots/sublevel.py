@@ -166,7 +166,7 @@ def meeting_panels(panels: Mapping[str, Mapping[str, object]]) -> Figure:
         ax.set_xlabel(r"kept dimensions $k$")
     for ax in axes[::2]:  # each row for itself: a slide sets them side by side
         ax.set_ylabel(r"share that meets $S(\epsilon)$", fontsize=10)
-    legend_below(figure, axes[:1])
+    legend_below(figure, axes[:1], 3)
     return figure
 
 
@@ -178,7 +178,7 @@ def _meeting(ax: Axes, fraction: NDArray[np.float64], trials: int) -> None:
     shown = np.unique(np.concatenate([np.linspace(0, dim, 9).astype(int), around]))
     spread = 2 * np.sqrt(fraction[shown] * (1 - fraction[shown]) / trials)
     ax.errorbar(shown, fraction[shown], yerr=spread, fmt="o", ms=4, color=COLOURS["blue"],
-                capsize=2, label="simulated, ±2 standard errors")  # fmt: skip
+                capsize=2, label="simulated, ±2 s.e.")  # fmt: skip
     ax.set_ylim(-0.05, 1.05)
 
 

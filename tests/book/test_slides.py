@@ -1,11 +1,14 @@
 """The deck: every slide from a chapter, with notes from a plan, alive, and with no network."""
 
+import io
 import json
 import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from widget_support import (
@@ -20,6 +23,7 @@ from widget_support import (
 
 from book.tools import plans, slides
 from prunelimit import widgets
+from prunelimit.plots import style
 
 DECK = slides.slides()
 each_slide = pytest.mark.parametrize("slide", DECK, ids=lambda slide: slide.name)
@@ -175,6 +179,25 @@ def test_the_deck_lives_in_a_browser(page, browser):
     assert faults(browser) == []
 
 
+# How many pixels high the figures' words of ten points stand on the slide.
+OF_TEN_POINTS = f"""return [...document.querySelectorAll('.present .figure img')].map((img) =>
+  Math.min(img.clientWidth / img.naturalWidth, img.clientHeight / img.naturalHeight)
+  * {style.DPI * 10 / 72})"""
+
+
+def test_a_picture_higher_than_wide_is_cut_where_the_white_between_its_panels_is_widest():
+    pixels = np.full((300, 200, 3), 255, np.uint8)
+    pixels[10:90] = pixels[93:150] = pixels[170:290] = 0
+    picture = io.BytesIO()
+    Image.fromarray(pixels).save(picture, "png")
+    parts = [Image.open(io.BytesIO(part)) for part in slides.side_by_side(picture.getvalue())]
+    assert [part.size for part in parts] == [(200, 160), (200, 140)]
+    assert np.array_equal(np.concatenate([np.asarray(part) for part in parts]), pixels)
+    wide = io.BytesIO()
+    Image.fromarray(pixels[:200]).save(wide, "png")
+    assert slides.side_by_side(wide.getvalue()) == [wide.getvalue()]
+
+
 @needs_browser
 def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, browser):
     def room(here, height):
@@ -189,7 +212,8 @@ def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, brow
         wait_until(browser, f"return {here} !== null")
         if slide in LIVING:
             wait_until(browser, f"return {here}.querySelector('svg.pl-plot path') !== null")
-        assert min(room(here, 720), room(here, 800)) >= 0, slide.title
+        assert min(room(here, 800), room(here, 720)) >= 0, slide.title
+        assert all(size >= 16 for size in browser.execute_script(OF_TEN_POINTS)), slide.title
         if slide.later:  # the room answers first
             figure = f"getComputedStyle({here}.querySelector('.figure')).visibility"
             assert browser.execute_script(f"return {figure}") == "hidden"
