@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from prunelimit.pruning.search import SearchRule, bracket, contradictions
 from prunelimit.pruning.tries import Try
 
 _ONE_PERCENT = 0.01
+
+_FAR = 3.0
+"""Tolerances beyond a failing try where a passing one must lead for the curve to leap. Heuristic:
+so it does in the stored searches of `benchmarks` on seven of 52 networks, among them the one whose
+answer is farthest from both of its grids."""
 
 
 def excess_slope(rule: SearchRule, tries: Sequence[Try]) -> float | None:
@@ -43,7 +49,7 @@ def doubts(rule: SearchRule, tries: Sequence[Try], noise: float) -> list[str]:
         )
     if found.passing == dim:
         notes.append("no try passes: the model is the dense network, not fine-tuned")
-    notes += _wide_bracket(rule, points)
+    notes += _wide_bracket(rule, points) + _leap(rule, points)
     for kept in contradictions(points, dim):
         notes.append(
             f"the try at {1 - kept / dim:.2%} fails although the sparser one at "
@@ -73,6 +79,21 @@ def _wide_bracket(rule: SearchRule, points: dict[int, float]) -> list[str]:
     return [
         f"that it is not sparser rests on interpolation: the next try that fails is "
         f"{beyond:.1%} beyond"
+    ]
+
+
+def _leap(rule: SearchRule, points: dict[int, float]) -> list[str]:
+    """A passing try so good that the slope expected leads far beyond the one that fails."""
+    found, dim = bracket(points, rule.dim), rule.dim
+    if found.passing not in points or found.failing not in points:
+        return []
+    led_to = found.passing * math.exp(points[found.passing] / rule.slope)
+    if found.failing - led_to <= _FAR * rule.tolerance * dim:
+        return []
+    return [
+        f"from {1 - found.passing / dim:.2%}, where there is room to spare, to "
+        f"{1 - found.failing / dim:.2%}, which fails, the curve leaps: either the network breaks "
+        "there, or that fine-tuning ended in a worse place than it need; a longer one would tell"
     ]
 
 
