@@ -93,7 +93,7 @@ print(f"trained again: brought below at {below:.2f}, not at {above:.2f}")
 #
 # ```{admonition} Predict
 # :class: tip
-# Take the cone of 45° and half of the dimensions, and raise $D$ from 2 to 100,000. What happens to the angles of two hundred random subspaces: do they spread out, or crowd together? And what does that make of the curve on the right?
+# Take the cone of 45° and half of the dimensions, and raise $D$ from 2 to 100,000. What happens to the angles of two hundred random subspaces: do they spread out, or crowd together? And what does that make of the curve, the chance of a hit?
 # ```
 
 # %% tags=["remove-input"]

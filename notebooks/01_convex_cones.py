@@ -88,7 +88,7 @@ for name, cone in family.items():
 # %% [markdown]
 # ### Take it in your hand
 #
-# Left: drag $x$, or the cone's edge. $x$ splits into two parts that meet at a right angle; a later section says why. Right: a random line or plane through the origin hits the cone or misses it.
+# In the plane: drag $x$, or the cone's edge. $x$ splits into two parts that meet at a right angle; a later section says why. In space: a random line or plane through the origin hits the cone or misses it.
 #
 # :::{admonition} Predict
 # :class: tip

@@ -117,11 +117,9 @@ function fitTables() {
 }
 
 // What a cell prints in columns, or in rows that differ in their numbers alone, is read by its columns:
-// on a phone it is set as small as they need, if that can still be read; else a row's name stands above
-// its values; and what even then is too long has its lines broken.
+// on a phone it is set as small as they need, if that can still be read; else its lines are broken.
 const LEAST = 8; // pixels
 const shape = (line) => line.replace(/[\d.]+/g, "0");
-const nameAbove = (text) => text.replace(/^(\S.*?\S) {2,}(?=\S)/gm, "$1\n    ");
 
 function longestRow(text) {
   const lines = text.split("\n").filter(Boolean);
@@ -132,27 +130,17 @@ function longestRow(text) {
 
 function fitOutputs() {
   for (const block of document.querySelectorAll(".bd-article .cell_output pre")) {
-    const printed = (block.dataset.printed ??= block.textContent);
-    if (block.textContent !== printed) block.textContent = printed;
     block.style.fontSize = "";
     const style = getComputedStyle(block);
-    const usual = parseFloat(style.fontSize);
     const room = block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     if (window.innerWidth > 600 || room <= 0) continue;
-    const sizeFor = (text) => {
-      const ruler = block.appendChild(document.createElement("span"));
-      ruler.style.cssText = "position: absolute; visibility: hidden; white-space: pre; text-indent: 0";
-      ruler.textContent = longestRow(text);
-      const size = usual * Math.min(1, room / (ruler.getBoundingClientRect().width + 1));
-      ruler.remove();
-      return size;
-    };
-    let size = sizeFor(printed);
-    if (size < LEAST && !block.childElementCount) {
-      block.textContent = nameAbove(printed);
-      size = sizeFor(block.textContent);
-    }
-    if (size >= LEAST && size < usual) block.style.fontSize = `${size}px`;
+    const row = longestRow(block.textContent);
+    const ruler = block.appendChild(document.createElement("span"));
+    ruler.style.cssText = "position: absolute; visibility: hidden; white-space: pre; text-indent: 0";
+    ruler.textContent = row;
+    const size = parseFloat(style.fontSize) * Math.min(1, room / (ruler.getBoundingClientRect().width + 1));
+    ruler.remove();
+    if (size >= LEAST && size < parseFloat(style.fontSize)) block.style.fontSize = `${size}px`;
   }
 }
 

@@ -21,6 +21,7 @@ from book.tools.address import address
 from book.tools.build import HTML
 from book.tools.content import ROOT
 from book.tools.stage import pages
+from prunelimit.plots.style import DPI
 
 BUILT = sorted(p for p in HTML.rglob("*.html") if "_static" not in p.relative_to(HTML).parts)
 needs_pages = pytest.mark.skipif(not BUILT, reason="the book is not built: make book")
@@ -169,6 +170,26 @@ def test_on_a_phone_a_long_page_is_a_list_of_heads_and_a_link_opens_its_section(
     )
     assert browser.execute_script(heads) == ["What we hold of the paper"]
     assert browser.execute_script("return document.querySelectorAll('.section-fold').length") > 12
+
+
+@needs_pages
+@needs_browser
+def test_on_a_phone_figures_can_be_read_and_rows_of_numbers_stay_whole(browser):
+    on_screen(browser, 390, 844)
+    browser.get((HTML / "notebooks" / "03_kinematics.html").as_uri())
+    browser.execute_script(UNFOLD)
+    lines = wait_until(
+        browser,
+        "const rows = [...document.querySelectorAll('.cell_output pre')]"
+        ".find((block) => block.textContent.includes('14 equations: exact'));"
+        "return rows.style.fontSize && rows.clientHeight / parseFloat(rows.style.fontSize);",
+    )
+    assert lines < 5 * 1.5 + 4  # five rows, and what is above and below them
+    of_ten_points = browser.execute_script(
+        "return [...document.querySelectorAll('.cell_output figure > img')]"
+        f".map((img) => img.clientWidth / img.naturalWidth * {DPI * 10 / 72})"
+    )
+    assert len(of_ten_points) >= 6 and min(of_ten_points) >= 9.5
 
 
 @needs_pages
