@@ -352,7 +352,9 @@ def test_nothing_glides_for_readers_who_want_stillness(opened):
               seen[root.dataset.widget] = () => { states.delete(before); return states.size; };
             }
             const counted = () => Object.entries(seen).map(([key, count]) => [key, count()]);
-            setTimeout(() => done(counted()), 1500);"""
+            let left = 8; // frames, of which a glide takes two
+            const next = () => (left-- ? requestAnimationFrame(next) : done(counted()));
+            next();"""
         )
         assert len(seen) == len(widgets.__all__)
         assert {key: count for key, count in seen if count > 1} == {}
