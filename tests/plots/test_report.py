@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunelimit.plots.report import limit_figure, tries_figure
+from prunelimit.plots.report import limit_figure
 
 
 def test_the_curve_ends_at_its_floor_and_the_limits_stand_at_their_sparsities():
@@ -15,14 +15,3 @@ def test_the_curve_ends_at_its_floor_and_the_limits_stand_at_their_sparsities():
     assert (paper.get_xdata()[0], sharp.get_xdata()[0]) == (0.7, 0.85)
     assert "0.7000" in paper.get_label() and "0.8500" in sharp.get_label()
     assert ax.get_yscale() == "log" and ax.get_xlabel().startswith("sparsity")
-
-
-def test_tries_are_numbered_in_order_and_few_numbers_stand_on_an_axis_within_a_decade():
-    figure = tries_figure([(0.8, 0.3), (0.6, 0.05), (0.7, 0.09)], (0.6, 0.7), 0.08)
-    (ax,) = figure.axes
-    places = {text.get_text(): text.xy for text in ax.texts}
-    assert places["try 1"] == (0.8, 0.3) and places["try 3"] == (0.7, 0.09)
-    assert places["loss allowed"][1] == 0.08
-    figure.canvas.draw()
-    written = [label.get_text() for label in ax.get_yticklabels(which="both")]
-    assert 2 <= len([words for words in written if words]) <= 6
