@@ -14,7 +14,6 @@ from torch import nn
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import check_kind
 from prunelimit.network.contents import digest, storable
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import (
@@ -132,7 +131,6 @@ def find_limit(
     (0.5, 0.55, 10)
     """
     model = unwrapped(model)
-    check_kind(model)
     epsilon, start = _number("epsilon", epsilon), _number("start", start)
     chosen = prunable_parameters(model, parameters)
     with undisturbed(model, loader), undisturbed(model, validation):
