@@ -34,7 +34,7 @@ from prunelimit.pruning.criterion import Criterion, LossRise, Metric, mean_loss,
 from prunelimit.pruning.doubts import doubts, excess_slope
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
-from prunelimit.pruning.search import SearchRule, bracket
+from prunelimit.pruning.search import SearchRule, bracket, measured_bracket
 from prunelimit.pruning.tries import Folder, InMemory, Keeper, Try
 from prunelimit.report import PruningLimit
 
@@ -302,8 +302,7 @@ class _Search:
         points = self.points
         if best is None:
             points[rule.dim] = self.criterion.dense.excess
-        ends = found.passing in points and found.failing in points
-        kept = rule.crossing(points) if ends else found.passing
+        kept = rule.crossing(points) if measured_bracket(points, rule.dim) else found.passing
         sparsity = (rule.dim - kept) / rule.dim
         slope = excess_slope(rule, tries)
         noise = max((one.stderr for one in tries), default=0.0) / slope if slope else 0.0

@@ -5,22 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from prunelimit.pruning.search import SearchRule, bracket, contradictions
+from prunelimit.pruning.search import SearchRule, bracket, contradictions, measured_bracket
 from prunelimit.pruning.tries import Try
 
 _ONE_PERCENT = 0.01
 
 _FAR = 3.0
-"""Tolerances beyond a failing try where a passing one must lead for the curve to leap. Heuristic:
-so it does in the stored searches of `benchmarks` on seven of 52 networks, among them the one whose
-answer is farthest from both of its grids."""
+"""Tolerances beyond a failing try where a passing one must lead for the curve to leap: as in seven
+of the 52 searches stored in `benchmarks`, one of them farthest from its grids. Heuristic."""
 
 
 def excess_slope(rule: SearchRule, tries: Sequence[Try]) -> float | None:
     """Excess by unit of sparsity between the two ends of the bracket; None without two ends."""
     points = {one.kept: one.excess for one in tries}
-    found = bracket(points, rule.dim)
-    if found.passing not in points or found.failing not in points:
+    if (found := measured_bracket(points, rule.dim)) is None:
         return None
     return (points[found.failing] - points[found.passing]) * rule.dim / found.width
 
@@ -84,8 +82,8 @@ def _wide_bracket(rule: SearchRule, points: dict[int, float]) -> list[str]:
 
 def _leap(rule: SearchRule, points: dict[int, float]) -> list[str]:
     """A passing try so good that the slope expected leads far beyond the one that fails."""
-    found, dim = bracket(points, rule.dim), rule.dim
-    if found.passing not in points or found.failing not in points:
+    found, dim = measured_bracket(points, rule.dim), rule.dim
+    if found is None:
         return []
     led_to = found.passing * math.exp(points[found.passing] / rule.slope)
     if found.failing - led_to <= _FAR * rule.tolerance * dim:

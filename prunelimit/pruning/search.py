@@ -24,15 +24,14 @@ Points = Mapping[int, float]
 ELASTICITY = 5.6
 """Log of the loss rise by log of the weights removed further, at real existence: the median over
 56 rows of a first study, in this repository's history (a tenth lie below 2.7, a tenth above
-10.5). Heuristic; it only sets the length of the second step."""
+10.5). Heuristic; it sets the length of the second step, and what one passing try alone promises."""
 
 LEAST_SLOPE = 2.5
 """Least slope of the excess, where ε is a small part of the loss and the elasticity would make it
-smaller: a second step that is too short costs one try more, one that is too long two. Chosen among
-1, 1.5, 2, 2.5 and 3, with and without Illinois' halving (see `SearchRule.following`), on 51
-networks of `benchmarks.find`, its `CASES` and others of seeds 7 and 40 more: 1 without the halving
-took 3.06 tries in the mean, 2.5 with it 2.84, as near to both grids; 3 fewer, and was less near.
-Heuristic."""
+smaller: a second step too short costs one try more, one too long two. Heuristic, chosen among 1,
+1.5, 2, 2.5 and 3, with and without Illinois' halving (see `SearchRule.following`), on 51 networks
+of `benchmarks.find`, its `CASES` and others of seeds 7 and 40 more: 3.06 tries in the mean at 1
+without it, 2.84 at 2.5 with it, about as near to both grids; fewer at 3, and less near."""
 
 _NARROW = 4.0
 """Width of a bracket, in tolerances, within which two readings of the tries that agree to half a
@@ -81,6 +80,12 @@ def bracket(points: Points, dim: int) -> Bracket:
     passing = min((kept for kept, excess in points.items() if excess <= 0), default=dim)
     failing = max((k for k, excess in points.items() if excess > 0 and k < passing), default=0)
     return Bracket(passing, failing)
+
+
+def measured_bracket(points: Points, dim: int) -> Bracket | None:
+    """The bracket, if both of its ends are tries."""
+    found = bracket(points, dim)
+    return found if found.passing in points and found.failing in points else None
 
 
 def contradictions(points: Points, dim: int) -> list[int]:
@@ -155,10 +160,9 @@ class SearchRule:
         """
         if not points:
             return self.guess
-        found = bracket(points, self.dim)
-        if found.passing in points and found.failing in points:
+        if (found := measured_bracket(points, self.dim)) is not None:
             return min(max(self._interpolated(points), found.failing), found.passing)
-        return self._extrapolated(points, failing=found.failing in points)
+        return self._extrapolated(points, bracket(points, self.dim).failing in points)
 
     def following(self, points: Points) -> int | None:
         """Weights to keep at the next try, one not tried yet; None when finished.
@@ -194,9 +198,8 @@ class SearchRule:
 
     def _aged(self, points: Points) -> dict[int, float]:
         """The points, the bracket's older end at half its excess for every try since but one."""
-        found, order = bracket(points, self.dim), list(points)
-        aged = dict(points)
-        if found.passing in points and found.failing in points:
+        order, aged = list(points), dict(points)
+        if (found := measured_bracket(points, self.dim)) is not None:
             older, newer = sorted((found.passing, found.failing), key=order.index)
             aged[older] *= 0.5 ** (order.index(newer) - order.index(older) - 1)
         return aged

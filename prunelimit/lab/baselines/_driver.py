@@ -128,7 +128,7 @@ class Work(Generic[OwnConfig]):
     @cached_property
     def kept(self) -> int:
         """Weights kept in the end."""
-        return self.dim - removed_count(self.sparsity, self.dim)
+        return kept_count(self.sparsity, self.dim)
 
     def largest(self, scores: Tensor) -> Masks:
         """Masks that keep the largest scores ``(dim,)``, as many as are to be kept."""
@@ -272,6 +272,17 @@ def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
     return make_permanent(apply_masks(copy_model(model), masks))
 
 
+def kept_count(sparsity: float, dim: int) -> int:
+    """Number of weights that `sparsity` leaves of `dim` (see `removed_count`).
+
+    Examples
+    --------
+    >>> kept_count(0.9, 10)
+    1
+    """
+    return dim - removed_count(sparsity, dim)
+
+
 def exponential_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...]:
     """Weights kept after each round if each keeps the same share, exactly on target at last.
 
@@ -280,7 +291,7 @@ def exponential_counts(dim: int, sparsity: float, rounds: int) -> tuple[int, ...
     >>> exponential_counts(10_000, 0.99, rounds=2)
     (1000, 100)
     """
-    target = dim - removed_count(sparsity, dim)
+    target = kept_count(sparsity, dim)
     return tuple(
         max(target, round(dim * (target / dim) ** (number / rounds)))
         for number in range(1, rounds + 1)

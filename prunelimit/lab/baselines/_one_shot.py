@@ -18,7 +18,7 @@ from prunelimit.network.parameters import (
     prunable_weights,
     with_weights,
 )
-from prunelimit.pruning.masks import Masks, magnitude_mask, removed_count
+from prunelimit.pruning.masks import Masks, magnitude_mask
 from prunelimit.pruning.other_masks import layerwise_mask, random_mask, whole_counts
 from prunelimit.pruning.refit import refit_survivors
 from prunelimit.recipe import TrainingConfig
@@ -226,7 +226,7 @@ def smart_ratio_mask(
     sizes = [p.numel() for p in parameters.values()]
     linear = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
     positions = [i for i, p in enumerate(parameters.values()) if id(p) in linear]
-    kept = sum(sizes) - removed_count(sparsity, sum(sizes))
+    kept = _driver.kept_count(sparsity, sum(sizes))
     counts = smart_ratio_counts(sizes, kept, positions[-1] if positions else None, linear_keep)
     generator = torch.Generator().manual_seed(seed)
     masks = {}

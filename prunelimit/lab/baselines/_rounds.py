@@ -21,7 +21,6 @@ from prunelimit.lab.baselines._driver import Found, Work, method
 from prunelimit.lomp import batches_in
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.attach import Masks, change_masks, stored_weights
-from prunelimit.pruning.masks import removed_count
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def iterative_counts(dim: int, sparsity: float, round_share: float = 0.2) -> tup
     >>> iterative_counts(1000, 0.5)
     (800, 640, 512, 500)
     """
-    target = dim - removed_count(sparsity, dim)
+    target = _driver.kept_count(sparsity, dim)
     counts: list[int] = []
     kept = float(dim)
     while (counts[-1] if counts else dim) > target:
@@ -241,7 +240,7 @@ class _Cutter:
     def cut(self, sparsity: float, network: nn.Module) -> None:
         stored = stored_weights(network)
         values = flatten(stored[name].detach().abs().cpu() for name in self.shapes)
-        kept = self.active.numel() - removed_count(sparsity, self.active.numel())
+        kept = _driver.kept_count(sparsity, self.active.numel())
         masks = _driver.keep_largest(values, kept, self.shapes, self.active)
         self.active = flatten(masks.values())
         change_masks(network, masks)
