@@ -241,7 +241,7 @@ for lower, upper in bounds.values():
 #
 # Take one shape, a cone of $40°$, in spaces of growing dimension. Drawn against the *fraction* $m/D$ the curve becomes a step at $\cos^2 40° \approx 0.587$. Drawn against the distance from $D - \delta$ in units of $\sqrt D$, all curves agree.
 
-# %% mystnb={"figure": {"caption": "One shape of cone, $40\u00b0$, in 20 to 10,000 dimensions. Above against the share $m/D$, below in units of $\\sqrt D$ around $D-\\delta$.", "name": "fig-sharpening"}, "image": {"alt": "Above: probability of meeting against m/D for D = 20, 100, 1000 and 10000; the curves steepen into a step at 0.587. Below: the same curves against (m - (D - delta)) over root D fall on one S-shaped curve between -1.5 and 1.5."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "One shape of cone, $40\u00b0$, in 20 to 10,000 dimensions. First against the share $m/D$, then in units of $\\sqrt D$ around $D-\\delta$.", "name": "fig-sharpening"}, "image": {"alt": "First: probability of meeting against m/D for D = 20, 100, 1000 and 10000; the curves steepen into a step at 0.587. Then: the same curves against (m - (D - delta)) over root D fall on one S-shaped curve between -1.5 and 1.5."}} tags=["hide-input"]
 curves, angle = {}, np.radians(40)
 for dim in (20, 100, 1000, 10_000):
     cone = cones.CircularCone(dim, angle)

@@ -214,6 +214,8 @@ def test_every_slide_fits_one_screen_and_without_scripts_all_are_read(page, brow
             wait_until(browser, f"return {here}.querySelector('svg.pl-plot path') !== null")
         assert min(room(here, 800), room(here, 720)) >= 0, slide.title
         assert all(size >= 16 for size in browser.execute_script(OF_TEN_POINTS)), slide.title
+        caption = browser.execute_script(f"return {here}.querySelector('.cut')?.innerText ?? ''")
+        assert not re.search(r"\b(above|below)\b", caption, re.IGNORECASE), slide.title
         if slide.later:  # the room answers first
             figure = f"getComputedStyle({here}.querySelector('.figure')).visibility"
             assert browser.execute_script(f"return {figure}") == "hidden"
