@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.checks import check_reiterable
+from prunelimit.network.checks import check_reiterable, drawn
 from prunelimit.network.device import device_of
 from prunelimit.network.packing import Cast, Packer, leaves, rebuilt
 from prunelimit.network.undisturbed import undisturbed
@@ -85,7 +85,7 @@ def adapt(
     check_reiterable(loader)
     reader = _Reader(model, forward)
     with _trial(model, loader):
-        first = next(iter(loader), None)
+        first = next(drawn(loader), None)
         if first is None or _is_plain(model, reader, first):
             return Adapted(model, loss_fn, loader)
         form = _try_out(model, loss_fn, reader, first)

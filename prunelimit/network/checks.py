@@ -90,6 +90,32 @@ Batch = tuple[Tensor, Tensor, Tensor | None]
 """Inputs, targets, and where the loader says so the batch's weight, 0-d or one an example."""
 
 
+def drawn(loader: Iterable[Any]) -> Iterator[Any]:
+    """What a loader yields; an error on its way is said to be the loader's.
+
+    Raises
+    ------
+    PruneLimitError
+        In place of an error of the loader's own.
+    """
+    position, batches = 0, None
+    while True:
+        try:
+            batches = iter(loader) if batches is None else batches
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception as error:  # the caller's own code may raise anything
+            if isinstance(error, PruneLimitError) or ran_out_of_memory(error):
+                raise
+            raise PruneLimitError(
+                f"the loader fails at batch {position}: {_said(error)}. Look at its data set and "
+                "collate_fn; for batch in loader: pass must go through"
+            ) from error
+        yield batch
+        position += 1
+
+
 def iterate_batches(loader: Iterable[Any]) -> Iterator[Batch]:
     """The batches of a loader, each checked for its form.
 
@@ -103,7 +129,7 @@ def iterate_batches(loader: Iterable[Any]) -> Iterator[Batch]:
     >>> [x.shape[0] for x, _, weight in iterate_batches([(torch.ones(3, 2), torch.ones(3))])]
     [3]
     """
-    for position, batch in enumerate(loader):
+    for position, batch in enumerate(drawn(loader)):
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             raise PruneLimitError(
                 f"batch {position} of the loader is a {type(batch).__name__}, not a pair "
@@ -305,10 +331,13 @@ def on_any_examples() -> Iterator[None]:
     except Exception as error:  # the caller's own code may raise anything
         if ran_out_of_memory(error):
             raise
-        said = str(error).strip()[:200].rstrip(".")
         raise PruneLimitError(
-            f"model or loss_fn fail on some of the examples: {type(error).__name__}: {said}. "
+            f"model or loss_fn fail on some of the examples: {_said(error)}. "
             "Look for a batch with inputs or labels that they do not take. They have to take any "
             "number of examples: a loss over the whole batch (contrastive, top-k) is no mean over "
             "examples and has no curvature of that kind"
         ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip()[:200].rstrip('.')}"

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from prunelimit.plots.style import COLOURS, CURVES, LIMITS, WIDTH, legend_below, panels_in_twos
+from prunelimit.plots.panels import legend_below, panels_in_twos
+from prunelimit.plots.style import COLOURS, CURVES, LIMITS, WIDTH
 
 if TYPE_CHECKING:
     from prunelimit.results.calibrated import CalibrationTable

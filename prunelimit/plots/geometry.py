@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 from numpy.typing import ArrayLike
 
-from prunelimit.plots.style import COLOURS, WIDTH, legend_below, panels_in_twos, stacked
+from prunelimit.plots.panels import legend_below, panels_in_twos, stacked
+from prunelimit.plots.style import COLOURS, WIDTH
 
 Sector = tuple[float, float]
 _LINES = (("blue", "-"), ("vermilion", "--"), ("green", "-."), ("purple", ":"), ("black", "-"))

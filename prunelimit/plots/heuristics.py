@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from prunelimit.plots.style import COLOURS, WIDTH, draw_limits, legend_below, panels_in_twos
+from prunelimit.plots.panels import draw_limits, legend_below, panels_in_twos
+from prunelimit.plots.style import COLOURS, WIDTH
 
 if TYPE_CHECKING:
     from prunelimit.results.methods import LimitRow, MethodRow

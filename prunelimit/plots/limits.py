@@ -11,16 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from prunelimit.plots.style import (
-    COLOURS,
-    CURVES,
-    WIDTH,
-    draw_epsilon,
-    kept_axis,
-    legend_below,
-    mark_limits,
-    sparsity_axis,
-)
+from prunelimit.plots.panels import draw_epsilon, kept_axis, legend_below
+from prunelimit.plots.style import COLOURS, CURVES, WIDTH, mark_limits, sparsity_axis
 
 if TYPE_CHECKING:
     from prunelimit.results import Result

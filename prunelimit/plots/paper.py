@@ -16,18 +16,15 @@ from prunelimit.plots.limits import (
     draw_brackets,
     draw_curve,
 )
-from prunelimit.plots.style import (
-    COLOURS,
-    CURVES,
-    LIMITS,
+from prunelimit.plots.panels import (
     NINES,
-    WIDTH,
     draw_limits,
     legend_below,
     panels_in_twos,
     share_axis,
     stacked,
 )
+from prunelimit.plots.style import COLOURS, CURVES, LIMITS, WIDTH
 
 if TYPE_CHECKING:
     from prunelimit.estimates import Interval

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from prunelimit.estimates import Interval
-from prunelimit.plots.style import COLOURS, panels_in_twos, stacked
+from prunelimit.plots.panels import panels_in_twos, stacked
+from prunelimit.plots.style import COLOURS
 
 SERIES = (("blue", "o"), ("vermilion", "s"), ("green", "D"), ("purple", "^"))
 

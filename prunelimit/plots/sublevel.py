@@ -16,15 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from prunelimit.estimates import Estimate, Interval
-from prunelimit.plots.style import (
-    COLOURS,
-    LIMITS,
-    WIDTH,
-    draw_epsilon,
-    legend_below,
-    panels_in_twos,
-    stacked,
-)
+from prunelimit.plots.panels import draw_epsilon, legend_below, panels_in_twos, stacked
+from prunelimit.plots.style import COLOURS, LIMITS, WIDTH
 
 LINES = {
     **LIMITS,

@@ -4,6 +4,7 @@ A curvature product can be wrong in silence: a backward that leaves the graph, a
 another function, data that move. Each check here compares it with something that does not share
 its way: first derivatives only, and differences of them.
 
+- the loss with gradients kept is the one without;
 - for Gauss-Newton, no block of H_out has a negative eigenvalue: the loss is convex in the outputs;
 - u^T H v = v^T H u (of the operator with all its data), and for the Gram form |A v|^2 = v^T H v;
 - the gradient against a difference of losses;
@@ -68,6 +69,7 @@ def check_consistency(
     with progress_bar("checks before the work", total=3, enabled=progress) as bar:
         said = ""
         bar.update(0, remark=f"convexity, symmetry, {PRODUCTS} products")
+        _check_one_function(operator)
         if operator.kind == "ggn":
             _check_convex(operator)
         _check_symmetry(operator, gram)
@@ -81,6 +83,24 @@ def check_consistency(
         if first:
             raise PruneLimitError(first)
         bar.update(2, remark="loss, symmetry and derivatives agree")
+
+
+# -------------------------------------------------------------------- one function
+def _check_one_function(operator: CurvatureOperator) -> None:
+    """Refuse a model that is another function where gradients are kept."""
+    kept = 0.0
+    with operator.context(), torch.enable_grad():
+        for inputs, targets, share in operator.data.chunks(operator.chunk):
+            loss = operator.loss_fn(operator.model(inputs), targets)
+            kept += share * float(loss.detach())
+    kept = math.fsum(operator.world.gather(kept))
+    if not math.isclose(kept, operator.loss, rel_tol=1e-3, abs_tol=1e-9):
+        raise PruneLimitError(
+            f"the model's loss is {operator.loss:.6g} under torch.no_grad() and {kept:.6g} where "
+            "gradients are kept: it must be one function. torch.nn.TransformerEncoder is two where "
+            "src_key_padding_mask hides places: build it with enable_nested_tensor=False, or leave "
+            "hidden places out of what follows it. Else look for torch.is_grad_enabled()"
+        )
 
 
 # ----------------------------------------------------------------------- convexity

@@ -145,3 +145,80 @@ def test_numbers_of_numpy_and_torch_are_numbers(kind) -> None:
         with pytest.raises(PruneLimitError, match=f"{name} must be a number"):
             given = {"epsilon": 0.1, "start": 0.3, name: value}
             pl.find_limit(network(), F.cross_entropy, DATA, **given)
+
+
+class Failing(torch.utils.data.Dataset):
+    """Reads all examples but one."""
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
+        if place == 17:
+            raise OSError("no such file: 17.png")
+        return X[place], Y[place]
+
+
+def predict(model: nn.Module, data: torch.utils.data.DataLoader) -> object:
+    return pl.predict_limit(model, F.cross_entropy, data, progress=False)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        predict,
+        lambda model, data: pl.sweep(model, F.cross_entropy, data, [0.5]),
+        lambda model, data: pl.find_limit(model, F.cross_entropy, data, epsilon=0.1, start=0.3),
+    ],
+)
+@pytest.mark.parametrize(("size", "batch"), [(6, 2), (24, 0)])
+def test_a_loader_s_own_error_is_not_the_model_s(call, size: int, batch: int) -> None:
+    data = torch.utils.data.DataLoader(Failing(), size)
+    with pytest.raises(PruneLimitError, match=rf"loader fails at batch {batch}: OSError.*17.png"):
+        call(network(), data)
+
+
+class Padded(nn.Module):
+    """Pools over places that the padding hides."""
+
+    def __init__(self, nested: bool, padding: float) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=nested)
+        self.head, self.padding = nn.Linear(4, 3), padding
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = inputs.isnan().any(-1)
+        seen = self.encoder(inputs.nan_to_num(), src_key_padding_mask=hidden)
+        weight = torch.where(hidden, self.padding, 1.0)[..., None]
+        return self.head((weight * seen).sum(1) / weight.sum(1))
+
+
+def padded_data() -> list[tuple[Tensor, Tensor]]:
+    inputs = torch.randn(24, 5, 4, generator=torch.Generator().manual_seed(0))
+    inputs[20:, 3:] = torch.nan  # beyond the few examples that a trial looks at
+    return list(zip(inputs.split(12), Y.split(12), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("policy", ["ggn", "abs"])
+def test_a_model_that_is_another_function_without_gradients_is_named(policy: str) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(PruneLimitError, match="enable_nested_tensor=False"):
+        pl.predict_limit(
+            Padded(True, padding=1.0).eval(),
+            F.cross_entropy,
+            padded_data(),
+            policy=policy,
+            progress=False,
+        )
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(("nested", "padding"), [(False, 1.0), (True, 0.0)])
+def test_with_either_remedy_it_is_one_function(nested: bool, padding: float) -> None:
+    torch.manual_seed(0)
+    model = Padded(nested, padding).eval()
+    report = pl.predict_limit(model, F.cross_entropy, padded_data(), progress=False)
+    batches = [F.cross_entropy(model(x), y) for x, y in padded_data()]
+    assert report.loss.mean == pytest.approx(float(sum(batches)) / 2, rel=1e-5)
