@@ -78,6 +78,7 @@ for curvature, marker in ((np.inf, "o"), (1.0, "s"), (0.4, "^")):
         else rf"$\lambda_i = {curvature}$"
     )
     plt.plot(a, shrunk, marker=marker, markevery=25, label=label)
+plt.xticks([-1, -0.5, 0, 0.5, 1])
 plt.xlabel("minimiser without penalty $a_i$")
 plt.ylabel(r"minimiser $w_i$ at $\lambda = 0.2$")
 plt.legend(title="curvature")
