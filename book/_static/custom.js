@@ -96,10 +96,20 @@ function lead(table) {
   return false;
 }
 
+// Whether a block has another place than when it was last fitted, and has one: what is folded has its turn when
+// it is opened. To fit all of a page at every fold, and as a phone's bar of addresses comes and goes, took a minute.
+const placeOf = new WeakMap();
+function placedAnew(block, room) {
+  const place = `${room} of ${window.innerWidth}`;
+  if (!room || placeOf.get(block) === place) return false;
+  placeOf.set(block, place);
+  return true;
+}
+
 function fitTables() {
   for (const table of document.querySelectorAll(".bd-article table:not(.indextable)")) {
     const room = table.parentElement.clientWidth;
-    if (!room) continue; // folded: its turn comes when it is opened
+    if (!placedAnew(table, room)) continue;
     const tooWide = () => table.scrollWidth > room + 1;
     table.classList.remove("tight", "led", "led-above", "stacked");
     if (!tooWide()) continue;
@@ -130,10 +140,11 @@ function longestRow(text) {
 
 function fitOutputs() {
   for (const block of document.querySelectorAll(".bd-article .cell_output pre")) {
+    if (!placedAnew(block, block.clientWidth)) continue;
     block.style.fontSize = "";
     const style = getComputedStyle(block);
     const room = block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-    if (window.innerWidth > 600 || room <= 0) continue;
+    if (window.innerWidth > 600) continue;
     const row = longestRow(block.textContent);
     const ruler = block.appendChild(document.createElement("span"));
     ruler.style.cssText = "position: absolute; visibility: hidden; white-space: pre; text-indent: 0";

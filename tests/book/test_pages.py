@@ -38,6 +38,18 @@ SIDEWAYS = (
     ".filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth + 2)"
     ".map((e) => e.textContent.trim().slice(0, 60));"
 )
+# How often tables are set anew when a fold is closed and opened again. Where a page has many of
+# both, all tables at every fold took a minute.
+SET_AGAIN = """
+const done = arguments[0], fold = document.querySelector('article details');
+const pause = () => new Promise((go) => setTimeout(go, 100));
+let seen = 0;
+const watch = new MutationObserver((changes) => { seen += changes.length; });
+for (const table of document.querySelectorAll('article table'))
+  watch.observe(table, {attributes: true});
+fold.open = false;
+pause().then(() => { fold.open = true; return pause(); }).then(() => done(seen));
+"""
 # The theme says this whenever no choice of light or dark is stored yet.
 HARMLESS = ("Got invalid theme mode",)
 
@@ -231,6 +243,7 @@ def test_on_a_phone_tables_of_numbers_keep_their_columns_and_folds_suit_a_finger
     edges = wait_until(browser, f"const led = {led}; return led.length >= 3 && led")
     assert [set(of_one) for of_one in edges if len(set(of_one)) > 1] == []
     assert browser.execute_script("return document.querySelectorAll('table.stacked').length") == 0
+    assert browser.execute_async_script(SET_AGAIN) == 0
     low = "[...document.querySelectorAll('article summary')].filter((e) => e.offsetHeight < 40)"
     assert browser.execute_script(f"return {low}.map((e) => e.innerText)") == []
     browser.get((HTML / "notebooks" / "04_sublevel_sets.html").as_uri())
