@@ -96,34 +96,34 @@ function lead(table) {
   return false;
 }
 
-// Whether a block has another place than when it was last fitted, and has one: what is folded has its turn when
-// it is opened. To fit all of a page at every fold, and as a phone's bar of addresses comes and goes, took a minute.
+// What is folded has its turn when it is opened. All of a page at every fold, and as a phone's bar of addresses
+// comes and goes, would take a minute: only what has another place, or size, than when it was last fitted.
 const placeOf = new WeakMap();
-function placedAnew(block, room) {
-  const place = `${room} of ${window.innerWidth}`;
-  if (!room || placeOf.get(block) === place) return false;
-  placeOf.set(block, place);
-  return true;
+const place = (block) => [block.parentElement.clientWidth, window.innerWidth, block.scrollWidth].join(" ");
+
+function fitAll(which, fitOne) {
+  for (const block of document.querySelectorAll(which)) {
+    if (!block.parentElement.clientWidth || placeOf.get(block) === place(block)) continue;
+    fitOne(block);
+    placeOf.set(block, place(block));
+  }
 }
 
-function fitTables() {
-  for (const table of document.querySelectorAll(".bd-article table:not(.indextable)")) {
-    const room = table.parentElement.clientWidth;
-    if (!placedAnew(table, room)) continue;
-    const tooWide = () => table.scrollWidth > room + 1;
-    table.classList.remove("tight", "led", "led-above", "stacked");
-    if (!tooWide()) continue;
-    table.classList.add("tight");
-    if (window.innerWidth > 600 || !tooWide()) continue;
-    if (!table.hasAttribute("role")) {
-      labelCells(table);
-      tellAsTable(table);
-    }
-    table.classList.remove("tight");
-    if (lead(table)) continue;
-    table.classList.remove("led", "led-above");
-    table.classList.add("stacked");
+function fitTable(table) {
+  const room = table.parentElement.clientWidth;
+  const tooWide = () => table.scrollWidth > room + 1;
+  table.classList.remove("tight", "led", "led-above", "stacked");
+  if (!tooWide()) return;
+  table.classList.add("tight");
+  if (window.innerWidth > 600 || !tooWide()) return;
+  if (!table.hasAttribute("role")) {
+    labelCells(table);
+    tellAsTable(table);
   }
+  table.classList.remove("tight");
+  if (lead(table)) return;
+  table.classList.remove("led", "led-above");
+  table.classList.add("stacked");
 }
 
 // What a cell prints in columns, or in rows that differ in their numbers alone, is read by its columns:
@@ -138,30 +138,27 @@ function longestRow(text) {
   return rows.reduce((longest, row) => (row.length > longest.length ? row : longest), "");
 }
 
-function fitOutputs() {
-  for (const block of document.querySelectorAll(".bd-article .cell_output pre")) {
-    if (!placedAnew(block, block.clientWidth)) continue;
-    block.style.fontSize = "";
-    const style = getComputedStyle(block);
-    const room = block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-    if (window.innerWidth > 600) continue;
-    const row = longestRow(block.textContent);
-    const ruler = block.appendChild(document.createElement("span"));
-    ruler.style.cssText = "position: absolute; visibility: hidden; white-space: pre; text-indent: 0";
-    ruler.textContent = row;
-    const size = parseFloat(style.fontSize) * Math.min(1, room / (ruler.getBoundingClientRect().width + 1));
-    ruler.remove();
-    if (size >= LEAST && size < parseFloat(style.fontSize)) block.style.fontSize = `${size}px`;
-  }
+function fitOutput(block) {
+  block.style.fontSize = "";
+  const style = getComputedStyle(block);
+  const room = block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  if (window.innerWidth > 600 || room <= 0) return;
+  const ruler = block.appendChild(document.createElement("span"));
+  ruler.style.cssText = "position: absolute; visibility: hidden; white-space: pre; text-indent: 0";
+  ruler.textContent = longestRow(block.textContent);
+  const size = parseFloat(style.fontSize) * Math.min(1, room / (ruler.getBoundingClientRect().width + 1));
+  ruler.remove();
+  if (size >= LEAST && size < parseFloat(style.fontSize)) block.style.fontSize = `${size}px`;
 }
 
 function fit() {
-  fitTables();
-  fitOutputs();
+  fitAll(".bd-article table:not(.indextable)", fitTable);
+  fitAll(".bd-article .cell_output pre", fitOutput);
 }
 
+// Formulas are as wide as their fonts, which come when they are asked for.
 window.addEventListener("load", () => {
-  Promise.resolve(window.MathJax?.startup?.promise).then(fit);
+  Promise.resolve(window.MathJax?.startup?.promise).then(fit).then(() => document.fonts.ready).then(fit);
 });
 window.addEventListener("resize", fit);
 document.addEventListener("toggle", fit, true);
