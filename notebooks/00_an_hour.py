@@ -29,7 +29,7 @@
 # 2. **The theory needs two things only**: how large the removed weights are, and how sharply the loss curves. From these it computes a sparsity before anything is tried.
 # 3. **Why there is a limit at all**: networks with the same survivors form a subspace, and in many dimensions a random subspace either almost surely misses a convex set, one without dents, or almost surely meets it.
 # 4. **What was found**: on 216 small networks the paper's formula, and a second one that this book adds, were five to six points of sparsity off, in the mean, from what training the survivors reached. The truth lay between the two in half of the cases only.
-# 5. **What to use**: before trying, an interval, some twenty points wide (`report.expected`); then three or four fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
+# 5. **What to use**: before trying, an interval, some twenty points wide (`report.expected`); then three to five fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
 # ```
 
 # %% tags=["hide-cell"]
@@ -217,7 +217,7 @@ pd.DataFrame(
 # Then decide which of the four questions is yours.
 #
 # - **You will not train again.** Read the one-shot line, cut a copy there with `pl.prune`, and measure, which takes one pass over the data.
-# - **You will train the survivors.** Read both limits and the interval that stands beside them as *expected*, and do not stop there: `pl.find_limit(model, loss_fn, loader, report)` begins at that expectation and closes in by fine-tuning, three or four times as a rule.
+# - **You will train the survivors.** Read both limits and the interval that stands beside them as *expected*, and do not stop there: `pl.find_limit(model, loss_fn, loader, report)` begins at that expectation and closes in by fine-tuning, three to five times as a rule.
 # - **You tell somebody the number.** Tell $\epsilon$ with it, and which of the four questions it answers.
 #
 # {doc}`Chapter 9 </notebooks/09_your_model>` does this line by line.

@@ -224,7 +224,7 @@ pd.DataFrame(
 # **Real existence** is what a *converged* optimiser finds: damped Gauss–Newton on the survivors and everything else that training moves (biases, normalisation), nested masks that start from the denser solution, until the loss is at
 # $L(w^*) + \epsilon$ or no longer falls. The quadratic re-fit frees the same parameters.
 #
-# Twice the budget hardly moves a threshold; another *start* went further on one row in nine. What was reached once exists, so the sparser counts.
+# Twice the budget hardly moves a threshold; another *start* went further on one row in nine. The sparser counts.
 #
 # The table says by how many points other rules move it: with $\epsilon$ counted from what the same training makes of the dense network (26 on the regression), on the $\ell_1$-regularised loss, whose minimiser $w^*$ is, or by SGD for as many steps as the network was trained. With batch normalisation, SGD passes nowhere on half of the rows.
 #
@@ -419,16 +419,16 @@ plots_existence.intervals(table, shown)
 plt.show()
 
 # %% [markdown]
-# Every family is covered in at least 94 % of its rows, the kinds in 89 %, and of a third network of each, which judged, 21 of 22, at a half width of 9 points. Of 30 larger runs (all but BERT and one VGG16 by a fit to $k_\mathrm{paper}$ alone: their reports are older), it holds in 18. The other twelve, fine-tuned briefly (4 to 80 epochs, at most 8,192 images), ended denser.
+# Every family is covered in at least 94 % of its rows, the kinds in 89 %, and of a third network of each, which judged, 21 of 22, at half widths of 9 to 11 points. Of 30 larger runs (all but BERT and one VGG16 by a fit to $k_\mathrm{paper}$ alone: their reports are older), it holds in 18. The other twelve, fine-tuned briefly (4 to 80 epochs, at most 8,192 images), ended denser.
 #
-# **With few fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 networks that no choice has seen (`benchmarks.find`) it took three fine-tunings in the median, half of bisection's, and came within a point of a dense grid on 86 %, as often as two such grids agree. On eight of the other kinds (`benchmarks.outside`) it took four or five, and lay within a point of a grid, or between both, on six.
+# **With few fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 networks that no choice has seen (`benchmarks.find`) it took three fine-tunings in the median, half of bisection's, and came within a point of a dense grid on 86 %, as often as two such grids agree. On the 22 other kinds, with its own fine-tuning (`benchmarks.outside`), it took five, and came as near to a grid, or between both, on 16 (the grids agree on 14).
 #
 # ### What others predict
 #
 # Rosenfeld and others {cite}`rosenfeld2021predictability` fit a scaling law to the errors of many pruned networks and extrapolate within the family.
 # Pesce and others {cite}`pesce2026phase` describe magnitude pruning with fine-tuning as a second-order transition. Neither predicts one network's threshold from $w^*$. We know both by their abstracts alone.
 #
-# So the book's question ends with two answers. Before anything is tried: an interval, some twenty points wide. After three or four fine-tunings: a sparsity, mostly within a point. Geometry explains why there is a threshold; only training finds it.
+# So the book's question ends with two answers. Before trying: an interval, some twenty points wide. After three to five fine-tunings: a sparsity, mostly within a point. Geometry explains why there is a threshold; only training finds it.
 
 # %% [markdown]
 # ## Check yourself

@@ -1,4 +1,4 @@
-"""How sparse can this network go? The measured answer, after about three tries (chapter 9)."""
+"""How sparse can this network go? The measured answer, after a few tries (chapter 9)."""
 
 from __future__ import annotations
 

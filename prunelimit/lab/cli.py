@@ -235,7 +235,7 @@ def find(
     forward: ForwardOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Measure how sparse the network can go, by about three fine-tunings; save the pruned one."""
+    """Measure how sparse the network can go, by a few fine-tunings; save the pruned one."""
     from prunelimit.find import find_limit
     from prunelimit.network.contents import weights_bytes
     from prunelimit.report import PruningLimit
