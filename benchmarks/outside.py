@@ -47,13 +47,12 @@ def run_case(case: Case, searched: bool, stored: dict[str, Any]) -> dict[str, An
     model, loss_fn, data = trained(case)
     report = pl.predict_limit(model, loss_fn, data, progress=False)
     level, expected = report.loss.mean + report.epsilon, report.expected
-    searches = list(stored.get("searches", ()))
     landscape, order = Landscape(model, loss_fn, data), magnitude_order(model)
+    searches = list(stored.get("searches", ()))
     while len(searches) < STARTS:
         guess = searches[-1]["value"] if searches else float(expected.sparsity)
         search = ExistenceSearch(landscape, order)
-        found = search.threshold(level, min(guess, 0.98), double=True)
-        searches.append(fields_to_plain(found))
+        searches.append(fields_to_plain(search.threshold(level, min(guess, 0.98), double=True)))
     row = {
         "case": asdict(case),
         "judges": case in OTHERS,
@@ -65,13 +64,13 @@ def run_case(case: Case, searched: bool, stored: dict[str, Any]) -> dict[str, An
         "converged": max(searches, key=lambda one: one["lower"]),
     }
     if searched:
-        answer = pl.find_limit(model, loss_fn, data, report, progress=False)
-        row["found"], row["grid"] = answer.to_dict(), stored.get("grid")
+        found = pl.find_limit(model, loss_fn, data, report, progress=False)
+        row["found"], row["grid"] = found.to_dict(), stored.get("grid")
         if row["grid"] is None:
             budget = default_finetuning(data, report.spectrum)
             names = list(prunable_parameters(model))
             retraining = Retraining(model, names, loss_fn, data, budget)
-            row["grid"] = find.grids(retraining, level, answer.sparsity)
+            row["grid"] = find.grids(retraining, level, found.sparsity)
     return stored | row | {"seconds": {"all": time.process_time() - began}}
 
 
@@ -114,8 +113,8 @@ def run(only: str, again: bool) -> dict[str, dict[str, Any]]:
     for part, cases in (("searches", (*CASES, *OTHERS)), ("grid", OTHERS)):
         for case in cases:
             stored = rows.get(case.name, {})
-            done = part == "grid" or len(stored.get(part, ())) >= STARTS
-            if (part in stored and done) != again or only not in case.name:
+            done = part in stored and (part == "grid" or len(stored[part]) >= STARTS)
+            if done != again or only not in case.name:
                 continue
             rows[case.name] = row = run_case(case, part == "grid", stored)
             print(said(case, row), flush=True)

@@ -12,7 +12,7 @@ _ONE_PERCENT = 0.01
 
 _FAR = 3.0
 """Tolerances beyond a failing try where a passing one must lead for the curve to leap: as in seven
-of the 52 searches stored in `benchmarks`, one of them farthest from its grids. Heuristic."""
+of the 66 searches stored in `benchmarks`, one of them far from its grids. Heuristic."""
 
 
 def excess_slope(rule: SearchRule, tries: Sequence[Try]) -> float | None:

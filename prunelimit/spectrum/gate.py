@@ -39,7 +39,7 @@ from prunelimit.spectrum.operator import TRIAL, CurvatureOperator
 from prunelimit.spectrum.outputs import at_logits
 
 PRODUCTS = 2
-"""Products with the full data that the gate takes; its other passes are over a few examples."""
+"""Products that the gate takes with the full data, once linearised; its rest is on few examples."""
 
 TOLERANCE = 0.02
 """Relative difference that is allowed beyond what a difference's own two sides differ by."""
@@ -69,9 +69,7 @@ def check_consistency(
     with progress_bar("checks before the work", total=3, enabled=progress) as bar:
         said = ""
         bar.update(0, remark=f"convexity, symmetry, {PRODUCTS} products")
-        _check_one_function(operator)
-        if operator.kind == "ggn":
-            _check_convex(operator)
+        _check_chunks(operator)
         _check_symmetry(operator, gram)
         bar.update(1, remark="derivatives against differences, on a few examples")
         if operator.own_examples:
@@ -85,15 +83,23 @@ def check_consistency(
         bar.update(2, remark="loss, symmetry and derivatives agree")
 
 
-# -------------------------------------------------------------------- one function
-def _check_one_function(operator: CurvatureOperator) -> None:
+# ------------------------------------------------------- one function, and convexity
+def _check_chunks(operator: CurvatureOperator) -> None:
+    """What the linearised loss itself gives away, in one pass over the data."""
+    kept, found = 0.0, [0.0]
+    with operator.context(), linearise.explained():
+        for chunk, share in operator.linearised():
+            kept += float(chunk.loss) * share
+            if isinstance(chunk, linearise.GaussNewtonChunk):
+                least_and_most = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
+                found += [end * share for end in least_and_most]
+    parts = operator.world.gather((kept, min(found), max(found)))
+    _refuse_two_functions(operator, math.fsum(part[0] for part in parts))
+    _refuse_concave([end for part in parts for end in part[1:]])
+
+
+def _refuse_two_functions(operator: CurvatureOperator, kept: float) -> None:
     """Refuse a model that is another function where gradients are kept."""
-    kept = 0.0
-    with operator.context(), torch.enable_grad():
-        for inputs, targets, share in operator.data.chunks(operator.chunk):
-            loss = operator.loss_fn(operator.model(inputs), targets)
-            kept += share * float(loss.detach())
-    kept = math.fsum(operator.world.gather(kept))
     if not math.isclose(kept, operator.loss, rel_tol=1e-3, abs_tol=1e-9):
         raise PruneLimitError(
             f"the model's loss is {operator.loss:.6g} under torch.no_grad() and {kept:.6g} where "
@@ -103,19 +109,11 @@ def _check_one_function(operator: CurvatureOperator) -> None:
         )
 
 
-# ----------------------------------------------------------------------- convexity
-def _check_convex(operator: CurvatureOperator) -> None:
+def _refuse_concave(ends: Sequence[float]) -> None:
     """Refuse a loss with a negative curvature in some example's outputs, however it is computed.
 
     What the matrix would show of it depends on how far an iteration has come.
     """
-    found = [0.0]
-    with operator.context(), linearise.explained():
-        for chunk, share in operator.linearised():
-            assert isinstance(chunk, linearise.GaussNewtonChunk)
-            least_and_most = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
-            found += [end * share for end in least_and_most]
-    ends = [end for part in operator.world.gather((min(found), max(found))) for end in part]
     lowest, highest = min(ends), max(map(abs, ends))
     if lowest < -CONVEX * highest - NOTHING:
         raise PruneLimitError(

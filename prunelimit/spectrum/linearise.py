@@ -142,6 +142,7 @@ class HessianChunk:
     ) -> None:
         self.parameters = parameters
         loss = scalar_loss(loss_fn, model(inputs), targets)
+        self.loss = loss.detach()
         grads = torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True)
         # A gradient that does not depend on the weights (a linear loss) has no graph: H is 0 there.
         self.curved = [i for i, g in enumerate(grads) if g is not None and g.requires_grad]
@@ -183,6 +184,7 @@ class GaussNewtonChunk:
         self.push = _forward_push(model, parameters, inputs) or self._reverse_push()
         self.leaf = self.outputs.detach().requires_grad_()
         loss = scalar_loss(loss_fn, self.leaf, targets)
+        self.loss = loss.detach()
         (self.slope,) = torch.autograd.grad(loss, self.leaf, create_graph=True)
 
     def _reverse_push(self) -> Push:

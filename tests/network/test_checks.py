@@ -220,5 +220,5 @@ def test_with_either_remedy_it_is_one_function(nested: bool, padding: float) -> 
     torch.manual_seed(0)
     model = Padded(nested, padding).eval()
     report = pl.predict_limit(model, F.cross_entropy, padded_data(), progress=False)
-    batches = [F.cross_entropy(model(x), y) for x, y in padded_data()]
-    assert report.loss.mean == pytest.approx(float(sum(batches)) / 2, rel=1e-5)
+    batches = [F.cross_entropy(model(x), y).item() for x, y in padded_data()]
+    assert report.loss.mean == pytest.approx(sum(batches) / 2, rel=1e-5)
