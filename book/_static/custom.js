@@ -97,9 +97,9 @@ function lead(table) {
 }
 
 // What is folded has its turn when it is opened. All of a page at every fold, and as a phone's bar of addresses
-// comes and goes, would take a minute: only what has another place, or size, than when it was last fitted.
-const placeOf = new WeakMap();
-const place = (block) => [block.parentElement.clientWidth, window.innerWidth, block.scrollWidth].join(" ");
+// comes and goes, would take a minute: only what has another place than when it was last fitted.
+let placeOf = new WeakMap();
+const place = (block) => `${block.parentElement.clientWidth} of ${window.innerWidth}`;
 
 function fitAll(which, fitOne) {
   for (const block of document.querySelectorAll(which)) {
@@ -156,10 +156,16 @@ function fit() {
   fitAll(".bd-article .cell_output pre", fitOutput);
 }
 
-// Formulas are as wide as their fonts, which come when they are asked for.
+// Formulas are as wide as their fonts, which come when they are seen first.
+function fitAnew() {
+  placeOf = new WeakMap();
+  fit();
+}
+
 window.addEventListener("load", () => {
-  Promise.resolve(window.MathJax?.startup?.promise).then(fit).then(() => document.fonts.ready).then(fit);
+  Promise.resolve(window.MathJax?.startup?.promise).then(fitAnew);
 });
+document.fonts.addEventListener("loadingdone", fitAnew);
 window.addEventListener("resize", fit);
 document.addEventListener("toggle", fit, true);
 
