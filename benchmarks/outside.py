@@ -8,6 +8,11 @@ Of each kind of `benchmarks.kinds`, two networks are measured as the study measu
 calibration of `prunelimit.expected` reads them beside it. A third, of other data and another
 start (`OTHERS`), judges what comes out of that, and whether `find_limit` is within a point of a
 dense grid; search and grids fine-tune as `find_limit` does where nobody says how.
+
+That was SGD at first, whose failures here had been read when Adam took its place, chosen on the
+networks of seed 0. On `OTHERS` the answer of the search stopped 7.1 points short of the converged
+threshold in the mean, and 2.1 since; it was within a point of a grid or between both on 16 of 22,
+and 19 since, after 0.80 and 0.74 of bisection's fine-tunings.
 """
 
 from __future__ import annotations
@@ -67,7 +72,7 @@ def run_case(case: Case, searched: bool, stored: dict[str, Any]) -> dict[str, An
         found = pl.find_limit(model, loss_fn, data, report, progress=False)
         row["found"], row["grid"] = found.to_dict(), stored.get("grid")
         if row["grid"] is None:
-            budget = default_finetuning(data, report.spectrum)
+            budget = default_finetuning(data)
             names = list(prunable_parameters(model))
             retraining = Retraining(model, names, loss_fn, data, budget)
             row["grid"] = find.grids(retraining, level, found.sparsity)

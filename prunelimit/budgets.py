@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prunelimit.errors import require
+from prunelimit.records import absent
+
+OPTIMISERS = ("sgd", "adam")
+"""How a fine-tuning may descend."""
 
 
 @dataclass(frozen=True)
@@ -16,14 +20,19 @@ class FineTuning:
     epochs
         Passes over the training data.
     learning_rate
-        Of SGD at the start; it falls to 0 along a cosine, step by step.
+        At the start; it falls to 0 along a cosine, step by step. Adam's is in units of the root
+        mean square of the weights that a mask keeps, about the share of itself by which a step
+        changes a weight.
     momentum
-        Of SGD.
+        Of SGD, or how much of the last mean gradient Adam keeps.
+    optimiser
+        ``"sgd"`` or ``"adam"``.
     """
 
     epochs: int = 12
     learning_rate: float = 0.01
     momentum: float = 0.9
+    optimiser: str = absent("sgd")
 
     def __post_init__(self) -> None:
         """Refuse what trains nothing."""
@@ -32,3 +41,4 @@ class FineTuning:
             0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0"
         )
         require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
+        require(self.optimiser in OPTIMISERS, "optimiser", self.optimiser, " or ".join(OPTIMISERS))

@@ -162,7 +162,7 @@ def find_limit(
                 model, loss_fn, loader, metric, validation, metric_tolerance, forward
             )
         if finetune is None:
-            finetune = default_finetuning(loader, None if report is None else report.spectrum)
+            finetune = default_finetuning(loader)
         rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, float(tolerance))
         keeper: Keeper = InMemory(model)
         if directory is not None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,9 +22,6 @@ from prunelimit.network.device import deterministic_kernels
 from prunelimit.network.evaluate import LossFunction, evaluate
 from prunelimit.network.parameters import PRUNABLE_LAYERS
 from prunelimit.network.world import ALONE, World
-
-if TYPE_CHECKING:
-    from prunelimit.recipe import TrainingConfig
 
 __all__ = ["Descent", "add_l1_subgradient", "batches_in", "evaluate", "penalised_parameters"]
 
@@ -108,7 +104,7 @@ def batches_in(batches: Batches) -> int:
 
 
 class Descent:
-    """SGD on the mean loss plus λ‖w‖₁, an epoch at a time.
+    """SGD, or what `optimizer` makes, on the mean loss plus λ‖w‖₁, an epoch at a time.
 
     Whatever is random in epoch t (dropout, a loader that shuffles by torch's
     global generator) is drawn from the pair (seed, t): a run that goes on from
@@ -121,14 +117,14 @@ class Descent:
     Attributes
     ----------
     optimizer
-        Torch's SGD, whose state a checkpoint has to keep.
+        Torch's, whose state a checkpoint has to keep.
 
     Examples
     --------
     >>> model = nn.Linear(1, 1, bias=False)
     >>> _ = model.weight.data.fill_(1.0)
     >>> data = [(torch.ones(2, 1), torch.zeros(2, 1))]
-    >>> Descent(model, nn.functional.mse_loss, momentum=0.0).epoch(0, data, [0.25])
+    >>> Descent(model, nn.functional.mse_loss).epoch(0, data, [0.25])
     1.0
     >>> float(model.weight.detach())
     0.5
@@ -139,8 +135,7 @@ class Descent:
         model: nn.Module,
         loss_fn: LossFunction,
         *,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
+        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD,
         l1: float = 0.0,
         penalised: Sequence[nn.Parameter] = (),
         seed: int = 0,
@@ -152,30 +147,7 @@ class Descent:
         trained = penalised_parameters(model)
         self.device = trained[0].device
         # The rate is set anew before every step.
-        self.optimizer = torch.optim.SGD(
-            trained, lr=1.0, momentum=momentum, weight_decay=weight_decay
-        )
-
-    @classmethod
-    def by(
-        cls,
-        config: TrainingConfig,
-        model: nn.Module,
-        loss_fn: LossFunction,
-        seed: int,
-        world: World = ALONE,
-    ) -> Descent:
-        """With the momentum and the penalties that a recipe states."""
-        return cls(
-            model,
-            loss_fn,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            l1=config.l1,
-            penalised=penalised_parameters(model, config.penalised),
-            seed=seed,
-            world=world,
-        )
+        self.optimizer = optimizer(trained, lr=1.0)
 
     def epoch(
         self,

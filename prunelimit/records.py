@@ -55,22 +55,22 @@ def fields_to_plain(record: Any) -> dict[str, Any]:
     """The entries of a dataclass by the names that they have in a file.
 
     That is the field's own name, or the one that its metadata gives: ``{"name": "R(k)"}``. A field
-    that is `absent` and None is left out. Beside a bracketed number, of which a record has one at
-    most, stand its ends as "lower" and "upper".
+    that is `absent` and has its default is left out. Beside a bracketed number, of which a record
+    has one at most, stand its ends as "lower" and "upper".
     """
     plain: dict[str, Any] = {}
     for f in dataclasses.fields(record):
         value = getattr(record, f.name)
-        if value is not None or "absent" not in f.metadata:
+        if "absent" not in f.metadata or value != f.default:
             plain[_name(f)] = to_plain(value)
         if isinstance(value, BracketedFloat):
             plain |= {"lower": value.lower, "upper": value.upper}
     return plain
 
 
-def absent() -> Any:
-    """A field of a dataclass that is None, and not written, where it was not measured."""
-    return dataclasses.field(default=None, metadata={"absent": True})
+def absent(default: Any = None) -> Any:
+    """A field of a dataclass that is not written while it has its default: not measured, usual."""
+    return dataclasses.field(default=default, metadata={"absent": True})
 
 
 def _name(f: dataclasses.Field[Any]) -> str:

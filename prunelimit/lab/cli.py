@@ -219,9 +219,11 @@ def find(
         str | None, typer.Option(help="module:function (masked model) that trains it in place")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="of SGD at each try; default: about 2,000 steps")
+        int | None, typer.Option(help="of Adam at each try; default: about 2,000 steps")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="of that SGD")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="in units of the survivors' root mean square")
+    ] = None,
     tolerance: Annotated[float, typer.Option(help="error allowed, in sparsity")] = 0.01,
     max_tries: Annotated[int, typer.Option(help="stop after so many fine-tunings")] = 12,
     directory: Annotated[
@@ -254,7 +256,7 @@ def find(
         predicted,
         attribute(finetune, "the fine-tuning loop")
         if finetune is not None
-        else _budget(loader, predicted, epochs, learning_rate),
+        else _budget(loader, epochs, learning_rate),
         tolerance,
         directory,
         epsilon=epsilon,
@@ -279,9 +281,7 @@ def _forward_of(name: str | None) -> Any:
     return None if name is None else attribute(name, "the forward function")
 
 
-def _budget(
-    loader: Iterable[Any], report: Any, epochs: int | None, learning_rate: float | None
-) -> Any:
+def _budget(loader: Iterable[Any], epochs: int | None, learning_rate: float | None) -> Any:
     """The default budget with what was asked for changed; None leaves it to `find_limit`."""
     from dataclasses import replace
 
@@ -291,7 +291,7 @@ def _budget(
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if not changes:
         return None  # `find_limit` reads the loader for its own
-    usual = default_finetuning(loader, None if report is None else report.spectrum)
+    usual = default_finetuning(loader)
     return replace(usual, **changes)
 
 

@@ -1,17 +1,44 @@
-"""Learning rates over a run, as the paper meant them and as its code applied them.
+"""Learning rates over a run, as the paper meant them and as its code applied them; its descent.
 
-Both are pure functions of the configuration, so a resumed run needs no saved
+Rates are pure functions of the configuration, so a resumed run needs no saved
 scheduler to continue with the right rate.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from prunelimit.lomp import Descent, penalised_parameters
+from prunelimit.network.evaluate import LossFunction
+from prunelimit.network.world import ALONE, World
 from prunelimit.recipe import TrainingConfig
+
+
+def descent_by(
+    config: TrainingConfig,
+    model: nn.Module,
+    loss_fn: LossFunction,
+    seed: int,
+    world: World = ALONE,
+) -> Descent:
+    """The descent with the momentum and the penalties that a recipe states."""
+    return Descent(
+        model,
+        loss_fn,
+        optimizer=partial(
+            torch.optim.SGD, momentum=config.momentum, weight_decay=config.weight_decay
+        ),
+        l1=config.l1,
+        penalised=penalised_parameters(model, config.penalised),
+        seed=seed,
+        world=world,
+    )
 
 
 def learning_rates(config: TrainingConfig, steps_per_epoch: int) -> NDArray[np.float64]:

@@ -24,11 +24,10 @@ from torch.nn.functional import cross_entropy
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.files import write_json
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.lab.schedules import learning_rates
+from prunelimit.lab.schedules import descent_by, learning_rates
 from prunelimit.lab.store import checkpoints
 from prunelimit.lab.store.checkpoints import SavedEpoch
 from prunelimit.lab.store.keys import Key, code_of, differences
-from prunelimit.lomp import Descent
 from prunelimit.network.contents import digest
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import ALONE, World
@@ -206,7 +205,7 @@ class _Job:
         self.steps_per_epoch = len(self.batches)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.rates = learning_rates(config, self.steps_per_epoch)
-        self.descent = Descent.by(config, model, cross_entropy, config.seed, world)
+        self.descent = descent_by(config, model, cross_entropy, config.seed, world)
         self.epoch = 0
         self.history: list[EpochRecord] = []
 

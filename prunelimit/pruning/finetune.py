@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
 from torch import nn
 
 from prunelimit.budgets import FineTuning
@@ -16,10 +19,15 @@ from prunelimit.network.adapter import Forward, adapt, read_alike
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.losses import NOT_IN_THE_LOSS, Loader, Loss, refuse_foreign_reading
+from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import original
 from prunelimit.network.world import USUAL, Execution
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
+
+_SHORT_MEMORY = 0.95
+"""How much of its last mean square Adam keeps: as a loss falls to nothing its gradient does, and
+with the usual 0.999 the steps would with it, far too short for a thousand of them."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +96,10 @@ def finetune(
     working = copy_model(model)
     refuse_foreign_reading(model, loss_fn, reference, working, NOT_IN_THE_LOSS)
     working = working.to(place)
+    unit = _unit(budget, working, masks)
     apply_masks(working, masks)
-    descent = Descent(working, loss_fn, momentum=budget.momentum, world=world)
-    rates = _cosine(budget, batches_in(loader))
+    descent = Descent(working, loss_fn, optimizer=_optimizer(budget), world=world)
+    rates = unit * _cosine(budget, batches_in(loader))
     losses = [evaluate(working, loss_fn, reference, device, world)[0]]
     best = copy.deepcopy(working.state_dict())
     shown = execution.progress if world.is_main else False
@@ -106,6 +115,22 @@ def finetune(
             best = copy.deepcopy(working.state_dict())
     working.load_state_dict(best)
     return FineTuned(model=original(make_permanent(working).eval()), losses=tuple(losses))
+
+
+def _optimizer(budget: FineTuning) -> Callable[..., torch.optim.Optimizer]:
+    if budget.optimiser == "sgd":
+        return partial(torch.optim.SGD, momentum=budget.momentum)
+    return partial(torch.optim.Adam, betas=(budget.momentum, _SHORT_MEMORY))
+
+
+def _unit(budget: FineTuning, model: nn.Module, masks: Masks) -> float:
+    """What a learning rate of 1 is: for Adam the root mean square of the survivors."""
+    if budget.optimiser == "sgd":
+        return 1.0
+    weights = prunable_parameters(model, masks)
+    kept = [weights[name].detach()[mask.to(weights[name].device)] for name, mask in masks.items()]
+    size = float(torch.cat([part.abs().float() for part in kept]).square().mean().sqrt())
+    return size if size > 0 else 1.0  # none survives, or all are 0: any scale
 
 
 def _cosine(budget: FineTuning, batches: int) -> np.ndarray:

@@ -29,17 +29,13 @@ ELASTICITY = 5.6
 LEAST_SLOPE = 2.5
 """Least slope of the excess, where ε is a small part of the loss and the elasticity would make it
 smaller: a second step too short costs one try more, one too long two. Heuristic, chosen among 1,
-1.5, 2, 2.5 and 3, with and without Illinois' halving (see `SearchRule.following`), on 51 networks
-of `benchmarks.find`, its `CASES` and others of seeds 7 and 40 more: 3.06 tries in the mean at 1
-without it, 2.84 at 2.5 with it, about as near to both grids; fewer at 3, and less near."""
+1.5, 2, 2.5 and 3 on 51 networks (`benchmarks.find`): fewer tries at 3, and less near the grids."""
 
 _NARROW = 4.0
 """Width of a bracket, in tolerances, within which two readings of the tries that agree to half a
-tolerance are the answer. Chosen with the straight line between the bracket's ends, against 2, 2.5,
-3 and 3.5, and against a monotone interpolant of all tries, on curves of sixteen networks of
-`benchmarks.find` with other seeds, with noise of 0.05 and 0.1 added to the excess: mean tries 2.9
-(3.3 at 2, 3.1 at 3, 3.2 by the interpolant at 2), within a tolerance on 95, 95, 97 and 94 %.
-Heuristic."""
+tolerance are the answer. Heuristic, chosen among 2, 2.5, 3, 3.5 and 4, and beside a monotone
+interpolant of all tries, on noisy curves of sixteen networks (`benchmarks.find`): 2.9 to 3.3 tries
+in the mean, within a tolerance on 94 to 97 %."""
 
 _LEAST_SHARE = 0.2
 """A try cuts off this share of the bracket at least."""

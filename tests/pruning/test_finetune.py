@@ -1,12 +1,15 @@
 """Fine-tuning keeps the mask and the best epoch, and says when it diverges."""
 
+import math
+
 import pytest
+import torch
 from network_support import classifier
 from torch import nn
 
 import prunelimit as pl
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.parameters import prunable_weights
+from prunelimit.network.parameters import prunable_parameters, prunable_weights
 from prunelimit.network.world import Execution
 from prunelimit.pruning import (
     FineTuning,
@@ -50,6 +53,30 @@ def test_fine_tuning_that_diverges_says_so() -> None:
         )
     with pytest.raises(pl.PruneLimitError, match="epochs"):
         FineTuning(epochs=0)
+    with pytest.raises(pl.PruneLimitError, match="optimiser is 'lion'; it must be sgd or adam"):
+        FineTuning(optimiser="lion")
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_adam_begins_with_a_step_that_is_a_share_of_the_survivors(scale: float) -> None:
+    layer = nn.Linear(4, 1, bias=False).double()
+    layer.weight.data = scale * torch.tensor([[0.1, -3.0, 4.0, 0.2]], dtype=torch.float64)
+    data = [(torch.eye(4, dtype=torch.float64), torch.zeros(4, 1, dtype=torch.float64))]
+    budget = FineTuning(epochs=1, learning_rate=0.05, optimiser="adam")
+    tuned = finetune(layer, magnitude_mask(layer, 0.5), nn.functional.mse_loss, data, data, budget)
+    step = 0.05 * math.sqrt((3**2 + 4**2) / 2) * scale  # each survivor, against its gradient's sign
+    assert tuned.model.weight.tolist()[0] == pytest.approx(
+        [0, step - 3 * scale, 4 * scale - step, 0], rel=1e-6
+    )
+
+
+def test_adam_trains_survivors_that_are_all_zero() -> None:
+    model, data = classifier()
+    masks = magnitude_mask(model, 0.5)
+    for weight in prunable_parameters(model).values():
+        weight.data.zero_()
+    tuned = finetune(model, masks, cross_entropy, data, data, FineTuning(3, 0.01, optimiser="adam"))
+    assert tuned.lowest_loss < tuned.losses[0]
 
 
 def test_a_loss_that_reads_the_dense_model_is_refused() -> None:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.lab.baselines._effective import effective_sparsity, layer_collapse
 from prunelimit.lab.data import Splits
-from prunelimit.lab.schedules import learning_rates
-from prunelimit.lomp import Descent, batches_in
+from prunelimit.lab.schedules import descent_by, learning_rates
+from prunelimit.lomp import batches_in
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
 from prunelimit.network.losses import Loader, Loss
@@ -174,7 +174,7 @@ class Work(Generic[OwnConfig]):
             apply_masks(working, masks)
         batches = training_batches(self.data, training, self.seed)
         steps = batches_in(batches)
-        descent = Descent.by(training, working, self.loss_fn, self.seed)
+        descent = descent_by(training, working, self.loss_fn, self.seed)
         rates = learning_rates(training, steps).reshape(training.epochs, steps)
         epochs = range(first_epoch, training.epochs if last_epoch is None else last_epoch)
         iteration = count(first_epoch * steps)

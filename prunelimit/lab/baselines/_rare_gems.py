@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -190,7 +191,7 @@ def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:
     descent = Descent(
         search,
         lambda outputs, targets: work.loss_fn(outputs, targets) + search.penalty(),
-        momentum=config.training.momentum,
+        optimizer=partial(torch.optim.SGD, momentum=config.training.momentum),
         seed=work.seed,
     )
     batches = _driver.training_batches(work.data, config.training, work.seed)
