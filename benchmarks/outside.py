@@ -86,7 +86,10 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
     for name, value in _expected(inside).items() if inside else ():
         found[f"{name}_where_not_extrapolated"] = value
     searched = {name: row for name, row in rows.items() if "grid" in row}
-    return found | (find.summary(searched) if searched else {})
+    if not searched:
+        return found
+    short = [row["converged"]["value"] - row["found"]["sparsity"] for row in searched.values()]
+    return found | {"found_short_of_converged": float(np.mean(short))} | find.summary(searched)
 
 
 def _expected(rows: list[dict[str, Any]]) -> dict[str, float]:
