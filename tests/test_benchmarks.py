@@ -12,9 +12,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from widget_support import needs_browser
 
-from benchmarks import accuracy, common, coverage, growth, products, redraw
+import prunelimit as pl
+from benchmarks import accuracy, common, coverage, growth, outside, products, redraw
+from benchmarks.kinds import trained
 from benchmarks.verdict import verdicts
-from prunelimit import widgets
+from prunelimit import pruning, widgets
 
 
 def test_ratios_are_formed_within_rounds(monkeypatch) -> None:
@@ -80,6 +82,16 @@ def test_a_coverage_case_and_a_growth_case_run() -> None:
     assert row["dim"] == 100 * 12 + 12 * 12 + 120 and row["peak_mebibytes"] > 0
     row = growth.largest(6, 4)
     assert row["dim"] == 784 * 6 + 6 * 6 + 60 and row["products"] == 4
+
+
+def test_the_default_fine_tuning_comes_near_the_converged_threshold() -> None:
+    stored = json.loads(outside.PATH.read_text())["rows"]
+    (case,) = (case for case in outside.CASES if case.kind == "wide" and case.seed == 0)
+    model, loss_fn, data = trained(case)
+    row = stored[case.name]
+    masks = pruning.magnitude_mask(model, row["converged"]["value"] - 0.05)
+    tuned = pruning.finetune(model, masks, loss_fn, data, data, pl.default_finetuning(data))
+    assert tuned.lowest_loss <= row["facts"]["loss"] + row["facts"]["epsilon"]
 
 
 def test_a_verdict_says_what_is_met_and_what_is_missed(tmp_path) -> None:
