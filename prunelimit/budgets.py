@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from prunelimit.errors import require
 from prunelimit.records import absent
 
-OPTIMISERS = ("sgd", "adam")
-"""How a fine-tuning may descend."""
-
 
 @dataclass(frozen=True)
 class FineTuning:
@@ -41,4 +38,4 @@ class FineTuning:
             0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0"
         )
         require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
-        require(self.optimiser in OPTIMISERS, "optimiser", self.optimiser, " or ".join(OPTIMISERS))
+        require(self.optimiser in ("sgd", "adam"), "optimiser", self.optimiser, "sgd or adam")

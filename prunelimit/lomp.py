@@ -146,8 +146,7 @@ class Descent:
         self.l1, self.penalised = l1, list(penalised)
         trained = penalised_parameters(model)
         self.device = trained[0].device
-        # The rate is set anew before every step.
-        self.optimizer = optimizer(trained, lr=1.0)
+        self.optimizer = optimizer(trained, lr=1.0)  # the rate is set anew before every step
 
     def epoch(
         self,

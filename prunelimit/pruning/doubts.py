@@ -48,11 +48,11 @@ def doubts(rule: SearchRule, tries: Sequence[Try], noise: float) -> list[str]:
     if found.passing == dim:
         notes.append("no try passes: the model is the dense network, not fine-tuned")
     notes += _wide_bracket(rule, points) + _leap(rule, points)
-    for kept in contradictions(points, dim):
+    for kept, sparser in contradictions(points).items():
         notes.append(
-            f"the try at {1 - kept / dim:.2%} fails although the sparser one at "
-            f"{1 - found.passing / dim:.2%} passes: fine-tuning ended in a worse place there, "
-            "and may have elsewhere; a longer one would tell"
+            f"the try at {1 - kept / dim:.2%} is worse than the sparser one at "
+            f"{1 - sparser / dim:.2%}: fine-tuning ended in a worse place there, and may have "
+            "elsewhere; a longer one would tell"
         )
     slope = excess_slope(rule, tries)
     if slope is not None and _ONE_PERCENT / slope > tolerance:

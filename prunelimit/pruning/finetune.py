@@ -26,8 +26,7 @@ from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 
 _SHORT_MEMORY = 0.95
-"""How much of its last mean square Adam keeps: as a loss falls to nothing its gradient does, and
-with the usual 0.999 the steps would with it, far too short for a thousand of them."""
+"""How much of its last mean square Adam keeps; with the usual 0.999 steps vanish with the loss."""
 
 
 @dataclass(frozen=True)

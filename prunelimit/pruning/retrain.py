@@ -31,10 +31,9 @@ _RATE = 0.05
 def default_finetuning(loader: Loader) -> FineTuning:
     """A budget that suits the data: about 2,000 steps of Adam, between 3 and 200 epochs.
 
-    The learning rate starts at a twentieth of the survivors' root mean square. Heuristic, on the
-    careful side: five points denser than the converged threshold, from the dense network, 13 of 15
-    that calibrate `prunelimit.expected` pass with a fiftieth, 14 so, 15 with a tenth; of 12 of them
-    4 with SGD at a rate by the largest curvature, 11 so.
+    The learning rate starts at a twentieth of the survivors' root mean square. Heuristic: five
+    points denser than the converged threshold 13 of 15 networks that calibrate `expected` pass with
+    a fiftieth, 14 so, 15 with a tenth; of 12, 4 by SGD at a rate by the largest curvature, 11 so.
 
     Examples
     --------

@@ -40,6 +40,9 @@ in the mean, within a tolerance on 94 to 97 %."""
 _LEAST_SHARE = 0.2
 """A try cuts off this share of the bracket at least."""
 
+_NOISE = 0.1
+"""Of the excess: a tenth of the loss. Heuristic."""
+
 _SLOPE_RANGE = 3.0
 """By how much a slope measured from two tries on one side may differ from the prior one."""
 
@@ -84,16 +87,20 @@ def measured_bracket(points: Points, dim: int) -> Bracket | None:
     return found if found.passing in points and found.failing in points else None
 
 
-def contradictions(points: Points, dim: int) -> list[int]:
-    """Tries that fail although a sparser one passes, sparsest first.
+def contradictions(points: Points) -> dict[int, int]:
+    """Tries that fail, by the sparser one that passes, or fails by so much less that it is noise.
 
     Examples
     --------
-    >>> contradictions({50: -1.0, 20: 0.5, 60: 0.1}, dim=100)
-    [60]
+    >>> contradictions({50: -1.0, 20: 0.5, 60: 0.1, 30: 0.8})
+    {30: 20, 60: 50}
     """
-    passing = bracket(points, dim).passing
-    return sorted(kept for kept, excess in points.items() if excess > 0 and kept > passing)
+    found = {}
+    for kept in sorted(points)[1:]:
+        best = min((k for k in points if k < kept), key=points.__getitem__)
+        if points[kept] > 0 and points[best] <= max(points[kept] - _NOISE, 0.0):
+            found[kept] = best
+    return found
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def test_an_end_that_is_held_counts_less_and_less() -> None:
 
 def test_contradictions_are_not_believed() -> None:
     points = {100: 0.4, 150: -0.1, 180: 0.05, 300: -0.2}
-    assert bracket(points, 1000).passing == 150 and contradictions(points, 1000) == [180]
+    assert bracket(points, 1000).passing == 150 and contradictions(points) == {180: 150}
     rule = SearchRule(1000, 200.0, 2.0, 0.01)
     assert 100 < rule.crossing(points) < 150
     assert rule.crossing({90: 0.1} | points) == rule.crossing({100: 0.1, 150: -0.1})
