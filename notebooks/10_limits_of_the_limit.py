@@ -384,7 +384,7 @@ Reexpansion()
 # %% [markdown]
 # ## What is practical
 #
-# **Before any fine-tuning**, `report.expected`: a sparsity and an interval that is meant to hold in nine of ten networks *of a kind it has not seen*. An earlier one, fitted to this study, held in 97 % of it, each family left out, and in 30 of 44 networks of 22 other kinds. These stand beside the study now, every family and kind counting alike; the interval, as wide as one left out needs, grows with the root of the number of weight tensors.
+# **Before any fine-tuning**, `report.expected`: a sparsity and an interval that is meant to hold in nine of ten networks *of a kind it has not seen*. An earlier one, fitted to this study, held in 97 % of it, each family left out, and in 30 of 44 networks of 22 other kinds. They stand beside the study now, every family and kind counting alike; the interval, as wide as one left out needs, grows with the root of the number of weight tensors.
 
 
 # %% tags=["hide-input"]
@@ -421,7 +421,7 @@ plt.show()
 # %% [markdown]
 # Every family is covered in at least 94 % of its rows, the kinds in 89 %, and of a third network of each, which judged, 21 of 22, at half widths of 9 to 11 points. Of 30 larger runs (all but BERT and one VGG16 by a fit to $k_\mathrm{paper}$ alone: their reports are older), it holds in 18. The other twelve, fine-tuned briefly (4 to 80 epochs, at most 8,192 images), ended denser.
 #
-# **With few fine-tunings**, `prunelimit.find_limit`: from the expectation on it closes a bracket that is *measured*. On 22 networks that no choice has seen (`benchmarks.find`) it took three fine-tunings in the median, half of bisection's, and came within a point of a dense grid on 86 %, as often as two such grids agree. On the 22 other kinds, with its own fine-tuning (`benchmarks.outside`), it took four or five, came as near to a grid, or between both, on 19 (the grids agree on 13), and stopped 2.1 points short of the converged threshold in the mean.
+# **With few fine-tunings**, `prunelimit.find_limit` closes a *measured* bracket. On 22 networks that no choice has seen (`benchmarks.find`) it took three fine-tunings in the median, half of bisection's, and came within a point of a dense grid on 86 %, as often as two such grids agree. On the 22 other kinds, with its own fine-tuning (`benchmarks.outside`), it took four or five, came as near to a grid, or between both, on 19 (the grids agree on 13), and on average stopped 2.1 points short of the converged threshold.
 #
 # ### What others predict
 #

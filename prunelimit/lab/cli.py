@@ -222,7 +222,7 @@ def find(
         int | None, typer.Option(help="of Adam at each try; default: about 2,000 steps")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="in units of the survivors' root mean square")
+        float | None, typer.Option(help="of that Adam, in units of the survivors' root mean square")
     ] = None,
     tolerance: Annotated[float, typer.Option(help="error allowed, in sparsity")] = 0.01,
     max_tries: Annotated[int, typer.Option(help="stop after so many fine-tunings")] = 12,

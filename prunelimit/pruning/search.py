@@ -41,7 +41,7 @@ _LEAST_SHARE = 0.2
 """A try cuts off this share of the bracket at least."""
 
 _NOISE = 0.1
-"""Of the excess: a tenth of the loss. Heuristic."""
+"""An excess that counts as noise, a tenth of the loss. Heuristic."""
 
 _SLOPE_RANGE = 3.0
 """By how much a slope measured from two tries on one side may differ from the prior one."""
