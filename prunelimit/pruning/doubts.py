@@ -50,9 +50,9 @@ def doubts(rule: SearchRule, tries: Sequence[Try], noise: float) -> list[str]:
     notes += _wide_bracket(rule, points) + _leap(rule, points)
     for kept, sparser in contradictions(points).items():
         notes.append(
-            f"the try at {1 - kept / dim:.2%} is worse than the sparser one at "
-            f"{1 - sparser / dim:.2%}: fine-tuning ended in a worse place there, and may have "
-            "elsewhere; a longer one would tell"
+            f"the try at {1 - kept / dim:.2%} fails although the sparser one at "
+            f"{1 - sparser / dim:.2%} {'passes' if points[sparser] <= 0 else 'comes nearer'}: fine-"
+            "tuning ended in a worse place there, and may have elsewhere; a longer one would tell"
         )
     slope = excess_slope(rule, tries)
     if slope is not None and _ONE_PERCENT / slope > tolerance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -20,12 +20,12 @@ from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.finetune import finetune as run_budget
 from prunelimit.pruning.masks import magnitude_mask
+from prunelimit.records import to_plain
 
 OwnLoop = Callable[[nn.Module], object]
 
 _STEPS = 2000
 _EPOCHS = (3, 200)
-_RATE = 0.05
 
 
 def default_finetuning(loader: Loader) -> FineTuning:
@@ -43,7 +43,7 @@ def default_finetuning(loader: Loader) -> FineTuning:
     """
     batches = sum(1 for _ in loader)
     epochs = min(max(math.ceil(_STEPS / max(batches, 1)), _EPOCHS[0]), _EPOCHS[1])
-    return FineTuning(epochs=epochs, learning_rate=_RATE, optimiser="adam")
+    return FineTuning(epochs=epochs, learning_rate=0.05, optimiser="adam")
 
 
 def finetuning_key(finetune: FineTuning | OwnLoop) -> Any:
@@ -52,9 +52,9 @@ def finetuning_key(finetune: FineTuning | OwnLoop) -> Any:
     Examples
     --------
     >>> finetuning_key(FineTuning(epochs=3))
-    {'epochs': 3, 'learning_rate': 0.01, 'momentum': 0.9, 'optimiser': 'sgd'}
+    {'epochs': 3, 'learning_rate': 0.01, 'momentum': 0.9}
     """
-    return asdict(finetune) if isinstance(finetune, FineTuning) else _name(finetune)
+    return to_plain(finetune) if isinstance(finetune, FineTuning) else _name(finetune)
 
 
 def _name(loop: OwnLoop) -> str:
