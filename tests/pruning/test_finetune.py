@@ -1,5 +1,6 @@
 """Fine-tuning keeps the mask and the best epoch, and says when it diverges."""
 
+import copy
 import math
 
 import pytest
@@ -77,6 +78,26 @@ def test_adam_trains_survivors_that_are_all_zero() -> None:
         weight.data.zero_()
     tuned = finetune(model, masks, cross_entropy, data, data, FineTuning(3, 0.01, optimiser="adam"))
     assert tuned.lowest_loss < tuned.losses[0]
+
+
+@pytest.mark.parametrize("layout", ["transposed", "channels last"])
+def test_adam_trains_alike_however_weights_lie_in_memory(layout: str) -> None:
+    torch.manual_seed(0)
+    images, targets = torch.randn(40, 3, 6, 6), torch.randint(4, (40,))
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Tanh(), nn.Flatten(), nn.Linear(80, 4)).double()
+    data = [(images.double(), targets)]
+    other = copy.deepcopy(model)
+    if layout == "transposed":
+        other[3].weight = nn.Parameter(other[3].weight.detach().t().contiguous().t())
+    else:
+        other = other.to(memory_format=torch.channels_last)
+    assert not all(p.is_contiguous() for p in other.parameters())
+    budget = FineTuning(epochs=5, learning_rate=0.05, optimiser="adam")
+    one, two = (
+        finetune(m, magnitude_mask(m, 0.6), cross_entropy, data, data, budget)
+        for m in (model, other)
+    )
+    assert one.losses == pytest.approx(two.losses) and one.lowest_loss < one.losses[0]
 
 
 def test_a_loss_that_reads_the_dense_model_is_refused() -> None:
