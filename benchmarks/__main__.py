@@ -17,6 +17,7 @@ from benchmarks import (
     products,
     recipe,
     redraw,
+    rule,
     verdict,
 )
 
@@ -28,6 +29,7 @@ SECTIONS = {
     "coverage": lambda quick, _: coverage.run(20 if quick else 100),
     "moving": lambda quick, _: moving.run(10, 1) if quick else moving.run(),
     "batched": lambda quick, _: batched.run(quick),
+    "rule": lambda *_: rule.run(),
     "redraw": lambda quick, _: redraw.run(5 if quick else 40),
 }
 

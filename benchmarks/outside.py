@@ -10,9 +10,11 @@ start (`OTHERS`), judges what comes out of that, and whether `find_limit` is wit
 dense grid; search and grids fine-tune as `find_limit` does where nobody says how.
 
 That was SGD at first, whose failures here had been read when Adam took its place, chosen on the
-networks of seed 0. On `OTHERS` the answer of the search stopped 7.1 points short of the converged
-threshold in the mean, and 2.1 since; it was within a point of a grid or between both on 16 of 22,
-and 19 since, after 0.80 and 0.74 of bisection's fine-tunings.
+networks of seed 0 (`benchmarks.finetuning`); and the rule went by its tries alone, whose steps here
+had been read when it came to weigh the expectation with them (`benchmarks.rule`). On `OTHERS` the
+answer stopped 7.1 points short of the converged threshold in the mean, then 2.1, and 2.2 now; it
+was within a point of a grid or between both on 16 of 22, then 19, and 20 now, after 0.80, 0.74 and
+0.67 of bisection's fine-tunings (in the median five, four or five, four).
 """
 
 from __future__ import annotations

@@ -421,7 +421,7 @@ plt.show()
 # %% [markdown]
 # Every family is covered in at least 94 % of its rows, the kinds in 89 %, and of a third network of each, which judged, 21 of 22, at half widths of 9 to 11 points. Of 30 larger runs (all but BERT and one VGG16 by a fit to $k_\mathrm{paper}$ alone: their reports are older), it holds in 18. The other twelve, fine-tuned briefly (4 to 80 epochs, at most 8,192 images), ended denser.
 #
-# **With few fine-tunings**, `prunelimit.find_limit` closes a *measured* bracket. On 22 networks that no choice has seen (`benchmarks.find`) it took three fine-tunings in the median, half of bisection's, and came within a point of a dense grid on 86 %, as often as two such grids agree. On the 22 other kinds, with its own fine-tuning (`benchmarks.outside`), it took four or five, came as near to a grid, or between both, on 19 (the grids agree on 13), and on average stopped 2.1 points short of the converged threshold.
+# **With few fine-tunings**, `prunelimit.find_limit` closes a *measured* bracket. On 22 networks on which nothing was chosen (`benchmarks.find`) it took three fine-tunings in the median, not quite half of bisection's, and came within a point of a dense grid on 82 % (two such grids agree on 86 %). On the 22 other kinds, with its own fine-tuning (`benchmarks.outside`), it took four, came as near to a grid, or between both, on 20 (the grids agree on 13), and on average stopped 2.2 points short of the converged threshold.
 #
 # ### What others predict
 #

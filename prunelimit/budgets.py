@@ -39,3 +39,11 @@ class FineTuning:
         )
         require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
         require(self.optimiser in ("sgd", "adam"), "optimiser", self.optimiser, "sgd or adam")
+
+    def __str__(self) -> str:
+        adam = self.optimiser == "adam"
+        size = f"{self.learning_rate:.3g}" + (" of the survivors' RMS" if adam else "")
+        return (
+            f"{self.epochs} epochs of {'Adam' if adam else 'SGD'}, learning rate {size} falling "
+            f"along a cosine, momentum {self.momentum:g}"
+        )

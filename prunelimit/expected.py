@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from scipy.special import expit, logit
@@ -124,6 +125,12 @@ class Expected(BracketedSparsity):
     def extrapolated(self) -> bool:
         """Whether the network lies outside of those calibrated on: the coverage is not promised."""
         return bool(self.why)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation, in √(kept / D), of the normal whose interval this would be."""
+        width = math.sqrt(1 - self.lower) - math.sqrt(1 - float(self.sparsity))
+        return width / NormalDist().inv_cdf(0.5 + 0.5 * self.coverage)
 
 
 @dataclass(frozen=True)

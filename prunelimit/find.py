@@ -34,7 +34,7 @@ from prunelimit.pruning.criterion import Criterion, LossRise, Metric, mean_loss,
 from prunelimit.pruning.doubts import doubts, excess_slope
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
-from prunelimit.pruning.search import SearchRule, bracket, measured_bracket
+from prunelimit.pruning.search import USUAL_SPREAD, SearchRule, bracket, measured_bracket
 from prunelimit.pruning.tries import Folder, InMemory, Keeper, Try
 from prunelimit.report import PruningLimit
 
@@ -63,8 +63,9 @@ def find_limit(
 ) -> FoundLimit:
     """Measure how sparse the network can go, by a few fine-tunings where it matters.
 
-    The first try is at the best guess that the report has. After each try the logarithm of the
-    loss, against that of the weights kept, says where to go next (`prunelimit.pruning.search`).
+    The first try is at the best guess that the report has. After each, that guess with its error
+    and the loss, whose logarithm falls with that of the weights kept, say together where to go next
+    (`prunelimit.pruning.search`).
     Masks are those of the dense network's magnitudes, so that they are nested. A sparser mask
     starts from the solution at the nearest denser try that passes. A denser mask cannot: there the
     weights that it adds are 0, often a saddle; it starts anew from the dense network.
@@ -163,7 +164,9 @@ def find_limit(
             )
         if finetune is None:
             finetune = default_finetuning(loader)
-        rule = SearchRule(dim, _first_guess(report, start, dim), criterion.slope, float(tolerance))
+        guess = _first_guess(report, start, dim)
+        spread = 0.0 if report is None or start is not None else report.expected.spread
+        rule = SearchRule(dim, guess, criterion.slope, float(tolerance), spread or USUAL_SPREAD)
         keeper: Keeper = InMemory(model)
         if directory is not None:
             key = _key(model, list(chosen), criterion, finetune)
@@ -307,6 +310,7 @@ class _Search:
         slope = excess_slope(rule, tries)
         noise = max((one.stderr for one in tries), default=0.0) / slope if slope else 0.0
         budget = self.retraining.finetune
+        epochs = budget.epochs if isinstance(budget, FineTuning) else None
         return FoundLimit(
             sparsity=sparsity,
             lower=(rule.dim - found.passing) / rule.dim,
@@ -317,12 +321,7 @@ class _Search:
             finetuning=self.retraining.describe(),
             dim=rule.dim,
             noise=noise,
-            cost=search_cost(
-                len(tries),
-                sparsity,
-                rule.tolerance,
-                budget.epochs if isinstance(budget, FineTuning) else None,
-            ),
+            cost=search_cost(len(tries), sparsity, rule.tolerance, epochs),
             notes=(*doubts(rule, tries, noise), *_beyond_formulas(report, sparsity)),
         )
 

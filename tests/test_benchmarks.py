@@ -13,10 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from widget_support import needs_browser
 
 import prunelimit as pl
-from benchmarks import accuracy, common, coverage, growth, outside, products, redraw
+from benchmarks import accuracy, common, coverage, growth, outside, products, redraw, rule
 from benchmarks.kinds import trained
 from benchmarks.verdict import verdicts
 from prunelimit import pruning, widgets
+from prunelimit.pruning.search import SURE
 
 
 def test_ratios_are_formed_within_rounds(monkeypatch) -> None:
@@ -92,6 +93,13 @@ def test_the_default_fine_tuning_comes_near_the_converged_threshold() -> None:
     masks = pruning.magnitude_mask(model, row["converged"]["value"] - 0.05)
     tuned = pruning.finetune(model, masks, loss_fn, data, data, pl.default_finetuning(data))
     assert tuned.lowest_loss <= row["facts"]["loss"] + row["facts"]["epsilon"]
+
+
+def test_the_table_of_the_search_is_what_the_stored_curves_give() -> None:
+    stored = json.loads((common.RESULTS / "rule.json").read_text())["results"]
+    (again,) = rule.run([SURE]).values()
+    for part, found in again.items():
+        assert found == pytest.approx(stored[str(SURE)][part])
 
 
 def test_a_verdict_says_what_is_met_and_what_is_missed(tmp_path) -> None:

@@ -33,7 +33,7 @@ def test_the_exact_threshold_lies_in_the_bracket_and_near_the_answer(seed, epsil
     case = regression(seed=seed)
     truth = case.threshold(epsilon)
     found = search(case, epsilon)
-    assert found.lower <= 1 - truth / 80 < found.upper
+    assert found.lower <= (80 - truth) / 80 < found.upper
     assert abs(found.sparsity - (1 - truth / 80)) <= 0.02 + 1 / 80
     for one in found.measurements:
         assert one.loss == pytest.approx(case.lowest_loss(one.kept), rel=1e-6)
@@ -45,7 +45,7 @@ def test_it_finds_thresholds_far_from_where_it_starts(start) -> None:
     case = regression(seed=5)
     truth = case.threshold(1.0)
     found = search(case, 1.0, start=start)
-    assert found.lower <= 1 - truth / 80 < found.upper and len(found.tries) <= 9
+    assert found.lower <= (80 - truth) / 80 < found.upper and len(found.tries) <= 9
 
 
 def test_the_model_is_the_sparsest_that_was_seen_to_pass() -> None:
@@ -94,7 +94,7 @@ def test_a_report_is_where_it_starts_and_says_what_is_allowed() -> None:
     if getattr(report, "expected", None) is None:
         assert ends[0] - 0.01 <= found.tries[0][0] <= ends[1] + 0.01
     truth = case.threshold(1.0)
-    assert found.lower <= 1 - truth / 80 < found.upper
+    assert found.lower <= (80 - truth) / 80 < found.upper
     same = pl.find_limit(case.model, mse, case.data, None, case.solve, 0.02, epsilon=1.0)
     assert np.array(same.tries) == pytest.approx(np.array(found.tries), rel=1e-9)
 

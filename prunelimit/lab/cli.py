@@ -426,8 +426,7 @@ def comparison_text(result: Result) -> str:
             f"{row.lower:.4f} … {row.upper:.4f}   {row.one_shot_accuracy:<10.4f}"
             f"{'–' if tuned is None else format(tuned, '.4f'):<12}"
         )
-    budget = result.finetuning
-    lines.append(f"fine-tuning: {budget.epochs} epochs, learning rate {budget.learning_rate}")
+    lines.append(f"fine-tuning: {result.finetuning}")
     return "\n".join(lines)
 
 

@@ -87,15 +87,9 @@ class Retraining:
         """
         masks = magnitude_mask(self.model, sparsity, self.parameters)
         if isinstance(self.finetune, FineTuning):
+            data, how = self.loader, self.execution
             tuned = run_budget(
-                start,
-                masks,
-                self.loss_fn,
-                self.loader,
-                self.loader,
-                self.finetune,
-                self.execution,
-                self.forward,
+                start, masks, self.loss_fn, data, data, self.finetune, how, self.forward
             )
             trained = tuned.model.to(next(self.model.parameters()).device)
             return seen_like(start, trained)
@@ -113,14 +107,9 @@ class Retraining:
 
     def describe(self) -> str:
         """One line for people."""
-        if not isinstance(self.finetune, FineTuning):
-            return f"own loop {_name(self.finetune)}"
-        budget, adam = self.finetune, self.finetune.optimiser == "adam"
-        size = f"{budget.learning_rate:.3g}" + (" of the survivors' RMS" if adam else "")
-        return (
-            f"{budget.epochs} epochs of {'Adam' if adam else 'SGD'}, learning rate {size} falling "
-            f"along a cosine, momentum {budget.momentum:g}"
-        )
+        if isinstance(self.finetune, FineTuning):
+            return str(self.finetune)
+        return f"own loop {_name(self.finetune)}"
 
 
 def _require_masked(model: nn.Module, masks: Masks, loop: OwnLoop) -> None:

@@ -1,12 +1,10 @@
 """Where to try next: the rule by which `find_limit` closes in on a threshold (chapter 9).
 
-Pure arithmetic on points (weights kept, excess). The excess says how far a try is from
-passing: at most 0 passes, and its size is a logarithm (of the loss over the loss allowed, say).
+Pure arithmetic on points (weights kept, excess). An excess of at most 0 passes; its size is a
+logarithm (of the loss over the loss allowed, say).
 
-Masks are nested, so a network found under a mask is also one under every denser mask.
-Hence the rule reads a try as "some network with so many weights, or with more, is this
-good" (exact): a denser try that comes out worse than a sparser one is a fine-tuning that went
-badly, and counts as the sparser one.
+Masks are nested: a network found under one is also one under every denser mask (exact). So a denser
+try that comes out worse than a sparser one is a fine-tuning that went badly, and counts as that.
 """
 
 from __future__ import annotations
@@ -14,49 +12,54 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from prunelimit.errors import require
-from prunelimit.estimates import crossing_between
 
 Points = Mapping[int, float]
 """Excess by weights kept, in the order of the tries."""
 
 ELASTICITY = 5.6
 """Log of the loss rise by log of the weights removed further, at real existence: the median over
-56 rows of a first study, in this repository's history (a tenth lie below 2.7, a tenth above
-10.5). Heuristic; it sets the length of the second step, and what one passing try alone promises."""
+56 rows of a first study, in this repository's history (a tenth lie below 2.7, a tenth above 10.5).
+Heuristic."""
 
 LEAST_SLOPE = 2.5
-"""Least slope of the excess, where ε is a small part of the loss and the elasticity would make it
-smaller: a second step too short costs one try more, one too long two. Heuristic, chosen among 1,
-1.5, 2, 2.5 and 3 on 51 networks (`benchmarks.find`): fewer tries at 3, and less near the grids."""
+"""Least slope of the excess, which ε as a small part of the loss would make smaller. Heuristic,
+chosen for an earlier rule on 51 networks (`benchmarks.find`)."""
 
-_NARROW = 4.0
-"""Width of a bracket, in tolerances, within which two readings of the tries that agree to half a
-tolerance are the answer. Heuristic, chosen among 2, 2.5, 3, 3.5 and 4, and beside a monotone
-interpolant of all tries, on noisy curves of sixteen networks (`benchmarks.find`): 2.9 to 3.3 tries
-in the mean, within a tolerance on 94 to 97 %."""
+SURE = 0.9
+"""A search ends when the threshold lies within the tolerance with this probability, as `SearchRule`
+believes. Heuristic, the surest of `benchmarks.rule` that took about half of bisection's tries, on
+networks that judge nothing."""
 
-_LEAST_SHARE = 0.2
-"""A try cuts off this share of the bracket at least."""
+USUAL_SPREAD = 0.1
+"""Scale of a first guess's error that nobody named, about `prunelimit.expected`'s."""
 
-_NOISE = 0.1
-"""An excess that counts as noise, a tenth of the loss. Heuristic."""
+_FREEDOM = 4
+"""Student's t has tails that let a first guess be wrong. Heuristic, as is what follows."""
 
-_SLOPE_RANGE = 3.0
-"""By how much a slope measured from two tries on one side may differ from the prior one."""
+_FAILING, _PASSING = 0.8, 1.2
+"""Spread of the logarithm of an excess around slope times distance, larger where the loss may have
+fallen to nothing, or to what noise leaves."""
+
+_NOISE, _LEAST = 0.1, 1e-3
+"""An excess that counts as noise, a tenth of the loss, and one that counts as none."""
+
+_LEAST_SHARE, _SLOPE_RANGE = 0.2, 3.0
+"""What a try cuts off the bracket at least; how much a slope may differ from the one expected."""
+
+_POINTS = 4000
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """The two tries between which the threshold lies.
+    """The two tries between which the threshold lies, as weights kept.
 
-    Attributes
-    ----------
-    passing
-        Fewest weights kept by a try that passes; `dim` if none does (the dense network passes).
-    failing
-        Most weights kept by a try that fails below that; 0 if none does.
+    `passing` is the fewest of a try that passes, `dim` if none does (the dense network passes);
+    `failing` the most of a try that fails below that, 0 if none does.
     """
 
     passing: int
@@ -108,7 +111,13 @@ class SearchRule:
     """Which number of weights to try next, and where the tries so far put the threshold.
 
     `guess` is the weights kept at the first try, `slope` the excess by unit of −log(kept) expected
-    at the threshold (see `ELASTICITY`), `tolerance` the error allowed in the answer, in sparsity.
+    at the threshold (see `ELASTICITY`), `tolerance` the error allowed in the answer, in sparsity;
+    `spread` is the scale of the guess's error in √(kept / dim), as `prunelimit.expected` counts;
+    `sure` is how sure of the answer it has to be in the end.
+
+    It believes (heuristic) what Bayes' rule makes of three things: the guess, of whose error
+    Student's t tells; that the threshold lies in the bracket; and that the excess of either end is
+    the slope times its distance in log(kept), up to a factor that is log-normal.
 
     Examples
     --------
@@ -124,6 +133,8 @@ class SearchRule:
     guess: float
     slope: float
     tolerance: float
+    spread: float = USUAL_SPREAD
+    sure: float = SURE
 
     def __post_init__(self) -> None:
         inside = 0 < self.tolerance < 0.5
@@ -132,116 +143,83 @@ class SearchRule:
     def finished(self, points: Points) -> bool:
         """Whether the answer is known to the tolerance.
 
-        It is when the bracket is no wider than twice the tolerance (or one weight); when it is no
-        wider than four times and two readings of its ends agree; or when a passing try lies
-        within the tolerance of where two slopes, the measured and the expected one, put the
-        threshold, and a failing try beyond it.
+        It is when the bracket is no wider than twice the tolerance (or one weight), or both of its
+        ends are tries and the threshold is believed to lie that near the answer.
         """
         found = bracket(points, self.dim)
-        if found.passing == 1 or found.width <= 1:
+        closed = found.failing in points and found.width <= self._wide
+        if found.passing == 1 or found.width <= 1 or closed:
             return True
-        if found.failing not in points:
+        if measured_bracket(points, self.dim) is None:
             return False
-        if found.width <= self._wide:
-            return True
-        if found.passing not in points:
-            return False
-        within = self.tolerance * self.dim
-        if found.width <= _NARROW * within and self._disagreement(points) <= 0.5 * within:
-            return True
-        measured = found.passing - self.crossing(points)
-        share = math.exp(points[found.passing] / self.slope)
-        return measured <= within and found.passing * (1 - share) <= 2 * within
+        kept, belief = self._belief(points)
+        near = abs(kept - self.crossing(points)) <= self.tolerance * self.dim
+        return float(belief[near].sum()) >= self.sure
 
     def crossing(self, points: Points) -> float:
-        """Weights kept where the excess is 0, as the tries so far have it.
-
-        Between a passing and a failing try: on the straight line of excess against log(kept), as
-        tries farther off would bend it by their noise. While all fall on one side: from the
-        outermost try along the slope, measured where there are two, at least as far as the last
-        step, so that the steps grow geometrically in the weights kept.
-        """
+        """Weights kept where the excess is 0: as likely too many as too few."""
         if not points:
             return self.guess
-        if (found := measured_bracket(points, self.dim)) is not None:
-            return min(max(self._interpolated(points), found.failing), found.passing)
-        return self._extrapolated(points, bracket(points, self.dim).failing in points)
+        kept, belief = self._belief(points)
+        return float(np.interp(0.5, np.cumsum(belief), kept))
 
     def following(self, points: Points) -> int | None:
         """Weights to keep at the next try, one not tried yet; None when finished.
 
-        The threshold's own estimate would be left on either side by chance. Instead the try
-        goes half a tolerance to the dense side, where it passes, most likely, and gives
-        the network asked for; or just so far beyond a near passing try that a failure closes the
-        bracket.
-
-        A curve that bends would hold one end of the bracket try after try: its excess counts half
-        for every further try on the other side (the Illinois rule; Dowell and Jarratt, BIT 11,
-        1971).
+        The threshold's own estimate would be left on either side by chance. Instead the try goes
+        half a tolerance to the dense side, where it most likely passes and gives the network asked
+        for; or just so far beyond a near passing try that a failure closes the bracket.
         """
         if self.finished(points):
             return None
-        found, estimate = bracket(points, self.dim), self.crossing(self._aged(points))
-        passed, failed = found.passing in points, found.failing in points
-        gap = found.passing - estimate
-        if not points:
-            aim = estimate
-        elif passed and gap < 0.9 * self._wide:
+        found, aim = bracket(points, self.dim), self.crossing(points)
+        if found.passing in points and found.passing - aim < 0.9 * self._wide:
             aim = math.ceil(found.passing - self._wide)  # a weight fewer would not close it
-        elif failed:
-            aim = estimate + 0.5 * self.tolerance * self.dim
-            if passed:  # nor may a cliff's first steps be tiny
-                aim = max(aim, found.failing + _LEAST_SHARE * found.width)
-                aim = min(aim, found.passing - _LEAST_SHARE * found.width)
-        else:
-            aim = estimate - min(0.35 * self._wide, 0.3 * gap)
-        if not passed and failed:  # never all the way to the dense network at once
-            aim = min(aim, found.failing + 0.6 * found.width)
+        elif found.failing in points:
+            aim += 0.5 * self.tolerance * self.dim
+        if measured_bracket(points, self.dim):  # nor may a cliff's steps be tiny
+            least = _LEAST_SHARE * found.width
+            aim = min(max(aim, found.failing + least), found.passing - least)
         return min(max(round(aim), found.failing + 1, 1), found.passing - 1)
-
-    def _aged(self, points: Points) -> dict[int, float]:
-        """The points, the bracket's older end at half its excess for every try since but one."""
-        order, aged = list(points), dict(points)
-        if (found := measured_bracket(points, self.dim)) is not None:
-            older, newer = sorted((found.passing, found.failing), key=order.index)
-            aged[older] *= 0.5 ** (order.index(newer) - order.index(older) - 1)
-        return aged
 
     @property
     def _wide(self) -> float:
         return 2 * self.tolerance * self.dim * (1 + 1e-9)
 
-    def _depth(self, kept: float) -> float:
+    def _depth(self, kept: Any) -> Any:
         """−log of the share kept: equal steps remove equal shares of what is left."""
-        return -math.log(kept / self.dim)
+        return -np.log(kept / self.dim)
 
-    def _disagreement(self, points: Points) -> float:
-        """Weights between two readings: a passing try's excess as it is, and bounded.
-
-        The loss may fall to nothing a little denser than the threshold; its logarithm then tells
-        nothing of how far off the threshold is.
-        """
-        bounded = {kept: e if e > 0 else math.expm1(e) for kept, e in points.items()}
-        return abs(self._interpolated(points) - self._interpolated(bounded))
-
-    def _interpolated(self, points: Points) -> float:
+    def _belief(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of weights kept between the ends of the bracket, and how likely each is."""
         found = bracket(points, self.dim)
-        failing = min(e for kept, e in points.items() if kept <= found.failing)
-        ends = [
-            (self._depth(found.passing), points[found.passing]),
-            (self._depth(found.failing), failing),
-        ]
-        return self.dim * math.exp(-crossing_between(ends[0], ends[1], 0.0))
+        low, high = (math.sqrt(end / self.dim) for end in (found.failing, found.passing))
+        root = low + (high - low) * (np.arange(_POINTS) + 0.5) / _POINTS
+        error = (root - math.sqrt(self.guess / self.dim)) / self.spread
+        log = -0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
+        kept = self.dim * root**2
+        slope = self._slope(points) if len(points) > 1 else self.slope
+        for end, spread in ((found.failing, _FAILING), (found.passing, _PASSING)):
+            if end in points:
+                excess = max(abs(_excess(points, end)), _LEAST)
+                distance = abs(self._depth(kept) - self._depth(end))
+                log -= 0.5 * (np.log(slope * distance / excess) / spread) ** 2
+        belief = np.exp(log - log.max())
+        return kept, belief / belief.sum()
 
-    def _extrapolated(self, points: Points, failing: bool) -> float:
-        outermost = sorted(points, reverse=failing)
-        last = self._depth(outermost[0])
-        slope, least = self.slope, 0.0
-        if len(outermost) > 1:
-            before = self._depth(outermost[1])
-            measured = (points[outermost[0]] - points[outermost[1]]) / (last - before)
-            slope = min(max(measured, slope / _SLOPE_RANGE), slope * _SLOPE_RANGE)
-            least = abs(last - before)
-        step = max(abs(points[outermost[0]]) / slope, least)
-        step = min(step, 2.0 ** (len(outermost) - 1))
-        return self.dim * math.exp(-(last - step if failing else last + step))
+    def _slope(self, points: Points) -> float:
+        """How fast the excess grows; on one side no faster than leads as far as the last step."""
+        found = measured_bracket(points, self.dim)
+        outermost = sorted(points, reverse=bracket(points, self.dim).failing in points)[:2]
+        one, other = outermost if found is None else (found.failing, found.passing)
+        step = self._depth(one) - self._depth(other)
+        rise = _excess(points, one) - _excess(points, other)
+        slope = min(max(rise / step, self.slope / _SLOPE_RANGE), self.slope * _SLOPE_RANGE)
+        return slope if found else min(slope, max(abs(_excess(points, one)), _LEAST) / abs(step))
+
+
+def _excess(points: Points, kept: int) -> float:
+    """The try's own, but of one that fails no more than that of a sparser one that fails."""
+    if points[kept] <= 0:
+        return points[kept]
+    return min(excess for other, excess in points.items() if other <= kept and excess > 0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.pruning.search import SearchRule, bracket, contradictions
@@ -138,27 +139,45 @@ def test_every_sparsity_passes_and_none_passes() -> None:
     assert found.passing == 1000 and found.failing >= 980 and len(points) <= 8
 
 
-def test_a_bracket_a_little_wide_is_enough_where_two_readings_agree() -> None:
+def test_a_bracket_a_little_wide_is_enough_where_the_tries_agree_with_the_slope() -> None:
     rule = SearchRule(dim=1000, guess=100.0, slope=2.0, tolerance=0.01)
-    straight = {120: -0.28, 85: 0.28}
+    straight = {115: -0.28, 88: 0.28}
     assert rule.finished(straight) and rule.following(straight) is None
-    assert rule.crossing(straight) == pytest.approx(math.sqrt(120 * 85))
-    # The loss has fallen to nothing at the passing try: the logarithm does not tell where.
-    assert not rule.finished({120: -6.0, 85: 1.0})
+    assert rule.crossing(straight) == pytest.approx(math.sqrt(115 * 88), rel=0.01)
+    # The loss has fallen to nothing at the passing try: on the straight line it would be 89.
+    assert 94 < rule.crossing({120: -6.0, 85: 1.0}) < 105
     assert not rule.finished({126: -0.28, 85: 0.28})  # 4.1 points
 
 
-def test_an_end_that_is_held_counts_less_and_less() -> None:
+def test_a_cliff_takes_few_tries() -> None:
     """The loss falls to nothing just above the threshold: a straight line would creep."""
     rule = SearchRule(dim=2000, guess=248.0, slope=2.5, tolerance=0.01)
-    once, twice = {248: -5.7, 114: 1.4}, {248: -5.7, 78: 1.9, 114: 1.4}
-    assert rule.following(twice) > rule.following(once) + 10
-    assert rule.crossing(twice) == rule.crossing(once)
+    for beyond in (1.5, 18.0):
 
-    def cliff(kept: int) -> float:
-        return (1.5 if kept < 180 else 18) * math.log(180 / kept)
+        def cliff(kept: int, beyond: float = beyond) -> float:
+            return (beyond if kept < 180 else 18) * math.log(180 / kept)
 
-    assert len(run(rule, cliff)) <= 5
+        assert len(run(rule, cliff)) <= 4
+
+
+@pytest.mark.parametrize("points", [{16_000: -0.4}, {4_000: 0.7}, {12_000: -0.6, 5_000: 1.1}])
+def test_the_next_try_is_the_median_that_bayes_rule_gives(points) -> None:
+    """Against the rule on every number of weights, from densities of another library."""
+    rule = SearchRule(dim=40_000, guess=8_000.0, slope=2.0, tolerance=0.01, spread=0.08)
+    passing, failing = (
+        next((k for k in points if (points[k] <= 0) == passes), None) for passes in (True, False)
+    )
+    kept = np.arange((failing or 0) + 1, passing or 40_000)
+    slope = 2.0 if len(points) == 1 else 1.7 / math.log(12 / 5)  # as expected, or as measured
+    error = np.sqrt(kept / 40_000) - math.sqrt(0.2)
+    likely = stats.t(4, scale=0.08).pdf(error) / np.sqrt(kept)  # a density of the root, by weight
+    for end, spread in ((passing, 1.2), (failing, 0.8)):
+        if end is not None:
+            expected = slope * abs(np.log(kept / end))
+            likely *= stats.norm(scale=spread).pdf(np.log(abs(points[end]) / expected))
+    median = float(np.interp(0.5, np.cumsum(likely) / likely.sum(), kept))
+    denser = 0.0 if failing is None else 0.5 * 0.01 * 40_000
+    assert rule.following(points) == pytest.approx(median + denser, rel=1e-3)
 
 
 def test_contradictions_are_not_believed() -> None:
