@@ -12,6 +12,7 @@ from benchmarks import (
     batched,
     common,
     coverage,
+    finetuning,
     growth,
     moving,
     products,
@@ -29,6 +30,7 @@ SECTIONS = {
     "coverage": lambda quick, _: coverage.run(20 if quick else 100),
     "moving": lambda quick, _: moving.run(10, 1) if quick else moving.run(),
     "batched": lambda quick, _: batched.run(quick),
+    "finetuning": lambda quick, _: finetuning.run(quick),
     "rule": lambda *_: rule.run(),
     "redraw": lambda quick, _: redraw.run(5 if quick else 40),
 }
