@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from prunelimit.errors import PruneLimitError, require
+from prunelimit.errors import DivergenceError, PruneLimitError, require
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.contents import digest, storable
@@ -117,8 +117,8 @@ def find_limit(
     Raises
     ------
     PruneLimitError
-        If the input cannot be used, the callable loses the mask, or `directory` holds another
-        search; the message says what to do.
+        If the input cannot be used, the callable loses the mask or diverges, or `directory` holds
+        another search; the message says what to do.
 
     Examples
     --------
@@ -283,6 +283,11 @@ class _Search:
         start = self.retraining.model if best is None else self.keeper.model(best)
         tuned = self.retraining.run(start, sparsity)
         measured = asdict(self.criterion.measure(tuned))
+        if not math.isfinite(measured["loss"]):
+            raise DivergenceError(
+                f"the loss is {measured['loss']} after fine-tuning at {sparsity:.2%}: "
+                f"{self.retraining.describe()} diverged; lower its learning rate"
+            )
         before = 0.0 if best is None else best.sparsity
         finished = Try(sparsity, kept, **measured, started_from=before)
         self.keeper.keep(finished, tuned)

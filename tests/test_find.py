@@ -414,6 +414,22 @@ class Stream(IterableDataset):
         return zip(self.inputs, self.targets, strict=True)
 
 
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+def test_a_loop_that_diverges_is_said_to_and_loses_no_try(factor, tmp_path) -> None:
+    case = regression(seed=0)
+
+    def diverges_when_sparse(masked: nn.Module) -> None:
+        case.solve(masked)
+        for weight in masked.parameters():
+            sparse = float((weight == 0).double().mean()) > 0.5
+            weight.data *= factor if sparse else 1.0
+
+    asked = {"finetune": diverges_when_sparse, "start": 0.3, "directory": tmp_path}
+    with pytest.raises(pl.PruneLimitError, match="loss is (nan|inf) .*diverged; lower its"):
+        search(case, 1000.0, **asked)
+    assert list(tmp_path.glob("kept-56.safetensors"))
+
+
 def test_a_stream_of_examples_is_fine_tuned_on_as_batches_are() -> None:
     case = regression()
     streamed = DataLoader(Stream(case), batch_size=len(case.data[0][0]))
