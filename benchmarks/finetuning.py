@@ -31,7 +31,7 @@ def run(quick: bool = False) -> dict[str, Any]:
     torch.set_num_threads(1)
     stored = json.loads(outside.PATH.read_text(encoding="utf-8"))["rows"]
     rows = {}
-    for kind in KINDS[:1] if quick else KINDS:
+    for kind in KINDS[-1:] if quick else KINDS:
         case = replace(kind, seed=0)
         rows[case.name] = one_case(case, stored[case.name]["converged"]["value"] - MARGIN)
         print(common.table({case.name: rows[case.name]}, list(rows[case.name])), flush=True)

@@ -4,8 +4,8 @@ Every network with stored grids (``results/find.json``, ``results/outside.json``
 the loss against the weights kept: its grid from the dense network, and the tries beyond, straight
 between them. A rule is run on it as on a network, in no time, but a try is then the same wherever
 it starts from, as no fine-tuning is. `find.CASES` chose how sure a search has to be: the surest of
-`SURE` that took about half of bisection's six tries. The others' tries under an earlier rule had
-been read.
+`SURE` that took less than half of bisection's six tries. The others' tries under an earlier rule
+had been read.
 """
 
 from __future__ import annotations
@@ -21,59 +21,54 @@ import numpy as np
 from benchmarks import common, find, outside
 from prunelimit.expected import Expected
 from prunelimit.pruning.criterion import LossRise
-from prunelimit.pruning.search import SearchRule
+from prunelimit.pruning.search import LEAST_SLOPE, SearchRule
 from prunelimit.records import from_plain
 
 TOLERANCE = 0.01
 SURE = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-BEYOND = 2.5
-"""Slope of a curve where nothing was measured."""
+MOST_TRIES = 12
 
 
 @dataclass(frozen=True)
 class Curve:
     """Excess by −log of the share kept, and where the grid puts the threshold."""
 
-    dim: int
     depths: np.ndarray
     excess: np.ndarray
     threshold: float
     rule: SearchRule
 
     def at(self, kept: int) -> float:
-        depth = -math.log(kept / self.dim)
+        """The excess; beyond what was measured it goes on with the least slope of all."""
+        depth = -math.log(kept / self.rule.dim)
         beyond = depth - float(np.clip(depth, self.depths[0], self.depths[-1]))
-        return float(np.interp(depth, self.depths, self.excess)) + BEYOND * beyond
+        return float(np.interp(depth, self.depths, self.excess)) + LEAST_SLOPE * beyond
 
 
 def curve(row: dict[str, Any]) -> Curve:
     """Of a stored row of either benchmark."""
-    facts = row.get("facts", row)
-    level = facts["loss"] + facts["epsilon"]
-    grid, tries = row["grid"]["from_dense"], row["found"]["tries"]
-    losses = {one["sparsity"]: one["loss"] for one in tries}
-    losses |= {
-        point / 100: loss for point, loss in zip(grid["points"], grid["losses"], strict=True)
-    }
-    places = sorted(place for place in losses if place < 1)
+    facts, grid = row.get("facts", row), row["grid"]["from_dense"]
+    on_grid = zip(grid["points"], grid["losses"], strict=True)
+    losses = {one["sparsity"]: one["loss"] for one in row["found"]["tries"]}
+    losses |= {point / 100: loss for point, loss in on_grid}
+    places = sorted(losses)
+    criterion = LossRise(find.loss_fn, [], facts["loss"], facts["epsilon"])
     dim, expected = facts["dim"], from_plain(Expected, row["expected"], "a stored row")
-    guess = min(max((1 - float(expected.sparsity)) * dim, 1.0), dim - 1.0)
-    slope = LossRise(find.loss_fn, [], facts["loss"], facts["epsilon"]).slope
+    guess = (1 - float(expected.sparsity)) * dim
     return Curve(
-        dim,
         -np.log1p(-np.array(places)),
-        np.log(np.maximum([losses[place] for place in places], 1e-6 * level) / level),
+        np.array([criterion.excess(losses[place]) for place in places]),
         grid["threshold"],
-        SearchRule(dim, guess, slope, TOLERANCE, expected.spread),
+        SearchRule(dim, guess, criterion.slope, TOLERANCE, expected.spread),
     )
 
 
 def searched(found: Curve, sure: float) -> tuple[int, float]:
     """Tries, and the error of the answer in sparsity."""
     rule, points = replace(found.rule, sure=sure), dict[int, float]()
-    while len(points) < 12 and (kept := rule.following(points)) is not None:
+    while len(points) < MOST_TRIES and (kept := rule.following(points)) is not None:
         points[kept] = found.at(kept)
-    return len(points), 1 - rule.crossing(points) / found.dim - found.threshold
+    return len(points), 1 - rule.crossing(points) / rule.dim - found.threshold
 
 
 def run(surely: Sequence[float] = SURE) -> dict[str, dict[str, dict[str, float]]]:

@@ -62,8 +62,9 @@ def crossing_between(
 ) -> float:
     """Where a curve crosses `level` between two measured ``(place, height)``: on the straight line.
 
-    All thresholds between measurements come from here. What is certain is the
-    bracket; the value in it is a convention: the passing place where a height is not finite.
+    Thresholds between measurements come from here, but for `find_limit`'s, which weighs a guess
+    with them. What is certain is the bracket; the value in it is a convention: the passing place
+    where a height is not finite.
 
     Examples
     --------

@@ -80,8 +80,8 @@ class FoundLimit:
     Attributes
     ----------
     sparsity
-        Where the level is crossed, as the tries have it: the threshold is as likely denser as
-        sparser (`prunelimit.pruning.search`).
+        Where the level is crossed, by the tries and the first guess: the threshold is as likely
+        denser as sparser (heuristic, `prunelimit.pruning.search`).
     lower, upper
         The measured bracket: sparsity of the sparsest try that passes (0 if none does), and of the
         first beyond it that fails (1 if none does).

@@ -74,7 +74,7 @@ class LossRise:
     @property
     def dense(self) -> Measured:
         """The network untouched: it passes by definition."""
-        return Measured(self.dense_loss, self._excess(self.dense_loss))
+        return Measured(self.dense_loss, self.excess(self.dense_loss))
 
     @property
     def slope(self) -> float:
@@ -86,7 +86,7 @@ class LossRise:
     def measure(self, model: nn.Module) -> Measured:
         """The loss of `model`, left as it is."""
         loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
-        return Measured(loss, self._excess(loss))
+        return Measured(loss, self.excess(loss))
 
     def describe(self) -> str:
         """One line for people."""
@@ -102,7 +102,8 @@ class LossRise:
     def _positive(self) -> bool:
         return self.dense_loss >= 0
 
-    def _excess(self, loss: float) -> float:
+    def excess(self, loss: float) -> float:
+        """How far a loss is from passing: at most 0 passes."""
         if not self._positive:
             return (loss - self.level) / self.epsilon
         return math.log(max(loss, _FLOOR * self.level) / self.level)

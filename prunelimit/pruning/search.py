@@ -32,8 +32,8 @@ chosen for an earlier rule on 51 networks (`benchmarks.find`)."""
 
 SURE = 0.9
 """A search ends when the threshold lies within the tolerance with this probability, as `SearchRule`
-believes. Heuristic, the surest of `benchmarks.rule` that took about half of bisection's tries, on
-networks that judge nothing."""
+believes. Heuristic, the surest of `benchmarks.rule` that took less than half of bisection's tries,
+on networks that judge nothing."""
 
 USUAL_SPREAD = 0.1
 """Scale of a first guess's error that nobody named, about `prunelimit.expected`'s."""
@@ -153,15 +153,12 @@ class SearchRule:
         if measured_bracket(points, self.dim) is None:
             return False
         kept, belief = self._belief(points)
-        near = abs(kept - self.crossing(points)) <= self.tolerance * self.dim
+        near = abs(kept - _median(kept, belief)) <= self.tolerance * self.dim
         return float(belief[near].sum()) >= self.sure
 
     def crossing(self, points: Points) -> float:
         """Weights kept where the excess is 0: as likely too many as too few."""
-        if not points:
-            return self.guess
-        kept, belief = self._belief(points)
-        return float(np.interp(0.5, np.cumsum(belief), kept))
+        return _median(*self._belief(points)) if points else self.guess
 
     def following(self, points: Points) -> int | None:
         """Weights to keep at the next try, one not tried yet; None when finished.
@@ -216,6 +213,10 @@ class SearchRule:
         rise = _excess(points, one) - _excess(points, other)
         slope = min(max(rise / step, self.slope / _SLOPE_RANGE), self.slope * _SLOPE_RANGE)
         return slope if found else min(slope, max(abs(_excess(points, one)), _LEAST) / abs(step))
+
+
+def _median(values: np.ndarray, weights: np.ndarray) -> float:
+    return float(np.interp(0.5, np.cumsum(weights), values))
 
 
 def _excess(points: Points, kept: int) -> float:

@@ -15,6 +15,7 @@ from prunelimit.lab.experiment import ExperimentConfig
 from prunelimit.lab.tasks import Task
 from prunelimit.names import require_known
 from prunelimit.pruning.finetune import FineTuning
+from prunelimit.pruning.retrain import default_finetuning
 
 EPSILON = 0.05
 """ε of the paper's architectures: so few examples are fitted to losses whose spread is rounding."""
@@ -146,7 +147,7 @@ SCALES |= {
 } | {
     f"{name}-adam": _tuned(
         SCALES[name],
-        FineTuning(epochs=epochs, learning_rate=0.05, optimiser="adam"),
+        replace(default_finetuning([None]), epochs=epochs),
         finetune_measurements=8,
     )
     for name, epochs in BY_ADAM.items()
