@@ -12,6 +12,7 @@ from prunelimit.results.overview import Overview
 from prunelimit.results.parts import ExperimentConfig, FinalMeasurements, Provenance
 from prunelimit.results.result import Result
 from prunelimit.results.saved import provenance_of, table
+from prunelimit.results.verdict import Verdict
 
 __all__ = [
     "CalibrationTable",
@@ -29,6 +30,7 @@ __all__ = [
     "Provenance",
     "Result",
     "SearchedNetwork",
+    "Verdict",
     "WeightDistances",
     "provenance_of",
     "table",
