@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ KINDS = {
     "small-bert": results.SearchedNetwork,
     "heuristics-digits": results.MethodsCompared,
     "heuristics-limits": results.LimitStudy,
+    "verdict": results.Verdict,
     "depth/choices": results.Choices,
     "depth/weights": results.WeightDistances,
     "depth/rounds": results.LimitsOverRounds,
     "depth/gems": results.LimitsOfGems,
 }
 FILES = sorted(FOLDER.rglob("*.json"))
+MEASURED = sorted((FOLDER.parents[1] / "benchmarks" / "results").glob("*.json"))
 
 
 def name_of(path):
@@ -32,6 +35,23 @@ def name_of(path):
 
 def read(path):
     return json.loads(path.read_text())
+
+
+def commands(entry):
+    """Every command that a result names, of whatever part of it."""
+    if isinstance(entry, dict):
+        said = [entry["command"]] if isinstance(entry.get("command"), str) else []
+        return said + [c for value in entry.values() for c in commands(value)]
+    return [c for value in entry for c in commands(value)] if isinstance(entry, list) else []
+
+
+@pytest.mark.parametrize("path", [*FILES, *MEASURED], ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_a_committed_file_names_commands_that_can_be_typed_anywhere(path):
+    found = commands(read(path))
+    assert found or path in MEASURED  # the oldest of these know the machine alone
+    for command in found:
+        assert re.match(r"python -m (prunelimit|benchmarks|book)\b|prunelimit reproduce ", command)
+        assert not re.search(r"(?<![\w.…])/|~", command), command
 
 
 @pytest.fixture(scope="module")

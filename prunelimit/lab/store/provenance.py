@@ -34,7 +34,7 @@ def describe_run(
     device
         On which it computes.
     command
-        That made it; None is this process's own ``prunelimit …``.
+        That made it; None is this process's own, see `own_command`.
     processes
         That share the work.
 
@@ -50,7 +50,7 @@ def describe_run(
         python=platform.python_version(),
         packages={name: importlib.metadata.version(name) for name in _PACKAGES},
         machine=Machine(_processor(), os.cpu_count(), torch.get_num_threads(), device_name),
-        command=command or shlex.join(["prunelimit", *sys.argv[1:]]),
+        command=command or own_command(),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         processes=processes,
     )
@@ -64,8 +64,34 @@ def module_command(module: str, arguments: Sequence[str] | None = None) -> str:
     >>> module_command("prunelimit.lab.studies.existence", ["--output", "a b.json"])
     "python -m prunelimit.lab.studies.existence --output 'a b.json'"
     """
-    typed = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["python", "-m", module, *typed])
+    return _typed("python", "-m", module, *(sys.argv[1:] if arguments is None else arguments))
+
+
+def own_command() -> str:
+    """What was typed to start this process: ``prunelimit …``, a module's command or a script's.
+
+    An absolute path is written from the folder of work on, or where it lies elsewhere as its name
+    behind "…/": where a file was on one machine says nothing on another.
+    """
+    specification = getattr(sys.modules["__main__"], "__spec__", None)
+    module = specification.name.removesuffix(".__main__") if specification else ""
+    program = Path(sys.argv[0]).name
+    if module == "prunelimit" or program == "prunelimit":
+        return _typed("prunelimit", *sys.argv[1:])
+    return module_command(module) if module else _typed("python", program, *sys.argv[1:])
+
+
+def _typed(*words: str) -> str:
+    return shlex.join(_anywhere(word) for word in words)
+
+
+def _anywhere(word: str) -> str:
+    option, equals, value = word.rpartition("=") if word.startswith("-") else ("", "", word)
+    path = Path(value)
+    if not path.is_absolute():
+        return word
+    near = path.is_relative_to(Path.cwd())
+    return option + equals + str(path.relative_to(Path.cwd()) if near else Path("…", path.name))
 
 
 def describe_module(

@@ -1,5 +1,6 @@
 """Who made a number: the checkout, the command, and what it cost."""
 
+import importlib.machinery
 import subprocess
 import sys
 from pathlib import Path
@@ -38,13 +39,41 @@ def test_no_checkout_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["anything", "reproduce", "a task"])
+    monkeypatch.setattr(sys, "argv", ["bin/prunelimit", "reproduce", "a task"])
     found = provenance.describe_run(torch.device("cpu"), processes=2)
     assert (found.command, found.processes) == ("prunelimit reproduce 'a task'", 2)
     assert (
         found.packages["torch"] == torch.__version__.partition("+")[0] or "+" in torch.__version__
     )
     assert provenance.describe_run(torch.device("cpu"), "other").command == "other"
+
+
+@pytest.mark.parametrize(
+    ("module", "program", "typed"),
+    [
+        ("benchmarks.__main__", "/x/benchmarks/__main__.py", "python -m benchmarks rule"),
+        ("benchmarks.find", "/x/benchmarks/find.py", "python -m benchmarks.find rule"),
+        ("prunelimit.__main__", "/x/prunelimit/__main__.py", "prunelimit rule"),
+        (None, "/x/bin/prunelimit", "prunelimit rule"),
+        (None, "/x/mine.py", "python mine.py rule"),
+    ],
+)
+def test_a_process_knows_what_was_typed(
+    module: str | None, program: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specification = module and importlib.machinery.ModuleSpec(module, None)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", specification)
+    monkeypatch.setattr(sys, "argv", [program, "rule"])
+    assert provenance.own_command() == typed
+
+
+def test_a_command_names_no_place_of_one_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--output", str(tmp_path / "a" / "b.json"), f"--root={tmp_path.parent / 'c'}", "d/e"]
+    typed = "python -m a.module --output a/b.json --root=…/c d/e"
+    assert provenance.module_command("a.module", words).replace("'", "") == typed
 
 
 def test_the_peak_is_that_of_the_body() -> None:
