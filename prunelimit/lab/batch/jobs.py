@@ -41,11 +41,14 @@ class Job:
         What is run.
     parameters
         All of the notebook's that are set, except ``run_dir``.
+    program
+        Of the notebook as it was planned, see `program_of`.
     """
 
     directory: Path
     notebook: Path
     parameters: Mapping[str, Any]
+    program: str
 
     @property
     def name(self) -> str:
@@ -119,7 +122,7 @@ def plan(
         On a parameter that the notebook does not have, or a value that it cannot use.
     """
     path = Path(notebook or default_notebook()).absolute()
-    known = notebook_parameters(path)
+    known, program = notebook_parameters(path), program_of(path)
     jobs: dict[str, Job] = {}
     for given in parameter_sets:
         given = dict(given)
@@ -137,7 +140,7 @@ def plan(
             check_device(given.get("device", "auto"))
         name = run_name(path, given)
         parameters = {k: v for k, v in given.items() if k != "run_dir"}
-        jobs.setdefault(name, Job(Path(root).absolute() / name, path, parameters))
+        jobs.setdefault(name, Job(Path(root).absolute() / name, path, parameters, program))
     return list(jobs.values())
 
 
@@ -200,6 +203,15 @@ def job_key(notebook: Path, parameters: Mapping[str, Any]) -> Key:
         ),
         values if described is None else described,
     )
+
+
+def program_of(notebook: Path) -> str:
+    """Digest of the notebook's code and of all of the package that it imports.
+
+    A worker compares it with the driver's. Nothing is imported for it: a worker needs no PyTorch,
+    which takes seconds and some 500 MB, beside its kernel's.
+    """
+    return code_of(source=_code(notebook))
 
 
 def _described(values: Mapping[str, Any]) -> dict[str, Any] | None:

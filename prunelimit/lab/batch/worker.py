@@ -66,7 +66,7 @@ def execute(job: jobs.Job) -> Outcome:
 def _execute(job: jobs.Job) -> Outcome:
     if jobs.is_finished(job):
         return Outcome("kept")
-    if jobs.run_name(job.notebook, job.parameters) != job.name:
+    if jobs.program_of(job.notebook) != job.program:
         raise PruneLimitError(
             f"the code or the notebook on {socket.gethostname()} is not what the driver planned "
             "with (edited meanwhile, or another version); run the command again"

@@ -19,7 +19,7 @@ from cli_support import run
 
 from prunelimit import PruneLimitError
 from prunelimit.lab import batch
-from prunelimit.lab.batch import clusters, jobs, summary
+from prunelimit.lab.batch import clusters, jobs, summary, worker
 from prunelimit.lab.batch.board import stage_of
 from prunelimit.lab.tasks import TASKS
 from prunelimit.results import Overview, Result
@@ -56,6 +56,26 @@ def test_a_name_changes_with_notebook_parameters_and_code(tmp_path, notebook, mo
     names = {first, name(seed=1), name(l1=0.0), name(path=other_body)}
     monkeypatch.setattr(jobs, "code_of", lambda **_: "edited")
     assert len({*names, name()}) == 5
+
+
+def test_a_worker_refuses_what_was_edited_since(tmp_path, notebook) -> None:
+    (job,) = batch.plan(tmp_path / "runs", [{"task": "a"}], notebook)
+    job.directory.mkdir(parents=True)
+    write_notebook(notebook, TRIVIAL[0], TRIVIAL[1] + "more = 1\n")
+    outcome = worker.execute(job)
+    assert outcome.status == "failed"
+    assert "is not what the driver planned with (edited meanwhile" in outcome.message
+
+
+def test_a_worker_does_without_pytorch(tmp_path, notebook) -> None:
+    # It would hold some 500 MB of it beside its kernel's.
+    body = (
+        "import pathlib, sys; from prunelimit.lab.batch import worker; "
+        f"worker.jobs.program_of(pathlib.Path({str(jobs.default_notebook())!r})); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", body], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_words_and_magic_in_a_notebook(tmp_path, notebook) -> None:
