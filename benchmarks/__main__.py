@@ -32,7 +32,7 @@ SECTIONS = {
     "batched": lambda quick, _: batched.run(quick),
     "finetuning": lambda quick, _: finetuning.run(quick),
     "rule": lambda *_: rule.run(),
-    "redraw": lambda quick, _: redraw.run(5 if quick else 40),
+    "redraw": lambda quick, _: redraw.run(quick),
 }
 
 

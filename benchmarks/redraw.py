@@ -20,7 +20,7 @@ from benchmarks.common import table
 from prunelimit import widgets
 from tests.support import widget_support as support
 
-ROUNDS = 3
+EVENTS, ROUNDS = 40, 3
 
 
 @contextmanager
@@ -39,23 +39,28 @@ def all_widgets() -> Iterator[tuple[Any, list[Any]]]:
             browser.quit()
 
 
-def run(events: int = 40) -> dict[str, Any]:
-    """Sweep, print one row a widget, and return the rows with the slowest slider named."""
+def run(quick: bool = False) -> dict[str, Any]:
+    """Sweep, print one row a widget, and return the rows with the slowest slider named.
+
+    `quick` takes five positions once, of the widget as it opens.
+    """
     with all_widgets() as (browser, made):
         version = browser.capabilities["browserVersion"]
-        rows = {type(w).__name__: _summary(_sweeps(browser, w, events)) for w in made}
+        rows = {type(w).__name__: _summary(_sweeps(browser, w, quick)) for w in made}
     print(table(rows, ["median ms", "p95 ms", "max ms", "undisturbed"]))
     return {"chromium": version, "widgets": rows}
 
 
-def _sweeps(browser: Any, widget: Any, events: int) -> dict[str, np.ndarray]:
+def _sweeps(browser: Any, widget: Any, quick: bool) -> dict[str, np.ndarray]:
     """Times by preset and slider: (rounds, events)."""
     driven = support.Driven(browser, widget.key)
+    events, repeated = (5, 1) if quick else (EVENTS, ROUNDS)
+    presets = [] if quick else [preset["name"] for preset in widget._presets]
     found = {}
-    for preset in ["Reset", *(preset["name"] for preset in widget._presets)]:
+    for preset in ["Reset", *presets]:
         driven.press(preset)
         for slider in driven.shown_sliders():
-            rounds = [driven.redraw_times(slider, events) for _ in range(ROUNDS)]
+            rounds = [driven.redraw_times(slider, events) for _ in range(repeated)]
             found[f"{preset}: {slider}"] = np.array(rounds)
             driven.press(preset)
     return found

@@ -124,7 +124,7 @@ def test_a_verdict_says_what_is_met_and_what_is_missed(tmp_path) -> None:
 
 @needs_browser
 def test_every_widget_is_timed_and_a_slow_one_is_told(tmp_path) -> None:
-    found = redraw.run(2)
+    found = redraw.run(quick=True)
     assert list(found["widgets"]) == widgets.__all__
     for row in found["widgets"].values():
         assert row["events"] > 0 and 0 < row["undisturbed"] <= row["p95 ms"] <= row["max ms"]
