@@ -31,6 +31,11 @@ class FineTuning:
     momentum: float = 0.9
     optimiser: str = absent("sgd")
 
+    @classmethod
+    def by_adam(cls, epochs: int) -> FineTuning:
+        """So many epochs of Adam at the rate of `prunelimit.pruning.retrain.default_finetuning`."""
+        return cls(epochs, learning_rate=0.05, optimiser="adam")
+
     def __post_init__(self) -> None:
         """Refuse what trains nothing."""
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1")

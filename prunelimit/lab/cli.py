@@ -365,6 +365,9 @@ def reproduce(
     epsilon: EpsilonOption = None,
     policy: Annotated[str, typer.Option(help="ggn, abs or clip")] = "ggn",
     tolerance: ToleranceOption = 0.005,
+    optimiser: Annotated[
+        str, typer.Option(help="of fine-tuning: sgd, at the training's rate, or adam")
+    ] = "sgd",
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="copy result.json")] = None,
@@ -387,7 +390,12 @@ def reproduce(
         epochs=epochs,
         examples=examples,
         scale=scale,
-        measurement={"epsilon": epsilon, "policy": policy, "tolerance": tolerance},
+        measurement={
+            "epsilon": epsilon,
+            "policy": policy,
+            "tolerance": tolerance,
+            "optimiser": optimiser,
+        },
     )
     check_device(device)
     directory = prepare_folder(run_dir or Path("runs") / f"{task}-seed{seed}")

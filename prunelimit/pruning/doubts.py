@@ -75,8 +75,8 @@ def _wide_bracket(rule: SearchRule, points: dict[int, float]) -> list[str]:
         return []
     beyond = (rule.crossing(points) - found.failing) / rule.dim
     return [
-        f"that it is not sparser rests on interpolation: the next try that fails is "
-        f"{beyond:.1%} beyond"
+        f"that it is not sparser was not tried, it follows from how near the tries came: the next "
+        f"one that fails is {beyond:.1%} beyond"
     ]
 
 

@@ -43,7 +43,7 @@ def default_finetuning(loader: Loader) -> FineTuning:
     """
     batches = sum(1 for _ in loader)
     epochs = min(max(math.ceil(_STEPS / max(batches, 1)), _EPOCHS[0]), _EPOCHS[1])
-    return FineTuning(epochs=epochs, learning_rate=0.05, optimiser="adam")
+    return FineTuning.by_adam(epochs)
 
 
 def finetuning_key(finetune: FineTuning | OwnLoop) -> Any:

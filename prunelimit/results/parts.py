@@ -12,6 +12,7 @@ from prunelimit.budgets import FineTuning
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Interval
+from prunelimit.records import absent
 from prunelimit.spectrum.result import require_policy
 
 
@@ -39,9 +40,11 @@ class ExperimentConfig:
         At most so many masks re-fitted, each by so many products.
     finetune_measurements, finetuning
         At most so many masks fine-tuned, each with this budget; None is
-        `prunelimit.lab.stages.finetune.default_budget`.
+        `prunelimit.lab.stages.finetune.default_budget`, by `optimiser`.
     accuracy_tolerance
         Accuracy that a pruned network may lose on the validation split.
+    optimiser
+        ``"sgd"`` or ``"adam"``, of the default budget of fine-tuning.
     """
 
     epsilon: float | None = None
@@ -58,10 +61,16 @@ class ExperimentConfig:
     finetune_measurements: int = 9
     finetuning: FineTuning | None = None
     accuracy_tolerance: float = 0.005
+    optimiser: str = absent("sgd")
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be measured with."""
         require_policy(self.policy)
+        budget = self.finetuning or FineTuning(optimiser=self.optimiser)
+        if self.optimiser not in ("sgd", budget.optimiser):
+            raise PruneLimitError(
+                f"optimiser is {self.optimiser}, and finetuning says {budget}; give one"
+            )
         for name, value in vars(self).items():
             if isinstance(value, int | float):
                 require(math.isfinite(value), name, value, "finite")

@@ -235,7 +235,7 @@ def lighten(replace: Callable[[object, str, object], None]) -> None:
     """Let the command do what a test can wait for: a narrow network, a short fine-tuning."""
     budget = FineTuning(epochs=2, learning_rate=0.05)
     narrow = models.ModelSpec("MLP 12", models.fully_connected((12,)))
-    replace(tuning, "default_budget", lambda training, batches: budget)
+    replace(tuning, "default_budget", lambda *_: budget)
     replace(models, "MODELS", models.MODELS | {"mlp": narrow})
 
 

@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prunelimit.budgets import FineTuning
 from prunelimit.errors import PruneLimitError, require, shown
 from prunelimit.names import require_known
 from prunelimit.records import from_plain, scalar, to_plain
@@ -69,6 +68,7 @@ def configure(
     """
     from prunelimit.lab import tasks
     from prunelimit.lab.experiment import ExperimentConfig, require_batches
+    from prunelimit.lab.stages.finetune import budget_of
 
     require(0 < scalar(float, scale, "scale") <= 1, "scale", scale, "above 0 and at most 1")
     require(0 <= _whole("seed", seed) < _SEEDS, "seed", seed, "at least 0 and below 2**63")
@@ -80,8 +80,12 @@ def configure(
     config = ExperimentConfig()
     if scale < 1:
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
-        config = _shortened(config, chosen, scale)
+        config = _shortened(config, scale)
     config = _measured_by(config, {} if measurement is None else measurement)
+    if scale < 1 and config.finetuning is None:
+        training = chosen.training
+        budget = budget_of(training, training.epochs, config.optimiser)
+        config = dataclasses.replace(config, finetuning=budget)
     if chosen.examples is not None:
         require_batches(config, chosen.examples)
     return chosen, config
@@ -217,13 +221,11 @@ def with_settings(
     ]
 
 
-def _shortened(config: ExperimentConfig, task: Task, scale: float) -> ExperimentConfig:
-    training = task.training
+def _shortened(config: ExperimentConfig, scale: float) -> ExperimentConfig:
     return dataclasses.replace(
         config,
         loss_points=max(_FEWEST_POINTS, round(scale * config.loss_points)),
         accuracy_points=max(_FEWEST_POINTS, round(scale * config.accuracy_points)),
-        finetuning=FineTuning(training.epochs, training.learning_rate, training.momentum),
     )
 
 
@@ -235,10 +237,10 @@ def _measured_by(config: ExperimentConfig, measurement: Any) -> ExperimentConfig
         raise PruneLimitError(
             f'measurement is {measurement!r}; it must look like {{"epsilon": 0.05}}'
         )
-    known = to_plain(config)
+    fields = [field.name for field in dataclasses.fields(ExperimentConfig)]
     for name in measurement:
-        require_known("measurement", name, known)
-    return from_plain(ExperimentConfig, known | dict(measurement), "measurement")
+        require_known("measurement", name, fields)
+    return from_plain(ExperimentConfig, to_plain(config) | dict(measurement), "measurement")
 
 
 def _whole(name: str, value: Any) -> int:

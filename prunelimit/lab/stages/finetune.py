@@ -22,12 +22,12 @@ from prunelimit.recipe import TrainingConfig
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import FinetunePoint
 
-KNOBS = ("resolution", "sparsest", "finetune_measurements", "finetuning")
+KNOBS = ("resolution", "sparsest", "finetune_measurements", "finetuning", "optimiser")
 """Entries of the configuration that it reads."""
 
 
-def default_budget(training: TrainingConfig, batches: int) -> FineTuning:
-    """At least 12 epochs and at least 3,000 steps, at the training's own learning rate.
+def default_budget(training: TrainingConfig, batches: int, optimiser: str = "sgd") -> FineTuning:
+    """At least 12 epochs and at least 3,000 steps: of SGD at the training's own rate, or of Adam.
 
     Examples
     --------
@@ -35,11 +35,14 @@ def default_budget(training: TrainingConfig, batches: int) -> FineTuning:
     >>> default_budget(tasks.get("digits-mlp").training, batches=11).epochs
     273
     """
-    return FineTuning(
-        epochs=max(12, math.ceil(3000 / batches)),
-        learning_rate=training.learning_rate,
-        momentum=training.momentum,
-    )
+    return budget_of(training, max(12, math.ceil(3000 / batches)), optimiser)
+
+
+def budget_of(training: TrainingConfig, epochs: int, optimiser: str = "sgd") -> FineTuning:
+    """So many epochs, of SGD at the training's own learning rate or of Adam as in `find_limit`."""
+    if optimiser == "adam":
+        return FineTuning.by_adam(epochs)
+    return FineTuning(epochs, training.learning_rate, training.momentum)
 
 
 class Tuning:
@@ -54,10 +57,10 @@ class Tuning:
         Trained; left untouched.
     splits
         Its data.
-    budget
-        Of each mask; by default `default_budget`.
     training
         How the network was trained, in batches of what size.
+    budget
+        Of each mask; by default `default_budget`, by `optimiser`.
     execution
         See `prunelimit.pruning.finetune.finetune`.
     """
@@ -69,11 +72,12 @@ class Tuning:
         training: TrainingConfig,
         budget: FineTuning | None = None,
         execution: Execution = USUAL,
+        optimiser: str = "sgd",
     ) -> None:
         self.model, self.execution = model, execution
         self.loader = splits.train_eval.with_batch_size(training.batch_size).shuffled()
         self.reference = splits.train_eval.with_batch_size(1000)
-        self.budget = budget or default_budget(training, len(self.loader))
+        self.budget = budget or default_budget(training, len(self.loader), optimiser)
 
     def at(self, sparsity: float) -> FineTuned:
         """The magnitude mask of `sparsity`."""
@@ -100,7 +104,9 @@ class Finetunings:
 def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) -> Finetunings:
     """Tune the dense network and both limits' masks, then bisect from `start` on."""
     config, execution = run.config, Execution(run.device, run.progress, run.world)
-    bench = Tuning(run.model, run.splits, run.training, config.finetuning, execution)
+    bench = Tuning(
+        run.model, run.splits, run.training, config.finetuning, execution, config.optimiser
+    )
 
     def rise(sparsity: float) -> float:
         known = so_far.at(sparsity)

@@ -15,7 +15,6 @@ from prunelimit.lab.experiment import ExperimentConfig
 from prunelimit.lab.tasks import Task
 from prunelimit.names import require_known
 from prunelimit.pruning.finetune import FineTuning
-from prunelimit.pruning.retrain import default_finetuning
 
 EPSILON = 0.05
 """ε of the paper's architectures: so few examples are fitted to losses whose spread is rounding."""
@@ -138,18 +137,14 @@ SCALES: dict[str, Scale] = {
     ),
 }
 # Real existence is a lower bound: these show how much a longer search for the survivors' weights
-# raises it, and how much another optimiser does, the one of `default_finetuning`.
+# raises it, and how much another optimiser does, the one of `find_limit`.
 LONGER = {"fc5": 120, "fc12": 80, "resnet18": 80, "vgg16": 80, "fashion-mlp": 120}
 BY_ADAM = LONGER | {"resnet50": 80, "alexnet": 80}
 SCALES |= {
     f"{name}-tuned": _tuned(SCALES[name], FineTuning(epochs=epochs, learning_rate=0.01))
     for name, epochs in LONGER.items()
 } | {
-    f"{name}-adam": _tuned(
-        SCALES[name],
-        replace(default_finetuning([None]), epochs=epochs),
-        finetune_measurements=8,
-    )
+    f"{name}-adam": _tuned(SCALES[name], FineTuning.by_adam(epochs), finetune_measurements=8)
     for name, epochs in BY_ADAM.items()
 }
 """Name to what is run: the paper's architectures, the small networks, and some tuned for longer, by

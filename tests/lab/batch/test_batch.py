@@ -18,6 +18,7 @@ from batch_support import TRIVIAL, write_notebook
 from cli_support import run
 
 from prunelimit import PruneLimitError
+from prunelimit.budgets import FineTuning
 from prunelimit.lab import batch
 from prunelimit.lab.batch import clusters, jobs, summary, worker
 from prunelimit.lab.batch.board import stage_of
@@ -136,6 +137,11 @@ def test_what_says_the_same_is_one_job(tmp_path, notebook) -> None:
         ({"measurement": 5}, "measurement is 5; it must look like"),
         ({"measurement": {"tolerance": 5}}, "tolerance is 5.0; it must be below 1"),
         ({"measurement": {"finetuning": 5}}, "finetuning is 5"),
+        ({"measurement": {"optimiser": "lion"}}, "optimiser is 'lion'; it must be sgd or adam"),
+        (
+            {"measurement": {"optimiser": "adam", "finetuning": {"epochs": 2}}},
+            "optimiser is adam, and finetuning says 2 epochs of SGD",
+        ),
         ({"measurement": {"finetuning": {"momentum": 2}}}, "momentum is 2"),
         ({"seed": -1}, "seed is -1; it must be at least 0"),
         ({"seed": 2**63}, "below 2"),
@@ -219,6 +225,10 @@ def test_scale_shortens_and_measurement_wins() -> None:
     assert batch.configure("digits-mlp", examples=300)[0].examples == 300
     whole, config = batch.configure("digits-mlp")
     assert whole == TASKS["digits-mlp"] and config.finetuning is None
+    _, config = batch.configure("digits-mlp", scale=0.1, measurement={"optimiser": "adam"})
+    assert config.finetuning == FineTuning.by_adam(6)
+    _, config = batch.configure("digits-mlp", measurement={"optimiser": "adam"})
+    assert (config.finetuning, config.optimiser) == (None, "adam")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from prunelimit.lab.data import load
 from prunelimit.lab.stages.finetune import Tuning, default_budget
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import Execution
+from prunelimit.pruning.retrain import default_finetuning
 from prunelimit.recipe import TrainingConfig
 
 
@@ -31,3 +32,5 @@ def test_few_batches_get_many_epochs() -> None:
     config = TrainingConfig(epochs=1, learning_rate=0.3)
     assert default_budget(config, batches=10).epochs == 300
     assert default_budget(config, batches=10_000) == FineTuning(12, 0.3, config.momentum)
+    assert default_budget(config, batches=10, optimiser="adam") == FineTuning.by_adam(300)
+    assert default_finetuning([None] * 10) == FineTuning.by_adam(200)
