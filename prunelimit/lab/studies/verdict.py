@@ -4,7 +4,7 @@ Curvature is \|H\|, ε the standard deviation of the losses of minibatches of 12
 rounded to an integer as its code rounds it; "actual" is the sparsity up to which the one-shot
 accuracy holds. Made by::
 
-    python -m prunelimit.lab.studies.verdict digits-mlp digits-cnn fashion-mlp fc5 fc12 \
+    python -m prunelimit.lab.studies.verdict digits-mlp fashion-mlp fc5 \
         --seed 0 1 2 --output book/results/verdict.json
 
 Networks that the output has are not measured again.
