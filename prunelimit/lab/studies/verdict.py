@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
@@ -38,13 +39,13 @@ _BATCH_SIZE = 128
 def rounded_limit(needed: Callable[[float], float], distance: Distance, dim: int) -> float:
     """Share of `dim` weights that the paper's formula keeps where R is rounded to an integer.
 
-    The smallest k that is at least the weights `needed` at the rounded R(k): there is none between
-    two integers' reach, so one k is looked at for each integer.
+    The smallest k that is at least the weights `needed` at the rounded R(k), which fall with k: by
+    bisection. Halves are rounded down.
 
     Parameters
     ----------
     needed
-        Rounded distance, above 0, to weights.
+        Rounded distance, above 0, to weights; not decreasing.
     distance
         R of k, not increasing.
     dim
@@ -57,22 +58,11 @@ def rounded_limit(needed: Callable[[float], float], distance: Distance, dim: int
     """
     radius = as_distance_function(distance, dim)
 
-    def first(below: float) -> int:
-        """The smallest k whose R is at most `below`."""
-        low, high = 0, dim
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if radius(middle) <= below else (middle + 1, high)
-        return low
+    def suffices(kept: int) -> bool:
+        whole = math.ceil(radius(kept) - 0.5)
+        return whole <= 0 or needed(whole) <= kept
 
-    best = dim
-    for whole in range(math.ceil(radius(0)) + 1):
-        least = math.ceil(needed(whole)) if whole else 0
-        kept = max(first(whole + 0.5), least, 1)
-        # Only where R(k) is rounded to this integer, and not to a smaller one.
-        if whole == 0 or kept < first(whole - 0.5):
-            best = min(best, kept)
-    return best / dim
+    return (1 + bisect_left(range(1, dim), True, key=suffices)) / dim
 
 
 def rounded_sparsity(report: PruningLimit) -> float:
@@ -90,16 +80,23 @@ def measure(name: str, seed: int, device: str = "auto") -> OwnChoices:
     scale, directory = scale_of(name, seed), RUNS / f"{name}-seed{seed}"
     model, splits = trained(scale.task, directory, device)
     config = replace(scale.measurement, epsilon=None, epsilon_batch_size=_BATCH_SIZE)
-    task, reports = scale.task, {}
-
-    def run(policy: str) -> Run:
-        chosen = replace(config, policy=policy)
-        return Run(model, splits, task.training, chosen, directory, device, None, ALONE)
-
-    for policy in ("abs", "ggn"):
-        reports[policy] = prediction.measure(run(policy), f"verdict-{policy}")
-        prediction.clear(run(policy))
-    theirs, ours = reports["abs"], reports["ggn"]
+    training = scale.task.training
+    by_theirs, by_ours = (
+        Run(
+            model,
+            splits,
+            training,
+            replace(config, policy=policy),
+            directory,
+            device,
+            None,
+            ALONE,
+        )
+        for policy in ("abs", "ggn")
+    )
+    theirs = prediction.measure(by_theirs, "verdict-abs")
+    ours = prediction.measure(by_ours, "verdict-ggn")
+    prediction.clear(by_theirs)  # both are complete
     return OwnChoices(
         name=name,
         seed=seed,
@@ -109,7 +106,7 @@ def measure(name: str, seed: int, device: str = "auto") -> OwnChoices:
         paper=_interval(theirs),
         rounded=rounded_sparsity(theirs),
         gauss_newton=_interval(ours),
-        accuracy=accuracy_threshold(sweeps.measure(run("abs")), config.accuracy_tolerance),
+        accuracy=accuracy_threshold(sweeps.measure(by_theirs), config.accuracy_tolerance),
     )
 
 

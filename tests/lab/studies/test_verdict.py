@@ -30,7 +30,7 @@ def test_the_rounded_limit_is_the_first_of_all_that_suffice(weights, curvatures,
         return float(np.sqrt(np.interp(kept, np.arange(dim + 1), removed)))
 
     def suffices(kept):
-        # Halves go down, as in the bisection; the paper's code has no case of its own for them.
+        # Halves go down, as in the bisection.
         whole = np.ceil(distance(kept) - 0.5)
         return whole == 0 or needed(whole) <= kept
 
@@ -63,7 +63,7 @@ def test_the_committed_rows_are_of_the_scales_and_in_order():
     for row in rows:
         assert row.paper.lower <= row.paper.value <= row.paper.upper
         assert row.accuracy.validation_accuracy > 0.1
-        # |H| has all of the Gauss-Newton matrix's trace and the residual's part besides.
+        # No theorem: |H| has the residual's curvature besides, so it leaves fewer flat directions.
         assert row.paper.lower <= row.gauss_newton.upper
-        # What rounds to r lies between r - 1/2 and r + 1/2.
+        # No theorem either: rounding a distance of 2 or more moves the limit little.
         assert abs(row.rounded - row.paper.value) < 0.1
