@@ -21,10 +21,7 @@ _PUBLIC = {
     "POLICIES": "result",
     "Spectrum": "result",
     "Target": "search",
-    "estimate_diagonal": "stochastic",
     "estimate_trace": "stochastic",
-    "row_l1_norms": "stochastic",
-    "top_eigenpairs": "stochastic",
 }
 
 __all__ = sorted(_PUBLIC)

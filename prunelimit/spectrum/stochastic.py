@@ -1,22 +1,17 @@
-"""Trace, diagonal, row norms and top eigenpairs of a matrix known by its products.
+"""The trace of a matrix known by its products.
 
-All take anything with ``dim``, ``device``, ``dtype`` and ``matmul``, such as
+It is anything with ``dim``, ``device``, ``dtype`` and ``matmul``, such as
 `CurvatureOperator`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimit.errors import PruneLimitError, require
+from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import Estimate
 from prunelimit.names import require_known
-from prunelimit.spectrum.basis import Basis
-from prunelimit.spectrum.krylov import KrylovSpace
 from prunelimit.spectrum.matrix import SymmetricMatrix
 from prunelimit.spectrum.search import rademacher
 
@@ -125,113 +120,3 @@ def _xtrace(matrix: SymmetricMatrix, products: int, seed: int) -> Estimate:
     scale = torch.where(norms > 1e-9, (matrix.dim - count + 1) / norms, torch.zeros_like(norms))
     known = torch.trace(inner) - (removed * (inner @ removed)).sum(0)
     return _mean(known + scale * rest)
-
-
-def estimate_diagonal(matrix: SymmetricMatrix, products: int = 30, seed: int = 0) -> Tensor:
-    """Diagonal ``(dim,)`` by Rademacher probes, mean of z * A z (Bekas, Kokiopoulou and Saad 2007).
-
-    The variance of entry i is the sum of the squares of row i's other entries,
-    over `products`.
-
-    Raises
-    ------
-    PruneLimitError
-        If `products` is below 1.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> scaled = SimpleNamespace(
-    ...     dim=2, device="cpu", dtype=torch.float64, matmul=lambda vectors: 3 * vectors
-    ... )
-    >>> estimate_diagonal(scaled, products=2)
-    tensor([3., 3.], dtype=torch.float64)
-    """
-    require(products >= 1, "products", products, "at least 1")
-    total = torch.zeros(matrix.dim, dtype=torch.float64, device=matrix.device)
-    for index in range(products):
-        probe = rademacher(matrix.dim, seed, index).to(matrix.device, matrix.dtype)
-        total += probe.double() * matrix.matmul(probe).double()
-    return total / products
-
-
-def row_l1_norms(matrix: SymmetricMatrix, rows: Sequence[int], block: int = 16) -> Tensor:
-    """The l1 norms ``(len(rows),)`` of some rows: one product with a unit vector each.
-
-    Raises
-    ------
-    PruneLimitError
-        If a row is outside the matrix.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> scaled = SimpleNamespace(
-    ...     dim=2, device="cpu", dtype=torch.float64, matmul=lambda vectors: -3 * vectors
-    ... )
-    >>> row_l1_norms(scaled, [1])
-    tensor([3.], dtype=torch.float64)
-    """
-    norms = []
-    for start in range(0, len(rows), block):
-        chosen = torch.as_tensor(list(rows[start : start + block]), device=matrix.device)
-        if bool(((chosen < 0) | (chosen >= matrix.dim)).any()):
-            raise PruneLimitError(f"rows must lie in 0 … {matrix.dim - 1}, got {chosen.tolist()}")
-        units = torch.zeros(matrix.dim, len(chosen), dtype=matrix.dtype, device=matrix.device)
-        units[chosen, torch.arange(len(chosen), device=matrix.device)] = 1.0
-        norms.append(matrix.matmul(units).double().abs().sum(0))
-    return torch.cat(norms) if norms else torch.zeros(0, dtype=torch.float64)
-
-
-def top_eigenpairs(
-    matrix: SymmetricMatrix, count: int = 10, tolerance: float = 1e-3, seed: int = 0
-) -> tuple[np.ndarray, Tensor, np.ndarray]:
-    """Eigenpairs of largest |curvature|, by a Krylov space from one random start.
-
-    Of a multiple eigenvalue one copy is found.
-
-    Parameters
-    ----------
-    matrix
-        The matrix.
-    count
-        How many.
-    tolerance
-        Largest residual |A u - theta u|, relative to the largest |curvature|.
-    seed
-        Of the start vector.
-
-    Returns
-    -------
-    values, vectors, residuals
-        ``(count,)`` by falling |value|; ``(dim, count)``; ``(count,)``. Within
-        residuals[i] of values[i] there is an eigenvalue (exact).
-
-    Raises
-    ------
-    PruneLimitError
-        If `count` is not between 1 and the dimension.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> diagonal = torch.arange(20.0, dtype=torch.float64)
-    >>> matrix = SimpleNamespace(
-    ...     dim=20, device="cpu", dtype=torch.float64, matmul=lambda v: diagonal * v
-    ... )
-    >>> top_eigenpairs(matrix, 2)[0].round(3).tolist()
-    [19.0, 18.0]
-    """
-    require(1 <= count <= matrix.dim, "count", count, f"in 1 … {matrix.dim}, the dimension")
-    space = KrylovSpace(Basis(matrix.dim, matrix.dtype, matrix.device), matrix.dtype)
-    space.add_start(rademacher(matrix.dim, seed, 0))
-    while True:
-        values, coordinates, residuals = space.ritz() if space.products else (np.zeros(0),) * 3
-        order = np.argsort(-np.abs(values))[:count]
-        found = len(order) == count and np.all(residuals[order] <= tolerance * np.abs(values).max())
-        if found or space.exhausted:
-            vectors = space.ritz_vectors(np.ascontiguousarray(coordinates[:, order]))
-            return values[order], vectors, residuals[order]
-        for _ in range(max(2 * count - space.products, max(4, space.products // 8))):
-            if not space.exhausted:
-                space.grow(matrix.matmul)

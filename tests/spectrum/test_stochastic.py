@@ -1,4 +1,4 @@
-"""Trace, diagonal, row norms and eigenpairs against a dense matrix."""
+"""The trace against a dense matrix."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ import torch
 from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum.stochastic import (
     TRACE_METHODS,
-    estimate_diagonal,
     estimate_trace,
-    row_l1_norms,
-    top_eigenpairs,
 )
 
 
@@ -61,34 +58,10 @@ def test_low_rank_is_exact_for_the_sketching_methods(dense) -> None:
         assert estimate == pytest.approx(float(torch.trace(low)), rel=1e-6)
 
 
-def test_diagonal(matrix, dense) -> None:
-    estimate = estimate_diagonal(matrix, products=300)
-    spread = torch.sqrt(((dense**2).sum(1) - dense.diagonal() ** 2) / 300)
-    assert float(((estimate - dense.diagonal()) / spread).abs().max()) < 5
-
-
-def test_row_norms(matrix, dense) -> None:
-    rows = [3, 199, 0]
-    torch.testing.assert_close(row_l1_norms(matrix, rows, block=2), dense[rows].abs().sum(1))
-    assert row_l1_norms(matrix, []).shape == (0,)
-
-
-def test_top_eigenpairs(matrix, dense) -> None:
-    values, vectors, residuals = top_eigenpairs(matrix, 12, tolerance=1e-6)
-    truth = torch.linalg.eigvalsh(dense).numpy()
-    truth = truth[np.argsort(-np.abs(truth))][:12]
-    np.testing.assert_allclose(values, truth, atol=1e-5)
-    errors = (dense @ vectors - vectors * torch.from_numpy(values)).norm(dim=0)
-    np.testing.assert_allclose(errors.numpy(), residuals, atol=1e-9)
-
-
 def test_refusals(matrix) -> None:
     for call, match in (
         (lambda: estimate_trace(matrix, method="guess"), "unknown method 'guess'"),
         (lambda: estimate_trace(matrix, products=3), "products=3 is too few"),
-        (lambda: estimate_diagonal(matrix, products=0), "products is 0"),
-        (lambda: row_l1_norms(matrix, [200]), "199"),
-        (lambda: top_eigenpairs(matrix, 0), "count is 0"),
     ):
         with pytest.raises(PruneLimitError, match=match):
             call()
