@@ -287,13 +287,12 @@ class PruningLimit:
         """The one-shot curve, ε, and the limits with their brackets."""
         from prunelimit.plots.report import limit_figure
 
-        limits = {
-            name: (estimate.lower, float(estimate.sparsity), estimate.upper)
-            for name, estimate in (("paper", self.paper), ("sharp", self.sharp))
-        }
-        return limit_figure(
-            self.one_shot_curve, float(self.one_shot.sparsity), limits, self.epsilon
-        )
+        return limit_figure(self)
+
+    def ends(self) -> dict[str, tuple[float, float, float]]:
+        """Lower end, value and upper end of the paper's and the sharp limit, in sparsity."""
+        limits = {"paper": self.paper, "sharp": self.sharp}
+        return {n: (one.lower, float(one.sparsity), one.upper) for n, one in limits.items()}
 
     def _repr_html_(self) -> str:
         # Markup escapes what it formats: a loaded report's text is anybody's.

@@ -8,7 +8,6 @@ from prunelimit.on_use import loaded_on_use
 _PUBLIC = {
     "accuracy_curve": "limits",
     "accuracy_of_result": "limits",
-    "four_curves": "limits",
     "four_curves_of_result": "limits",
     "weight_histogram": "limits",
     "limit_figure": "report",

@@ -18,37 +18,18 @@ if TYPE_CHECKING:
     from prunelimit.results import Result
 
 
-def four_curves(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    limits: Mapping[str, Sequence[float]],
-    epsilon: float,
-    title: str = "",
-    sparsest: float = 0.999,
-) -> Figure:
-    """The four curves of loss rise against sparsity, with the predicted limits.
-
-    Parameters
-    ----------
-    curves
-        Curve name (a key of `CURVES`) to sparsities and loss rises above L(w*).
-    limits
-        "paper" and "sharp" to (lower, value, upper) sparsities.
-    epsilon
-        The loss rise that S(ε) allows; drawn as a horizontal line.
-    title
-        What network, on what data.
-    sparsest
-        Right end of the axis.
-    """
+def four_curves_of_result(result: Result) -> Figure:
+    """The four curves of loss rise against sparsity, with the predicted limits and ε."""
     figure, ax = plt.subplots(figsize=(WIDTH, 4.8))
+    epsilon, sparsest = result.epsilon, result.measurement.sparsest
     floor = epsilon / 30
-    for name, (sparsities, rises) in curves.items():
+    for name, (sparsities, rises) in curves_of_result(result).items():
         draw_curve(ax, name, sparsities, np.maximum(rises, floor))
     draw_epsilon(ax, epsilon, rf"$\epsilon = {epsilon:.3g}$")
-    mark_limits(ax, limits, sparsest)
+    mark_limits(ax, result.prediction.ends(), sparsest)
     ax.set(yscale="log", ylim=(floor, None), ylabel=r"loss rise $L - L(w^*)$ (nats)")
     kept_axis(ax, sparsest)
-    ax.set_title(title)
+    ax.set_title(f"{result.task}, D = {result.prediction.dim:,}")
     legend_below(figure, [ax])
     return figure
 
@@ -80,16 +61,6 @@ def draw_brackets(ax: Axes, places: ArrayLike, found: Sequence[Any], name: str) 
     ax.errorbar(places, value, ends, fmt=marker, color=colour, capsize=3, label=label)
 
 
-def four_curves_of_result(result: Result) -> Figure:
-    """`four_curves` of one task's result."""
-    return four_curves(
-        curves_of_result(result),
-        _limits_of_result(result),
-        result.epsilon,
-        title=f"{result.task}, D = {result.prediction.dim:,}",
-    )
-
-
 def curves_of_result(result: Result) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
     """Sparsities and loss rises of each of `CURVES`."""
     sweep = result.sweep.training
@@ -102,12 +73,13 @@ def curves_of_result(result: Result) -> dict[str, tuple[Sequence[float], Sequenc
     }
 
 
-def accuracy_of_result(result: Result, sparsest: float = 0.999) -> Figure:
+def accuracy_of_result(result: Result) -> Figure:
     """Test accuracy against sparsity of one task's result."""
+    sparsest = result.measurement.sparsest
     figure, ax = plt.subplots(figsize=(WIDTH, 4.2))
     for name, (sparsities, accuracies) in accuracies_of_result(result).items():
         draw_curve(ax, name, sparsities, accuracies)
-    mark_limits(ax, _limits_of_result(result), sparsest)
+    mark_limits(ax, result.prediction.ends(), sparsest)
     ax.set_ylabel("test accuracy (share of examples)")
     kept_axis(ax, sparsest)
     ax.set_title(result.task)
@@ -126,13 +98,6 @@ def accuracies_of_result(result: Result) -> dict[str, tuple[Sequence[float], Seq
 
 def _columns(points: Sequence[Any], name: str) -> tuple[list[float], list[float]]:
     return [point.sparsity for point in points], [getattr(point, name) for point in points]
-
-
-def _limits_of_result(result: Result) -> dict[str, tuple[float, float, float]]:
-    return {
-        name: (limit.lower, float(limit.sparsity), limit.upper)
-        for name, limit in (("paper", result.prediction.paper), ("sharp", result.prediction.sharp))
-    }
 
 
 def accuracy_curve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,20 +10,15 @@ from matplotlib.figure import Figure
 
 from prunelimit.plots.style import COLOURS, CURVES, mark_limits, sparsity_axis
 
+if TYPE_CHECKING:
+    from prunelimit.report import PruningLimit
 
-def limit_figure(
-    curve: Iterable[Sequence[float] | np.ndarray],
-    crossing: float,
-    limits: Mapping[str, Sequence[float]],
-    epsilon: float,
-) -> Figure:
-    """What `predict_limit` found: the one-shot curve, ε, and each limit with its bracket.
 
-    `curve` has sparsities and the rises that the quadratic model predicts there, `crossing` is
-    where it meets `epsilon`; each limit is (lower, value, upper) in sparsity.
-    """
+def limit_figure(report: PruningLimit) -> Figure:
+    """What `predict_limit` found: the one-shot curve, ε, and each limit with its bracket."""
+    sparsities, rises = report.one_shot_curve
+    epsilon = report.epsilon
     figure, ax = plt.subplots()
-    sparsities, rises = curve
     _, colour, marker = CURVES["one_shot_quadratic"]
     ax.plot(
         sparsities,
@@ -31,7 +26,7 @@ def limit_figure(
         color=colour,
         marker=marker,
         markevery=0.05,
-        label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {crossing:.3f}",
+        label=rf"one-shot $\frac{{1}}{{2}}x^\top H x$: {float(report.one_shot.sparsity):.3f}",
     )
     ax.axhline(
         epsilon,
@@ -40,7 +35,7 @@ def limit_figure(
         marker="",
         label=rf"$\epsilon = {epsilon:.3g}$",
     )
-    mark_limits(ax, limits)
+    mark_limits(ax, report.ends())
     ax.set(yscale="log", ylabel=r"predicted loss rise (units of the loss)")
     sparsity_axis(ax)
     ax.legend(loc="upper left")

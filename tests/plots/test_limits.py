@@ -1,5 +1,7 @@
 """The four curves and the limits stand where the result has them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from plot_support import line
@@ -25,13 +27,14 @@ def test_the_curves_are_the_results_and_the_limits_stand_at_the_shares_kept(resu
         assert places == pytest.approx(1 - getattr(result.prediction, name).sparsity)
 
 
-def test_a_limit_beyond_the_axis_stands_at_its_end_and_says_so() -> None:
-    curve = {"one_shot": ([0.0, 0.5, 0.9], [0.0, 0.01, 0.2])}
-    found = limits.four_curves(curve, {"paper": (0.95, 0.999, 1.0)}, 0.1, sparsest=0.9)
-    (ax,) = found.axes
-    places, _ = line(ax, style.LIMITS["paper"][0])
-    assert places == pytest.approx(0.1)
-    assert "0.9990\n(beyond the axis)" in ax.get_legend_handles_labels()[1][-1]
+def test_a_limit_beyond_the_axis_stands_at_its_end_and_says_so(result) -> None:
+    shorter = replace(result, measurement=replace(result.measurement, sparsest=0.85))
+    for figure in (limits.four_curves_of_result(shorter), limits.accuracy_of_result(shorter)):
+        (ax,) = figure.axes
+        places, _ = line(ax, style.LIMITS["paper"][0])
+        assert places == pytest.approx(0.15)
+        named = ax.get_legend_handles_labels()[1]
+        assert any("0.8936\n(beyond the axis)" in label for label in named), named
 
 
 def test_accuracies_are_those_of_the_test_set(result) -> None:

@@ -1,17 +1,21 @@
 """The figure of a prediction: the curve, ε and both limits stand where they were computed."""
 
+import numpy as np
 import pytest
 
-from prunelimit.plots.report import limit_figure
+from book.tools.content import ROOT
+from prunelimit.results import Result
 
 
 def test_the_curve_ends_at_its_floor_and_the_limits_stand_at_their_sparsities():
-    limits = {"paper": (0.6, 0.7, 0.8), "sharp": (0.8, 0.85, 0.9)}
-    figure = limit_figure(([0.0, 0.5, 1.0], [0.0, 0.1, 3.0]), 0.55, limits, 0.3)
-    (ax,) = figure.axes
+    report = Result.load(ROOT / "book" / "results" / "digits-mlp.json").prediction
+    (ax,) = report.plot().axes
     curve, level, paper, sharp = ax.lines
-    assert curve.get_ydata() == pytest.approx([0.01, 0.1, 3.0]) and "0.550" in curve.get_label()
-    assert level.get_ydata()[0] == 0.3
-    assert (paper.get_xdata()[0], sharp.get_xdata()[0]) == (0.7, 0.85)
-    assert "0.7000" in paper.get_label() and "0.8500" in sharp.get_label()
+    floor = report.epsilon / 30
+    assert curve.get_ydata() == pytest.approx(np.maximum(report.one_shot_curve.rises, floor))
+    assert f"{report.one_shot.sparsity:.3f}" in curve.get_label()
+    assert level.get_ydata()[0] == report.epsilon
+    for drawn, limit in ((paper, report.paper), (sharp, report.sharp)):
+        assert drawn.get_xdata()[0] == limit.sparsity
+        assert f"{limit.sparsity:.4f}" in drawn.get_label()
     assert ax.get_yscale() == "log" and ax.get_xlabel().startswith("sparsity")
