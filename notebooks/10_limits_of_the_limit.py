@@ -516,7 +516,7 @@ plt.show()
 # masked = minimise(space, space.keep(bench.order[: round(sparsity * bench.dim)]))
 # print(bench.loss - dense.loss, sparsity, masked.loss - bench.loss, report.epsilon)
 # ```
-# Nearly. The dense network can be fitted perfectly, so the gain is all of its loss, 0.140; the prediction moves from 0.777 to 0.837, and the converged rise there is 0.042 against $\epsilon = 0.033$: a little too sparse, as for three rows of five in the study.
+# Nearly. The dense network can be fitted perfectly, so the gain is all of its loss, 0.140; the prediction moves from 0.777 to 0.837, and the converged rise there is 0.042 against $\epsilon = 0.033$: a little too sparse, as for most rows of the study.
 # :::
 #
 # :::{exercise}
