@@ -6,6 +6,7 @@ import io
 import json
 import os
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ class Checkpoint:
     def _read(self) -> dict[str, Any]:
         try:
             with np.load(self._state, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+                found = {name: stored[name] for name in stored.files}
+                return {"identity": found.pop("identity"), **found}  # which all have
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise PruneLimitError(
                 f"checkpoint {str(self._state)!r} cannot be read ({error}); delete the directory "
                 "to start again"

@@ -14,6 +14,7 @@ from torch import nn
 from prunelimit.errors import DivergenceError, PruneLimitError, require
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.checks import in_fixed_order
 from prunelimit.network.contents import digest, storable
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import (
@@ -22,6 +23,8 @@ from prunelimit.network.losses import (
     Loss,
     check_first_batch,
     refuse_foreign_reading,
+    refuse_kept_results,
+    steady_loss,
 )
 from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
@@ -30,7 +33,8 @@ from prunelimit.network.view import unwrapped
 from prunelimit.network.world import Execution
 from prunelimit.predict import predict_limit
 from prunelimit.progress import say
-from prunelimit.pruning.criterion import Criterion, LossRise, Metric, mean_loss, metric_drop
+from prunelimit.pruning.answers import Metric
+from prunelimit.pruning.criterion import Criterion, LossRise, metric_drop
 from prunelimit.pruning.doubts import doubts, excess_slope
 from prunelimit.pruning.finetune import FineTuning
 from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
@@ -96,7 +100,7 @@ def find_limit(
         Loss rise allowed; by default the report's.
     metric
         Instead of a loss rise: ``"accuracy"``, or ``metric(outputs, targets)`` of all validation
-        outputs at once, greater is better.
+        outputs at once, greater is better; it takes them as `loss_fn` does.
     validation
         The data of the metric. The answer is chosen on them: keep others for a last measurement.
     metric_tolerance
@@ -135,35 +139,28 @@ def find_limit(
     epsilon, start = _number("epsilon", epsilon), _number("start", start)
     chosen = prunable_parameters(model, parameters)
     with undisturbed(model, loader), undisturbed(model, validation):
-        adapted = adapt(model, loss_fn, loader, forward)
+        fixed, _ = in_fixed_order(loader)
+        adapted = adapt(model, loss_fn, fixed, forward)
         check_first_batch(*adapted)
         refuse_foreign_reading(*adapted, copy_model(adapted.model), NOT_IN_THE_LOSS)
-        _check(finetune, tolerance, max_tries)
+        _check(finetune, tolerance, max_tries, report)
         if report is None and start is None:
             say("no report given: predicting first", progress)
-            report = predict_limit(
-                model,
-                loss_fn,
-                loader,
-                epsilon,
-                device=device,
-                progress=progress,
-                parameters=chosen,
-                forward=forward,
-            )
+            asked: dict[str, Any] = {"parameters": chosen, "forward": forward, "device": device}
+            report = predict_limit(model, loss_fn, loader, epsilon, progress=progress, **asked)
         dim = sum(weight.numel() for weight in chosen.values())
-        dense = mean_loss(model, loss_fn, loader, forward)
+        dense = steady_loss(*adapted)
+        refuse_kept_results(*adapted, chosen)
         if report is not None:
             _require_own_report(report, dim, dense, epsilon)
         criterion: Criterion
         if metric is None and validation is None:
-            criterion = LossRise(loss_fn, loader, dense, _allowed(report, epsilon), forward)
+            criterion = LossRise(loss_fn, fixed, dense, _allowed(report, epsilon), forward)
         else:
             criterion = metric_drop(
-                model, loss_fn, loader, metric, validation, metric_tolerance, forward
+                model, loss_fn, fixed, metric, validation, metric_tolerance, dense, forward
             )
-        if finetune is None:
-            finetune = default_finetuning(loader)
+        finetune = default_finetuning(loader) if finetune is None else finetune
         guess = _first_guess(report, start, dim)
         spread = 0.0 if report is None or start is not None else report.expected.spread
         rule = SearchRule(dim, guess, criterion.slope, float(tolerance), spread or USUAL_SPREAD)
@@ -185,9 +182,16 @@ def _number(name: str, value: Any) -> float | None:
     raise PruneLimitError(f"{name} must be a number, got {value!r}")
 
 
-def _check(finetune: object, tolerance: float, max_tries: int) -> None:
+def _check(finetune: object, tolerance: float, max_tries: int, report: object) -> None:
+    require(is_number(tolerance), "tolerance", tolerance, "a number")
     SearchRule(1, 1.0, 1.0, tolerance)
-    require(max_tries >= 1, "max_tries", max_tries, "at least 1")
+    enough = isinstance(max_tries, int) and max_tries >= 1
+    require(enough, "max_tries", max_tries, "a whole number, at least 1")
+    if report is not None and not isinstance(report, PruningLimit):
+        raise PruneLimitError(
+            f"report is a {type(report).__name__}; give what predict_limit returned, or "
+            "PruningLimit.from_json(path)"
+        )
     if finetune is not None and not isinstance(finetune, FineTuning) and not callable(finetune):
         raise PruneLimitError(
             f"finetune is a {type(finetune).__name__}; give a FineTuning budget, or a function "

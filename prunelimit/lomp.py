@@ -181,7 +181,8 @@ class Descent:
             for step, (rate, batch) in enumerate(zip(rates, batches, strict=True)):
                 if before_step is not None:
                     before_step(step)
-                losses.add(self._step(*batch, float(rate)), len(batch[1]), float(rate))
+                inputs, targets, *_ = batch  # a weight says what its mean divides by
+                losses.add(self._step(inputs, targets, float(rate)), len(targets), float(rate))
                 if after_step is not None:
                     after_step(step)
             losses.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from typing import Any
 
 from prunelimit.errors import PruneLimitError, shown
 
@@ -17,6 +18,21 @@ def printable(text: str) -> str:
     two\\nlines
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def name_of(function: Any) -> str:
+    """A name that is the same in every process; of an object that is called, its kind's.
+
+    Examples
+    --------
+    >>> import functools
+    >>> name_of(printable), name_of("accuracy"), name_of(functools.partial(printable, "a"))
+    ('prunelimit.names.printable', 'accuracy', 'functools.partial')
+    """
+    if isinstance(function, str):
+        return function
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def require_known(kind: str, name: object, known: Collection[str]) -> None:

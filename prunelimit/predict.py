@@ -24,6 +24,7 @@ from prunelimit.network.losses import (
     LossStatistics,
     check_first_batch,
     loss_statistics,
+    require_same_loss,
 )
 from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import (
@@ -229,14 +230,7 @@ def _measured_loss(task: _Task, operator: CurvatureOperator) -> LossStatistics:
         (operator.model, operator.raw_loss) if operator.half else (task.model, task.loss_fn)
     )
     loss = loss_statistics(model, loss_fn, task.loader, task.device, task.world)
-    precision = 1e-3 if operator.half else 1e-4
-    if abs(loss.mean - operator.loss) > precision * max(abs(loss.mean), abs(operator.loss)) + 1e-9:
-        raise PruneLimitError(
-            f"one pass over the loader gives a mean loss of {operator.loss:.6g}, another "
-            f"{loss.mean:.6g}: data or model change from pass to pass. Give a loader without "
-            "random transforms (list(loader) keeps the batches of one pass), and a model without "
-            "random layers or torch.autocast inside, which computes in half precision"
-        )
+    require_same_loss(operator.loss, loss.mean, 1e-3 if operator.half else 1e-4)
     return loss
 
 

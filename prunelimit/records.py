@@ -183,11 +183,16 @@ def _value(kind: Any, data: Any, where: str) -> Any:
 
 
 def _array(data: Any, where: str) -> np.ndarray:
-    try:
+    require(isinstance(data, list | tuple), where, data, "a list of numbers")
+    if {*map(type, data)} <= {float}:
         return np.array(data, dtype=float)
-    except (TypeError, ValueError, OverflowError):
-        require(False, where, data, "a list of numbers")
-        raise
+    rows = [_array(entry, where) if isinstance(entry, list | tuple) else entry for entry in data]
+    if any(isinstance(entry, np.ndarray) for entry in rows):
+        require(len({np.shape(entry) for entry in rows}) == 1, where, data, "rows of one length")
+        return np.array(rows)
+    return np.array(
+        [scalar(float, entry, f"{where}[{i}]") for i, entry in enumerate(rows)], dtype=float
+    )
 
 
 def scalar(kind: type[Any], data: Any, where: str) -> Any:

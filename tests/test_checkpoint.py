@@ -53,3 +53,17 @@ def test_another_run_is_named_by_what_differs(tmp_path: Path) -> None:
     saved(tmp_path, 1)
     with pytest.raises(PruneLimitError, match="its dim is 2, this run's is 3"):
         Checkpoint(tmp_path).load(RUN | {"dim": 3})
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", None]
+)
+def test_a_damaged_state_says_what_to_do(tmp_path: Path, damage) -> None:
+    saved(tmp_path, 1)
+    state = tmp_path / "state.npz"
+    if damage is None:  # a file of another program
+        np.savez(state, other=np.zeros(2))
+    else:
+        state.write_bytes(damage(state.read_bytes()))
+    with pytest.raises(PruneLimitError, match="cannot be read .* delete the directory"):
+        Checkpoint(tmp_path).load(RUN)

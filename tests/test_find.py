@@ -440,3 +440,49 @@ def test_a_stream_of_examples_is_fine_tuned_on_as_batches_are() -> None:
         for data in (streamed, case.data[:1])
     )
     assert found.tries == expected.tries
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_loader_with_weights_and_one_that_shuffles_and_drops_are_searched_alike(shuffle) -> None:
+    case = regression(seed=1)
+    inputs, targets = case.data[0]
+    rows = torch.utils.data.TensorDataset(inputs, targets)
+    loader = DataLoader(rows, 30, shuffle=shuffle, drop_last=True)
+    budget = pruning.FineTuning.by_adam(3)
+    found = pl.find_limit(case.model, mse, loader, epsilon=1.0, finetune=budget, max_tries=2)
+    in_order = list(DataLoader(rows, 30, drop_last=True))
+    dense = np.mean([float(mse(case.model(x), y)) for x, y in in_order])
+    assert f"L(w*) = {dense:.4g}" in found.criterion
+    weighed = [(x, y, float(len(y))) for x, y in in_order]
+    assert pl.find_limit(
+        case.model, mse, weighed, epsilon=1.0, start=0.5, finetune=budget, max_tries=1
+    ).tries
+
+
+def test_an_own_loop_that_breaks_the_masks_is_told_how_they_are_held() -> None:
+    case = regression(seed=1)
+
+    def replaces(masked: nn.Module) -> None:
+        masked.weight = nn.Parameter(masked.weight.detach())
+
+    with pytest.raises(KeyError) as raised:
+        search(case, 1.0, finetune=replaces)
+    assert "masks as parametrizations" in raised.value.__notes__[0]
+    with pytest.raises(pl.PruneLimitError, match="changed the precision"):
+        search(case, 1.0, finetune=lambda masked: masked.half() and None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"max_tries": "3"}, "max_tries is '3'; it must be a whole number"),
+        ({"tolerance": "a"}, "tolerance is 'a'; it must be a number"),
+        ({"report": "r.json"}, r"report is a str; give what predict_limit returned"),
+        ({"metric_tolerance": "a"}, "metric_tolerance is 'a'"),
+    ],
+)
+def test_settings_of_another_kind_are_named(wrong, message) -> None:
+    case = regression(seed=1)
+    by_metric = {"metric": lambda outputs, targets: 1.0, "validation": case.data}
+    with pytest.raises(pl.PruneLimitError, match=message):
+        search(case, 1.0, **(wrong | (by_metric if "metric_tolerance" in wrong else {})))

@@ -74,7 +74,11 @@ def test_what_is_not_a_number_comes_back():
         ({"pair": [1]}, r"pair is \[1\]; it must be a list of 2"),
         ({"pair": [True, 1.0]}, r"pair\[0\] is True"),
         ({"by_name": {"a": [None, "b"]}}, r"by_name\.a\[1\] is 'b'; it must be a number"),
-        ({"curve": [1.0, "b"]}, r"curve is .*it must be a list of numbers"),
+        ({"curve": [1.0, "b"]}, r"curve\[1\] is 'b'; it must be a number"),
+        ({"curve": ["0.1", "0.5"]}, r"curve\[0\] is '0\.1'; it must be a number"),
+        ({"curve": [1.0, True]}, r"curve\[1\] is True; it must be a number"),
+        ({"curve": "0.1"}, r"curve is '0\.1'; it must be a list of numbers"),
+        ({"curve": [[1.0, 2.0], [3.0]]}, r"curve is .*it must be rows of one length"),
         ({"more": 1}, r"it has an entry 'more'"),
     ],
 )

@@ -242,8 +242,15 @@ def find(
     from prunelimit.network.contents import weights_bytes
     from prunelimit.report import PruningLimit
 
-    prepare_output(output)
-    refuse_overwriting(output, checkpoint)
+    beside = output.with_suffix(".json")
+    if beside == output:
+        raise PruneLimitError(
+            f"--output {output} is for the weights, and the tries go to a .json beside it: call it "
+            f"{output.with_suffix('.safetensors')}"
+        )
+    for written in (output, beside):
+        prepare_output(written)
+        refuse_overwriting(written, checkpoint, report)
     if finetune is not None and (epochs is not None or learning_rate is not None):
         raise PruneLimitError("--finetune is a loop of your own: it has its own epochs and rate")
     network = model_of(model, checkpoint)
@@ -272,7 +279,7 @@ def find(
         device=device,
     )
     write_bytes(output, weights_bytes(found.model))
-    found.to_json(output.with_suffix(".json"))
+    found.to_json(beside)
     typer.echo(found.summary())
     tell(f"the network at {found.lower:.2%} is saved to {output}, the tries beside it")
 

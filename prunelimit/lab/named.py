@@ -49,21 +49,19 @@ def tell(line: str, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
-def refuse_overwriting(output: Path, checkpoint: Path | None) -> None:
-    """Refuse to write a pruned network over the dense one.
+def refuse_overwriting(output: Path, *read: Path | None) -> None:
+    """Refuse to write over what the command reads: the dense weights, a report.
 
     Raises
     ------
     PruneLimitError
-        If both are the same file.
+        If `output` is one of these files.
     """
-    if checkpoint is None or not (output.exists() and checkpoint.exists()):
-        return
-    if output.samefile(checkpoint):
-        raise PruneLimitError(
-            f"{output} holds the dense weights, which the pruned ones would replace; give another "
-            "--output"
-        )
+    for given in read:
+        if given is not None and output.exists() and given.exists() and output.samefile(given):
+            raise PruneLimitError(
+                f"{output} would replace {given}, which this command reads; give another --output"
+            )
 
 
 def model_of(reference: str, checkpoint: Path | None) -> nn.Module:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from prunelimit.lomp import Descent, penalised_parameters
-from prunelimit.network.evaluate import LossFunction
+from prunelimit.network.checks import LossFunction
 from prunelimit.network.world import ALONE, World
 from prunelimit.recipe import TrainingConfig
 

@@ -155,22 +155,6 @@ def _read(
     return read_by_loss(outputs, lambda built: loss_fn(built, reader.truth(truth, None)), len(rows))
 
 
-def read_alike(adapted: Adapted, loader: Iterable[Any]) -> Iterable[Any]:
-    """Another loader of the same kind of batches, in the one form.
-
-    Examples
-    --------
-    >>> plain = adapt(nn.Linear(1, 1), nn.functional.mse_loss, [(torch.ones(1, 1),) * 2])
-    >>> other = [(torch.zeros(1, 1),) * 2]
-    >>> read_alike(plain, other) is other
-    True
-    """
-    known = adapted.loader
-    if not isinstance(known, StructuredLoader) or isinstance(loader, StructuredLoader):
-        return loader
-    return StructuredLoader(loader, known.reader)
-
-
 def _placed(value: Any, model: nn.Module) -> Any:
     place = device_of(model)
     return rebuilt(value, lambda _, leaf: leaf.to(place) if isinstance(leaf, Tensor) else leaf)

@@ -109,7 +109,7 @@ def drawn(loader: Iterable[Any]) -> Iterator[Any]:
             if isinstance(error, PruneLimitError) or ran_out_of_memory(error):
                 raise
             raise PruneLimitError(
-                f"the loader fails at batch {position}: {_said(error)}. Look at its data set and "
+                f"the loader fails at batch {position}: {said(error)}. Look at its data set and "
                 "collate_fn; for batch in loader: pass must go through"
             ) from error
         yield batch
@@ -332,12 +332,19 @@ def on_any_examples() -> Iterator[None]:
         if ran_out_of_memory(error):
             raise
         raise PruneLimitError(
-            f"model or loss_fn fail on some of the examples: {_said(error)}. "
+            f"model or loss_fn fail on some of the examples: {said(error)}. "
             "Look for a batch with inputs or labels that they do not take. They have to take any "
             "number of examples: a loss over the whole batch (contrastive, top-k) is no mean over "
             "examples and has no curvature of that kind"
         ) from error
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """An error's kind and the beginning of its words, for a message.
+
+    Examples
+    --------
+    >>> said(ValueError("no such thing."))
+    'ValueError: no such thing'
+    """
     return f"{type(error).__name__}: {str(error).strip()[:200].rstrip('.')}"

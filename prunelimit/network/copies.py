@@ -8,6 +8,7 @@ against the original, and falls back to the original where the two are not the s
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -77,7 +78,7 @@ def copy_together(
     True
     """
     model = unwrapped(model)
-    _refuse_bound_forward(model)
+    _refuse_held_modules(model)
     memo = {id(t): t.detach().clone() for t in _graph_tensors((model, loss_fn))}
     memo |= {id(t): t for t in keep}
     try:
@@ -91,19 +92,29 @@ def copy_together(
     return copied, copied_loss
 
 
-def _refuse_bound_forward(model: nn.Module) -> None:
-    """A function that was set as forward keeps, in a copy, the modules that it closes over."""
+def _refuse_held_modules(model: nn.Module) -> None:
+    """A function that is an attribute keeps, in a copy, the modules that it closes over."""
     for name, module in model.named_modules():
-        forward = vars(module).get("forward")
-        while isinstance(forward, partial | types.MethodType):
-            forward = forward.func if isinstance(forward, partial) else forward.__func__
-        cells = [cell.cell_contents for cell in getattr(forward, "__closure__", None) or ()]
-        if any(isinstance(getattr(held, "__self__", held), nn.Module) for held in cells):
-            raise PruneLimitError(
-                f"the forward of {name or 'the model'} was replaced by a function that holds a "
-                "module, so that a copy would go on computing with the original's weights; wrap "
-                "the model in a torch.nn.Module, or set functools.partial(function, module)"
-            )
+        for attribute, held in vars(module).items():
+            while isinstance(held, partial | types.MethodType):
+                held = held.func if isinstance(held, partial) else held.__func__
+            if isinstance(held, types.FunctionType) and any(map(_is_module, _closure(held))):
+                raise PruneLimitError(
+                    f"the {attribute} of {name or 'the model'} is a function that holds a module, "
+                    "so that a copy would go on computing with the original's weights; make it a "
+                    "method, wrap the model in a torch.nn.Module, or set "
+                    "functools.partial(function, module)"
+                )
+
+
+def _closure(function: types.FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # not set yet
+            yield cell.cell_contents
+
+
+def _is_module(held: Any) -> bool:
+    return isinstance(getattr(held, "__self__", held), nn.Module)
 
 
 def _graph_tensors(root: Any) -> Iterator[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.network import checks
 from prunelimit.network.batch_weights import PLAIN, BatchWeights
-from prunelimit.network.copies import HALVES, Reading
+from prunelimit.network.copies import HALVES, Reading, copy_together
 from prunelimit.network.device import at_device, device_of
 from prunelimit.network.evaluate import evaluation_mode
+from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
@@ -53,7 +54,7 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
             "that returns the mean loss, e.g. torch.nn.functional.cross_entropy"
         )
     place = device_of(model)
-    with evaluation_mode(model), torch.no_grad():
+    with undisturbed(model, loader), evaluation_mode(model), torch.no_grad():
         for inputs, targets in checks.iterate_pairs(loader):
             try:
                 loss_fn(model(inputs.to(place)), targets.to(place))
@@ -124,19 +125,67 @@ def _moved(tensor: Tensor, like: Tensor) -> Tensor:
     return tensor.to(like.device, like.dtype if half else None)
 
 
-def batch_weights(
-    model: nn.Module, loss_fn: Loss, loader: Loader, device: str | torch.device = "auto"
-) -> list[float] | None:
-    """How much each batch counts in the mean loss; None where that is its size.
+def weighed_batches(
+    model: nn.Module,
+    loss_fn: Loss,
+    loader: Loader,
+    device: str | torch.device = "auto",
+    world: World = ALONE,
+) -> tuple[list[float] | None, float]:
+    """How much each batch counts in the mean loss (None where that is its size), and that mean.
 
     Examples
     --------
     >>> data = [(torch.zeros(3, 1), torch.ones(3, 1))]
-    >>> batch_weights(nn.Linear(1, 1), nn.functional.mse_loss, data) is None
-    True
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> weighed_batches(layer, nn.functional.mse_loss, data)
+    (None, 1.0)
     """
-    rows = batch_losses(model, loss_fn, loader, device)
-    return None if all(size == weight for size, weight, _ in rows) else [row[1] for row in rows]
+    rows = batch_losses(model, loss_fn, loader, device, world)
+    plain = all(size == weight for size, weight, _ in rows)
+    return None if plain else [row[1] for row in rows], _mean(rows)
+
+
+def steady_loss(model: nn.Module, loss_fn: Loss, loader: Loader) -> float:
+    """Mean loss over the data, refused where a second pass gives another (`require_same_loss`).
+
+    Examples
+    --------
+    >>> data = [(torch.zeros(3, 1), torch.ones(3, 1))]
+    >>> steady_loss(nn.Linear(1, 1, bias=False), nn.functional.mse_loss, data)
+    1.0
+    """
+    with undisturbed(model, loader):  # around both: what they draw has to differ
+        once, again = (_mean(batch_losses(model, loss_fn, loader)) for _ in range(2))
+    require_same_loss(once, again)
+    return once
+
+
+def require_same_loss(once: float, again: float, precision: float = 1e-4) -> None:
+    """Refuse data or a model that change from pass to pass: there is no loss to speak of.
+
+    Raises
+    ------
+    PruneLimitError
+        If two passes differ by more than the relative `precision`.
+
+    Examples
+    --------
+    >>> require_same_loss(1.0, 1.00001)
+    """
+    if abs(once - again) > precision * max(abs(once), abs(again)) + 1e-9:
+        raise PruneLimitError(
+            f"one pass over the loader gives a mean loss of {once:.6g}, another {again:.6g}: data "
+            "or model change from pass to pass. Give a loader without random transforms or draws "
+            "(list(loader) keeps the batches of one pass; find_limit can train on others by a loop "
+            "of your own, finetune=), and a model without random layers or torch.autocast inside, "
+            "which computes in half precision"
+        )
+
+
+def _mean(rows: Sequence[tuple[int, float, float]]) -> float:
+    _, weights, losses = np.array(rows).T
+    return float((weights * losses).sum() / weights.sum())
 
 
 def refuse_foreign_reading(
@@ -168,6 +217,45 @@ def refuse_foreign_reading(
         return
 
 
+def refuse_kept_results(
+    model: nn.Module, loss_fn: Loss, loader: Loader, parameters: Choice | None = None
+) -> None:
+    """Refuse a model that goes on answering by what it has kept of other weights.
+
+    Such is a folded or transposed weight that is made once, and made anew only for training. Half
+    of the weights of two copies are set to 0: one has answered before, the other has not.
+
+    Raises
+    ------
+    PruneLimitError
+        If the copies differ in the loss of the first batch, or one with gradients and without.
+    """
+    visited, fresh = copy_together(model, loss_fn), copy_together(model, loss_fn)
+    first = next(iter(visited[0].parameters()))
+    inputs, targets = next(checks.iterate_pairs(loader))
+    inputs, targets = _moved(inputs, first), _moved(targets, first)
+
+    def loss(copied: tuple[nn.Module, Loss], gradients: bool = False) -> float:
+        with evaluation_mode(copied[0]), torch.set_grad_enabled(gradients):
+            return float(copied[1](copied[0](inputs), targets).detach())
+
+    with checks.on_any_examples():
+        loss(visited)
+        for copied, _ in (visited, fresh):
+            for weight in prunable_parameters(copied, parameters).values():
+                halved = torch.arange(weight.numel(), device=weight.device).view(weight.shape) % 2
+                weight.data.masked_fill_(halved == 0, 0.0)
+        found = [loss(visited), loss(fresh), loss(fresh, gradients=True)]
+    precision = 0.02 if first.dtype in HALVES else 1e-3
+    if max(found) - min(found) > precision * max(map(abs, found)) + 1e-9:
+        raise PruneLimitError(
+            "the model keeps something that it made of its weights (folded, merged, transposed), "
+            "and goes on using it where they have changed: with half of them set to 0 its loss is "
+            f"{', '.join(f'{one:.6g}' for one in found)}, after another pass, on a new copy, and "
+            "with gradients. Let forward compute it from the weights"
+        )
+
+
 def loss_statistics(
     model: nn.Module,
     loss_fn: Loss,
@@ -190,10 +278,10 @@ def loss_statistics(
     """
     with undisturbed(model, loader):
         rows = batch_losses(model, loss_fn, loader, device, world)
-    sizes, weights, losses = np.array(rows).T
+    sizes, _, losses = np.array(rows).T
     full = losses[sizes == sizes.max()]
     return LossStatistics(
-        mean=float((weights * losses).sum() / weights.sum()),
+        mean=_mean(rows),
         batch_std=float(full.std(ddof=1)) if full.size > 1 else math.nan,
         batch_size=int(sizes.max()),
         batches=int(sizes.size),

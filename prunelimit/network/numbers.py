@@ -23,6 +23,4 @@ def is_number(value: Any) -> bool:
         return value.ndim == 0 and not value.is_complex() and str(value.dtype) != "torch.bool"
     if isinstance(value, np.ndarray):
         return value.ndim == 0 and value.dtype.kind in "iuf"
-    return isinstance(value, (numbers.Real, np.integer, np.floating)) and not isinstance(
-        value, (bool, np.bool_)
-    )
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)  # NumPy's are Real

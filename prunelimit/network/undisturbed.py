@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from prunelimit.errors import PruneLimitError
+
 
 @contextmanager
 def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
@@ -29,20 +31,50 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
     >>> layer.training, hasattr(layer, "calls"), torch.equal(before, torch.get_rng_state())
     (True, False, True)
     """
-    modules = list(model.modules())
-    attributes = [_without_tables(module) for module in modules]
-    buffers = [dict(module._buffers.items()) for module in modules]
-    # Embeddings with a largest norm shorten, in a forward pass, the rows that it reads.
-    held_in_place = [m.weight for m in modules if getattr(m, "max_norm", None) is not None]
-    held_in_place += [b for held in buffers for b in held.values() if b is not None]
-    values = {id(t): (t, t.detach().clone()) for t in held_in_place if isinstance(t, Tensor)}
-    gradients = [(p, p.grad, p.requires_grad) for p in model.parameters()]
-    states = _RandomStates(loader)
+    snapshot = _Snapshot(model, loader)
     try:
+        snapshot.refuse_what_modes_change()
         yield
     finally:
-        states.restore()
-        for module, plain, held in zip(modules, attributes, buffers, strict=True):
+        snapshot.restore()
+
+
+class _Snapshot:
+    """What a model and the generators were."""
+
+    def __init__(self, model: nn.Module, loader: Any) -> None:
+        self._model = model
+        self._modules = modules = list(model.modules())
+        self._attributes = [_without_tables(module) for module in modules]
+        self._buffers = [dict(module._buffers.items()) for module in modules]
+        # Embeddings with a largest norm shorten, in a forward pass, the rows that it reads.
+        held_in_place = [m.weight for m in modules if getattr(m, "max_norm", None) is not None]
+        held_in_place += [b for held in self._buffers for b in held.values() if b is not None]
+        # A low-rank part may be merged into the weights when training ends.
+        self._moody = [m for m in modules if m.training and _has_own_modes(m)]
+        held_in_place += [p for m in self._moody for p in m.parameters()]
+        tensors = [held for held in held_in_place if isinstance(held, Tensor)]
+        self._values = {id(t): (t, t.detach().clone()) for t in tensors if not t.is_meta}
+        self._gradients = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+        self._states = _RandomStates(loader)
+
+    def refuse_what_modes_change(self) -> None:
+        """A model in training mode whose weights are others in eval mode."""
+        if self._moody:
+            self._model.eval()
+            changed = any(not _alike(*pair) for pair in self._values.values())
+            self.restore()
+            if changed:
+                raise PruneLimitError(
+                    "the model changes its weights when it goes from training to eval mode (it "
+                    "merges a low-rank part into them?); call model.eval() first"
+                )
+
+    def restore(self) -> None:
+        """Put it back."""
+        self._states.restore()
+        before = zip(self._modules, self._attributes, self._buffers, strict=True)
+        for module, plain, held in before:
             for name in set(_without_tables(module)) - set(plain):
                 del module.__dict__[name]
             module.__dict__.update(plain)
@@ -50,16 +82,24 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
                 module._buffers.clear()
                 module._buffers.update(held)
         with torch.no_grad():
-            for buffer, value in values.values():
-                # torch compares no sparse tensors.
-                alike = buffer.layout is torch.strided and torch.equal(buffer, value)
-                if not (buffer.is_meta or alike):
-                    buffer.copy_(value)
-        for parameter, gradient, wanted in gradients:
+            for tensor, value in self._values.values():
+                if not _alike(tensor, value):
+                    tensor.copy_(value)
+        for parameter, gradient, wanted in self._gradients:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
+
+
+def _has_own_modes(module: nn.Module) -> bool:
+    own = type(module).train is not nn.Module.train or type(module).eval is not nn.Module.eval
+    return own and not isinstance(module, torch.jit.ScriptModule)
+
+
+def _alike(tensor: Tensor, value: Tensor) -> bool:
+    """Whether nothing has changed; torch compares no sparse tensors."""
+    return tensor.layout is torch.strided and torch.equal(tensor, value)
 
 
 def random_state(device: torch.device) -> tuple[bytes, ...]:

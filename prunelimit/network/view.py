@@ -178,25 +178,15 @@ class PackedLoss(nn.Module):
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss, a mean over the examples."""
+        return self.loss_fn(*self.arguments(outputs, targets))
+
+    def arguments(self, outputs: Tensor, targets: Tensor) -> tuple[Any, Any]:
+        """What the caller's loss takes, in the caller's own form."""
 
         def cast(tensor: Tensor) -> Tensor:
             return tensor.to(outputs.dtype) if tensor.is_floating_point() else tensor
 
-        return self.loss_fn(self.form.build(outputs), self.truth(targets, cast))
-
-
-def seen_like(view: nn.Module, model: nn.Module) -> nn.Module:
-    """`model` through the view that `view` is; as it is if that is none.
-
-    Examples
-    --------
-    >>> layer = nn.Linear(1, 1)
-    >>> seen_like(nn.Linear(1, 1), layer) is layer
-    True
-    """
-    if not isinstance(view, ModelView) or isinstance(model, ModelView):
-        return model
-    return ModelView(model, view.call, view.form)
+        return self.form.build(outputs), self.truth(targets, cast)
 
 
 def original(model: nn.Module) -> nn.Module:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
+from prunelimit.names import name_of
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import check_reiterable, iterate_pairs
-from prunelimit.network.device import device_of
-from prunelimit.network.evaluate import evaluation_mode
+from prunelimit.network.checks import check_reiterable, in_fixed_order
 from prunelimit.network.losses import Loader, Loss, loss_statistics
+from prunelimit.network.numbers import is_number
+from prunelimit.pruning.answers import Answers, Metric
 from prunelimit.pruning.search import ELASTICITY, LEAST_SLOPE
 
-Metric = Callable[[Tensor, Tensor], "float | Tensor"]
-
 _FLOOR = 1e-6
-_RESAMPLES = 100
 
 
 @dataclass(frozen=True)
@@ -49,6 +44,7 @@ class LossRise:
 
     Examples
     --------
+    >>> import torch
     >>> layer = nn.Linear(1, 1, bias=False)
     >>> _ = layer.weight.data.fill_(2.0)
     >>> data = [(torch.ones(2, 1), torch.ones(2, 1))]
@@ -120,16 +116,16 @@ class MetricDrop:
     where they differ. For ``"accuracy"`` it follows from the examples' own differences (binomial
     in the answers that changed); for a callable from 100 resamplings of the examples.
 
-    The metric is ``"accuracy"`` (largest output against class index), or ``metric(outputs,
-    targets)`` of all validation outputs at once, greater is better; the tolerance is in its units.
-    The loss is measured along.
+    The metric is that of `prunelimit.pruning.answers.Answers`, greater is better; the tolerance is
+    in its units. The loss is measured along.
 
     Examples
     --------
+    >>> import torch
     >>> data = [(torch.eye(2), torch.tensor([0, 1]))]
     >>> layer = nn.Linear(2, 2, bias=False)
     >>> _ = layer.weight.data.copy_(torch.eye(2))
-    >>> drop = metric_drop(layer, nn.CrossEntropyLoss(), data, "accuracy", data, 0.5)
+    >>> drop = metric_drop(layer, nn.CrossEntropyLoss(), data, "accuracy", data, 0.5, 0.3)
     >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
     >>> measured = drop.measure(layer)
     >>> measured.metric, measured.excess  # one of two is wrong: just what is allowed
@@ -141,19 +137,20 @@ class MetricDrop:
     metric: str | Metric
     validation: Loader
     tolerance: float
-    reference: Reference
+    dense_loss: float
+    answers: Answers = field(repr=False)
     forward: Forward | None = None
 
     @property
     def required(self) -> float:
         """The least value that passes."""
-        return self.reference.metric - self.tolerance
+        return self.answers.value - self.tolerance
 
     @property
     def dense(self) -> Measured:
         """The network untouched: it passes by definition."""
-        reference = self.reference
-        return Measured(reference.loss, self._excess(reference.metric), reference.metric)
+        value = self.answers.value
+        return Measured(self.dense_loss, self._excess(value), value)
 
     @property
     def slope(self) -> float:
@@ -163,35 +160,34 @@ class MetricDrop:
     def measure(self, model: nn.Module) -> Measured:
         """Loss and metric of `model`, left as it is."""
         loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
-        outputs, targets = _answers(model, self.loss_fn, self.validation, self.forward)
-        value = _value(self.metric, outputs, targets)
-        stderr = self._stderr(outputs, targets)
-        return Measured(loss, self._excess(value), value, stderr / self._scale)
+        answers = Answers(self.metric, model, self.loss_fn, self.validation, self.forward)
+        stderr = answers.stderr_of_drop(self.answers) / self._scale
+        return Measured(loss, self._excess(answers.value), answers.value, stderr)
 
     def describe(self) -> str:
         """One line for people."""
         return (
-            f"{_name(self.metric)} at least {self.required:.4f} on {self.examples:,} validation "
-            f"examples (dense {self.reference.metric:.4f}, tolerance {self.tolerance:g})"
+            f"{name_of(self.metric)} at least {self.required:.4f} on {self.examples:,} validation "
+            f"examples (dense {self.answers.value:.4f}, tolerance {self.tolerance:g})"
         )
 
     def key(self) -> dict[str, Any]:
         """What a stored try depends on."""
         return {
-            "criterion": _name(self.metric),
+            "criterion": name_of(self.metric),
             "metric_tolerance": self.tolerance,
-            "dense_metric": self.reference.metric,
+            "dense_metric": self.answers.value,
             "validation_examples": self.examples,
         }
 
     @property
     def examples(self) -> int:
         """Number of validation examples."""
-        return len(self.reference.targets)
+        return len(self.answers)
 
     @property
     def _bounded(self) -> bool:
-        return self.reference.metric <= 1
+        return self.answers.value <= 1
 
     @property
     def _scale(self) -> float:
@@ -202,35 +198,9 @@ class MetricDrop:
             return (self.required - value) / self.tolerance
         return math.log(max(1 - value, _FLOOR * self._scale) / self._scale)
 
-    def _stderr(self, outputs: Tensor, targets: Tensor) -> float:
-        """Standard error of the drop, in the metric's units."""
-        dense = self.reference.outputs
-        if self.metric == "accuracy":
-            difference = (_right(dense, targets) - _right(outputs, targets)).double()
-            return float(difference.std(correction=0)) / math.sqrt(len(targets))
-        rng = np.random.default_rng(0)
-        drops = []
-        for _ in range(_RESAMPLES):
-            chosen = torch.from_numpy(rng.integers(len(targets), size=len(targets)))
-            drops.append(
-                _value(self.metric, dense[chosen], targets[chosen])
-                - _value(self.metric, outputs[chosen], targets[chosen])
-            )
-        return float(np.std(drops))
-
 
 Criterion = LossRise | MetricDrop
 """What the search asks of a network."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The dense network's answers, which those of a pruned one are held against."""
-
-    loss: float
-    metric: float
-    outputs: Tensor = field(repr=False)
-    targets: Tensor = field(repr=False)
 
 
 def metric_drop(
@@ -240,14 +210,16 @@ def metric_drop(
     metric: str | Metric | None,
     validation: Loader | None,
     tolerance: float,
+    dense_loss: float,
     forward: Forward | None = None,
 ) -> MetricDrop:
-    """The criterion, with the dense network measured (see `MetricDrop`).
+    """The criterion, with the dense network's metric measured (see `MetricDrop`).
 
     Raises
     ------
     PruneLimitError
-        If the metric or the tolerance makes no sense, or the validation data are empty.
+        If the metric or the tolerance makes no sense, or the validation data are empty or others
+        in a second pass.
     """
     if metric is None or validation is None:
         raise PruneLimitError(
@@ -261,12 +233,18 @@ def metric_drop(
             "metric(outputs, targets) of all validation outputs, greater is better"
         )
     wanted = "a positive drop in the metric's units; 0.005 is half a point of accuracy"
-    require(0 < tolerance < math.inf, "metric_tolerance", tolerance, wanted)
-    outputs, targets = _answers(model, loss_fn, validation, forward)
-    value = _value(metric, outputs, targets)
-    loss = mean_loss(model, loss_fn, loader, forward)
-    reference = Reference(loss, value, outputs, targets)
-    return MetricDrop(loss_fn, loader, metric, validation, tolerance, reference, forward)
+    sensible = is_number(tolerance) and 0 < tolerance < math.inf
+    require(sensible, "metric_tolerance", tolerance, wanted)
+    validation, _ = in_fixed_order(validation)
+    answers, again = (Answers(metric, model, loss_fn, validation, forward) for _ in range(2))
+    if not again.same_questions(answers) or abs(again.value - answers.value) > 0.01 * tolerance:
+        raise PruneLimitError(
+            f"the metric of the dense network is {answers.value:.6g}, and {again.value:.6g} a "
+            "moment later: validation= yields other examples, or another order, in each pass, or "
+            "the model draws random numbers in eval mode. Give data without random transforms; "
+            "list(validation) keeps the batches of one pass"
+        )
+    return MetricDrop(loss_fn, loader, metric, validation, tolerance, dense_loss, answers, forward)
 
 
 def mean_loss(
@@ -276,6 +254,7 @@ def mean_loss(
 
     Examples
     --------
+    >>> import torch
     >>> layer = nn.Linear(1, 1, bias=False)
     >>> _ = layer.weight.data.fill_(2.0)
     >>> data = [{"input": torch.ones(2, 1), "labels": torch.zeros(2, 1)}]
@@ -284,43 +263,3 @@ def mean_loss(
     """
     adapted = adapt(model, loss_fn, loader, forward)
     return loss_statistics(*adapted).mean
-
-
-def _answers(
-    model: nn.Module, loss_fn: Loss, data: Loader, forward: Forward | None
-) -> tuple[Tensor, Tensor]:
-    """All outputs and targets, on the CPU."""
-    model, _, data = adapt(model, loss_fn, data, forward)
-    place = device_of(model)
-    outputs, targets = [], []
-    with evaluation_mode(model), torch.no_grad():
-        for batch, truth in iterate_pairs(data):
-            outputs.append(model(batch.to(place)).cpu())
-            targets.append(truth.cpu())
-    if not outputs:
-        raise PruneLimitError("the validation loader is empty: it yields no batch")
-    return torch.cat(outputs), torch.cat(targets)
-
-
-def _right(outputs: Tensor, targets: Tensor) -> Tensor:
-    if outputs.dim() < 2 or targets.shape != outputs.shape[:-1] or targets.is_floating_point():
-        raise PruneLimitError(
-            f"metric='accuracy' needs outputs (examples, classes) and class indices, got "
-            f"{tuple(outputs.shape)} and {tuple(targets.shape)} ({targets.dtype}); "
-            "give a function metric(outputs, targets)"
-        )
-    right = (outputs.argmax(-1) == targets).float()
-    return right.flatten(1).mean(1) if right.dim() > 1 else right
-
-
-def _value(metric: str | Metric, outputs: Tensor, targets: Tensor) -> float:
-    if isinstance(metric, str):
-        return float(_right(outputs, targets).double().mean())
-    value = float(metric(outputs, targets))
-    if not math.isfinite(value):
-        raise PruneLimitError(f"metric {_name(metric)!r} gave {value} on {len(targets)} examples")
-    return value
-
-
-def _name(metric: str | Metric) -> str:
-    return metric if isinstance(metric, str) else getattr(metric, "__qualname__", repr(metric))

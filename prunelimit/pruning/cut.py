@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from prunelimit.pruning.masks import mask_without
 from prunelimit.spectrum.operator import CurvatureOperator
 
 EXAMPLES = 32
@@ -78,10 +79,9 @@ class _Survivors:
         """Whether outputs depend on inputs without the first `removed` weights of the order."""
         found = False
         if self.operator.own_examples:
-            keep = torch.ones(len(self.order), dtype=torch.bool, device=self.operator.device)
-            keep[self.order[:removed]] = False
+            masks = mask_without(self.order[:removed], self.operator.parameters).values()
             inputs, _ = self.operator.data.some(EXAMPLES)
-            found = any(self._vary(values, keep, inputs) for values in self._values())
+            found = any(self._vary(values, list(masks), inputs) for values in self._values())
         return any(self.operator.world.gather(found))
 
     def _values(self) -> Iterator[list[Tensor]]:
@@ -96,9 +96,7 @@ class _Survivors:
             yield from ([sign * one.abs() for one in values] for sign in (1.0, -1.0))
         yield noise
 
-    def _vary(self, values: list[Tensor], keep: Tensor, inputs: Tensor) -> bool:
-        parts = keep.split([value.numel() for value in values])
-        masks = [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
+    def _vary(self, values: list[Tensor], masks: list[Tensor], inputs: Tensor) -> bool:
         self._set([value * mask for value, mask in zip(values, masks, strict=True)])
         with self.operator.context(), torch.no_grad():
             outputs = self.operator.model(inputs)

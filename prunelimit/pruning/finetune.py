@@ -15,10 +15,16 @@ from torch import nn
 from prunelimit.budgets import FineTuning
 from prunelimit.errors import DivergenceError
 from prunelimit.lomp import Descent, batches_in
-from prunelimit.network.adapter import Forward, adapt, read_alike
+from prunelimit.network.adapter import Forward, StructuredLoader, adapt
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import NOT_IN_THE_LOSS, Loader, Loss, refuse_foreign_reading
+from prunelimit.network.losses import (
+    NOT_IN_THE_LOSS,
+    Loader,
+    Loss,
+    refuse_foreign_reading,
+    weighed_batches,
+)
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import original
 from prunelimit.network.world import USUAL, Execution
@@ -89,9 +95,9 @@ def finetune(
     """
     device, world = execution.device, execution.world
     place = world.device(device)
-    adapted = adapt(model, loss_fn, reference, forward)
-    model, loss_fn, reference = adapted
-    loader = read_alike(adapted, loader)
+    model, loss_fn, reference = adapt(model, loss_fn, reference, forward)
+    if isinstance(reference, StructuredLoader) and not isinstance(loader, StructuredLoader):
+        loader = StructuredLoader(loader, reference.reader)
     working = copy_model(model)
     refuse_foreign_reading(model, loss_fn, reference, working, NOT_IN_THE_LOSS)
     working = working.to(place)
@@ -99,12 +105,13 @@ def finetune(
     apply_masks(working, masks)
     descent = Descent(working, loss_fn, optimizer=_optimizer(budget, working), world=world)
     rates = unit * _cosine(budget, batches_in(loader))
-    losses = [evaluate(working, loss_fn, reference, device, world)[0]]
+    weights, _ = weighed_batches(working, loss_fn, reference, device, world)
+    losses = [evaluate(working, loss_fn, reference, device, world, weights)[0]]
     best = copy.deepcopy(working.state_dict())
     shown = execution.progress if world.is_main else False
     for epoch in track(range(budget.epochs), "fine-tune", enabled=shown):
         descent.epoch(epoch, loader, rates[epoch])
-        losses.append(evaluate(working, loss_fn, reference, device, world)[0])
+        losses.append(evaluate(working, loss_fn, reference, device, world, weights)[0])
         if not math.isfinite(losses[-1]):
             raise DivergenceError(
                 f"fine-tuning diverged in epoch {epoch + 1} (loss {losses[-1]}); "

@@ -10,11 +10,13 @@ from typing import Any
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.names import name_of
 from prunelimit.network.adapter import Forward
+from prunelimit.network.checks import in_fixed_order
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import prunable_parameters
-from prunelimit.network.view import original, seen_like
+from prunelimit.network.view import original
 from prunelimit.network.world import Execution
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent
 from prunelimit.pruning.finetune import FineTuning
@@ -54,12 +56,7 @@ def finetuning_key(finetune: FineTuning | OwnLoop) -> Any:
     >>> finetuning_key(FineTuning(epochs=3))
     {'epochs': 3, 'learning_rate': 0.01, 'momentum': 0.9}
     """
-    return to_plain(finetune) if isinstance(finetune, FineTuning) else _name(finetune)
-
-
-def _name(loop: OwnLoop) -> str:
-    kind = loop if hasattr(loop, "__qualname__") else type(loop)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return to_plain(finetune) if isinstance(finetune, FineTuning) else name_of(finetune)
 
 
 @dataclass(frozen=True)
@@ -88,36 +85,49 @@ class Retraining:
         masks = magnitude_mask(self.model, sparsity, self.parameters)
         if isinstance(self.finetune, FineTuning):
             data, how = self.loader, self.execution
+            fixed, _ = in_fixed_order(data)
             tuned = run_budget(
-                start, masks, self.loss_fn, data, data, self.finetune, how, self.forward
+                start, masks, self.loss_fn, data, fixed, self.finetune, how, self.forward
             )
-            trained = tuned.model.to(next(self.model.parameters()).device)
-            return seen_like(start, trained)
+            return tuned.model.to(next(self.model.parameters()).device)
         masked = apply_masks(copy_model(start), masks)
         handed = original(masked)
-        returned = self.finetune(handed)
+        try:
+            returned = self.finetune(handed)
+        except Exception as error:  # the caller's own code may raise anything
+            error.add_note(
+                f"raised by finetune ({name_of(self.finetune)}). The model that it is handed has "
+                "its masks as parametrizations (torch.nn.utils.parametrize): weights are changed "
+                "in place, not replaced, and a state_dict is its own"
+            )
+            raise
         if isinstance(returned, nn.Module) and returned is not handed:
             raise PruneLimitError(
-                f"finetune ({_name(self.finetune)}) returned another model; it has to train the "
+                f"finetune ({name_of(self.finetune)}) returned another model; it has to train the "
                 "one that it is handed, in place"
             )
         trained = make_permanent(masked).eval()
-        _require_masked(trained, masks, self.finetune)
+        _require_masked(trained, start, masks, self.finetune)
         return trained
 
     def describe(self) -> str:
         """One line for people."""
         if isinstance(self.finetune, FineTuning):
             return str(self.finetune)
-        return f"own loop {_name(self.finetune)}"
+        return f"own loop {name_of(self.finetune)}"
 
 
-def _require_masked(model: nn.Module, masks: Masks, loop: OwnLoop) -> None:
-    parameters = prunable_parameters(model, masks)
+def _require_masked(model: nn.Module, start: nn.Module, masks: Masks, loop: OwnLoop) -> None:
+    parameters, before = prunable_parameters(model, masks), prunable_parameters(start, masks)
+    if [p.dtype for p in parameters.values()] != [p.dtype for p in before.values()]:
+        raise PruneLimitError(
+            f"finetune ({name_of(loop)}) changed the precision of the weights; it has to leave the "
+            "model that it is handed in its own (torch.autocast computes in another)"
+        )
     for name, mask in masks.items():
         grown = int((parameters[name].detach()[~mask.to(parameters[name].device)] != 0).sum())
         if grown:
             raise PruneLimitError(
-                f"finetune ({_name(loop)}) brought {grown} removed weights of {name} back; it has "
-                "to leave the masks on the model that it is handed"
+                f"finetune ({name_of(loop)}) brought {grown} removed weights of {name} back; it "
+                "has to leave the masks on the model that it is handed"
             )

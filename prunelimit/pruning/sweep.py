@@ -12,9 +12,16 @@ from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, shown
 from prunelimit.network.adapter import Adapted, Forward, adapt
 from prunelimit.network.checks import in_fixed_order
-from prunelimit.network.copies import copy_together
+from prunelimit.network.copies import HALVES, copy_together
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import Loader, Loss, batch_weights, refuse_foreign_reading
+from prunelimit.network.losses import (
+    Loader,
+    Loss,
+    refuse_foreign_reading,
+    refuse_kept_results,
+    require_same_loss,
+    weighed_batches,
+)
 from prunelimit.network.parameters import Choice, prunable_parameters, unflatten
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
@@ -29,7 +36,7 @@ def sweep(
     loader: Loader,
     sparsities: Sequence[float] | np.ndarray,
     *,
-    order: Tensor | None = None,
+    order: Tensor | np.ndarray | Sequence[int] | None = None,
     device: str = "auto",
     progress: bool | None = None,
     parameters: Choice | None = None,
@@ -87,7 +94,7 @@ def sweep(
         )
     plain = unwrapped(model)
     chosen = prunable_parameters(plain, parameters)
-    order = magnitude_order(plain, chosen) if order is None else order
+    order = magnitude_order(plain, chosen) if order is None else torch.as_tensor(order)
     dim = order.numel()
     counts = [removed_count(s, dim) for s in requested]
     loader, _ = in_fixed_order(loader)
@@ -120,8 +127,11 @@ def _measured(
     working, loss_fn = copy_together(model, loss_fn)
     refuse_foreign_reading(model, loss_fn, loader, working)
     working = working.to(world.device(device))
-    weights = batch_weights(working, loss_fn, loader, device)
+    weights, once = weighed_batches(working, loss_fn, loader, device)
     dense = evaluate(working, loss_fn, loader, device, weights=weights)
+    half = next(iter(working.parameters())).dtype in HALVES
+    require_same_loss(once, dense[0], 0.02 if half else 1e-4)
+    refuse_kept_results(model, loss_fn, loader, chosen)
     counting = prunable_parameters(working, chosen)
     order = _checked_order(order, counting)
     measured = {0: dense}
@@ -150,11 +160,13 @@ def _dim(weights: Mapping[str, nn.Parameter]) -> int:
 
 def _checked_order(order: Tensor, weights: Mapping[str, nn.Parameter]) -> Tensor:
     order, dim = order.to(next(iter(weights.values())).device), _dim(weights)
-    if order.shape != (dim,) or not torch.equal(
-        torch.sort(order).values, torch.arange(dim, device=order.device)
+    if (
+        order.is_floating_point()
+        or order.shape != (dim,)
+        or not torch.equal(torch.sort(order).values, torch.arange(dim, device=order.device))
     ):
         raise PruneLimitError(
             f"order must be a permutation of 0 … {dim - 1}, "
-            f"got a tensor of shape {tuple(order.shape)}"
+            f"got a tensor of shape {tuple(order.shape)} ({order.dtype})"
         )
     return order

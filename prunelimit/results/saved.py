@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from prunelimit.errors import PruneLimitError, shown
 from prunelimit.files import read_text, write_json
 from prunelimit.records import fields_to_plain, from_plain, rounded, to_plain
 from prunelimit.results.parts import Provenance
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Saved:
@@ -114,4 +115,6 @@ def table(rows: Sequence[Any]) -> pd.DataFrame:
     >>> table([Interval(0.5, 0.6, 0.7)]).columns.tolist()
     ['lower', 'value', 'upper']
     """
+    import pandas as pd  # half a second, and most who read a result want no table
+
     return pd.DataFrame(to_plain(list(rows))).dropna(axis="columns", how="all")

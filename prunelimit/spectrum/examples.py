@@ -109,6 +109,8 @@ class Examples:
 
         if weight is None and self._weigh(inputs, targets) == 0:
             return False
+        if weight is not None and weight.ndim:
+            self._require_denominators(evaluate, inputs, targets, weight)
         before = random_state(self.device)
         once = evaluate(inputs, targets)
         _check_repeats(once, evaluate(inputs, targets))
@@ -131,6 +133,20 @@ class Examples:
                 "weight)"
             )
         return False
+
+    def _require_denominators(
+        self, evaluate: Measure, inputs: Tensor, targets: Tensor, weight: Tensor
+    ) -> None:
+        """The weights that are given are what the loss divides by: W L is that of the parts."""
+        whole, parts = _mean_gap(evaluate, inputs, targets, weight=weight)
+        if not self._close(whole, parts):
+            raise PruneLimitError(
+                f"the weights that the loader yields are not what the loss divides by: a batch of "
+                f"{len(inputs)} has loss {whole:.6g}, its parts by their weights {parts:.6g}. "
+                "loss_fn does not see them. For examples that count more than others, yield "
+                '(inputs, {"targets": targets, "weight": weight}), and let loss_fn(outputs, '
+                "targets) be the mean of weight times loss"
+            )
 
     def _close(self, one: float, other: float) -> bool:
         rtol = 1e-3 if torch.finfo(self.dtype).eps > 1e-5 else 2e-5
@@ -264,18 +280,25 @@ def _check_repeats(first: float, second: float) -> None:
 
 
 def _mean_gap(
-    evaluate: Measure, inputs: Tensor, targets: Tensor, weigh: Measure | None = None
+    evaluate: Measure,
+    inputs: Tensor,
+    targets: Tensor,
+    weigh: Measure | None = None,
+    weight: Tensor | None = None,
 ) -> tuple[float, float]:
     """The loss of a batch, and the mean of the losses of its two parts; one example is doubled.
 
-    For a mean, W L = W_1 L_1 + W_2 L_2 for every split, W being the number of examples or what
-    `weigh` says. A sum, or a model whose outputs mix the examples of a batch, breaks it.
+    For a mean, W L = W_1 L_1 + W_2 L_2 for every split, W being the number of examples, what
+    `weigh` says, or the sum of the `weight` of each. A sum, or a model whose outputs mix the
+    examples of a batch, breaks it.
     """
     if len(inputs) == 1:
         inputs, targets = inputs.repeat_interleave(2, 0), targets.repeat_interleave(2, 0)
     cut = max(1, len(inputs) // 3)
     parts = [(inputs[:cut], targets[:cut]), (inputs[cut:], targets[cut:])]
     weights = [float(len(part[0])) if weigh is None else weigh(*part) for part in parts]
+    if weight is not None:
+        weights = [float(part.sum()) for part in (weight[:cut], weight[cut:])]
     counted = [(w, evaluate(*part)) for w, part in zip(weights, parts, strict=True) if w]
     total = sum(weights) or 1.0
     return evaluate(inputs, targets), sum(w * loss for w, loss in counted) / total

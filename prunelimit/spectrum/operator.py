@@ -21,7 +21,7 @@ from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import require_known
 from prunelimit.network import checks
 from prunelimit.network.copies import moved_to, place
-from prunelimit.network.parameters import prunable_parameters
+from prunelimit.network.parameters import prunable_parameters, unflatten
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.spectrum import linearise
@@ -380,9 +380,7 @@ class CurvatureOperator:
 
     def pieces(self, vector: Tensor) -> list[Tensor]:
         """Views of ``(dim,)`` shaped as the parameters."""
-        sizes = [p.numel() for p in self.parameters.values()]
-        parts = zip(vector.split(sizes), self.parameters.values(), strict=True)
-        return [part.view(parameter.shape) for part, parameter in parts]
+        return list(unflatten(vector, self.parameters).values())
 
     def directions(self, vector: Tensor) -> list[Tensor]:
         """The same to differentiate along: none starts at an odd place, where pairs of real

@@ -188,11 +188,15 @@ def thin(places: ArrayLike, values: ArrayLike, points: int = CURVE_POINTS) -> tu
 def first_crossing(places: Sequence[float], values: Sequence[float], level: float) -> float:
     """Largest place up to which `values` stay at or below `level`, linear in between.
 
+    The first place where they never do.
+
     Examples
     --------
     >>> first_crossing([0.0, 0.5, 1.0], [0.0, 1.0, 3.0], 2.0)
     0.75
     """
+    if values[0] > level:
+        return places[0]
     for j in range(1, len(places)):
         if values[j] > level:
             before, after = zip(places[j - 1 : j + 1], values[j - 1 : j + 1], strict=True)

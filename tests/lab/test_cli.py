@@ -377,3 +377,20 @@ def test_mistakes_of_find_get_one_line(
     status, _, err = run([*FIND, *options], capsys, monkeypatch)
     assert status == 2 and err.startswith("error: ") and message in err
     assert not list(project.glob("found.*"))
+
+
+def test_find_writes_over_nothing_that_it_reads(project, capsys, monkeypatch) -> None:
+    predicted = ["predict", "net_of_test:make", "-d", "net_of_test:batches", "-o", "net.json"]
+    assert run(predicted, capsys, monkeypatch)[0] == 0
+    before = Path("net.json").read_bytes()
+    search = ["find", "net_of_test:make", "-d", "net_of_test:batches", "--report", "net.json"]
+    for output, message in (
+        ("net.safetensors", "net.json would replace net.json, which this command reads"),
+        ("weights.json", "the tries go to a .json beside it: call it weights.safetensors"),
+    ):
+        status, _, err = run([*search, "-o", output], capsys, monkeypatch)
+        assert status == 2 and message in err, err
+    Path("folder.json").mkdir()
+    status, _, err = run([*search, "-o", "folder.safetensors"], capsys, monkeypatch)
+    assert status == 2 and "it is a folder" in err, err
+    assert Path("net.json").read_bytes() == before and not list(project.glob("*.safetensors"))

@@ -14,10 +14,10 @@ from prunelimit import PruneLimitError
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import (
     batch_losses,
-    batch_weights,
     check_first_batch,
     loss_statistics,
     refuse_foreign_reading,
+    weighed_batches,
 )
 
 
@@ -60,11 +60,12 @@ def test_the_mode_and_the_gradients_stay(case) -> None:
 
 def test_batches_count_by_what_their_means_divide_by(case) -> None:
     model, batches = case
-    assert batch_weights(model, cross_entropy, batches) is None
+    assert weighed_batches(model, cross_entropy, batches)[0] is None
     ignored = [(x, torch.where(torch.arange(len(y)) < 10, -100, y)) for x, y in batches]
-    weights = batch_weights(model, cross_entropy, ignored)
+    weights, mean = weighed_batches(model, cross_entropy, ignored)
     assert weights is not None
     assert weights[4] / weights[0] == pytest.approx(20 / 40)
+    assert mean == pytest.approx(loss_statistics(model, cross_entropy, ignored).mean)
 
 
 def test_data_without_a_loss_are_refused(case) -> None:

@@ -193,3 +193,55 @@ def test_sparse_buffers_are_put_back() -> None:
     found = pl.hessian_spectrum(model, F.cross_entropy, data)
     right = pl.hessian_spectrum(plain, F.cross_entropy, data)
     assert found.eigenvalues == pytest.approx(right.eigenvalues, rel=1e-9, abs=1e-12)
+
+
+class Merging(nn.Linear):
+    """A low-rank part that is merged into the weight in eval mode, as loralib does."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 3)
+        self.low, self.high = nn.Parameter(torch.randn(1, 4)), nn.Parameter(torch.randn(3, 1))
+        self.merged = False
+
+    def train(self, mode: bool = True) -> nn.Module:
+        super().train(mode)
+        if mode == self.merged:
+            self.weight.data += (-1 if mode else 1) * self.high.data @ self.low.data
+            self.merged = not mode
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        extra = 0 if self.merged else x @ self.low.T @ self.high.T
+        return super().forward(x) + extra
+
+
+def test_a_model_that_merges_weights_in_eval_mode_is_sent_there_first() -> None:
+    torch.manual_seed(4)
+    model, data = nn.Sequential(Merging(), nn.Tanh(), nn.Linear(3, 3)), [(X[:12], Y[:12])] * 2
+    before = [p.detach().clone() for p in model.parameters()]
+    calls = (
+        lambda: pl.predict_limit(model, F.cross_entropy, data, 0.1),
+        lambda: pl.sweep(model, F.cross_entropy, data, [0.5]),
+        lambda: pl.find_limit(model, F.cross_entropy, data, start=0.5, epsilon=0.1),
+    )
+    for call in calls:
+        with pytest.raises(pl.PruneLimitError, match=r"call model\.eval\(\) first"):
+            call()
+        assert all(map(torch.equal, before, model.parameters()))
+        assert not model[0].merged and model.training
+    model.eval()
+    merged = F.cross_entropy(model(X), Y).item()
+    report = pl.predict_limit(model, F.cross_entropy, [(X[:12], Y[:12]), (X[12:], Y[12:])], 0.1)
+    assert report.loss.mean == pytest.approx(merged, rel=1e-5)
+
+
+def test_a_model_that_keeps_a_layer_in_eval_mode_stays_as_it_is() -> None:
+    class Careful(nn.Sequential):
+        def train(self, mode: bool = True) -> nn.Module:
+            super().train(mode)
+            self[1].eval()
+            return self
+
+    model = Careful(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)).train()
+    curve = pl.sweep(model, F.cross_entropy, [(X, Y)], [0.5])
+    assert curve.dense_loss > 0 and model.training and not model[1].training

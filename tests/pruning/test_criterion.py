@@ -58,11 +58,11 @@ def test_a_loss_below_zero_has_a_linear_excess() -> None:
 
 def test_accuracy_counts_and_its_stderr_is_that_of_paired_answers(network) -> None:
     dense, other, data = network
-    drop = metric_drop(dense, loss_fn, data, "accuracy", data, tolerance=0.01)
+    drop = metric_drop(dense, loss_fn, data, "accuracy", data, 0.01, dense_loss=0.0)
     inputs, targets = (torch.cat(part) for part in zip(*data, strict=True))
     right = [(model(inputs).argmax(1) == targets).numpy() for model in (dense, other)]
     measured = drop.measure(other)
-    assert drop.reference.metric == pytest.approx(right[0].mean())
+    assert drop.answers.value == pytest.approx(right[0].mean())
     assert measured.metric == pytest.approx(right[1].mean())
     rng = np.random.default_rng(1)
     drops = []
@@ -79,8 +79,8 @@ def test_a_callable_metric_agrees_with_the_named_one(network) -> None:
     def share_right(outputs, targets):
         return (outputs.argmax(1) == targets).double().mean()
 
-    named = metric_drop(dense, loss_fn, data, "accuracy", data, 0.01).measure(other)
-    called = metric_drop(dense, loss_fn, data, share_right, data, 0.01).measure(other)
+    named = metric_drop(dense, loss_fn, data, "accuracy", data, 0.01, 0.0).measure(other)
+    called = metric_drop(dense, loss_fn, data, share_right, data, 0.01, 0.0).measure(other)
     assert called.metric == pytest.approx(named.metric)
     assert called.excess == pytest.approx(named.excess)
     assert called.stderr == pytest.approx(named.stderr, rel=0.3)
@@ -93,7 +93,7 @@ def test_metrics_beyond_one_are_linear_in_the_drop(network) -> None:
     def points(outputs, targets):
         return 100 * float((outputs.argmax(1) == targets).double().mean())
 
-    drop = metric_drop(dense, loss_fn, data, points, data, 2.0)
+    drop = metric_drop(dense, loss_fn, data, points, data, 2.0, 0.0)
     fall = points(dense(inputs), targets) - points(other(inputs), targets)
     assert drop.measure(other).excess == pytest.approx((fall - 2.0) / 2.0)
 
@@ -101,7 +101,7 @@ def test_metrics_beyond_one_are_linear_in_the_drop(network) -> None:
 def test_the_model_keeps_its_mode(network) -> None:
     dense, other, data = network
     other.train()
-    metric_drop(dense, loss_fn, data, "accuracy", data, 0.01).measure(other)
+    metric_drop(dense, loss_fn, data, "accuracy", data, 0.01, 0.0).measure(other)
     assert other.training
 
 
@@ -117,10 +117,10 @@ def test_the_model_keeps_its_mode(network) -> None:
 def test_what_makes_no_sense_is_refused(network, metric, tolerance, message) -> None:
     dense, _, data = network
     with pytest.raises(PruneLimitError, match=message):
-        metric_drop(dense, loss_fn, data, metric, data, tolerance)
+        metric_drop(dense, loss_fn, data, metric, data, tolerance, 0.0)
 
 
 def test_accuracy_of_a_regression_is_refused() -> None:
     data = [(torch.ones(4, 2), torch.ones(4, 1))]
     with pytest.raises(PruneLimitError, match="class indices"):
-        metric_drop(nn.Linear(2, 1), nn.functional.mse_loss, data, "accuracy", data, 0.1)
+        metric_drop(nn.Linear(2, 1), nn.functional.mse_loss, data, "accuracy", data, 0.1, 0.0)

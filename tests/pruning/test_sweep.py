@@ -108,3 +108,56 @@ def test_bad_input_is_refused() -> None:
         sweep(model, cross_entropy, [], [0.5])
     with pytest.raises(pl.PruneLimitError, match="permutation"):
         sweep(model, cross_entropy, data, [0.5], order=torch.zeros(81, dtype=torch.long))
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_an_order_may_be_a_list_or_an_array(kind) -> None:
+    model, data = classifier()
+    order = torch.randperm(81, generator=torch.Generator().manual_seed(3))
+    given = sweep(model, cross_entropy, data, [0.5], order=kind(order.tolist()))
+    assert given.loss[0] == sweep(model, cross_entropy, data, [0.5], order=order).loss[0]
+    with pytest.raises(pl.PruneLimitError, match="permutation of 0 … 80"):
+        sweep(model, cross_entropy, data, [0.5], order=order.double())
+
+
+class Folded(nn.Module):
+    """Keeps a transposed weight, and makes it anew where it trains or gradients flow."""
+
+    def __init__(self, always: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.kept, self.always = nn.Linear(5, 4), None, always
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled() and not self.always:
+            self.kept = None
+            return self.layer(x)
+        if self.kept is None:
+            self.kept = self.layer.weight.detach().T.clone()
+        return x @ self.kept + self.layer.bias
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_model_that_keeps_what_it_made_of_its_weights_is_refused(always) -> None:
+    model, data = Folded(always).eval(), classifier()[1]
+    with pytest.raises(pl.PruneLimitError, match="keeps something that it made of its weights"):
+        sweep(model, cross_entropy, data, [0.5])
+    with pytest.raises(pl.PruneLimitError, match="keeps something that it made of its weights"):
+        pl.find_limit(model, cross_entropy, data, start=0.5, epsilon=0.1)
+    assert model.kept is None
+
+
+def test_data_that_change_from_pass_to_pass_are_refused() -> None:
+    model, ((inputs, targets), *_) = classifier()
+
+    def noisy(batch):
+        x, y = (torch.stack(part) for part in zip(*batch, strict=True))
+        return x + 0.3 * torch.randn(x.shape), y
+
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(inputs, targets), 8, collate_fn=noisy
+    )
+    with pytest.raises(pl.PruneLimitError, match="change from pass to pass"):
+        sweep(model, cross_entropy, loader, [0.5])
+    with pytest.raises(pl.PruneLimitError, match=r"by a loop of your own, finetune="):
+        pl.find_limit(model, cross_entropy, loader, start=0.5, epsilon=0.1)

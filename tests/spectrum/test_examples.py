@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from dense_support import dense_ggn
@@ -149,3 +151,33 @@ def test_class_weights_in_single_precision_pass_through_double() -> None:
     for given in (loss_fn, closed):
         assert loss_statistics(model, given, DATA).mean == pytest.approx(right, rel=1e-5)
         assert hessian_spectrum(model, given, DATA).loss == pytest.approx(right, rel=1e-5)
+
+
+def test_weights_that_the_loss_does_not_divide_by_are_refused() -> None:
+    weight = torch.linspace(0.1, 3.0, 24)
+    given = list(zip(X.split(12), Y.split(12), weight.split(12), strict=True))
+    with pytest.raises(PruneLimitError, match="are not what the loss divides by"):
+        hessian_spectrum(network(), F.cross_entropy, given)
+
+    # What it does divide by, and what is said to be done where it should.
+    by_class = torch.tensor([1.0, 2.0, 0.5])
+    loss = nn.CrossEntropyLoss(weight=by_class)
+    divided = list(zip(X.split(12), Y.split(12), by_class[Y].split(12), strict=True))
+    assert trace(loss, divided) == pytest.approx(dense_trace(lambda out: loss(out, Y)), rel=1e-4)
+
+    def of_each(outputs: torch.Tensor, targets: dict[str, torch.Tensor]) -> torch.Tensor:
+        each = F.cross_entropy(outputs, targets["targets"], reduction="none")
+        return (targets["weight"] * each).mean()
+
+    packed = [(x, {"targets": y, "weight": w}) for x, y, w in given]
+    expected = dense_trace(lambda out: of_each(out, {"targets": Y, "weight": weight}))
+    assert trace(of_each, packed) == pytest.approx(expected, rel=1e-4)
+
+
+def trace(loss_fn: Callable[..., torch.Tensor], data: list) -> float:
+    return hessian_spectrum(network(), loss_fn, data).trace().value
+
+
+def dense_trace(loss: Callable[[torch.Tensor], torch.Tensor]) -> float:
+    model = network()
+    return float(dense_ggn(model, model(X), loss).trace())

@@ -113,12 +113,7 @@ def kinematic_ends(result: Result, eta: float = 0.1) -> dict[str, float]:
     paper_interval`). "computation" is the width of the bracket of the spectrum alone.
     """
     report = result.prediction
-    spectrum = report.spectrum
-    if spectrum.eigenvalues is not None:
-        nodes, weights = np.maximum(spectrum.eigenvalues, 0.0), None
-    else:
-        assert spectrum.gauss is not None
-        nodes, weights = np.maximum(spectrum.gauss.nodes, 0.0), np.array(spectrum.gauss.weights)
+    nodes, weights = report.spectrum.density()
     found = paper_interval(nodes, report.distance, report.epsilon, eta, weights)
     ends = {"lower": found.lower, "limit": found.value, "upper": found.upper}
     shares = {name: value / report.dim for name, value in ends.items()}

@@ -1,0 +1,158 @@
+"""A network's answers on validation data, and the metric of them, with the error of a drop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunelimit.errors import PruneLimitError
+from prunelimit.names import name_of
+from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.checks import iterate_pairs, said
+from prunelimit.network.device import device_of
+from prunelimit.network.evaluate import evaluation_mode, names_classes, right_answers
+from prunelimit.network.losses import Loader, Loss
+from prunelimit.network.packing import leaves
+from prunelimit.network.view import PackedLoss
+
+Metric = Callable[[Any, Any], "float | Tensor"]
+
+_RESAMPLES = 100
+
+
+class Answers:
+    """What `model` says of the validation data, kept on the CPU.
+
+    ``"accuracy"`` is the share of right classes (largest output against class index) among the
+    targets that are classes. A callable gets the outputs of all examples at once in the form that
+    `loss_fn` takes them, and the targets, or the batch where the loss takes that.
+    """
+
+    def __init__(
+        self,
+        metric: str | Metric,
+        model: nn.Module,
+        loss_fn: Loss,
+        data: Loader,
+        forward: Forward | None = None,
+    ) -> None:
+        model, loss, data = adapt(model, loss_fn, data, forward)
+        place = device_of(model)
+        self.metric = metric
+        self._form = loss.arguments if isinstance(loss, PackedLoss) else _as_they_are
+        self._batches = []
+        with evaluation_mode(model), torch.no_grad():
+            for batch, truth in iterate_pairs(data):
+                self._batches.append((model(batch.to(place)).cpu(), truth.cpu()))
+        if not self._batches:
+            raise PruneLimitError("the validation loader is empty: it yields no batch")
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return sum(len(targets) for _, targets in self._batches)
+
+    @cached_property
+    def value(self) -> float:
+        """The metric.
+
+        Raises
+        ------
+        PruneLimitError
+            If there are no classes for an accuracy, the function fails or gives no number, or it
+            needs batches of one shape and they are not.
+        """
+        if self.metric == "accuracy":
+            right, asked = self._right.sum(0).tolist()
+            return right / asked if asked else math.nan
+        return self._of(*self._joined)
+
+    def stderr_of_drop(self, dense: Answers) -> float:
+        """Standard error of ``dense.value - value``, by examples that both answered."""
+        if self.metric == "accuracy":
+            fewer, asked = (dense._right - self._right)[:, 0], self._right[:, 1]
+            rest = fewer - asked * fewer.sum() / asked.sum()
+            return float(rest.std(correction=0)) * math.sqrt(len(rest)) / float(asked.sum())
+        (before, _), (after, targets) = dense._joined, self._joined
+        rng = np.random.default_rng(0)
+        drops = []
+        for _ in range(_RESAMPLES):
+            chosen = torch.from_numpy(rng.integers(len(targets), size=len(targets)))
+            first, second = (self._of(one[chosen], targets[chosen]) for one in (before, after))
+            drops.append(first - second)
+        return float(np.std(drops))
+
+    def same_questions(self, other: Answers) -> bool:
+        """Whether both answered the same examples in the same order."""
+        pairs = zip(self._batches, other._batches, strict=False)
+        alike = (a.shape == b.shape and torch.equal(a, b) for (_, a), (_, b) in pairs)
+        return len(self._batches) == len(other._batches) and all(alike)
+
+    @cached_property
+    def _right(self) -> Tensor:
+        """``(examples, 2)``: right answers of each example, and how many were asked for."""
+        rows = []
+        for outputs, targets in (self._form(*batch) for batch in self._batches):
+            found = [leaf for leaf in leaves(outputs).values() if isinstance(leaf, Tensor)]
+            if not (len(found) == 1 and isinstance(targets, Tensor)) or not _by_class(
+                found[0], targets
+            ):
+                raise PruneLimitError(
+                    f"metric='accuracy' needs outputs (examples, classes) and class indices, got "
+                    f"{_shape(outputs)} and {_shape(targets)}; give a function "
+                    "metric(outputs, targets). Where one output tells two classes apart: "
+                    "metric=lambda outputs, targets: ((outputs > 0).flatten() == "
+                    "targets.flatten().bool()).float().mean()"
+                )
+            counts = (
+                part.double().flatten(1).sum(1) if part.dim() > 1 else part.double()
+                for part in right_answers(found[0], targets)
+            )
+            rows.append(torch.stack(tuple(counts), 1))
+        return torch.cat(rows)
+
+    @cached_property
+    def _joined(self) -> tuple[Tensor, Tensor]:
+        outputs, targets = zip(*self._batches, strict=True)
+        if any(len({part.shape[1:] for part in parts}) > 1 for parts in (outputs, targets)):
+            raise PruneLimitError(
+                f"metric {name_of(self.metric)!r} takes the outputs of all validation examples at "
+                "once, and the batches of validation= have several shapes: pad them to one length"
+            )
+        return torch.cat(outputs), torch.cat(targets)
+
+    def _of(self, outputs: Tensor, targets: Tensor) -> float:
+        assert not isinstance(self.metric, str)
+        try:
+            value = float(self.metric(*self._form(outputs, targets)))
+        except Exception as error:  # the caller's own code may raise anything
+            raise PruneLimitError(
+                f"metric {name_of(self.metric)!r} fails on {len(targets)} validation examples: "
+                f"{said(error)}. It gets what loss_fn reads of the outputs, and the targets, in "
+                "the form in which loss_fn takes them"
+            ) from error
+        if not math.isfinite(value):
+            raise PruneLimitError(
+                f"metric {name_of(self.metric)!r} gave {value} on {len(targets)} examples"
+            )
+        return value
+
+
+def _as_they_are(outputs: Tensor, targets: Tensor) -> tuple[Any, Any]:
+    return outputs, targets
+
+
+def _by_class(outputs: Tensor, targets: Tensor) -> bool:
+    """Whether the last dimension holds the classes, and no other can be meant."""
+    if not names_classes(outputs, targets):
+        return False
+    return outputs.dim() == 2 or outputs.shape[1] != outputs.shape[-1]
+
+
+def _shape(value: Any) -> str:
+    return f"{tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
