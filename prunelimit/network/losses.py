@@ -33,6 +33,9 @@ COPIED_TOGETHER = (
 )
 
 
+EXAMPLES = 128
+"""Of the first batch at most so many tell whether a model keeps what it made of its weights."""
+
 NOT_IN_THE_LOSS = (
     "Leave that part (weight decay?) out of loss_fn, and train with it in a loop of your own "
     "(finetune=)"
@@ -230,22 +233,23 @@ def refuse_kept_results(
     PruneLimitError
         If the copies differ in the loss of the first batch, or one with gradients and without.
     """
-    visited, fresh = copy_together(model, loss_fn), copy_together(model, loss_fn)
-    first = next(iter(visited[0].parameters()))
+    first = next(iter(model.parameters()))
     inputs, targets = next(checks.iterate_pairs(loader))
-    inputs, targets = _moved(inputs, first), _moved(targets, first)
-
-    def loss(copied: tuple[nn.Module, Loss], gradients: bool = False) -> float:
-        with evaluation_mode(copied[0]), torch.set_grad_enabled(gradients):
-            return float(copied[1](copied[0](inputs), targets).detach())
-
+    few = [_moved(t[:EXAMPLES], first) for t in (inputs, targets)]
+    try:
+        with undisturbed(model):
+            _loss_of((model, loss_fn), few)
+    except Exception:  # it takes whole batches alone
+        few = [_moved(t, first) for t in (inputs, targets)]
     with checks.on_any_examples():
-        loss(visited)
-        for copied, _ in (visited, fresh):
-            for weight in prunable_parameters(copied, parameters).values():
-                halved = torch.arange(weight.numel(), device=weight.device).view(weight.shape) % 2
-                weight.data.masked_fill_(halved == 0, 0.0)
-        found = [loss(visited), loss(fresh), loss(fresh, gradients=True)]
+        visited = copy_together(model, loss_fn)
+        _loss_of(visited, few)
+        _halve(visited[0], parameters)
+        found = [_loss_of(visited, few)]
+        del visited  # a model may be large
+        fresh = copy_together(model, loss_fn)
+        _halve(fresh[0], parameters)
+        found += [_loss_of(fresh, few), _loss_of(fresh, few, gradients=True)]
     precision = 0.02 if first.dtype in HALVES else 1e-3
     if max(found) - min(found) > precision * max(map(abs, found)) + 1e-9:
         raise PruneLimitError(
@@ -254,6 +258,19 @@ def refuse_kept_results(
             f"{', '.join(f'{one:.6g}' for one in found)}, after another pass, on a new copy, and "
             "with gradients. Let forward compute it from the weights"
         )
+
+
+def _loss_of(pair: tuple[nn.Module, Loss], batch: list[Tensor], gradients: bool = False) -> float:
+    model, loss_fn = pair
+    with evaluation_mode(model), torch.set_grad_enabled(gradients):
+        return float(loss_fn(model(batch[0]), batch[1]).detach())
+
+
+def _halve(model: nn.Module, parameters: Choice | None) -> None:
+    """Set every other weight to 0."""
+    for weight in prunable_parameters(model, parameters).values():
+        odd = torch.arange(weight.numel(), device=weight.device).view(weight.shape) % 2
+        weight.data.masked_fill_(odd == 0, 0.0)
 
 
 def loss_statistics(

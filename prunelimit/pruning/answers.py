@@ -46,12 +46,29 @@ class Answers:
         place = device_of(model)
         self.metric = metric
         self._form = loss.arguments if isinstance(loss, PackedLoss) else _as_they_are
-        self._batches = []
+        self._batches: list[tuple[Tensor, Tensor]] = []
         with evaluation_mode(model), torch.no_grad():
             for batch, truth in iterate_pairs(data):
-                self._batches.append((model(batch.to(place)).cpu(), truth.cpu()))
+                outputs = model(batch.to(place))
+                if not self._batches:
+                    self._shifted = self._leaves_out_the_last(loss, outputs, truth.to(place))
+                self._batches.append((outputs.cpu(), truth.cpu()))
         if not self._batches:
             raise PruneLimitError("the validation loader is empty: it yields no batch")
+
+    def _leaves_out_the_last(self, loss: Loss, outputs: Tensor, targets: Tensor) -> bool:
+        """Whether a loss of sequences reads all outputs but the last, as one of next tokens does.
+
+        Where no example has a target at the last place, nothing is known.
+        """
+        truth = self._form(outputs, targets)[1]
+        if outputs.dim() < 3 or not (isinstance(truth, Tensor) and names_classes(outputs, truth)):
+            return False
+        leaf = outputs.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(loss(leaf, targets).sum(), leaf)
+        asked = right_answers(outputs, truth)[1][:, -1].any()
+        return bool(asked and slope[:, :-1].any() and not slope[:, -1].any())
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -96,6 +113,13 @@ class Answers:
     @cached_property
     def _right(self) -> Tensor:
         """``(examples, 2)``: right answers of each example, and how many were asked for."""
+        if self._shifted:
+            raise PruneLimitError(
+                "metric='accuracy' compares each output with the target at its own place, and the "
+                "loss does not read the last output of a sequence: it shifts one against the other "
+                "(next tokens). Give metric=, a function (outputs, targets) that shifts as the "
+                "loss does"
+            )
         rows = []
         for outputs, targets in (self._form(*batch) for batch in self._batches):
             found = [leaf for leaf in leaves(outputs).values() if isinstance(leaf, Tensor)]

@@ -160,8 +160,26 @@ def test_tokens_of_ragged_batches_are_counted_one_by_one() -> None:
         right += int((model(tokens).argmax(-1) == labels).sum())
         asked += int((labels >= 0).sum())
     assert Answers("accuracy", model, loss_of_tokens, data).value == pytest.approx(right / asked)
+    padded = [
+        {n: F.pad(t, (0, 1), value=p) for (n, t), p in zip(batch.items(), (0, -100), strict=True)}
+        for batch in data
+    ]
+    assert Answers("accuracy", model, loss_of_tokens, padded).value == pytest.approx(right / asked)
     with pytest.raises(PruneLimitError, match="pad them to one length"):
         _ = Answers(share_right, model, loss_of_tokens, data).value
+
+
+def test_tokens_that_the_loss_shifts_are_not_compared_at_their_own_place() -> None:
+    model, tokens = Tokens().eval(), torch.randint(4, (9, 6), generator=torch.Generator())
+    data = [{"input_ids": tokens, "labels": tokens}]
+
+    def next_token(outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs[:, :-1].flatten(0, 1), targets[:, 1:].flatten())
+
+    with pytest.raises(PruneLimitError, match="a function .* that shifts as the loss does"):
+        _ = Answers("accuracy", model, next_token, data).value
+    said = Answers(lambda o, t: share_right(o[:, :-1], t[:, 1:]), model, next_token, data).value
+    assert said == pytest.approx(float(share_right(model(tokens)[:, :-1], tokens[:, 1:])))
 
 
 def test_what_a_metric_raises_is_said_to_be_its_own() -> None:

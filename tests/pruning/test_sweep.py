@@ -161,3 +161,19 @@ def test_data_that_change_from_pass_to_pass_are_refused() -> None:
         sweep(model, cross_entropy, loader, [0.5])
     with pytest.raises(pl.PruneLimitError, match=r"by a loop of your own, finetune="):
         pl.find_limit(model, cross_entropy, loader, start=0.5, epsilon=0.1)
+
+
+def test_a_graph_whose_rows_belong_together_is_swept() -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.layer = nn.Linear(5, 4)
+            self.register_buffer("links", torch.rand(200, 200).softmax(1))
+
+        def forward(self, nodes: torch.Tensor) -> torch.Tensor:
+            return self.links @ self.layer(nodes)
+
+    data = [(torch.randn(200, 5), torch.arange(200) % 4)]
+    curve = sweep(Graph().eval(), cross_entropy, data, [0.5])
+    assert np.isfinite(curve.loss).all() and curve.kept.tolist() == [10]
