@@ -185,8 +185,8 @@ def _number(name: str, value: Any) -> float | None:
 def _check(finetune: object, tolerance: float, max_tries: int, report: object) -> None:
     require(is_number(tolerance), "tolerance", tolerance, "a number")
     SearchRule(1, 1.0, 1.0, tolerance)
-    enough = isinstance(max_tries, int) and max_tries >= 1
-    require(enough, "max_tries", max_tries, "a whole number, at least 1")
+    enough = is_number(max_tries) and max_tries >= 1
+    require(enough, "max_tries", max_tries, "a number, at least 1")
     if report is not None and not isinstance(report, PruningLimit):
         raise PruneLimitError(
             f"report is a {type(report).__name__}; give what predict_limit returned, or "

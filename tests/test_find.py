@@ -475,7 +475,7 @@ def test_an_own_loop_that_breaks_the_masks_is_told_how_they_are_held() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"max_tries": "3"}, "max_tries is '3'; it must be a whole number"),
+        ({"max_tries": "3"}, "max_tries is '3'; it must be a number, at least 1"),
         ({"tolerance": "a"}, "tolerance is 'a'; it must be a number"),
         ({"report": "r.json"}, r"report is a str; give what predict_limit returned"),
         ({"metric_tolerance": "a"}, "metric_tolerance is 'a'"),

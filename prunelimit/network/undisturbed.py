@@ -22,6 +22,11 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
     embeddings that a forward pass keeps below a norm, and the random states of torch, NumPy and
     Python, with that of a DataLoader's own generator.
 
+    Raises
+    ------
+    PruneLimitError
+        If `model` is in training mode, and its weights are others in eval mode.
+
     Examples
     --------
     >>> layer = nn.Linear(1, 1)
@@ -62,7 +67,11 @@ class _Snapshot:
         """A model in training mode whose weights are others in eval mode."""
         if self._moody:
             self._model.eval()
-            changed = any(not _alike(*pair) for pair in self._values.values())
+            own = {id(p) for module in self._moody for p in module.parameters()}
+            pairs = (pair for key, pair in self._values.items() if key in own)
+            changed = any(
+                not torch.allclose(*pair, rtol=0, atol=0, equal_nan=True) for pair in pairs
+            )
             self.restore()
             if changed:
                 raise PruneLimitError(

@@ -66,7 +66,10 @@ class Answers:
             return False
         leaf = outputs.detach().clone().requires_grad_()
         with torch.enable_grad():
-            (slope,) = torch.autograd.grad(loss(leaf, targets).sum(), leaf)
+            value = loss(leaf, targets).sum()
+        if not value.requires_grad:
+            return False
+        (slope,) = torch.autograd.grad(value, leaf)
         asked = right_answers(outputs, truth)[1][:, -1].any()
         return bool(asked and slope[:, :-1].any() and not slope[:, -1].any())
 
@@ -86,7 +89,9 @@ class Answers:
         """
         if self.metric == "accuracy":
             right, asked = self._right.sum(0).tolist()
-            return right / asked if asked else math.nan
+            if not asked:
+                raise PruneLimitError("no target of validation= is a class: an accuracy of nothing")
+            return right / asked
         return self._of(*self._joined)
 
     def stderr_of_drop(self, dense: Answers) -> float:

@@ -243,5 +243,6 @@ def test_a_model_that_keeps_a_layer_in_eval_mode_stays_as_it_is() -> None:
             return self
 
     model = Careful(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)).train()
+    model.register_buffer("graph", torch.eye(3).to_sparse())
     curve = pl.sweep(model, F.cross_entropy, [(X, Y)], [0.5])
     assert curve.dense_loss > 0 and model.training and not model[1].training

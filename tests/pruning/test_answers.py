@@ -122,6 +122,9 @@ def test_ignored_targets_are_no_wrong_answers() -> None:
     assert curve.accuracy[1] == pytest.approx(float(share_right(pruned[counted], some[counted])))
     dense = Answers("accuracy", model, F.cross_entropy, data)
     other = Answers("accuracy", pl.prune(model, 0.5), F.cross_entropy, data)
+    with pytest.raises(PruneLimitError, match="an accuracy of nothing"):
+        nothing_asked = [(x, torch.full_like(y, -100)) for x, y in data]
+        _ = Answers("accuracy", model, F.cross_entropy, nothing_asked).value
     assert (dense.value, other.value) == (0.5, pytest.approx(curve.accuracy[1]))
     right = [(m(INPUTS).argmax(1) == some).double().numpy() for m in (model, pl.prune(model, 0.5))]
     rng, drops = np.random.default_rng(0), []
