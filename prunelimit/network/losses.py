@@ -34,7 +34,7 @@ COPIED_TOGETHER = (
 
 
 EXAMPLES = 128
-"""Of the first batch at most so many tell whether a model keeps what it made of its weights."""
+"""How many examples tell, at most, whether a model keeps what it made of its weights."""
 
 NOT_IN_THE_LOSS = (
     "Leave that part (weight decay?) out of loss_fn, and train with it in a loop of your own "
