@@ -33,7 +33,7 @@ from prunelimit.estimates import BracketedFloat, BracketedSparsity
 from prunelimit.records import absent, from_plain
 
 if TYPE_CHECKING:
-    from prunelimit.network.parameters import LayerCount
+    from prunelimit.network.statistics import LayerCount
     from prunelimit.report import PruningLimit
 
 FORMAT = "prunelimit.calibration/2"

@@ -21,19 +21,13 @@ from prunelimit.network.checks import check_model, in_fixed_order, iterate_pairs
 from prunelimit.network.losses import (
     Loader,
     Loss,
-    LossStatistics,
     check_first_batch,
     loss_statistics,
     require_same_loss,
 )
 from prunelimit.network.numbers import is_number
-from prunelimit.network.parameters import (
-    Choice,
-    LayerCount,
-    counted,
-    prunable_parameters,
-    prunable_weights,
-)
+from prunelimit.network.parameters import Choice, counted, prunable_parameters, prunable_weights
+from prunelimit.network.statistics import LayerCount, LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World

@@ -17,8 +17,7 @@ from prunelimit.estimates import BracketedSparsity
 from prunelimit.expected import Expected, expect
 from prunelimit.files import read_text, write_text
 from prunelimit.names import printable
-from prunelimit.network.parameters import Counted, LayerCount
-from prunelimit.network.statistics import LossStatistics
+from prunelimit.network.statistics import Counted, LayerCount, LossStatistics
 from prunelimit.records import absent, fields_to_plain, from_plain
 from prunelimit.spectrum.result import Spectrum, require_sensible
 

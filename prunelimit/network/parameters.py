@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.copies import copy_model
+from prunelimit.network.statistics import LISTED, Counted
 from prunelimit.network.view import original
 
 PRUNABLE_LAYERS = (
@@ -36,72 +36,6 @@ Predicate = Callable[[str, nn.Parameter], bool]
 
 Choice = str | Iterable[str] | Mapping[str, Any] | Predicate
 """Names, patterns as a shell has them (``"*.in_proj_weight"``), or a predicate."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What counts in a model, and what does not.
-
-    Attributes
-    ----------
-    names
-        Of the parameters that count, in the order of the vector.
-    dim
-        Their entries D.
-    total
-        Entries of all parameters of the model.
-    left_out
-        Name to entries, of each matrix or kernel that does not count.
-    """
-
-    names: tuple[str, ...]
-    dim: int
-    total: int
-    left_out: Mapping[str, int]
-
-    def __str__(self) -> str:
-        """D of all, and what is left out: matrices by name, the rest in one number.
-
-        Examples
-        --------
-        >>> model = nn.Sequential(nn.Embedding(9, 2), nn.Linear(2, 3))
-        >>> print(counted(model))
-        D = 6 of 27 parameters; left out: 0.weight (18), biases and other vectors (3)
-        """
-        text = f"D = {self.dim:,} of {self.total:,} parameters"
-        largest = sorted(self.left_out.items(), key=lambda item: -item[1])
-        parts = [f"{name} ({size:,})" for name, size in largest[:_LISTED]]
-        unlisted = sum(size for _, size in largest[_LISTED:])
-        if unlisted:
-            parts.append(f"{len(largest) - _LISTED} more matrices ({unlisted:,})")
-        vectors = self.total - self.dim - sum(self.left_out.values())
-        if vectors:
-            parts.append(f"biases and other vectors ({vectors:,})")
-        return f"{text}; left out: {', '.join(parts)}" if parts else text
-
-
-_LISTED = 6
-
-
-@dataclass(frozen=True)
-class LayerCount:
-    """What a mask does to one parameter (see `prunelimit.pruning.layer_counts`).
-
-    Attributes
-    ----------
-    name
-        Of the parameter.
-    kept, of
-        Entries that stay, and all of them.
-    share
-        This parameter's share of R², the squared distance to the masked network; 0 where
-        nothing is removed.
-    """
-
-    name: str
-    kept: int
-    of: int
-    share: float
 
 
 def check_kind(model: nn.Module) -> None:
@@ -211,7 +145,7 @@ def _default(model: nn.Module) -> dict[str, nn.Parameter]:
     found = {name: p for name, p in distinct.items() if p.requires_grad} or distinct
     if not found:
         held = [f"{name} {tuple(p.shape)}" for name, p in model.named_parameters() if p.ndim > 1]
-        known = f": {', '.join(held[:_LISTED])}" if held else ""
+        known = f": {', '.join(held[:LISTED])}" if held else ""
         raise PruneLimitError(
             f"{type(model).__name__} has no prunable parameter: none of its layers is a linear or "
             f"convolutional one. Choose what counts by parameters=, names or patterns{known}"
@@ -349,8 +283,8 @@ def _refuse_computed(module: nn.Module, attribute: str, name: str) -> None:
 
 def _listing(names: Iterable[str]) -> str:
     names = list(names)
-    more = " …" if len(names) > 2 * _LISTED else ""
-    return f"{', '.join(names[: 2 * _LISTED])}{more}" if names else "no parameter"
+    more = " …" if len(names) > 2 * LISTED else ""
+    return f"{', '.join(names[: 2 * LISTED])}{more}" if names else "no parameter"
 
 
 def counted(model: nn.Module, parameters: Choice | None = None) -> Counted:

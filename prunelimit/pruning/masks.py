@@ -17,13 +17,8 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.numbers import is_number
-from prunelimit.network.parameters import (
-    Choice,
-    LayerCount,
-    flatten,
-    prunable_parameters,
-    unflatten,
-)
+from prunelimit.network.parameters import Choice, flatten, prunable_parameters, unflatten
+from prunelimit.network.statistics import LayerCount
 from prunelimit.pruning.attach import Masks
 
 

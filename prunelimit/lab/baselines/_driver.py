@@ -140,11 +140,9 @@ class Work(Generic[OwnConfig]):
         training: TrainingConfig,
         masks: Masks | None = None,
         *,
-        first_epoch: int = 0,
-        last_epoch: int | None = None,
         before_step: Callable[[int, nn.Module], None] | None = None,
     ) -> nn.Module:
-        """A copy of `model` trained by SGD from `first_epoch` to `last_epoch` of the schedule.
+        """A copy of `model` trained by SGD.
 
         Parameters
         ----------
@@ -154,8 +152,6 @@ class Work(Generic[OwnConfig]):
             Budget and schedule.
         masks
             Weights that stay 0 all along (see `prunelimit.pruning.apply_masks`).
-        first_epoch, last_epoch
-            By default all epochs of `training`.
         before_step
             Called with the number of the iteration and the network in training.
 
@@ -176,10 +172,9 @@ class Work(Generic[OwnConfig]):
         steps = batches_in(batches)
         descent = descent_by(training, working, self.loss_fn, self.seed)
         rates = learning_rates(training, steps).reshape(training.epochs, steps)
-        epochs = range(first_epoch, training.epochs if last_epoch is None else last_epoch)
-        iteration = count(first_epoch * steps)
+        iteration = count()
         hook = None if before_step is None else lambda _: before_step(next(iteration), working)
-        for epoch in track(epochs, "training", enabled=self.progress):
+        for epoch in track(range(training.epochs), "training", enabled=self.progress):
             descent.epoch(epoch, batches, rates[epoch], before_step=hook)
         return make_permanent(working)
 

@@ -22,6 +22,12 @@ from prunelimit.progress import track
 from prunelimit.pruning.masks import Masks
 from prunelimit.recipe import TrainingConfig
 
+SEARCH_LEARNING_RATE = 0.1
+"""The learning rate of the scores; it falls along a cosine."""
+
+PERIOD = 5
+"""The number of epochs between two drops."""
+
 
 @dataclass(frozen=True)
 class RareGemsConfig(_driver.Config):
@@ -34,33 +40,20 @@ class RareGemsConfig(_driver.Config):
         serve both. The other fields are those of the second phase.
     search_epochs
         Of the budget, for the scores; None takes half.
-    search_learning_rate
-        Of the scores; it falls along a cosine.
     regularisation
         λ in loss + λ‖s‖².
-    period
-        Epochs between two drops.
     """
 
     search_epochs: int | None = None
-    search_learning_rate: float = 0.1
     regularisation: float = 1e-4
-    period: int = 5
 
     def __post_init__(self) -> None:
         """Refuse a search that is too short for a single drop."""
-        require(self.period >= 1, "period", self.period, "at least 1")
-        require(
-            self.search_learning_rate > 0,
-            "search_learning_rate",
-            self.search_learning_rate,
-            "above 0",
-        )
         require(self.regularisation >= 0, "regularisation", self.regularisation, "0 or more")
-        if not self.period < self.searched < self.training.epochs:
+        if not PERIOD < self.searched < self.training.epochs:
             raise PruneLimitError(
                 f"search_epochs is {self.searched} of {self.training.epochs} epochs; it must be "
-                f"more than the period of {self.period}, and leave epochs for the weights"
+                f"more than the period of {PERIOD}, and leave epochs for the weights"
             )
 
     @property
@@ -69,10 +62,10 @@ class RareGemsConfig(_driver.Config):
         return self.training.epochs // 2 if self.search_epochs is None else self.search_epochs
 
 
-def rare_gems_counts(dim: int, sparsity: float, epochs: int, period: int = 5) -> tuple[int, ...]:
+def rare_gems_counts(dim: int, sparsity: float, epochs: int) -> tuple[int, ...]:
     """Scores that are active after each drop.
 
-    There are ⌊(epochs-1)/period⌋ drops, one after every `period` epochs; each
+    There are ⌊(epochs-1)/5⌋ drops, one after every `PERIOD` epochs; each
     takes the share 1 - density^(1/drops) of what is active, so that the last
     one ends on the target (exactly: counts are rounded, the last is not).
 
@@ -81,7 +74,7 @@ def rare_gems_counts(dim: int, sparsity: float, epochs: int, period: int = 5) ->
     >>> rare_gems_counts(10_000, 0.99, epochs=11)
     (1000, 100)
     """
-    return _driver.exponential_counts(dim, sparsity, (epochs - 1) // period)
+    return _driver.exponential_counts(dim, sparsity, (epochs - 1) // PERIOD)
 
 
 def signed_constants(model: nn.Module) -> nn.Module:
@@ -183,9 +176,9 @@ def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:
     config = work.config
     placed = copy_model(work.model).to(resolve_device(work.device))
     search = _Search(placed, config, work.seed)
-    counts = rare_gems_counts(work.dim, work.sparsity, config.searched, config.period)
+    counts = rare_gems_counts(work.dim, work.sparsity, config.searched)
     schedule = TrainingConfig(
-        epochs=config.searched, learning_rate=config.search_learning_rate, schedule="cosine"
+        epochs=config.searched, learning_rate=SEARCH_LEARNING_RATE, schedule="cosine"
     )
     rates = learning_rates(schedule, 1)
     descent = Descent(
@@ -199,7 +192,7 @@ def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:
     for epoch in track(range(config.searched), "searching a mask", enabled=work.progress):
         same_rate = np.full(steps, rates[epoch])
         descent.epoch(epoch, batches, same_rate, after_step=lambda _: search.clamp())
-        number, rest = divmod(epoch + 1, config.period)
+        number, rest = divmod(epoch + 1, PERIOD)
         if rest == 0 and number <= len(counts):
             search.drop(counts[number - 1])
     return search.active

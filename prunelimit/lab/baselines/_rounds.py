@@ -34,18 +34,13 @@ class IterativeMagnitudeConfig(_driver.Config):
         squeezed into each.
     round_share
         Share of the remaining weights that a round removes.
-    rewind_epoch
-        Epoch of the first round whose weights the survivors go back to; 0 is
-        the initial network.
     """
 
     round_share: float = 0.2
-    rewind_epoch: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         require(0 < self.round_share < 1, "round_share", self.round_share, "in (0, 1)")
-        require(self.rewind_epoch >= 0, "rewind_epoch", self.rewind_epoch, "0 or more")
 
 
 def iterative_counts(dim: int, sparsity: float, round_share: float = 0.2) -> tuple[int, ...]:
@@ -79,11 +74,10 @@ def iterative_counts(dim: int, sparsity: float, round_share: float = 0.2) -> tup
     return tuple(counts)
 
 
-def round_lengths(epochs: int, rounds: int, rewind_epoch: int = 0) -> tuple[int, ...]:
-    """Where each of `rounds` trainings ends, if all of them together cost `epochs`.
+def round_lengths(epochs: int, rounds: int) -> tuple[int, ...]:
+    """Epochs of each of `rounds` trainings, if all of them together cost `epochs`.
 
-    All but the first begin at `rewind_epoch`. What does not divide goes to the
-    last trainings, an epoch each.
+    What does not divide goes to the last trainings, an epoch each.
 
     Raises
     ------
@@ -92,15 +86,14 @@ def round_lengths(epochs: int, rounds: int, rewind_epoch: int = 0) -> tuple[int,
 
     Examples
     --------
-    >>> round_lengths(11, 3), round_lengths(11, 3, rewind_epoch=1)
-    ((3, 4, 4), (4, 4, 5))
+    >>> round_lengths(11, 3)
+    (3, 4, 4)
     """
-    whole = epochs + (rounds - 1) * rewind_epoch
-    length, rest = divmod(whole, rounds)
-    if length <= rewind_epoch:
+    length, rest = divmod(epochs, rounds)
+    if not length:
         raise PruneLimitError(
-            f"{epochs} epochs are too few for {rounds} trainings that rewind to epoch "
-            f"{rewind_epoch}; give at least {rounds + rewind_epoch} epochs, or a larger round_share"
+            f"{epochs} epochs are too few for {rounds} trainings; give at least {rounds} epochs, "
+            "or a larger round_share"
         )
     return tuple(length + (i >= rounds - rest) for i in range(rounds))
 
@@ -126,16 +119,10 @@ def iterative_rounds(work: Work[IterativeMagnitudeConfig]) -> Iterator[Found]:
     """
     config, training = work.config, work.config.training
     counts = iterative_counts(work.dim, work.sparsity, config.round_share)
-    lengths = round_lengths(training.epochs, len(counts) + 1, config.rewind_epoch)
-    start = work.model
+    lengths = round_lengths(training.epochs, len(counts) + 1)
     masks: Masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in work.parameters.items()}
-    if config.rewind_epoch:
-        first = training.scaled(lengths[0])
-        start = work.trained(work.model, first, last_epoch=config.rewind_epoch)
     for number, length in enumerate(lengths):
-        network = work.trained(
-            start, training.scaled(length), masks, first_epoch=config.rewind_epoch
-        )
+        network = work.trained(work.model, training.scaled(length), masks)
         yield network, masks
         if number < len(counts):
             found = prunable_parameters(network)

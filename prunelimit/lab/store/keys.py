@@ -42,8 +42,8 @@ class Key:
     Examples
     --------
     >>> one, other = Key("code", {"rate": 0.1}), Key("code", {"rate": 0.2})
-    >>> one.digest == other.digest, one.differences(other)
-    (False, ['parameters.rate'])
+    >>> one.digest == other.digest
+    False
     """
 
     code: str
@@ -59,10 +59,6 @@ class Key:
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
         return plain(dataclasses.asdict(self))
-
-    def differences(self, other: Key) -> list[str]:
-        """Names of the entries in which the two differ, dotted."""
-        return differences(self.plain(), other.plain())
 
 
 def digest_of(content: Any) -> str:

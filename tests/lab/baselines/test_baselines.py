@@ -164,9 +164,8 @@ def test_retraining_changes_survivors_only_and_can_be_all_of_the_budget() -> Non
         OneShotConfig(TRAINING, retrain_epochs=14)
 
 
-@pytest.mark.parametrize("rewind", [0, 1])
-def test_iterative_rounds_and_rewinding(rewind: int) -> None:
-    config = IterativeMagnitudeConfig(TRAINING, round_share=0.4, rewind_epoch=rewind)
+def test_iterative_rounds_and_rewinding() -> None:
+    config = IterativeMagnitudeConfig(TRAINING, round_share=0.4)
     data = Counting()
     tried = Work(model(), data, cross_entropy, 0.7, config, seed=2, device="cpu")
     seen = [vector(network) for network, _ in iterative_rounds(tried)]
@@ -176,17 +175,11 @@ def test_iterative_rounds_and_rewinding(rewind: int) -> None:
     counts = iterative_counts(DIM, 0.7, 0.4)
     assert data.passes == TRAINING.epochs
     assert [int((v != 0).sum()) for v in seen] == [DIM, *counts]
-    # Each round keeps the largest of the round before, and goes on from the early weights.
+    # Each round keeps the largest of the round before, and goes on from the initial weights.
     for before, after, count in zip(seen, seen[1:], counts, strict=False):
         assert torch.equal((after != 0), before.abs() >= before.abs().sort().values[-count])
-    lengths = round_lengths(TRAINING.epochs, len(counts) + 1, rewind)
-    start = model()
-    if rewind:
-        first = TRAINING.scaled(lengths[0])
-        start = work(config, seed=2).trained(start, first, last_epoch=1)
-    last = work(config, seed=2).trained(
-        start, TRAINING.scaled(lengths[-1]), found.masks, first_epoch=rewind
-    )
+    lengths = round_lengths(TRAINING.epochs, len(counts) + 1)
+    last = work(config, seed=2).trained(model(), TRAINING.scaled(lengths[-1]), found.masks)
     assert torch.equal(vector(last), vector(found.model))
 
 
