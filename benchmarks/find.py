@@ -260,7 +260,7 @@ def run_case(case: Case, stored: dict[str, Any] | None = None) -> dict[str, Any]
     predicted = time.process_time()
     loop = Loop(data)
     found = pl.find_limit(model, loss_fn, data, report, loop, progress=False)
-    retraining = Retraining(model, list(prunable_parameters(model)), loss_fn, data, loop)
+    retraining = Retraining(model, list(prunable_parameters(model)), loss_fn, (data, data), loop)
     searched = time.process_time()
     level = report.loss.mean + report.epsilon
     return {

@@ -76,7 +76,7 @@ def run_case(case: Case, searched: bool, stored: dict[str, Any]) -> dict[str, An
         if row["grid"] is None:
             budget = default_finetuning(data)
             names = list(prunable_parameters(model))
-            retraining = Retraining(model, names, loss_fn, data, budget)
+            retraining = Retraining(model, names, loss_fn, (data, data), budget)
             row["grid"] = find.grids(retraining, level, found.sparsity)
     return stored | row | {"seconds": {"all": time.process_time() - began}}
 

@@ -26,7 +26,7 @@
 #
 # ```{admonition} The answer box
 # 1. **The question is four questions.** How far can you cut if you then touch nothing; what does the paper's formula say; what is possible if the loss is a bowl; what is possible in earnest, when the survivors are trained again?
-# 2. **The theory needs two things only**: how large the removed weights are, and how sharply the loss curves. From these it computes a sparsity before anything is tried.
+# 2. **Beside the loss you allow, the theory needs two things only**: how large the removed weights are, and how sharply the loss curves. From these it computes a sparsity before anything is tried.
 # 3. **Why there is a limit at all**: networks with the same survivors form a subspace, and in many dimensions a random subspace either almost surely misses a convex set, one without dents, or almost surely meets it.
 # 4. **What was found**: on 216 small networks the paper's formula, and a second one that this book adds, were five to six points of sparsity off, in the mean, from what training the survivors reached. The truth lay between the two in half of the cases only.
 # 5. **What to use**: before trying, an interval, some twenty points wide (`report.expected`); then three to five fine-tunings that close in on the answer (`find_limit`, {doc}`chapter 9 </notebooks/09_your_model>`).
@@ -106,7 +106,7 @@ widgets.HitOrMiss()
 #
 # Why? Turn the picture round: hold the subspace fixed, as the first $m$ coordinates, and let the axis point anywhere. The squares of the axis' $D$ coordinates add up to 1, and the first $m$ of them are the squared length of its shadow on the subspace. As each square is $1/D$ on average, the shadow's is $m/D$; and as there are many of them, it hardly varies, just as the share of heads hardly varies among many tosses of a coin. It stays within a few times $1/\sqrt{D}$.
 #
-# So in high dimension all subspaces of one size lie at *the same* angle from the axis, 45° if $m$ is half of $D$. If that angle is inside the cone, all hit; if it is outside, all miss; and the change between the two takes only some $\sqrt{D}$ dimensions of $D$: about 300 of 100,000. That is the cliff.
+# So in high dimension all subspaces of one size lie at *the same* angle from the axis, 45° if $m$ is half of $D$. If that angle is inside the cone, all hit; if it is outside, all miss; and the change between the two takes only some $\sqrt{D}$ dimensions of $D$: about 600 of 100,000, from one hit in ten to nine in ten. That is the cliff.
 #
 # Where does it stand? Take a random vector whose squared length is $D$ on average, one for each dimension, and project it onto the cone. What is left of that, on average, is the **statistical dimension** $\delta$: how large the cone is, in dimensions. A subspace of dimension $m$ has $\delta = m$, all of space has $\delta = D$, and the cone of 45° has $\delta = D/2$. Subspaces begin to hit where
 #
@@ -123,7 +123,7 @@ widgets.HitOrMiss()
 #
 # ```{admonition} Predict
 # :class: tip
-# In the picture, what makes it easier for the kept line to meet the ellipse: a larger $\epsilon$, a smaller $R$, or a rounder ellipse of the same area?
+# In the picture, what makes it easier for the kept line to meet the ellipse: a larger $\epsilon$, a smaller $R$, or a rounder ellipse?
 # ```
 
 # %% tags=["remove-input"]
@@ -131,7 +131,7 @@ widgets.OnePicture()
 
 # %% [markdown]
 # :::{dropdown} What came out
-# A larger $\epsilon$ and a smaller $R$ help always. Roundness helps or harms according to the direction in which one looks.
+# A larger $\epsilon$ and a smaller $R$ help always. A rounder ellipse harms here, since the slider shortens its long axis and leaves the other, so that the set shrinks. At the same area roundness helps or harms according to the direction in which one looks.
 # :::
 #
 # With two weights one looks at one direction at a time. In many dimensions the directions average out, and what counts is how many axes of the ellipsoid are long compared with $R$. Counting them gives the size of the cone, and with it the limit.
@@ -197,7 +197,7 @@ pd.DataFrame(
 # - **Cut, untouched.** The bowl said 0.696, and the loss passed $\epsilon$ between 0.65 and 0.66: a fair picture, four points too hopeful. If you guessed 0.8 or so, you watched the digits. At 0.66 the network still reads 94.7 % of them: the loss notices a cut before they do.
 # - **Trained again.** The survivors came back to within $\epsilon$ at 0.84, and at 0.88, the next that was tried, they did not. The paper's limit, 0.805, is too careful here. The sharp limit, 0.874, lies in the interval.
 #
-# It would be easy to stop here and call the sharp limit the answer. It would be wrong: on a network of 266,200 weights, trained on Fashion-MNIST, the survivors reached 0.960, beside 0.956 by the paper's formula, while the sharp limit said 0.990 ({doc}`the page of the paper's figures </book/paper>`, the run with the longer training of survivors). There the sharp formula would have you keep one weight in a hundred, where training needed four. (Both formulas take their curvature from the Gauss–Newton matrix here, which stands for the Hessian and has no negative curvature. That is this book's choice and not the paper's.)
+# It would be easy to stop here and call the sharp limit the answer. It would be wrong: on 216 small networks, whose survivors were trained to convergence, it is five points of sparsity off in the mean, and mostly too sparse ({doc}`chapter 10 </notebooks/10_limits_of_the_limit>`). Nor is one measurement the last word: on a network of 266,200 weights, trained on Fashion-MNIST, plain gradient descent brought the survivors back at 0.960, beside 0.956 by the paper's formula; as many epochs of another optimiser, Adam, brought them back at 0.989, beside 0.990 by the sharp limit ({doc}`the page of the paper's figures </book/paper>`). What training did not find may still be there. (Both formulas take their curvature from the Gauss–Newton matrix here, which stands for the Hessian and has no negative curvature. That is this book's choice and not the paper's.)
 #
 # A formula of this kind sees the weights, the gradient and the Hessian where training ended, while training the survivors walks away from there; how much that costs is asked in {doc}`chapter 10 </notebooks/10_limits_of_the_limit>`.
 #

@@ -353,7 +353,7 @@ print("   and by its own formula:    ", vb.round(3)[1:])
 # %% [markdown]
 # ### Large cones, sharp answers
 #
-# In sixty dimensions, nearly all the weight, 97 % and more, sits within ten $j$ of the mean: most normal vectors are projected onto faces of nearly the same dimension.
+# In sixty dimensions, nearly all the weight, about 97 % or more, sits within ten $j$ of the mean: most normal vectors are projected onto faces of nearly the same dimension.
 
 # %% mystnb={"figure": {"caption": "Intrinsic volumes of four cones in 60 dimensions. The mean of each bump is marked.", "name": "fig-volumes"}, "image": {"alt": "Intrinsic volumes of four cones in 60 dimensions: orthant, circular cones of 30 and 60 degrees, monotone cone. Each is a narrow bump around its mean: 30, 15.5, 44.5 and 4.7."}} tags=["hide-input"]
 shown = {

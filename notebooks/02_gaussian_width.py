@@ -221,9 +221,9 @@ for dim in (10, 100, 1000, 10_000):
 #
 # The $\ell_1$ norm of a vector with $s$ non-zeros can be lowered only in few directions. Their cone, the descent cone of chapter 1 (here $s$ and $\rho = s/D$ count *non-zeros*), rules which sparse vectors can be recovered from few equations (chapter 3).
 #
-# :::{prf:proposition} Descent cones of the ℓ1 norm (asymptotic)
+# :::{prf:proposition} Descent cones of the ℓ1 norm (exact)
 # :label: prp-l1
-# Let $\rho = s / D$. Then $D\psi(\rho) - 2\sqrt{D/s} \le \delta \le D\,\psi(\rho)$ with
+# Let $s \ge 1$ and $\rho = s / D$. Then $D\psi(\rho) - 2\sqrt{D/s} \le \delta \le D\,\psi(\rho)$ with
 #
 # $$\begin{aligned} \psi(\rho) = \inf_{\tau \ge 0}\; & \rho(1 + \tau^2) \\ & + (1 - \rho)\,\mathbb{E}\,(|g| - \tau)_+^2 . \end{aligned}$$
 #

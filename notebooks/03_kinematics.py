@@ -99,7 +99,7 @@ for m in (5, 8, 10, 12, 15):
 #
 # ### Move the subspace's dimension
 #
-# Drag $m$ through the transition; the shaded tail on the right is the sum in the formula. Then step $D$ up. The axes stay where they are.
+# Drag $m$ through the transition; the shaded tail on the right is, nearly, the sum in the formula (which takes every second bar, twice). Then step $D$ up. The axes stay where they are.
 #
 # :::{admonition} Predict
 # :class: tip
@@ -254,7 +254,7 @@ plt.show()
 # %% [markdown]
 # :::{prf:theorem} Location and shape of the transition (asymptotic)
 # :label: thm-transition
-# The transition is located at $m = D - \delta(C)$ and its width is of order $\omega \le \sqrt{D}$. More precisely, when $\delta(C) \to \infty$ and $\operatorname{Var} V$ stays above a fixed share of $\delta(C)$ (or the same for $C^\circ$),
+# The transition is located at $m = D - \delta(C)$ and its width is at most of order $\omega \le \sqrt{D}$. More precisely, when $\delta(C) \to \infty$ and $\operatorname{Var} V$ stays above a fixed share of $\delta(C)$ (or the same for $C^\circ$),
 #
 # $$\begin{gathered} \mathbb{P}\{C \cap L \ne \{0\}\} \approx \Phi(z), \\ z = \frac{m - (D - \delta(C))}{\sqrt{\operatorname{Var} V}}, \qquad \operatorname{Var} V \le 2\,\omega^2, \end{gathered}$$
 #

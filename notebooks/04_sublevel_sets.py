@@ -206,9 +206,9 @@ widgets.SublevelSet(simulate=False)
 #
 # :::{prf:theorem} Lower bound of the pruning ratio (Zhang et al., Theorem 3.2; heuristic)
 # :label: thm-paper-lower
-# A random $k$-dimensional subspace at distance $R$ misses $S(\epsilon)$ with high probability when $k + \delta < D$; with {prf:ref}`asm-width`, when
+# A random $k$-dimensional subspace at distance $R$ misses $S(\epsilon)$ with high probability when $k+\delta<D$ by a few $\sqrt{D}$; with {prf:ref}`asm-width`, when
 # $k < k_\mathrm{paper} = N_\mathrm{eff}(2\epsilon/R^2)$.
-# **Exact** as a bound given $\delta$ (approximate kinematics, chapter 3, for a uniformly random subspace); **heuristic** in its value of $\delta$.
+# **Exact** given $\delta$ (approximate kinematics, chapter 3, for a uniformly random subspace); **heuristic** in its value.
 # A lower bound on $\rho = k/D$, the fraction *kept*, bounds sparsity from *above*. Source: {cite}`zhang2024sparse` ({ref}`what-we-hold`).
 # :::
 #
@@ -242,6 +242,7 @@ print(f"k/D between {low:.3f} and {high:.3f}")
 #
 # :::{prf:lemma} Pruning ratio and sharpness (Zhang et al., Lemma 3.5; exact)
 # :label: lem-sharpness
+# For $H \succeq 0$ (else $|H|$),
 # $\displaystyle \rho_\mathrm{paper} = \frac{k_\mathrm{paper}}{D} \le \frac{R^2 \operatorname{Tr} H}{R^2 \operatorname{Tr} H + 2\epsilon D}.$
 # **Exact**, given $k_\mathrm{paper}$. Source: {cite}`zhang2024sparse`.
 # :::
@@ -454,7 +455,7 @@ for name, (eigenvalues, budget) in cases.items():
     print(f"{anywhere:14.1f} {paper:9.1f}")
 
 # %% [markdown]
-# The kinematics is right, to within three dimensions; the width is off, by 21 to 71. Read backwards, the isotropic formula gives the width that works:
+# The kinematics is right, to within three dimensions; the width is off, by 21 to 70. Read backwards, the isotropic formula gives the width that works:
 #
 # :::{prf:proposition} The cone over an ellipsoid (this project; asymptotic)
 # :label: prop-cone-dimension
@@ -471,7 +472,7 @@ for name, (eigenvalues, budget) in cases.items():
 # :::
 # ::::
 #
-# For a ball it gives $\delta = D r^2/R^2 = D\sin^2\alpha$: the exact curve of our walk above.
+# For a ball it gives $\delta = D r^2/R^2 = D\sin^2\alpha$: our walk's curve, to within one.
 #
 # So we have two limits, and know which one answers the quadratic question for a random subspace. Both ask one thing of a network: how many of its directions curve more than a ridge? Chapter 5 finds out, without ever writing down $H$.
 

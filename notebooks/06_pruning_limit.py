@@ -371,7 +371,7 @@ widgets.TheLimit(digits)
 # The weights. By {prf:ref}`prop-scale` only $R(k)^2\lambda_i/\epsilon$ counts: halving all curvatures and doubling $\epsilon$ are the same move, and halving all weights is that move twice.
 # :::
 #
-# Compare the rows of the table. For the small network the trace alone promises a sparsity of 0.16, where the spectrum gives 0.89, because the curvature sits in few directions and the bound levels what is far from level. And the two formulas part on the same spectrum by six points, while the bracket of either is a fiftieth of a point wide.
+# Compare the rows of the table. For the small network the trace alone promises a sparsity of 0.70, where the spectrum gives 0.89, because the curvature sits in few directions and the bound levels what is far from level. And the two formulas part on the same spectrum by six points, while the bracket of either is a fiftieth of a point wide.
 #
 # ## The ends
 #

@@ -14,7 +14,7 @@ from torch import nn
 from prunelimit.errors import DivergenceError, PruneLimitError, require
 from prunelimit.found import FoundLimit, search_cost
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import in_fixed_order
+from prunelimit.network.checks import at_its_epoch, check_model, in_fixed_order
 from prunelimit.network.contents import digest, storable
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import (
@@ -136,10 +136,12 @@ def find_limit(
     (0.5, 0.55, 10)
     """
     model = unwrapped(model)
+    check_model(model)
     epsilon, start = _number("epsilon", epsilon), _number("start", start)
     chosen = prunable_parameters(model, parameters)
-    with undisturbed(model, loader), undisturbed(model, validation):
-        fixed, _ = in_fixed_order(loader)
+    with undisturbed(model, loader, loss_fn), undisturbed(model, validation):
+        # Training goes through the epochs; what is measured stays at the one that it is in.
+        fixed = at_its_epoch(in_fixed_order(loader)[0])
         adapted = adapt(model, loss_fn, fixed, forward)
         check_first_batch(*adapted)
         refuse_foreign_reading(*adapted, copy_model(adapted.model), NOT_IN_THE_LOSS)
@@ -169,7 +171,8 @@ def find_limit(
             key = _key(model, list(chosen), criterion, finetune)
             keeper = Folder(Path(directory), key, model)
         how = Execution(device, progress)
-        retraining = Retraining(model, list(chosen), loss_fn, loader, finetune, how, forward)
+        data = (loader, fixed)
+        retraining = Retraining(model, list(chosen), loss_fn, data, finetune, how, forward)
         search = _Search(rule, criterion, retraining, keeper, progress)
         search.run(max_tries)
         return search.result(report)

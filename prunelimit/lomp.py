@@ -177,26 +177,48 @@ class Descent:
         # Each process draws for itself.
         entropy = (self.seed, number, *([self.world.rank] if self.world.rank else []))
         seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0])
-        with seeded(seed, self.device), deterministic_kernels():
+        with seeded(seed, self.device), deterministic_kernels(), torch.enable_grad():
             for step, (rate, batch) in enumerate(zip(rates, batches, strict=True)):
+                inputs, targets, *_ = batch  # a weight says what its mean divides by
+                if not _has_targets(targets):
+                    continue
                 if before_step is not None:
                     before_step(step)
-                inputs, targets, *_ = batch  # a weight says what its mean divides by
                 losses.add(self._step(inputs, targets, float(rate)), len(targets), float(rate))
                 if after_step is not None:
                     after_step(step)
             losses.read()
-        return losses.total / losses.examples
+        return losses.total / max(losses.examples, 1)
 
     def _step(self, inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         inputs, targets = inputs.to(self.device), targets.to(self.device)
-        loss = self.world.backward(self.replica, self.loss_fn, inputs, targets)
+        with _explained(len(targets)):
+            loss = self.world.backward(self.replica, self.loss_fn, inputs, targets)
         add_l1_subgradient(self.penalised, self.l1)
         self.optimizer.step()
         return loss
+
+
+def _has_targets(targets: Tensor) -> bool:
+    """Whether there is any but -100, which torch ignores; an accelerator is not asked."""
+    return len(targets) > 0 and (targets.device.type != "cpu" or bool((targets != -100).any()))
+
+
+@contextlib.contextmanager
+def _explained(examples: int) -> Iterator[None]:
+    """What a batch normalisation raises, in the user's terms."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise PruneLimitError(
+            f"a batch normalisation cannot train on a batch of {examples}: leave the last batch "
+            "out (drop_last=True), or make batches of another size"
+        ) from error
 
 
 class _Losses:
@@ -230,9 +252,10 @@ def _require_finite(epoch: int) -> Callable[[list[float], float], None]:
     def watch(losses: list[float], rate: float) -> None:
         broken = [loss for loss in losses if not math.isfinite(loss)]
         if broken:
+            undefined = ", or look for batches without a target" * math.isnan(broken[0])
             raise DivergenceError(
                 f"training diverged in epoch {epoch + 1} (loss {broken[0]:g}); "
-                f"lower learning_rate from {rate:g}"
+                f"lower learning_rate from {rate:g}{undefined}"
             )
 
     return watch

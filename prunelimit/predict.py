@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
-from prunelimit.limit.solve import Formula, sharpness_bound, solve_limit
+from prunelimit.limit.solve import Formula, solve_limit
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_model, in_fixed_order, iterate_pairs
 from prunelimit.network.losses import (
@@ -23,6 +23,7 @@ from prunelimit.network.losses import (
     Loss,
     check_first_batch,
     loss_statistics,
+    require_fit_above_rounding,
     require_same_loss,
 )
 from prunelimit.network.numbers import is_number
@@ -143,7 +144,7 @@ def predict_limit(
         progress=progress,
         checkpoint=checkpoint,
     )
-    with undisturbed(model, loader):
+    with undisturbed(model, loader, loss_fn):
         view, loss_fn, loader = adapt(model, loss_fn, loader, forward)
         chosen = prunable_parameters(view, parameters)
         task = _Task(view, loss_fn, loader, policy, chosen, str(world.place(device)), world)
@@ -185,15 +186,13 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
     curve = _one_shot(operator, weights, order, allowed, effort)
     cut = cut_sparsity(operator, order, loss.mean + allowed)
     operator.release()
-    paper, trace = _limit(spectrum, profile, allowed, "paper"), spectrum.trace()
-    sure = max(0.0, trace.value + 2.576 * trace.stderr)  # at 99 %, as the brackets
+    paper = _limit(spectrum, profile, allowed, "paper")
     linear = _linear_rise(operator.gradient(), weights, order[: round(profile.dim - paper.kept)])
     notes = _warnings(spectrum, paper, linear, allowed, effort.tolerance)
     return PruningLimit(
         paper=paper,
         sharp=_limit(spectrum, profile, allowed, "sharp"),
         one_shot=_one_shot_estimate(curve, profile),
-        sharpness_bound=1 - sharpness_bound(sure, paper.distance, allowed, operator.dim),
         epsilon=allowed,
         epsilon_source=source,
         loss=loss,
@@ -223,8 +222,16 @@ def _measured_loss(task: _Task, operator: CurvatureOperator) -> LossStatistics:
     model, loss_fn = (
         (operator.model, operator.raw_loss) if operator.half else (task.model, task.loss_fn)
     )
-    loss = loss_statistics(model, loss_fn, task.loader, task.device, task.world)
-    require_same_loss(operator.loss, loss.mean, 1e-3 if operator.half else 1e-4)
+    where = (task.loader, task.device, task.world)
+    loss = loss_statistics(model, loss_fn, *where)
+    precision = 1e-3 if operator.half else 1e-4
+    try:
+        require_same_loss(operator.loss, loss.mean, precision)
+    except PruneLimitError:
+        # A network that fits its data to rounding has another loss in double precision.
+        if loss_statistics(model, loss_fn, *where).mean != loss.mean:
+            raise
+        require_fit_above_rounding(operator.loss, loss.mean, precision)
     return loss
 
 

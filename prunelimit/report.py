@@ -16,6 +16,7 @@ from prunelimit.errors import PruneLimitError, require_all, shown
 from prunelimit.estimates import BracketedSparsity
 from prunelimit.expected import Expected, expect
 from prunelimit.files import read_text, write_text
+from prunelimit.limit.solve import sharpness_bound
 from prunelimit.names import printable
 from prunelimit.network.statistics import Counted, LayerCount, LossStatistics
 from prunelimit.records import absent, fields_to_plain, from_plain
@@ -31,6 +32,7 @@ ONE_SHOT_NOTE = (
 
 _FORMAT = "prunelimit.report/1"
 _PROFILE_POINTS = 2001
+_LARGEST = 1e150  # its square is a number, too
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,9 @@ class _Profile:
 
     def __post_init__(self) -> None:
         _require_table("distance", self.kept, self.distance)
+        falls = (np.diff(self.distance) <= 1e-9 * self.distance[0]).all()
+        in_range = ((self.distance >= 0) & (self.distance < _LARGEST)).all()
+        require_all("the report", distance=bool(falls and in_range))
 
     def __call__(self, kept: float) -> float:
         return float(np.interp(kept, self.kept, self.distance))
@@ -123,8 +128,6 @@ class PruningLimit:
         Where 1/2 xᵀHx of magnitude pruning meets ε, survivors untouched
         (exact in the quadratic model where the matrix is built; beyond, the first
         crossing on a grid, an estimate: see `one_shot_is_estimate`).
-    sharpness_bound
-        Lemma 3.5: the paper's sparsity is at least this, from the trace alone.
     epsilon, epsilon_source
         The loss rise allowed, and where it comes from.
     loss
@@ -166,7 +169,6 @@ class PruningLimit:
     paper: LimitEstimate
     sharp: LimitEstimate
     one_shot: LimitEstimate
-    sharpness_bound: float
     linear_rise: float
     warnings: tuple[str, ...]
     products: float
@@ -210,6 +212,16 @@ class PruningLimit:
     def policy(self) -> str:
         """ "ggn", "abs" or "clip": what becomes of negative curvature."""
         return self.spectrum.policy
+
+    @property
+    def sharpness_bound(self) -> float:
+        """Lemma 3.5: the paper's sparsity is at least this, from the trace alone (at 99 %).
+
+        The fixed point with R(k) in it, so that nothing of the spectrum is asked for but its trace.
+        """
+        trace = self.spectrum.trace()
+        sure = max(0.0, trace.value + 2.576 * trace.stderr)
+        return 1 - sharpness_bound(sure, self.distance, self.epsilon, self.dim)
 
     @property
     def one_shot_is_estimate(self) -> bool:
@@ -273,6 +285,7 @@ class PruningLimit:
             )
         entries = dict(data)
         head = {name: entries.pop(name, None) for name in ("format", "dim", "policy")}
+        entries.pop("sharpness_bound", None)  # stored once, with the R of the paper's own limit
         report = from_plain(cls, entries, "the report")
         for name in ("dim", "policy"):
             if head[name] != getattr(report, name):

@@ -488,3 +488,58 @@ def test_settings_of_another_kind_are_named(wrong, message) -> None:
     by_metric = {"metric": lambda outputs, targets: 1.0, "validation": case.data}
     with pytest.raises(pl.PruneLimitError, match=message):
         search(case, 1.0, **(wrong | (by_metric if "metric_tolerance" in wrong else {})))
+
+
+def test_what_is_measured_stays_at_the_epoch_that_the_loader_is_in() -> None:
+    case = regression()
+    (inputs, targets), *_ = case.data
+
+    class Noisy:
+        epoch = 3
+
+        def set_epoch(self, epoch: int) -> None:
+            self.epoch = epoch
+
+        def __iter__(self):
+            noise = torch.Generator().manual_seed(self.epoch)
+            drawn = torch.randn(inputs.shape, generator=noise, dtype=inputs.dtype)
+            return iter([(inputs + 0.1 * drawn, targets)])
+
+    loader, ((theirs, _),) = Noisy(), list(Noisy())
+    budget = pl.FineTuning(epochs=2, learning_rate=1e-3)
+    found = pl.find_limit(
+        case.model, mse, loader, epsilon=5.0, start=0.3, finetune=budget, max_tries=1
+    )
+    assert loader.epoch == 3
+    assert found.tries[0][1] == pytest.approx(float(mse(found.model(theirs), targets)))
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_search_without_gradients_around_it_trains_or_says_so(context) -> None:
+    case = regression()
+    budget = pl.FineTuning(epochs=1, learning_rate=1e-3)
+    asked = {"epsilon": 5.0, "start": 0.3, "finetune": budget, "max_tries": 1}
+    outside = pl.find_limit(case.model, mse, case.data, **asked)
+    with context():
+        if context is torch.no_grad:
+            assert pl.find_limit(case.model, mse, case.data, **asked).tries == outside.tries
+        else:
+            with pytest.raises(pl.PruneLimitError, match="inference_mode"):
+                pl.find_limit(case.model, mse, case.data, **asked)
+
+
+def test_batches_that_teach_nothing_are_passed_over_and_one_example_is_named() -> None:
+    torch.manual_seed(0)
+    data = [(torch.randn(20, 4), torch.randint(3, (20,))) for _ in range(3)]
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 3)).eval()
+    budget = pl.FineTuning(epochs=2, learning_rate=1e-3)
+    asked = {"epsilon": 0.2, "start": 0.3, "finetune": budget, "max_tries": 1}
+    empty = (data[0][0][:0], data[0][1][:0])
+    ignored = (data[0][0], torch.full_like(data[0][1], -100))
+    plain = pl.find_limit(model, cross_entropy, data, **asked)
+    more = pl.find_limit(model, cross_entropy, [*data, empty, ignored], **asked)
+    assert more.tries[0][1] == pytest.approx(plain.tries[0][1], rel=0.01)
+    kept = pl.sweep(model, cross_entropy, [*data, empty, ignored], [0.5])
+    assert kept.loss == pytest.approx(pl.sweep(model, cross_entropy, data, [0.5]).loss)
+    with pytest.raises(pl.PruneLimitError, match=r"batch of 1: .*drop_last=True"):
+        pl.find_limit(model, cross_entropy, [*data, (data[0][0][:1], data[0][1][:1])], **asked)

@@ -98,8 +98,9 @@ def test_a_closure_has_what_is_imported_and_no_more() -> None:
 # `prunelimit.predict`, chapter 9's subject: the wish was 60 % and 75 % of these. Chapter 6 has it.
 # Chapter 9 has not: its search by fine-tuning, its calibrated prediction, the checks of other
 # people's models, masks and adapters have come since, last of all metrics of outputs in any form
-# (`pruning.answers`) and the refusal of data and models that change from pass to pass.
-@pytest.mark.parametrize(("chapter", "most"), [("06", 0.60 * 13_251), ("09", 13_270)])
+# (`pruning.answers`), the refusal of data and models that change from pass to pass, and outputs
+# that a loss reads without a gradient.
+@pytest.mark.parametrize(("chapter", "most"), [("06", 0.60 * 13_251), ("09", 13_600)])
 def test_a_chapter_needs_a_small_package(chapter: str, most: float) -> None:
     source = next(text for name, text in size.chapters().items() if name.startswith(chapter))
     assert size.all_lines_in(size.closure(source)) <= most

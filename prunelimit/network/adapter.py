@@ -84,7 +84,7 @@ def adapt(
         return Adapted(model, loss_fn, loader)  # refused later: a trial would give it values
     check_reiterable(loader)
     reader = _Reader(model, forward)
-    with _trial(model, loader):
+    with _trial(model, loader, loss_fn):
         first = next(drawn(loader), None)
         if first is None or _is_plain(model, reader, first):
             return Adapted(model, loss_fn, loader)
@@ -97,9 +97,9 @@ def adapt(
 
 
 @contextmanager
-def _trial(model: nn.Module, loader: Iterable[Any]) -> Iterator[None]:
+def _trial(model: nn.Module, loader: Iterable[Any], loss_fn: Any) -> Iterator[None]:
     """Eval mode without gradients or warnings; everything put back."""
-    with undisturbed(model, loader), torch.no_grad(), warnings.catch_warnings():
+    with undisturbed(model, loader, loss_fn), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what an attempt that fails has to say
         model.eval()
         yield
@@ -149,8 +149,8 @@ def _try_out(
 def _read(
     model: nn.Module, loss_fn: Callable[..., Tensor], reader: _Reader, batch: Any
 ) -> OutputForm:
-    """The outputs that the loss reads of the first two examples."""
-    rows, truth = _placed(tuple(part[:2] for part in reader.pack(0, batch)[:2]), model)
+    """The outputs that the loss reads of the first batch."""
+    rows, truth = _placed(tuple(reader.pack(0, batch)[:2]), model)
     outputs = reader.call(model, rows, None)
     return read_by_loss(outputs, lambda built: loss_fn(built, reader.truth(truth, None)), len(rows))
 

@@ -136,7 +136,8 @@ class BatchWeights:
             return False
         # Outputs that are not one row an example (flattened tokens) stay together.
         chosen = slice(index, index + 1) if len(outputs) == len(targets) else slice(None)
-        self.reference = outputs[chosen], targets[chosen]
+        # A loader may fill the same tensors anew for every batch.
+        self.reference = outputs[chosen].clone(), targets[chosen].clone()
         self._alone = self._slopes(*self.reference)
         found = self._beside(outputs, targets)
         if not (math.isfinite(found) and found > 1e-9):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -230,6 +231,31 @@ def in_fixed_order(loader: Iterable[Any]) -> tuple[Iterable[Any], str]:
         return loader, ""
     settings: dict[str, Any] = {name: getattr(loader, name) for name in _AS_GIVEN}
     return DataLoader(loader.dataset, shuffle=False, **settings), ORDER_NOTE
+
+
+@dataclass(frozen=True)
+class _AtEpoch:
+    loader: Any
+    epoch: int
+
+    def __iter__(self) -> Iterator[Any]:
+        self.loader.set_epoch(self.epoch)
+        return iter(self.loader)
+
+
+def at_its_epoch(loader: Iterable[Any]) -> Iterable[Any]:
+    """The batches of the epoch that a loader is in, also after training has gone through others.
+
+    Loaders without `set_epoch` are returned as they are.
+
+    Examples
+    --------
+    >>> at_its_epoch([1, 2])
+    [1, 2]
+    """
+    if not hasattr(loader, "set_epoch"):
+        return loader
+    return _AtEpoch(loader, getattr(loader, "epoch", 0))
 
 
 def in_double_precision(loss_fn: LossFunction, device: torch.device) -> LossFunction:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.network import checks
 from prunelimit.network.batch_weights import PLAIN, BatchWeights
-from prunelimit.network.copies import HALVES, Reading, copy_together
+from prunelimit.network.copies import HALVES, copy_together
 from prunelimit.network.device import at_device, device_of
 from prunelimit.network.evaluate import evaluation_mode
 from prunelimit.network.parameters import Choice, prunable_parameters
+from prunelimit.network.reading import Reading
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
@@ -57,7 +58,7 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
             "that returns the mean loss, e.g. torch.nn.functional.cross_entropy"
         )
     place = device_of(model)
-    with undisturbed(model, loader), evaluation_mode(model), torch.no_grad():
+    with undisturbed(model, loader, loss_fn), evaluation_mode(model), torch.no_grad():
         for inputs, targets in checks.iterate_pairs(loader):
             try:
                 loss_fn(model(inputs.to(place)), targets.to(place))
@@ -100,13 +101,17 @@ def batch_losses(
     checks.check_reiterable(loader)
     model, loss_fn = at_device(model, loss_fn, world.device(device))
     first = next(p for p in model.parameters() if p.is_floating_point())
-    weights = BatchWeights(checks.in_double_precision(loss_fn, first.device))
+    wide = checks.in_double_precision(loss_fn, first.device)
+    weights = BatchWeights(wide)
+
+    def exact(outputs: Tensor) -> Loss:
+        return wide if outputs.dtype in HALVES else loss_fn
 
     def row(batch: checks.Batch) -> tuple[int, float, float]:
         inputs, targets, given = batch
         outputs, targets = model(_moved(inputs, first)), _moved(targets, first)
         weight = weights.measure(outputs, targets) if given is None else float(given.sum())
-        loss = float(checks.scalar_loss(loss_fn, outputs, targets)) if weight else 0.0
+        loss = float(checks.scalar_loss(exact(outputs), outputs, targets)) if weight else 0.0
         return inputs.shape[0], weight, loss
 
     with evaluation_mode(model), torch.no_grad(), checks.on_any_examples():
@@ -146,7 +151,7 @@ def weighed_batches(
     """
     rows = batch_losses(model, loss_fn, loader, device, world)
     plain = all(size == weight for size, weight, _ in rows)
-    return None if plain else [row[1] for row in rows], _mean(rows)
+    return None if plain else [row[1] for row in rows], _known_mean(rows)
 
 
 def steady_loss(model: nn.Module, loss_fn: Loss, loader: Loader) -> float:
@@ -158,8 +163,8 @@ def steady_loss(model: nn.Module, loss_fn: Loss, loader: Loader) -> float:
     >>> steady_loss(nn.Linear(1, 1, bias=False), nn.functional.mse_loss, data)
     1.0
     """
-    with undisturbed(model, loader):  # around both: what they draw has to differ
-        once, again = (_mean(batch_losses(model, loss_fn, loader)) for _ in range(2))
+    with undisturbed(model, loader, loss_fn):  # around both: what they draw has to differ
+        once, again = (_known_mean(batch_losses(model, loss_fn, loader)) for _ in range(2))
     require_same_loss(once, again)
     return once
 
@@ -186,9 +191,41 @@ def require_same_loss(once: float, again: float, precision: float = 1e-4) -> Non
         )
 
 
+def require_fit_above_rounding(wide: float, own: float, precision: float) -> None:
+    """Refuse a loss so low that the model's own precision does not resolve it.
+
+    Raises
+    ------
+    PruneLimitError
+        If the loss in double precision and in the model's own differ by more than a hundred times
+        the relative `precision`.
+
+    Examples
+    --------
+    >>> require_fit_above_rounding(3.000e-6, 3.003e-6, 1e-4)
+    """
+    if abs(wide - own) > 100 * precision * max(abs(wide), abs(own)) + 1e-9:
+        raise PruneLimitError(
+            f"the mean loss is {wide:.6g} in double precision, {own:.6g} in the model's own: the "
+            "model fits its data to rounding. Give model.double(), and inputs in double "
+            "precision; if it is no such fit, data or model change from pass to pass"
+        )
+
+
+def _known_mean(rows: Sequence[tuple[int, float, float]]) -> float:
+    mean = _mean(rows)
+    if math.isnan(mean):
+        raise PruneLimitError(
+            "no batch of the loader has a weight above 0: every target is ignored (-100?), and "
+            "there is no loss. Look at the labels"
+        )
+    return mean
+
+
 def _mean(rows: Sequence[tuple[int, float, float]]) -> float:
     _, weights, losses = np.array(rows).T
-    return float((weights * losses).sum() / weights.sum())
+    total = weights.sum()
+    return float((weights * losses).sum() / total) if total > 0 else math.nan
 
 
 def refuse_foreign_reading(
@@ -237,7 +274,7 @@ def refuse_kept_results(
     inputs, targets = next(checks.iterate_pairs(loader))
     few = [_moved(t[:EXAMPLES], first) for t in (inputs, targets)]
     try:
-        with undisturbed(model):
+        with undisturbed(model, loss_fn=loss_fn):
             _loss_of((model, loss_fn), few)
     except Exception:  # it takes whole batches alone
         few = [_moved(t, first) for t in (inputs, targets)]
@@ -283,7 +320,7 @@ def loss_statistics(
     """Mean loss over the data, and its standard deviation over batches of full size.
 
     A shorter last batch counts in the mean but not in the deviation, which depends on the batch
-    size. Arguments are as in `batch_losses`.
+    size; a batch without a target that counts has no loss. Arguments are as in `batch_losses`.
 
     Examples
     --------
@@ -293,14 +330,17 @@ def loss_statistics(
     >>> statistics.mean, round(statistics.batch_std, 3), statistics.batch_size
     (0.5, 0.707, 2)
     """
-    with undisturbed(model, loader):
+    with undisturbed(model, loader, loss_fn):
         rows = batch_losses(model, loss_fn, loader, device, world)
-    sizes, _, losses = np.array(rows).T
-    full = losses[sizes == sizes.max()]
+    mean = _mean(rows)
+    sizes, weights, losses = np.array(rows).T
+    counts = weights > 0 if weights.any() else sizes > 0
+    largest = sizes[counts].max()
+    full = losses[counts & (sizes == largest)]
     return LossStatistics(
-        mean=_mean(rows),
+        mean=mean,
         batch_std=float(full.std(ddof=1)) if full.size > 1 else math.nan,
-        batch_size=int(sizes.max()),
-        batches=int(sizes.size),
+        batch_size=int(largest),
+        batches=int(counts.sum()),
         examples=int(sizes.sum()),
     )

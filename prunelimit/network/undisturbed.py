@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ from prunelimit.errors import PruneLimitError
 
 
 @contextmanager
-def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
+def undisturbed(model: nn.Module, loader: Any = None, loss_fn: Any = None) -> Iterator[None]:
     """Put back, whatever happens inside, what a forward pass may change.
 
-    These are training modes, buffers, plain attributes and gradients of `model`, the weights of
-    embeddings that a forward pass keeps below a norm, and the random states of torch, NumPy and
-    Python, with that of a DataLoader's own generator.
+    These are training modes, buffers, plain attributes and gradients of `model` and of the modules
+    that `loss_fn` is or holds, the weights of embeddings that a forward pass keeps below a norm,
+    the epoch of a loader that has one, and the random states of torch, NumPy and Python, with that
+    of a DataLoader's own generator. Inside, torch.autocast is off: it rounds to half precision.
 
     Raises
     ------
@@ -36,10 +38,11 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
     >>> layer.training, hasattr(layer, "calls"), torch.equal(before, torch.get_rng_state())
     (True, False, True)
     """
-    snapshot = _Snapshot(model, loader)
+    snapshot = _Snapshot(model, loader, loss_fn)
     try:
         snapshot.refuse_what_modes_change()
-        yield
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
     finally:
         snapshot.restore()
 
@@ -47,9 +50,11 @@ def undisturbed(model: nn.Module, loader: Any = None) -> Iterator[None]:
 class _Snapshot:
     """What a model and the generators were."""
 
-    def __init__(self, model: nn.Module, loader: Any) -> None:
-        self._model = model
-        self._modules = modules = list(model.modules())
+    def __init__(self, model: nn.Module, loader: Any, loss_fn: Any) -> None:
+        self._model, self._loader = model, loader
+        self._epoch = getattr(loader, "epoch", 0)
+        roots = [model, *_modules_of(loss_fn)]
+        self._modules = modules = list(dict.fromkeys(m for root in roots for m in root.modules()))
         self._attributes = [_without_tables(module) for module in modules]
         self._buffers = [dict(module._buffers.items()) for module in modules]
         # Embeddings with a largest norm shorten, in a forward pass, the rows that it reads.
@@ -60,7 +65,7 @@ class _Snapshot:
         held_in_place += [p for m in self._moody for p in m.parameters()]
         tensors = [held for held in held_in_place if isinstance(held, Tensor)]
         self._values = {id(t): (t, t.detach().clone()) for t in tensors if not t.is_meta}
-        self._gradients = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+        self._gradients = [(p, p.grad, p.requires_grad) for m in roots for p in m.parameters()]
         self._states = _RandomStates(loader)
 
     def refuse_what_modes_change(self) -> None:
@@ -82,6 +87,8 @@ class _Snapshot:
     def restore(self) -> None:
         """Put it back."""
         self._states.restore()
+        if hasattr(self._loader, "set_epoch"):
+            self._loader.set_epoch(self._epoch)
         before = zip(self._modules, self._attributes, self._buffers, strict=True)
         for module, plain, held in before:
             for name in set(_without_tables(module)) - set(plain):
@@ -99,6 +106,15 @@ class _Snapshot:
                 parameter.grad = gradient
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
+
+
+def _modules_of(function: Any) -> list[nn.Module]:
+    """The modules that a loss is, or that a partial or a bound method holds."""
+    if isinstance(function, partial):
+        held = (function.func, *function.args, *function.keywords.values())
+        return [module for one in held for module in _modules_of(one)]
+    owner = getattr(function, "__self__", function)
+    return [owner] if isinstance(owner, nn.Module) else []
 
 
 def _has_own_modes(module: nn.Module) -> bool:

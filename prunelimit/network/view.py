@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.packing import Cast, Path, leaves, path_name, rebuilt
+from prunelimit.network.reading import Reading
 
 Call = Callable[[nn.Module, Tensor, Cast | None], Any]
 """The outputs of a model for packed inputs, the tensors of which are cast."""
@@ -20,6 +22,47 @@ Call = Callable[[nn.Module, Tensor, Cast | None], Any]
 _HELD = torch.empty(0)
 
 
+class Unread:
+    """Stands in the outputs for what the loss did not read of the first batch; refuses to be used.
+
+    Examples
+    --------
+    >>> Unread(("attention",)) + 1
+    Traceback (most recent call last):
+    ...
+    prunelimit.errors.PruneLimitError: the loss reads output attention, which it did not read of \
+the first batch: what it reads may not depend on the data. Let the term be 0 where it does not \
+apply, or begin with a batch where it does
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _refuse(self, *_: Any) -> Any:
+        raise PruneLimitError(
+            f"the loss reads output {path_name(self.path)}, which it did not read of the first "
+            "batch: what it reads may not depend on the data. Let the term be 0 where it does not "
+            "apply, or begin with a batch where it does"
+        )
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Refuse a function of torch that is given one."""
+        found = leaves((args, kwargs or {})).values()
+        next(one for one in found if isinstance(one, cls))._refuse()
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse an attribute, but for what Python itself asks for."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._refuse()
+
+    __add__ = __sub__ = __mul__ = __truediv__ = __matmul__ = __pow__ = __and__ = __or__ = _refuse
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rmatmul__ = __rand__ = __ror__ = _refuse
+    __neg__ = __abs__ = __invert__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __getitem__ = __len__ = __iter__ = __bool__ = __float__ = __int__ = __call__ = _refuse
+
+
 @dataclass(frozen=True)
 class OutputForm:
     """Which tensors of the outputs the loss reads, and what they are held in.
@@ -27,13 +70,17 @@ class OutputForm:
     Attributes
     ----------
     tree
-        The outputs, with nothing in them but a place for each tensor that is read.
+        The outputs: numbers and text as they are, a place for each tensor that is read, and
+        `Unread` for all else.
     shapes
         Path to the shape of one example's tensor, of those that the loss reads.
+    kinds
+        Path to the dtype of those that have no digits (labels, a mask).
     """
 
     tree: Any
     shapes: dict[Path, torch.Size]
+    kinds: dict[Path, torch.dtype] = field(default_factory=dict)
 
     def gather(self, outputs: Any) -> Tensor:
         """One tensor of examples: the one that is read, or all of them side by side.
@@ -41,7 +88,8 @@ class OutputForm:
         Raises
         ------
         PruneLimitError
-            If a tensor is missing, or several have other shapes than on the first batch.
+            If a tensor is missing or a constant is another one than on the first batch, several
+            tensors have other shapes, or a whole number is too large to be held beside the others.
         """
         found = leaves(outputs)
         missing = [path for path in self.shapes if not isinstance(found.get(path), Tensor)]
@@ -49,6 +97,7 @@ class OutputForm:
             raise PruneLimitError(
                 f"the outputs have no {path_name(missing[0])} as on the first batch"
             )
+        self._require_constants(found)
         if len(self.shapes) == 1:
             return found[next(iter(self.shapes))]
         for path, shape in self.shapes.items():
@@ -57,7 +106,23 @@ class OutputForm:
                     f"output {path_name(path)} changes its shape from batch to batch, "
                     f"{tuple(shape)} to {tuple(found[path].shape[1:])}; pad them to one length"
                 )
-        return torch.cat([found[path].reshape(len(found[path]), -1) for path in self.shapes], 1)
+        rows = torch.cat([found[path].reshape(len(found[path]), -1) for path in self.shapes], 1)
+        for path in self.kinds:
+            if not torch.equal(found[path].to(rows.dtype).to(found[path].dtype), found[path]):
+                raise PruneLimitError(
+                    f"output {path_name(path)} holds numbers that do not fit into the outputs' "
+                    f"{rows.dtype}; let the loader give them with the targets"
+                )
+        return rows
+
+    def _require_constants(self, found: dict[Path, Any]) -> None:
+        for path, constant in leaves(self.tree).items():
+            if _is_constant(constant) and found.get(path) != constant:
+                raise PruneLimitError(
+                    f"output {path_name(path)} changes from batch to batch, {constant!r} to "
+                    f"{str(found.get(path))[:80]!r}; leave it out, or give a tensor with a row for "
+                    "each example"
+                )
 
     def build(self, outputs: Tensor) -> Any:
         """The structure that the loss takes, around the tensors that it reads."""
@@ -67,19 +132,24 @@ class OutputForm:
             sizes = [shape.numel() for shape in self.shapes.values()]
             pieces = outputs.split(sizes, 1)
             parts = {
-                path: piece.reshape(len(piece), *shape)
+                path: piece.reshape(len(piece), *shape).to(self.kinds.get(path, piece.dtype))
                 for (path, shape), piece in zip(self.shapes.items(), pieces, strict=True)
             }
-        return rebuilt(self.tree, lambda path, _: parts.get(path))
+        return rebuilt(self.tree, lambda path, leaf: parts.get(path, leaf))
+
+
+def _is_constant(leaf: Any) -> bool:
+    return isinstance(leaf, bool | int | float | str)
 
 
 def read_by_loss(outputs: Any, loss: Callable[[Any], Tensor], examples: int) -> OutputForm:
-    """Find which of the outputs a loss reads, by its gradient.
+    """Find which of the outputs a loss reads, also without a gradient.
 
     Raises
     ------
     PruneLimitError
-        If it reads none, or one that is not by example: a loss that the model computed.
+        If none has a gradient, one is not by example (a loss that the model computed), or the loss
+        is another one where it is given what it reads alone.
 
     Examples
     --------
@@ -89,21 +159,23 @@ def read_by_loss(outputs: Any, loss: Callable[[Any], Tensor], examples: int) -> 
     torch.Size([3, 2])
     """
     tensors = {
-        path: leaf.detach().clone().requires_grad_()
+        path: leaf.detach().clone().requires_grad_(leaf.is_floating_point())
         for path, leaf in leaves(outputs).items()
-        if isinstance(leaf, Tensor) and leaf.is_floating_point()
+        if isinstance(leaf, Tensor)
     }
-    with torch.enable_grad():
+    floating = [tensor for tensor in tensors.values() if tensor.requires_grad]
+    with torch.enable_grad(), Reading(tensors.values()) as reading:
         value = loss(rebuilt(outputs, lambda path, leaf: tensors.get(path, leaf)))
         total = value.sum() if isinstance(value, Tensor) else value
-    if not tensors or not isinstance(value, Tensor) or not value.requires_grad:
+    if not floating or not isinstance(value, Tensor) or not value.requires_grad:
         raise PruneLimitError(
             f"the loss does not depend on the outputs of the model, a {type(outputs).__name__}, "
             "through autograd; let loss_fn compute it from them, or give forward= that returns the "
             "tensors it takes"
         )
-    slopes = torch.autograd.grad(total, list(tensors.values()), allow_unused=True)
-    read = [path for path, slope in zip(tensors, slopes, strict=True) if slope is not None]
+    slopes = torch.autograd.grad(total, floating, allow_unused=True)
+    moving = {id(one) for one, slope in zip(floating, slopes, strict=True) if slope is not None}
+    read = [path for path, one in tensors.items() if id(one) in moving or reading.has(one)]
     for path in read:
         if tensors[path].shape[:1] != (examples,):
             raise PruneLimitError(
@@ -111,10 +183,28 @@ def read_by_loss(outputs: Any, loss: Callable[[Any], Tensor], examples: int) -> 
                 "which is not by example: a loss that the model itself computes hides its "
                 "curvature. Let loss_fn(outputs, targets) compute it from the logits"
             )
-    return OutputForm(
-        rebuilt(outputs, lambda path, leaf: _HELD if path in read else None),
+    form = OutputForm(
+        rebuilt(outputs, lambda path, leaf: _place(path, leaf, path in read)),
         {path: tensors[path].shape[1:] for path in read},
+        {path: tensors[path].dtype for path in read if not tensors[path].requires_grad},
     )
+    _require_same(float(total.detach()), loss(form.build(form.gather(outputs))).sum())
+    return form
+
+
+def _place(path: Path, leaf: Any, is_read: bool) -> Any:
+    if is_read:
+        return _HELD
+    return leaf if leaf is None or _is_constant(leaf) else Unread(path)
+
+
+def _require_same(whole: float, alone: Tensor) -> None:
+    if not math.isclose(whole, float(alone), rel_tol=1e-3, abs_tol=1e-6) and whole == whole:
+        raise PruneLimitError(
+            f"the loss of the first batch is {whole:.6g}, and {float(alone):.6g} where it is given "
+            "the tensors alone that it reads of the outputs; let the model return these, or give "
+            "forward= that does"
+        )
 
 
 class ModelView(nn.Module):

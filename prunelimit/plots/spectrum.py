@@ -127,7 +127,7 @@ def against_examples(
     """
     figure, ax = plt.subplots()
     ax.plot(sizes, answers, color=COLOURS["blue"], marker="o", label=r"$N_\mathrm{eff}$ measured")
-    ax.plot(sizes, caps, color=COLOURS["grey"], ls="--", marker="", label=r"cap $N(C-1)$ or $D$")
+    ax.plot(sizes, caps, color=COLOURS["grey"], ls="--", marker="", label=r"cap $N(c-1)$ or $D$")
     ax.plot(
         list(extrapolated),
         list(extrapolated.values()),

@@ -4,10 +4,10 @@ Global masks empty the layer of the smallest weights first. Once no path is left
 every example the same outputs, whatever its survivors are trained to: if no constant meets the
 loss allowed, real existence ends there at the latest, however flat the loss at w* is.
 
-That a mask cuts is told by forward passes on a few examples, with several values of the survivors:
-outputs that vary prove a path (**exact**); outputs that never do are taken for a cut
-(**heuristic** at units that might be dead at all of those values). The best constant is L-BFGS's:
-**exact** for a loss that is convex in the outputs, **heuristic** for others.
+That a mask cuts is told by forward passes with several values of the survivors: outputs that vary
+prove a path (**exact**), most often on a few examples; outputs that never do, on any example, are
+taken for a cut (**heuristic** at units that might be dead at all of those values). The best
+constant is L-BFGS's: **exact** for a loss that is convex in the outputs, **heuristic** for others.
 """
 
 from __future__ import annotations
@@ -50,11 +50,15 @@ def last_path_gone(operator: CurvatureOperator, order: Tensor) -> float:
     connected, cut = 0, len(order)
     survivors = _Survivors(operator, order)
     try:
-        if survivors.connect(cut) or not survivors.connect(0):
+        everywhere = not survivors.connect(0)
+        if survivors.connect(cut) or (everywhere and not survivors.connect(0, everywhere)):
             return 1.0
         while cut - connected > 1:
             middle = (connected + cut) // 2
-            connected, cut = (middle, cut) if survivors.connect(middle) else (connected, middle)
+            found = survivors.connect(middle, everywhere)
+            connected, cut = (middle, cut) if found else (connected, middle)
+            if cut - connected == 1 and not everywhere and survivors.connect(cut, True):
+                connected, cut, everywhere = cut, len(order), True  # the few were too alike
     finally:
         survivors.put_back()
     return cut / len(order)
@@ -75,14 +79,21 @@ class _Survivors:
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.data.copy_(value)
 
-    def connect(self, removed: int) -> bool:
-        """Whether outputs depend on inputs without the first `removed` weights of the order."""
+    def connect(self, removed: int, everywhere: bool = False) -> bool:
+        """Whether outputs depend on inputs without the first `removed` weights of the order.
+
+        Of a few examples or, where that is to be sure, of all.
+        """
         found = False
         if self.operator.own_examples:
             masks = mask_without(self.order[:removed], self.operator.parameters).values()
-            inputs, _ = self.operator.data.some(EXAMPLES)
-            found = any(self._vary(values, list(masks), inputs) for values in self._values())
+            found = any(self._vary(values, list(masks), everywhere) for values in self._values())
         return any(self.operator.world.gather(found))
+
+    def _inputs(self, everywhere: bool) -> Iterator[Tensor]:
+        data = self.operator.data
+        pieces = data.pieces(self.operator.chunk) if everywhere else [data.some(EXAMPLES)]
+        return (inputs for inputs, *_ in pieces)
 
     def _values(self) -> Iterator[list[Tensor]]:
         """What survivors have, also in one sign, which passes every ReLU; and random values."""
@@ -96,15 +107,22 @@ class _Survivors:
             yield from ([sign * one.abs() for one in values] for sign in (1.0, -1.0))
         yield noise
 
-    def _vary(self, values: list[Tensor], masks: list[Tensor], inputs: Tensor) -> bool:
+    def _vary(self, values: list[Tensor], masks: list[Tensor], everywhere: bool) -> bool:
         self._set([value * mask for value, mask in zip(values, masks, strict=True)])
-        with self.operator.context(), torch.no_grad():
-            outputs = self.operator.model(inputs)
-        if outputs.ndim == 0:  # a model that returns its own loss
-            return True
-        spread, size = (outputs - outputs[:1]).abs().max(), outputs.abs().max()
-        rounding = 1e3 * torch.finfo(outputs.dtype).eps
-        return not float(spread) <= rounding * float(size)  # undefined outputs count as varying
+        first: Tensor | None = None
+        for inputs in self._inputs(everywhere):
+            with self.operator.context(), torch.no_grad():
+                outputs = self.operator.model(inputs)
+            if outputs.ndim == 0:  # a model that returns its own loss
+                return True
+            first = outputs[:1] if first is None else first
+            if outputs.shape[1:] != first.shape[1:]:
+                return True
+            spread, size = (outputs - first).abs().max(), outputs.abs().max()
+            rounding = 1e3 * torch.finfo(outputs.dtype).eps
+            if not float(spread) <= rounding * float(size):  # undefined outputs count as varying
+                return True
+        return False
 
 
 def lowest_constant_loss(operator: CurvatureOperator) -> float:
@@ -151,4 +169,4 @@ def _mean_outputs(operator: CurvatureOperator) -> Tensor:
         return torch.zeros(0)
     with torch.no_grad(), operator.context():
         outputs = operator.model(operator.data.some(EXAMPLES)[0])
-    return outputs.double().mean(0).cpu()
+    return outputs.detach().double().mean(0).cpu()

@@ -36,11 +36,12 @@ class Refit:
     step
         ``(dim,)``: what to add to the masked weights; 0 on pruned positions.
     iterations
-        Matrix products used, beside the one for H x.
+        Matrix products used, beside the one for H x; 0 where the equations were solved directly.
     residual
         ‖H_SS v - (H x)_S‖ / ‖(H x)_S‖ at the end.
     converged
-        Whether `residual` met the tolerance.
+        Whether `residual` met the tolerance, or the equations were solved directly. If not, the
+        minimum may lie lower than `rise`: a mask that fails is then not known to fail.
     """
 
     one_shot_rise: float
@@ -119,6 +120,47 @@ def refit_survivors(
         iterations=iterations,
         residual=relative,
         converged=relative <= tolerance,
+    )
+
+
+def refit_exactly(matrix: Tensor, weights: Tensor, keep: Tensor) -> Refit:
+    """Re-fit the survivors of a mask where the curvature is written out: the minimum itself.
+
+    Of the steps that reach it, the shortest. What conjugate gradients leave out after some tens of
+    products moved thresholds by a tenth of a point.
+
+    Parameters
+    ----------
+    matrix
+        ``(dim, dim)``: the curvature at the dense weights, positive semi-definite.
+    weights, keep
+        As in `refit_survivors`.
+
+    Examples
+    --------
+    >>> matrix = torch.tensor([[2.0, 1.0], [1.0, 1.0]])
+    >>> fit = refit_exactly(matrix, torch.tensor([1.0, 3.0]), torch.tensor([False, True]))
+    >>> fit.one_shot_rise, round(fit.rise, 6), fit.converged
+    (1.0, 0.5, True)
+    """
+    rounding = torch.finfo(matrix.dtype).eps
+    matrix, removed = matrix.double(), torch.where(keep, 0.0, weights.double())
+    image = matrix @ removed
+    target = image[keep]
+    values, vectors = torch.linalg.eigh(matrix[keep][:, keep])
+    largest = float(values.abs().max()) if len(values) else 0.0
+    curved = values > len(values) * rounding * largest
+    shares = (vectors.T @ target)[curved]
+    step = torch.zeros_like(removed)
+    step[keep] = vectors[:, curved] @ (shares / values[curved])
+    left = target - (matrix @ step)[keep]
+    return Refit(
+        one_shot_rise=(one_shot := 0.5 * _dot(removed, image)),
+        rise=one_shot - 0.5 * float((shares.square() / values[curved]).sum()),
+        step=step.to(weights),
+        iterations=0,
+        residual=float(left.norm() / target.norm()) if target.any() else 0.0,
+        converged=True,
     )
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.names import name_of
 from prunelimit.network.adapter import Forward
-from prunelimit.network.checks import in_fixed_order
 from prunelimit.network.copies import copy_model
 from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import prunable_parameters
@@ -63,13 +63,14 @@ def finetuning_key(finetune: FineTuning | OwnLoop) -> Any:
 class Retraining:
     """Makes the pruned and fine-tuned network of one try.
 
-    Masks are made of the dense model's magnitudes; it is left untouched.
+    Masks are made of the dense model's magnitudes; it is left untouched. Of the `data` the first
+    is trained on, the second measured.
     """
 
     model: nn.Module
     parameters: Sequence[str]
     loss_fn: Loss
-    loader: Loader
+    data: tuple[Loader, Loader]
     finetune: FineTuning | OwnLoop
     execution: Execution = Execution()
     forward: Forward | None = None
@@ -84,16 +85,21 @@ class Retraining:
         """
         masks = magnitude_mask(self.model, sparsity, self.parameters)
         if isinstance(self.finetune, FineTuning):
-            data, how = self.loader, self.execution
-            fixed, _ = in_fixed_order(data)
             tuned = run_budget(
-                start, masks, self.loss_fn, data, fixed, self.finetune, how, self.forward
+                start,
+                masks,
+                self.loss_fn,
+                *self.data,
+                self.finetune,
+                self.execution,
+                self.forward,
             )
             return tuned.model.to(next(self.model.parameters()).device)
         masked = apply_masks(copy_model(start), masks)
         handed = original(masked)
         try:
-            returned = self.finetune(handed)
+            with torch.enable_grad():
+                returned = self.finetune(handed)
         except Exception as error:  # the caller's own code may raise anything
             error.add_note(
                 f"raised by finetune ({name_of(self.finetune)}). The model that it is handed has "

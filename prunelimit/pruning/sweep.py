@@ -98,7 +98,7 @@ def sweep(
     dim = order.numel()
     counts = [removed_count(s, dim) for s in requested]
     loader, _ = in_fixed_order(loader)
-    with undisturbed(plain, loader):
+    with undisturbed(plain, loader, loss_fn):
         adapted = adapt(plain, loss_fn, loader, forward)
         measured = _measured(adapted, chosen, order, counts, device, progress, world)
     loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T

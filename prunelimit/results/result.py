@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from prunelimit.budgets import FineTuning
+from prunelimit.estimates import Interval
 from prunelimit.recipe import TrainingConfig
 from prunelimit.records import absent
 from prunelimit.report import PruningLimit
@@ -84,13 +85,21 @@ class Result(Saved):
         """Prediction against experiment: the four curves and the two limits, a row each."""
         predicted, measured = self.prediction, self.thresholds
         one_shot = "estimated" if predicted.one_shot_is_estimate else "predicted"
+        refits = [(point.sparsity, point.rise, point.converged) for point in self.refit]
+        tuned = [(point.sparsity, point.rise, True) for point in self.finetune]
         rows = (
             ("one-shot, quadratic model", one_shot, predicted.one_shot.sparsity),
             ("one-shot, loss ≤ L + ε", "measured", measured.one_shot),
             ("paper's limit", "predicted", predicted.paper.sparsity),
             ("sharp limit", "predicted", predicted.sharp.sparsity),
-            ("quadratic existence (re-fit)", "measured", measured.quadratic_existence),
-            ("real existence (fine-tuned)", "measured", measured.real_existence),
+            (
+                "quadratic existence (re-fit)",
+                *_as_known(measured.quadratic_existence, refits, self.epsilon),
+            ),
+            (
+                "real existence (fine-tuned)",
+                *_as_known(measured.real_existence, tuned, self.epsilon),
+            ),
         )
         return tuple(
             Comparison(
@@ -117,6 +126,26 @@ class Result(Saved):
         return nearest.test_accuracy if near else None
 
 
+def _as_known(
+    found: Interval, points: Sequence[tuple[float, float, bool]], epsilon: float
+) -> tuple[str, Interval]:
+    """A measured threshold, or the end of it that is known.
+
+    Of each point the sparsity, the rise, and whether that is the least under its mask. Where the
+    search came to an end of its range, or what fails was not solved to the end, the threshold is
+    there or beyond.
+    """
+    passing = max((s for s, rise, _ in points if rise <= epsilon), default=0.0)
+    failing = min((s for s, rise, sure in points if rise > epsilon and sure), default=1.0)
+    lower = found.lower if found.lower <= passing else 0.0
+    upper = found.upper if failing <= found.upper else 1.0
+    if lower > 0.0 and upper < 1.0:
+        return "measured", found
+    if upper < 1.0:
+        return "at most", Interval(lower, upper, upper)
+    return "at least", Interval(lower, lower, upper)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One line of prediction against experiment: which curve, what it says, how sure.
@@ -126,7 +155,9 @@ class Comparison:
     question
         Which of the curves.
     kind
-        "predicted", "estimated" (predicted without a bound for its error) or "measured".
+        "predicted", "estimated" (predicted without a bound for its error), "measured", "at least"
+        or "at most" (measured, but the search ended there, or what fails was not solved to the
+        end).
     sparsity, lower, upper
         The threshold and its bracket.
     one_shot_accuracy, finetuned_accuracy

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network import checks
@@ -80,7 +81,7 @@ class Examples:
             rows.append((len(batch[0]), weight, loss))
             outputs += entries
             size += sum(t.numel() * t.element_size() for t in batch[:2])
-            cached = None if cached is None or size > budget else [*cached, batch]
+            cached = None if cached is None or size > budget else [*cached, self._own(batch)]
         if first is not None and not rows:
             raise PruneLimitError(
                 "the loader is empty on its second pass; give one that can be iterated again and "
@@ -90,6 +91,12 @@ class Examples:
         self._agree(rows, outputs)
         self.nbytes = 0 if cached is None else size
         self._kept = cached if cached is None or not self.plain else _merged(cached)
+
+    def _own(self, batch: checks.Batch) -> checks.Batch:
+        """A batch that stays: a loader of the user's own may fill the same tensors anew."""
+        if isinstance(self._loader, list | tuple | DataLoader):
+            return batch
+        return batch[0].clone(), batch[1].clone(), batch[2]
 
     def _agree_on_unit(self, first: checks.Batch | None) -> None:
         """The first batch is checked, and gives the unit in which all processes weigh."""

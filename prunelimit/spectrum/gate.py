@@ -221,16 +221,18 @@ class _Trial:
                 ends.append(self.outputs())
         with torch.enable_grad():
             outputs = self.outputs()
-        straight = ends[0] - ends[1]
+        straight = _moved(ends[0], ends[1])
         # A kink at an example counts by what the loss makes of it, not by its size.
-        bent = ends[0] + ends[1] - 2 * outputs.detach()
+        bent = straight - 2 * _moved(outputs.detach(), ends[1])
         difference = self._pulled(outputs, straight / (2 * step), step)
         return difference, _ratio(self._pulled(outputs, bent / (2 * step), step), difference)
 
     def _pulled(self, outputs: Tensor, pushed: Tensor, step: float) -> Tensor:
         """Jᵀ H_out y, with H_out y as a difference of slopes over a step of the outputs' size."""
         here, size = outputs.detach(), float(pushed.abs().max())
-        length = step * (float(here.abs().max()) or 1.0) / (size or 1.0)
+        # Outputs that do not move (masked ones, of -1e9 or -inf) have no say in the step.
+        moving = here[pushed != 0].abs()
+        length = step * (max(moving.tolist(), default=0.0) or 1.0) / (size or 1.0)
         slopes = [self._slope(here + sign * length * pushed) for sign in (1.0, -1.0)]
         bent = (slopes[0] - slopes[1]) / (2 * length)
         found = torch.autograd.grad(
@@ -243,6 +245,11 @@ class _Trial:
         with torch.enable_grad():
             (slope,) = torch.autograd.grad(self.loss_fn(leaf, self.targets), leaf)
         return slope
+
+
+def _moved(one: Tensor, other: Tensor) -> Tensor:
+    """The difference, 0 where both are the same infinity."""
+    return torch.where(one == other, 0.0, one - other)
 
 
 def _check_derivatives(operator: CurvatureOperator) -> None:

@@ -132,7 +132,7 @@ def hessian_spectrum(
     check_model(model)
     model = unwrapped(model)
     loader, order = in_fixed_order(loader)
-    with undisturbed(model, loader):
+    with undisturbed(model, loader, loss_fn):
         model, loss_fn, loader = adapt(model, loss_fn, loader, forward)
         operator = engine.operator_for(
             model, loss_fn, loader, policy, effort, parameters, device=device, world=world

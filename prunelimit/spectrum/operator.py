@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from prunelimit.spectrum.examples import Examples
 from prunelimit.spectrum.outputs import (
     LOGITS_NOTE,
     at_logits,
+    is_linear,
     log_probability_dim,
     probability_note,
     refuse_curved_penalty,
@@ -235,7 +237,9 @@ class CurvatureOperator:
         if inputs is not None and targets is not None:
             inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
             outputs = self._forward(inputs)
-            dims = [log_probability_dim(outputs)] if self.kind == "ggn" else []
+            if self.kind == "ggn":
+                hidden = is_linear(self.loss_fn, outputs, targets)
+                dims = [log_probability_dim(outputs) if hidden else None]
             said = probability_note(self.loss_fn, outputs, targets, self.kind)
         self.notes = (*self.notes, *{note: None for note in self.world.gather(said) if note})
         found = {dim for part in self.world.gather(dims) for dim in part}
@@ -256,10 +260,23 @@ class CurvatureOperator:
                 weights = list(self.parameters.values())
                 refuse_curved_penalty(self.loss_fn, outputs, targets, weights)
                 outputs = outputs.detach()
-            refuse_flat_loss(self.loss_fn, outputs, targets, self.kind)
+            self._require_bend()
             batches = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
             with self.context(), linearise.explained():
                 check_arrival(self.model, self.loss_fn, self.parameters, batches)
+
+    def _require_bend(self) -> None:
+        """Refuse a loss that is straight at all examples; it may be at many (a smooth hinge)."""
+        said = None
+        pieces = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
+        for inputs, targets in chain([self.data.some(TRIAL)], pieces):
+            try:
+                refuse_flat_loss(self.loss_fn, self._forward(inputs), targets, self.kind)
+                return
+            except PruneLimitError as error:
+                said = said or error
+        assert said is not None
+        raise said
 
     # ------------------------------------------------------------------ plan
     def _plan(self, chunk: int | None) -> None:

@@ -107,6 +107,23 @@ def at_logits(loss_fn: LossFunction, dim: int) -> LossFunction:
     return loss
 
 
+def is_linear(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> bool:
+    """Whether the loss has no curvature in the outputs, as nll_loss has none.
+
+    Examples
+    --------
+    >>> outputs = torch.zeros(1, 2).log_softmax(1)
+    >>> is_linear(torch.nn.functional.nll_loss, outputs, torch.tensor([0]))
+    True
+    >>> is_linear(torch.nn.functional.mse_loss, outputs, torch.zeros(1, 2))
+    False
+    """
+    try:
+        return not _bends(loss_fn, outputs, targets, _zigzag(outputs))
+    except RuntimeError:  # torch has no second derivative of it: refused later
+        return True
+
+
 def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, kind: str) -> None:
     """Refuse a loss whose second derivative in the outputs is 0 by construction.
 

@@ -31,7 +31,7 @@ class StatisticalDimension(base.BookWidget):
         "Circular, 30°": {"cone": "circular", "angle": 30.0, "dim": 100},
         "Second-order cone": {"cone": "circular", "angle": 45.0, "dim": 100},
         "Orthant": {"cone": "orthant", "dim": 100},
-        "A third of the dimensions": {"cone": "subspace", "share": 0.3, "dim": 100},
+        "Three tenths of the dimensions": {"cone": "subspace", "share": 0.3, "dim": 100},
         "ℓ1 descent cone": {"cone": "descent", "share": 0.1, "dim": 1000},
     }
 

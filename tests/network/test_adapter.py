@@ -320,3 +320,99 @@ def test_packing_is_exact_for_every_kind_of_number() -> None:
             assert found[name].dtype == value.dtype and torch.equal(found[name], value[1:3])
     assert found["fixed"] == (None, 3, "word")
     assert packer.unpack(other)["long"].shape == (2, 7)
+
+
+class Kept(nn.Module):
+    """Outputs with a mask over the examples, and more that a loss may read without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+
+    def forward(self, inputs: Tensor) -> dict[str, Any]:
+        found = self.layers(inputs)
+        return {
+            "found": found,
+            "mask": inputs[:, 0] > 0,
+            "group": (inputs[:, 1] > 0).long() * 70_000,
+            "scale": 2.0,
+            "all": found.sum(),
+            "size": found[:, 0].abs(),
+        }
+
+
+def of_the_kept(outputs: dict[str, Any], targets: Tensor) -> Tensor:
+    keep = outputs["mask"]
+    return F.mse_loss(outputs["found"][keep], targets[keep])
+
+
+def test_a_mask_that_the_loss_reads_without_a_gradient_counts() -> None:
+    model, data = Kept(), list(zip(X.split(6), Z.split(6), strict=True))
+    keep = X[:, 0] > 0
+    report = pl.predict_limit(model, of_the_kept, data, epsilon=0.1)
+    apart = pl.predict_limit(model.layers, F.mse_loss, [(X[keep], Z[keep])], epsilon=0.1)
+    assert report.loss.mean == pytest.approx(apart.loss.mean, rel=1e-6)
+    ours, theirs = (r.spectrum.effective_dimension(0.1).value for r in (report, apart))
+    assert ours == pytest.approx(theirs, rel=1e-6)
+    assert pl.sweep(model, of_the_kept, data, [0.0]).loss == pytest.approx([apart.loss.mean])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda o, t: F.mse_loss(o["found"] * (o["scale"] or 1.0), t),
+        lambda o, t: ((o["group"] == 70_000)[:, None] * (o["found"] - t)).square().mean(),
+    ],
+)
+def test_constants_and_whole_numbers_reach_the_loss_as_they_are(loss: Any) -> None:
+    model, data = Kept(), list(zip(X.split(6), Z.split(6), strict=True))
+    direct = float(torch.stack([loss(model(x), z) for x, z in data]).mean())
+    view, packed, loader = adapt(model, loss, data)
+    found = torch.stack([packed(view(x), z) for x, z in loader]).mean()
+    assert float(found) == pytest.approx(direct, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda o, t: F.mse_loss(o["found"], t) * o["all"].detach(), "all of shape .*by example"),
+        (
+            lambda o, t: F.mse_loss(o["found"], t) + (o["size"].mean() if t[0, 0] < 0 else 0.0),
+            "reads output size, which it did not read of the first batch",
+        ),
+        (
+            lambda o, t: (
+                F.mse_loss(o["found"], t) + (F.relu(o["size"]).mean() if t[0, 0] < 0 else 0)
+            ),
+            "reads output size, which",
+        ),
+    ],
+)
+def test_what_cannot_be_handed_to_the_loss_is_refused(loss: Any, said: str) -> None:
+    data = list(zip(X.split(6), Z.split(6), strict=True))
+    data = sorted(data, key=lambda pair: -float(pair[1][0, 0]))
+    assert float(data[0][1][0, 0]) > 0 > float(data[-1][1][0, 0])
+    with pytest.raises(PruneLimitError, match=said):
+        pl.predict_limit(Kept(), loss, data, epsilon=0.1)
+
+
+def test_a_constant_that_changes_and_numbers_that_do_not_fit_are_refused() -> None:
+    class Counting(Kept):
+        calls = 0
+
+        def forward(self, inputs: Tensor) -> dict[str, Any]:
+            self.calls += 1
+            return super().forward(inputs) | {"scale": float(self.calls), "group": inputs[:, 0] > 9}
+
+    data = list(zip(X.split(6), Z.split(6), strict=True))
+    view, _, loader = adapt(Counting(), of_the_kept, data)
+    with pytest.raises(PruneLimitError, match="output scale changes from batch to batch"):
+        [view(inputs) for inputs, _ in loader]
+
+    class Large(Kept):
+        def forward(self, inputs: Tensor) -> dict[str, Any]:
+            return super().forward(inputs) | {"group": torch.full((len(inputs),), 2**40 + 1)}
+
+    with pytest.raises(PruneLimitError, match="output group holds numbers that do not fit"):
+        adapt(Large(), lambda o, t: (o["found"] - t + (o["group"] == 0)[:, None]).mean(), data)

@@ -104,3 +104,76 @@ def test_a_loss_that_goes_on_reading_the_original_is_refused(case, trained_on: b
     for loss in (with_decay, without_graph):
         with pytest.raises(PruneLimitError, match="read the weights of the model that was given"):
             refuse_foreign_reading(model, loss, batches, copied)
+
+
+def test_a_batch_without_a_target_that_counts_is_none_of_the_deviation(case) -> None:
+    model, batches = case
+    full = batches[:4]
+    ignored = [full[0], (full[1][0], torch.full_like(full[1][1], -100)), *full[2:]]
+    found = loss_statistics(model, cross_entropy, ignored)
+    with torch.no_grad():
+        losses = [float(cross_entropy(model(x), y)) for x, y in (full[0], *full[2:])]
+    assert found.batch_std == pytest.approx(np.std(losses, ddof=1), rel=1e-6)
+    assert (found.mean, found.batches) == (pytest.approx(np.mean(losses)), 3)
+
+
+def test_a_loss_of_no_target_at_all_is_refused(case) -> None:
+    model, batches = case
+    nothing = [(x, torch.full_like(y, -100)) for x, y in batches]
+    for ask in (
+        lambda: pl.sweep(model, cross_entropy, nothing, [0.0]),
+        lambda: pl.find_limit(model, cross_entropy, nothing, epsilon=0.1, start=0.5),
+    ):
+        with pytest.raises(PruneLimitError, match="every target is ignored"):
+            ask()
+
+
+def test_half_precision_outputs_have_their_loss_in_double(case) -> None:
+    model, batches = case
+    half = copy_model(model).bfloat16()
+    rows = [(x.bfloat16(), y) for x, y in batches]
+    with torch.no_grad():
+        pairs = [(half(x).double(), y) for x, y in rows]
+    right = sum(len(y) * float(cross_entropy(z, y)) for z, y in pairs) / sum(
+        len(y) for _, y in pairs
+    )
+    assert loss_statistics(half, cross_entropy, rows).mean == pytest.approx(right, rel=1e-9)
+    assert pl.sweep(half, cross_entropy, rows, [0.0]).dense_loss == pytest.approx(right, rel=1e-9)
+
+
+def test_a_loader_that_fills_the_same_tensors_anew_is_read_as_its_batches(case) -> None:
+    model, batches = case
+    batches = [(x, torch.where(torch.arange(len(y)) < 5, -100, y)) for x, y in batches[:4]]
+
+    class Same:
+        def __iter__(self):
+            inputs, targets = (torch.empty_like(part) for part in batches[0])
+            for x, y in batches:
+                yield inputs.copy_(x), targets.copy_(y)
+
+    ours, theirs = (
+        pl.predict_limit(model, cross_entropy, data, epsilon=0.05) for data in (Same(), batches)
+    )
+    assert ours.loss == theirs.loss and ours.paper.sparsity == theirs.paper.sparsity
+
+
+def test_a_network_that_fits_to_rounding_is_answered_or_told_so() -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(40, 6)
+    targets = (inputs[:, :3]).argmax(1)
+    layer = nn.Linear(6, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(3, 6))
+        layer.bias.zero_()
+    kept = [i for i in range(40) if inputs[i, :3].sort().values.diff()[1] > 0.3]
+    data = [(inputs[kept], targets[kept])]
+    for scale, refused in ((35.0, False), (3000.0, True)):
+        model = nn.Sequential(layer, nn.Linear(3, 3))
+        nn.init.zeros_(model[1].bias)
+        with torch.no_grad():
+            model[1].weight.copy_(scale * torch.eye(3))
+        if refused:
+            with pytest.raises(PruneLimitError, match="model.double|flat|saturat|linear"):
+                pl.predict_limit(model, cross_entropy, data, epsilon=0.01)
+        else:
+            assert pl.predict_limit(model, cross_entropy, data, epsilon=0.01).loss.mean > 0

@@ -246,3 +246,41 @@ def test_a_model_that_keeps_a_layer_in_eval_mode_stays_as_it_is() -> None:
     model.register_buffer("graph", torch.eye(3).to_sparse())
     curve = pl.sweep(model, F.cross_entropy, [(X, Y)], [0.5])
     assert curve.dense_loss > 0 and model.training and not model[1].training
+
+
+class Counting(nn.Module):
+    """A loss with a parameter, and a buffer that it replaces at every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        self.calls = self.calls + 1
+        return F.cross_entropy(outputs * self.scale, targets)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_modules_of_a_loss_are_left_as_they_were(wrapped: bool) -> None:
+    torch.manual_seed(0)
+    data = [(torch.randn(20, 4), torch.randint(3, (20,))) for _ in range(3)]
+    model, module = nn.Linear(4, 3), Counting()
+    loss = partial(Counting.forward, module) if wrapped else module
+    pl.predict_limit(model, loss, data, epsilon=0.1)
+    budget = pl.FineTuning(epochs=2)
+    pl.find_limit(model, loss, data, epsilon=0.1, start=0.5, finetune=budget, max_tries=1)
+    assert float(module.calls) == 0 and module.scale.grad is None
+
+
+def test_autocast_around_a_call_changes_nothing() -> None:
+    torch.manual_seed(0)
+    data = [(torch.randn(20, 4), torch.randint(3, (20,))) for _ in range(3)]
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).eval()
+    plain = pl.predict_limit(model, F.cross_entropy, data, epsilon=0.1)
+    curve = pl.sweep(model, F.cross_entropy, data, [0.0, 0.5])
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = pl.predict_limit(model, F.cross_entropy, data, epsilon=0.1)
+        again = pl.sweep(model, F.cross_entropy, data, [0.0, 0.5])
+    assert inside.paper == plain.paper and inside.loss == plain.loss
+    assert again.loss.tolist() == curve.loss.tolist()

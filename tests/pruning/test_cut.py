@@ -121,3 +121,32 @@ def test_real_existence_ends_there_and_the_report_knows() -> None:
     again = pl.PruningLimit.from_json(report.to_json())
     assert again.cut == report.cut and again.expected == report.expected
     assert not math.isnan(report.cut)
+
+
+def test_examples_that_are_alike_at_first_do_not_cut() -> None:
+    """Sorted by class, the first thirty-two examples are one and the same."""
+    labels = torch.arange(200) // 50
+    pairs = list(zip(torch.eye(4)[labels].split(50), labels.split(50), strict=True))
+    for seed in range(3):
+        model = chain(nn.Tanh, seed)
+        model[6] = nn.Linear(4, 4)
+        order = magnitude_order(model)
+        operator = CurvatureOperator(model, F.cross_entropy, pairs)
+        assert cut_sparsity(operator, order, level=1.0) == by_paths(model, order) < 1
+
+
+def test_a_model_that_differentiates_inside_has_its_report() -> None:
+    class Slope(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            with torch.enable_grad():
+                place = inputs.detach().requires_grad_()
+                return torch.autograd.grad(self.inner(place).sum(), place, create_graph=True)[0]
+
+    torch.manual_seed(0)
+    batches = [(torch.randn(20, 3), torch.randn(20, 3)) for _ in range(2)]
+    report = pl.predict_limit(Slope().eval(), F.mse_loss, batches, epsilon=0.05)
+    assert 0 <= report.paper.sparsity <= 1

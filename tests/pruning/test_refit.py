@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelimit import PruneLimitError
-from prunelimit.pruning.refit import refit_survivors
+from prunelimit.pruning.refit import refit_exactly, refit_survivors
 
 
 @dataclass
@@ -86,3 +86,39 @@ def test_wrong_shapes_are_refused() -> None:
     operator, weights, keep = random_problem(1)
     with pytest.raises(PruneLimitError, match=r"expected \(30,\)"):
         refit_survivors(operator, weights[:3], keep)
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_solved_directly_it_is_the_minimum_that_the_iteration_comes_down_to(seed: int) -> None:
+    operator, weights, keep = random_problem(seed)
+    exact = refit_exactly(operator.matrix, weights, keep)
+    found = refit_survivors(operator, weights, keep, tolerance=1e-12, max_iterations=5000)
+    assert exact.rise == pytest.approx(found.rise, rel=1e-8)
+    assert exact.one_shot_rise == pytest.approx(found.one_shot_rise)
+    torch.testing.assert_close(exact.step, found.step, rtol=1e-4, atol=1e-6)
+    early = refit_survivors(operator, weights, keep, tolerance=0, max_iterations=4)
+    assert early.rise >= exact.rise * (1 - 1e-12) and not early.converged and exact.converged
+
+
+@pytest.mark.parametrize("rank", [3, 12])
+def test_a_singular_block_has_its_minimum_at_the_shortest_of_many_steps(rank: int) -> None:
+    generator = torch.Generator().manual_seed(rank)
+    root = torch.randn(20, rank, generator=generator, dtype=torch.float64)
+    weights = torch.randn(20, generator=generator, dtype=torch.float64)
+    keep = torch.arange(20) < 8
+    fit = refit_exactly(root @ root.T, weights, keep)
+    # Of root^T (removed - step), the part that the survivors' rows of the root do not span is left.
+    wanted = root[~keep].T @ weights[~keep]
+    shortest = torch.linalg.lstsq(root[keep].T, wanted, driver="gelsd").solution
+    left = wanted - root[keep].T @ shortest
+    assert fit.rise == pytest.approx(0.5 * float(left.square().sum()), rel=1e-8, abs=1e-10)
+    torch.testing.assert_close(fit.step[keep], shortest, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_solved_directly_all_or_nothing_may_go(keeps: bool) -> None:
+    operator, weights, _ = random_problem(1)
+    fit = refit_exactly(operator.matrix, weights, torch.full((30,), keeps))
+    one_shot = 0.5 * float(weights @ operator.matrix @ weights)
+    assert fit.rise == pytest.approx(0.0 if keeps else one_shot) and not fit.step.any()

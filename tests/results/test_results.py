@@ -3,12 +3,14 @@
 import copy
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from prunelimit import PruneLimitError, results
+from prunelimit.estimates import Interval
 from prunelimit.results.saved import compact
 
 FOLDER = Path(__file__).parents[2] / "book" / "results"
@@ -59,6 +61,12 @@ def digits():
     return read(FOLDER / "digits-mlp.json")
 
 
+@pytest.fixture
+def old():
+    """Of before a report knew what counts, and a stage who made it."""
+    return read(FOLDER / "fashion-fc5.json")
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_committed_file_loads_and_keeps_its_numbers(path):
     found = KINDS.get(name_of(path), results.Result).load(path)
@@ -67,6 +75,7 @@ def test_a_committed_file_loads_and_keeps_its_numbers(path):
         "prediction" in stored and "expected" not in stored["prediction"]
     ):  # made from the rest when a report from before it is read
         assert written["prediction"].pop("expected")["sparsity"] > 0
+    stored.get("prediction", {}).pop("sharpness_bound", None)  # with another R; computed anew
     for name in set(stored) - {"stages", "provenance", "measurement"}:
         assert written[name] == stored[name], name
     written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
@@ -77,11 +86,11 @@ def test_a_committed_file_loads_and_keeps_its_numbers(path):
     assert json.loads(json.dumps(again.to_dict())) == written
 
 
-def test_what_an_old_stage_cost_is_known_and_not_who_made_it(digits):
-    found = results.Result.from_dict(digits)
-    assert found.stages["refit"].cost.seconds == digits["stages"]["refit"]["cost"]["seconds"]
+def test_what_an_old_stage_cost_is_known_and_not_who_made_it(old):
+    found = results.Result.from_dict(old)
+    assert found.stages["refit"].cost.seconds == old["stages"]["refit"]["cost"]["seconds"]
     assert found.stages["refit"].made_by == ()
-    assert found.epsilon == digits["prediction"]["epsilon"]
+    assert found.epsilon == old["prediction"]["epsilon"]
 
 
 @pytest.mark.parametrize(
@@ -124,14 +133,16 @@ def test_something_else_is_no_result(tmp_path):
             results.Result.load(tmp_path / name)
 
 
-def test_a_report_is_read_from_its_dictionary(digits):
+def test_a_report_is_read_from_its_dictionary(old):
     from prunelimit import PruningLimit
 
-    report = PruningLimit.from_dict(digits["prediction"])
+    report = PruningLimit.from_dict(old["prediction"])
     written = report.to_dict()
     assert written.pop("expected")["lower"] <= written["sharp"]["sparsity"]
-    assert written == digits["prediction"]
-    grid = digits["prediction"]["distance"]
+    stored = dict(old["prediction"])
+    assert stored.pop("sharpness_bound") < report.sharpness_bound <= report.paper.sparsity
+    assert written == stored
+    grid = old["prediction"]["distance"]
     assert report.distance(grid["kept"][700]) == grid["distance"][700]
 
 
@@ -184,3 +195,26 @@ def test_compact_shortens_numbers_and_leaves_the_spectrum():
     long = 1 / 3
     found = compact({"a": [long, {"b": [long]}], "spectrum": {"nodes": [long]}, "c": long})
     assert found == {"a": [0.333333, {"b": [0.333333]}], "spectrum": {"nodes": [long]}, "c": long}
+
+
+@pytest.mark.parametrize(
+    ("ends", "points", "known"),
+    [
+        ((0.5, 0.55, 0.6), [(0.5, 0.1, True), (0.6, 3.0, True)], ("measured", 0.5, 0.55, 0.6)),
+        ((0.5, 0.55, 0.6), [(0.5, 0.1, False), (0.6, 3.0, False)], ("at least", 0.5, 0.5, 1.0)),
+        ((0.99, 0.99, 0.99), [(0.99, 0.1, True)], ("at least", 0.99, 0.99, 1.0)),
+        ((0.3, 0.3, 0.3), [(0.3, 3.0, True)], ("at most", 0.0, 0.3, 0.3)),
+        ((0.3, 0.3, 0.3), [(0.3, 3.0, False)], ("at least", 0.0, 0.0, 1.0)),
+    ],
+)
+def test_of_a_search_that_came_to_an_end_one_side_is_known(digits, ends, points, known):
+    found = results.Result.from_dict(digits)
+    row = found.refit[0]
+    found = replace(
+        found,
+        thresholds=replace(found.thresholds, quadratic_existence=Interval(*ends)),
+        refit=tuple(replace(row, sparsity=s, rise=r, converged=c) for s, r, c in points),
+        prediction=replace(found.prediction, epsilon=1.0),
+    )
+    (said,) = (one for one in found.comparison() if one.question.startswith("quadratic"))
+    assert (said.kind, said.lower, said.sparsity, said.upper) == known

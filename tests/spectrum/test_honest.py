@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from dense_support import dense_ggn, dense_hessian
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -506,3 +507,52 @@ def test_a_loss_that_reads_activations_past_the_outputs() -> None:
     found = CurvatureOperator(model, loss_fn, data, "hessian").dense()
     outputs, targets = together(model, data)
     close(found, dense_hessian(model, lambda: loss_fn(outputs, targets)))
+
+
+def test_log_probabilities_under_a_curved_loss_are_outputs_like_others() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(1)).double()
+    inputs, targets = torch.randn(40, 4).double(), torch.randn(40, 3).double().log_softmax(1)
+    right = dense_ggn(model, model(inputs), lambda z: F.mse_loss(z, targets))
+    found = hessian_spectrum(model, F.mse_loss, [(inputs, targets)])
+    assert found.trace().value == pytest.approx(float(right.trace()), rel=1e-8)
+    assert not any("cross-entropy" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("hidden", [-1e4, -1e9, -1e30, -math.inf])
+def test_outputs_that_are_masked_have_no_say(hidden: float) -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.layers = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.layers(inputs).masked_fill(torch.tensor([False, False, True]), hidden)
+
+    model = Masked()
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(30, 4, generator=generator).double()
+    targets = torch.randint(2, (30,), generator=generator)
+    found = hessian_spectrum(model, F.cross_entropy, [(inputs, targets)]).trace().value
+    two = nn.Sequential(*model.layers[:2], nn.Linear(5, 2)).double()
+    with torch.no_grad():
+        two[2].weight.copy_(model.layers[2].weight[:2])
+        two[2].bias.copy_(model.layers[2].bias[:2])
+    right = hessian_spectrum(two, F.cross_entropy, [(inputs, targets)]).trace().value
+    assert found == pytest.approx(right, rel=1e-9)
+
+
+def test_a_smooth_loss_is_found_whatever_the_order_of_the_data() -> None:
+    def squared_hinge(outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.relu(1 - outputs * targets).square().mean()
+
+    layer = nn.Linear(2, 1, bias=False).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, 0.5]]))
+    inputs = torch.linspace(5.0, 0.1, 80).double()[:, None].repeat(1, 2)
+    targets = torch.ones(80, 1).double()
+    found = hessian_spectrum(layer, squared_hinge, [(inputs, targets)]).trace().value
+    bent = 1 - (layer(inputs) * targets).detach() > 0
+    right = float((2 * inputs.square().sum(1, keepdim=True) * bent).mean())
+    assert 0 < int(bent.sum()) < 20 and found == pytest.approx(right)

@@ -16,7 +16,7 @@ from prunelimit.lab.store.measurements import Measurements
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import flatten, prunable_weights, with_weights
 from prunelimit.pruning import magnitude_mask
-from prunelimit.pruning.refit import Refit, refit_survivors
+from prunelimit.pruning.refit import Refit, refit_exactly, refit_survivors
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import RefitPoint
 from prunelimit.spectrum.engine import Effort, operator_for
@@ -63,6 +63,8 @@ class Refitting:
         The real loss is taken on it.
     iterations
         Products to stop at; before that, at `TOLERANCE`.
+    matrix
+        ``(dim, dim)``: the curvature where it is written out; each mask is then solved directly.
     step
         ``(dim,)``: where the first search begins.
     device, progress
@@ -74,6 +76,7 @@ class Refitting:
     data: Batches
     _: KW_ONLY
     iterations: int
+    matrix: Tensor | None = None
     step: Tensor | None = None
     device: str = "auto"
     progress: bool | None = None
@@ -85,7 +88,16 @@ class Refitting:
     def at(self, sparsity: float) -> Refitted:
         """The magnitude mask of `sparsity`."""
         keep = flatten(magnitude_mask(self.model, sparsity).values())
-        fit = refit_survivors(
+        fit = self._fit(keep)
+        self.step = fit.step
+        network = with_weights(self.model, torch.where(keep, self.weights, 0.0) + fit.step)
+        loss, _ = evaluate(network, cross_entropy, self.data, self.device)
+        return Refitted(fit, int(keep.sum()), loss)
+
+    def _fit(self, keep: Tensor) -> Refit:
+        if self.matrix is not None:
+            return refit_exactly(self.matrix, self.weights, keep)
+        return refit_survivors(
             self.operator,
             self.weights,
             keep,
@@ -94,10 +106,18 @@ class Refitting:
             start=None if self.step is None else self.step.to(self.weights),
             progress=self.progress,
         )
-        self.step = fit.step
-        network = with_weights(self.model, torch.where(keep, self.weights, 0.0) + fit.step)
-        loss, _ = evaluate(network, cross_entropy, self.data, self.device)
-        return Refitted(fit, int(keep.sum()), loss)
+
+
+def written_out(operator: BuildableMatrix, policy: str) -> Tensor | None:
+    """The matrix of a small network; None of an indefinite one, under which no mask has a minimum.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> written_out(SimpleNamespace(dim=2, dense=lambda: torch.eye(2)), "abs") is None
+    True
+    """
+    return operator.dense() if policy == "ggn" and Effort().dense(operator.dim) else None
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,7 @@ def _bisected(
         operator,
         run.splits.train_eval.with_batch_size(1000),
         iterations=run.config.refit_iterations,
+        matrix=written_out(operator, report.policy),
         step=so_far.vector(),
         device=run.device,
         progress=run.progress,

@@ -36,7 +36,7 @@ from prunelimit.lab.baselines import RareGemsConfig, Work, rare_gems
 from prunelimit.lab.data import Batches, Splits
 from prunelimit.lab.experiment import run_task
 from prunelimit.lab.stages.finetune import Tuning
-from prunelimit.lab.stages.refit import Refitting
+from prunelimit.lab.stages.refit import Refitting, written_out
 from prunelimit.lab.store.provenance import describe_module, module_command
 from prunelimit.lab.studies import heuristics
 from prunelimit.lab.studies.readings import limit_of
@@ -159,12 +159,13 @@ class _Study:
 
     @cached_property
     def refitting(self) -> Refitting:
-        """Re-fits the survivors within 80 products."""
+        """Re-fits the survivors: directly where the network is small, else within 80 products."""
         return Refitting(
             self.model,
             self.operator,
             self.reference,
             iterations=80,
+            matrix=written_out(self.operator, "ggn"),
             device=self.device,
             progress=False,
         )

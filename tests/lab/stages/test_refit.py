@@ -1,5 +1,6 @@
 """The re-fitted rise is the Schur complement's; each mask begins where the one before ended."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -46,3 +47,11 @@ def test_the_loss_is_that_of_the_network_after_the_step(bench: Refitting) -> Non
     network = with_weights(bench.model, after)
     loss, _ = evaluate(network, nn.functional.cross_entropy, bench.data, "cpu")
     assert found.loss == pytest.approx(loss)
+
+
+def test_where_the_matrix_is_written_out_no_mask_stops_short(bench: Refitting) -> None:
+    few = replace(bench, iterations=3, step=None)
+    exact = replace(few, matrix=bench.operator.matrix)
+    short, found = few.at(0.5).fit, exact.at(0.5).fit
+    assert found.converged and not short.converged and short.rise > found.rise
+    assert found.rise == pytest.approx(bench.at(0.5).fit.rise, rel=1e-6)
