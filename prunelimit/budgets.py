@@ -49,6 +49,7 @@ class FineTuning:
         adam = self.optimiser == "adam"
         size = f"{self.learning_rate:.3g}" + (" of the survivors' RMS" if adam else "")
         return (
-            f"{self.epochs} epochs of {'Adam' if adam else 'SGD'}, learning rate {size} falling "
+            f"{self.epochs} {'epochs' if self.epochs != 1 else 'epoch'} of "
+            f"{'Adam' if adam else 'SGD'}, learning rate {size} falling "
             f"along a cosine, momentum {self.momentum:g}"
         )

@@ -33,9 +33,9 @@ data_root = None  # where data sets lie
 run_dir = None  # where everything is kept; None is a temporary folder
 
 # %%
-from prunelimit.lab import batch
+from prunelimit.lab.batch.parameters import announce, command, configure
 
-print(batch.announce(globals()))
+print(announce(globals()))
 
 # %%
 import tempfile
@@ -52,7 +52,7 @@ from prunelimit.lab.store.locks import owned
 plots.use_style()
 given = dict(task=task, l1=l1, seed=seed, epochs=epochs, examples=examples)
 given |= dict(scale=scale, measurement=measurement)
-chosen, config = batch.configure(**given)
+chosen, config = configure(**given)
 folder = Path(run_dir or tempfile.mkdtemp(prefix="prunelimit-"))
 
 # %% [markdown]
@@ -68,12 +68,10 @@ pd.Series(chosen.describe() | {"seed": str(chosen.seed)}, name="").to_frame()
 # about, we wait until it is gone.
 
 # %% tags=["within-5%"]
-command = batch.command({**given, "device": device})
+how = dict(device=device, data_root=data_root, progress=False)
+typed = command({**given, "device": device})
 with owned(folder, wait=120):
-    result = experiment.run_task(
-        *(chosen, folder, config),
-        **dict(device=device, data_root=data_root, progress=False, command=command),
-    )
+    result = experiment.run_task(chosen, folder, config, **how, command=typed)
 
 pd.Series(vars(result.dense), name="the trained network").to_frame()
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch import Tensor
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab import archives
 from prunelimit.lab.archives import Archive
+from prunelimit.lab.store.keys import digest_of, digest_of_file
 from prunelimit.names import require_known
 
 CROP_PADDING = 4
@@ -50,6 +51,10 @@ class DataSpec:
         Whether random crops and flips leave the label true.
     pad_to_cifar
         Zero-pad to 32 × 32 and repeat the one channel three times.
+    folder
+        Where its files lie below the folder of the data sets; "" if it comes with a library.
+    packaged
+        Folders where a package puts them, for whoever names no folder of the data sets.
     """
 
     label: str
@@ -59,9 +64,18 @@ class DataSpec:
     pixel_max: float = 255.0
     augment: bool = True
     pad_to_cifar: bool = False
+    folder: str = ""
+    packaged: tuple[Path, ...] = ()
 
 
-_FASHION = DataSpec("Fashion-MNIST", archives.read_fashion_mnist, (0.2860,), (0.3530,))
+_FASHION = DataSpec(
+    "Fashion-MNIST",
+    archives.read_fashion_mnist,
+    (0.2860,),
+    (0.3530,),
+    folder="FashionMNIST/raw",
+    packaged=archives.DEBIAN_FASHION_MNIST,
+)
 
 DATASETS: dict[str, DataSpec] = {
     # A mirrored digit is no digit any more: neither flips nor crops.
@@ -77,18 +91,21 @@ DATASETS: dict[str, DataSpec] = {
         partial(archives.read_cifar, "CIFAR10", "labels"),
         (0.4914, 0.4822, 0.4465),
         (0.2470, 0.2435, 0.2616),
+        folder="cifar-10-batches-py",
     ),
     "cifar100": DataSpec(
         "CIFAR-100",
         partial(archives.read_cifar, "CIFAR100", "fine_labels"),
         (0.5071, 0.4865, 0.4409),
         (0.2673, 0.2564, 0.2762),
+        folder="cifar-100-python",
     ),
     "tiny-imagenet": DataSpec(
         "Tiny ImageNet",
         archives.read_tiny_imagenet,
         (0.4802, 0.4481, 0.3975),
         (0.2770, 0.2691, 0.2821),
+        folder="tiny-imagenet-200",
     ),
 }
 """The data sets that `load` knows."""
@@ -300,6 +317,41 @@ class Splits:
         return replace(self, **changed)
 
 
+def files_digest(name: str, root: str | os.PathLike[str] | None = None) -> str | None:
+    """Digest of the files that `load` would read; None where there are none to read.
+
+    Of more than a hundred files names and sizes count alone.
+
+    Examples
+    --------
+    >>> files_digest("digits") is None
+    True
+    """
+    for place in _places(DATASETS[name], root):
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        if files:
+            read = len(files) <= 100
+            return digest_of([_described(path, place, read) for path in files])
+    return None
+
+
+def _places(spec: DataSpec, root: str | os.PathLike[str] | None) -> tuple[Path, ...]:
+    own = (data_root(root) / spec.folder,) if spec.folder else ()
+    return own if root is not None else (*own, *spec.packaged)
+
+
+def _described(path: Path, place: Path, read: bool) -> list[Any]:
+    status = path.stat()
+    content = _content(path, status.st_size, status.st_mtime_ns) if read else ""
+    return [path.relative_to(place).as_posix(), status.st_size, content]
+
+
+@lru_cache(maxsize=1024)
+def _content(path: Path, size: int, modified: int) -> str:
+    """Read once for all jobs, unless it changes."""
+    return digest_of_file(path)
+
+
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """Where data sets lie: `root`, else ``$PRUNELIMIT_DATA``, else ``./data``."""
     return Path(root or os.environ.get("PRUNELIMIT_DATA") or "data")
@@ -347,6 +399,13 @@ def load(
     """
     require_known("data set", name, DATASETS)
     spec = DATASETS[name]
+    if root is not None and spec.packaged and not download:
+        (own,) = _places(spec, root)
+        if not own.is_dir():
+            raise PruneLimitError(
+                f"{spec.label} is not in {own}; name another folder of data sets, or none for the "
+                "package's copy"
+            )
     archive = spec.read(data_root(root), download)
     train_images, test_images = archive.train_images, archive.test_images
     if spec.pad_to_cifar:

@@ -8,10 +8,11 @@ the mask they were at), and a finished run is only read.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,10 +26,11 @@ from prunelimit.estimates import Interval
 from prunelimit.lab.stages import finetune, prediction, refit, sweeps
 from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.keys import Key, code_of
+from prunelimit.lab.store.locks import owned
 from prunelimit.lab.store.measurements import Measurements
-from prunelimit.lab.store.stages import Stages
-from prunelimit.lab.tasks import Task
-from prunelimit.lab.training import TrainingResult, is_finished, train, training_key
+from prunelimit.lab.store.stages import Stage, Stages
+from prunelimit.lab.task import Task
+from prunelimit.lab.training import TrainingResult, epochs_done, train, training_key
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.sweep import Sweep
@@ -86,19 +88,40 @@ def run_task(
     Raises
     ------
     PruneLimitError
-        If the data is missing, or `run_dir` holds another run's training.
+        If the data is missing, `run_dir` holds another run's training, or another process is at
+        work in it.
     """
-    config = config or ExperimentConfig()
     directory = Path(run_dir)
     directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        world.from_main(lambda: _own(stack, directory))
+        store = Stages(directory, world.device(device), world, command)
+        place = str(world.place(device))
+        run, dense = _trained(task, store, config or ExperimentConfig(), place, data_root, progress)
+        return _Experiment(task, run, store, dense.value, {"training": dense.making}).result()
+
+
+def _own(stack: contextlib.ExitStack, directory: Path) -> None:
+    # Beside the lock that a notebook holds while it waits for a kernel that dies.
+    stack.enter_context(owned(directory, ".task-lock"))
+
+
+def _trained(
+    task: Task,
+    store: Stages,
+    config: ExperimentConfig,
+    device: str,
+    data_root: str | os.PathLike[str] | None,
+    progress: bool | None,
+) -> tuple[Run, Stage[FinalMeasurements]]:
+    """The first stage, and what the others measure."""
+    directory, world = store.directory, store.world
     splits = task.load_data(data_root)
     require_batches(config, splits.train_eval.examples)  # before the training, not after it
-    place = world.device(device)
-    device = str(world.place(device))
-    store = Stages(directory, place, world, command)
     weights = directory / "training"
     key = training_key(task.build_model(splits), splits, task.training)
-    if not world.from_main(lambda: is_finished(weights, key, task.training.epochs)):
+    epochs = world.from_main(lambda: epochs_done(weights, key))
+    if epochs < task.training.epochs:
         store.forget("training")  # numbers without the network that they are of
 
     @cache
@@ -107,11 +130,16 @@ def run_task(
         return train(network, splits, task.training, weights, device, progress, world=world)
 
     dense = store.once(
-        "training", FinalMeasurements, key, lambda _: trained().final, lambda: trained().seconds
+        "training",
+        FinalMeasurements,
+        key,
+        lambda _: trained().final,
+        lambda: trained().seconds,
+        goes_on=epochs > 0,
     )
     run = Run(
         trained().model.eval(),
-        splits.to(place),
+        splits.to(store.device),
         task.training,
         config,
         directory,
@@ -119,7 +147,7 @@ def run_task(
         progress,
         world,
     )
-    return _Experiment(task, run, store, dense.value, {"training": dense.making}).result()
+    return run, dense
 
 
 def require_batches(config: ExperimentConfig, examples: int) -> None:
@@ -159,10 +187,11 @@ class _Experiment:
         report = self._stage(
             "prediction", PruningLimit, prediction, 1, lambda key, _: prediction.measure(run, key)
         )
+        # By the calibration of today.
+        report = replace(report, expected=None)  # type: ignore[arg-type]
         run.world.from_main(lambda: prediction.clear(run))
         curves = self._stage("sweep", parts.Sweeps, sweeps, 1, lambda *_: sweeps.measure(run))
-        start = curves.training.largest_sparsity(report.epsilon)
-        read, kind = (run, report, start), finetune.Finetunings
+        read, kind = (run, report, curves.training), finetune.Finetunings
         refits = self._stage(
             "refit", refit.Refits, refit, 3, lambda _, rows: refit.measure(*read, rows)
         )
@@ -215,7 +244,10 @@ class _Experiment:
             {knob: getattr(self.run.config, knob) for knob in module.KNOBS},
             after=tuple(making.key for making in list(self.stages.values())[:after]),
         )
-        stage = self.store.once(name, kind, key, lambda so_far: work(key.digest, so_far))
+        begun = module is prediction and prediction.has_begun(self.run, key.digest)
+        stage = self.store.once(
+            name, kind, key, lambda so_far: work(key.digest, so_far), goes_on=begun
+        )
         self.stages[name] = stage.making
         return stage.value
 

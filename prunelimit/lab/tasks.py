@@ -1,157 +1,20 @@
 """The paper's eight experiments, and the same networks on data that is at hand (chapter 7).
 
-A task is what has to be fixed for an experiment to be repeated. The
-hyperparameters of the eight are those of the configurations that Zhang et al.
-(2024) published; where we had to choose, `Task.note` says so.
+The hyperparameters of the eight are those of the configurations that Zhang et al. (2024)
+published; where we had to choose, `Task.note` says so. Keys of batch jobs have the entries of a
+task, and not this table: only the table may be here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from torch import nn
-
-from prunelimit.errors import require
-from prunelimit.lab import data, models
-from prunelimit.lab.data import Splits
+from prunelimit.lab.task import Task
 from prunelimit.names import require_known
 from prunelimit.recipe import TrainingConfig
 
-
-@dataclass(frozen=True)
-class Task:
-    """One experiment.
-
-    Attributes
-    ----------
-    name
-        Data set first, then the network.
-    dataset
-        Name for `data.load`.
-    model
-        Name for `models.build`.
-    training
-        How it is trained.
-    augment
-        Whether training crops and flips.
-    examples
-        At most so many in each part of the data, drawn by the seed; None takes all.
-    from_paper
-        Whether it is one of the paper's eight.
-    note
-        What differs from the paper, or was chosen by us.
-
-    Examples
-    --------
-    >>> task = get("cifar10-fc5")
-    >>> task.training.l1, task.training.epochs
-    (5e-05, 200)
-    """
-
-    name: str
-    dataset: str
-    model: str
-    training: TrainingConfig
-    augment: bool = True
-    from_paper: bool = False
-    note: str = ""
-    examples: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse names that nothing stands behind."""
-        require_known("data set", self.dataset, data.DATASETS)
-        require_known("model", self.model, models.MODELS)
-        enough = self.examples is None or self.examples >= 1
-        require(enough, "examples", self.examples, "at least 1")
-
-    @property
-    def seed(self) -> int:
-        """Seed of the split, the initial weights and the training."""
-        return self.training.seed
-
-    def with_(self, **changes: Any) -> Task:
-        """A copy with other values, each a field of the task or of its training.
-
-        `epochs` scales warm-up, milestones and cosine along
-        (`TrainingConfig.scaled`) before the other changes are made.
-
-        Raises
-        ------
-        PruneLimitError
-            On a name that neither has.
-
-        Examples
-        --------
-        >>> get("cifar10-alexnet").with_(epochs=20, l1=0.0).training.milestones
-        (6, 12, 16)
-        """
-        own = {field.name for field in dataclasses.fields(self)}
-        training_fields = {field.name for field in dataclasses.fields(TrainingConfig)}
-        for name in changes:
-            require_known("setting", name, own | training_fields)
-        training = changes.get("training", self.training)
-        if "epochs" in changes:
-            training = training.scaled(changes["epochs"])
-        training = dataclasses.replace(
-            training, **{k: v for k, v in changes.items() if k in training_fields and k != "epochs"}
-        )
-        task_changes = {k: v for k, v in changes.items() if k in own and k != "training"}
-        return dataclasses.replace(self, training=training, **task_changes)
-
-    def counted(self) -> dict[str, Any]:
-        """The entries that its numbers depend on: neither name nor note, and not what others do.
-
-        Examples
-        --------
-        >>> task = get("digits-mlp")
-        >>> task.counted() == dataclasses.replace(task, note="Another word.").counted()
-        True
-        """
-        names = ("dataset", "model", "training", "augment", "examples")
-        return {name: getattr(self, name) for name in names}
-
-    def load_data(self, root: str | os.PathLike[str] | None = None) -> Splits:
-        """The splits of its data set; see `data.load`."""
-        splits = data.load(
-            self.dataset,
-            root,
-            self.seed,
-            batch_size=self.training.batch_size,
-            augment=self.augment,
-        )
-        return splits if self.examples is None else splits.limited(self.examples)
-
-    def build_model(self, splits: Splits) -> nn.Module:
-        """The untrained network for the inputs of `splits`; see `models.build`."""
-        return models.build(self.model, splits.input_shape, splits.classes, self.seed)
-
-    def describe(self) -> dict[str, str]:
-        """One row of the table of tasks: column to text.
-
-        Examples
-        --------
-        >>> get("cifar100-resnet18").describe()["schedule"]
-        '5 warm-up, cosine'
-        """
-        training = self.training
-        few = "" if self.examples is None else f", at most {self.examples:,} examples a part"
-        return {
-            "task": self.name,
-            "model": models.MODELS[self.model].label,
-            "data": data.DATASETS[self.dataset].label + few,
-            "λ": f"{training.l1:g}",
-            "lr": f"{training.learning_rate:g}",
-            "schedule": _describe_schedule(training),
-            "epochs": str(training.epochs),
-            "batch": str(training.batch_size),
-            "augmented": "yes" if self.augment else "no",
-            "paper": "yes" if self.from_paper else "no",
-            "note": self.note,
-        }
+__all__ = ["TASKS", "Task", "get"]
 
 
 def get(name: str) -> Task:
@@ -164,15 +27,6 @@ def get(name: str) -> Task:
     """
     require_known("task", name, TASKS)
     return TASKS[name]
-
-
-def _describe_schedule(training: TrainingConfig) -> str:
-    shape = training.schedule
-    if shape == "multistep":
-        shape = f"×{training.gamma:g} at {', '.join(map(str, training.milestones))}"
-    warmup = f"{training.warmup_epochs} warm-up, " if training.warmup_epochs else ""
-    released = " (as released)" if training.preset == "as_released" else ""
-    return f"{warmup}{shape}{released}"
 
 
 # The published configurations: SGD with momentum 0.9, batch 128, 200 epochs, no weight decay.

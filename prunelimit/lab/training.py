@@ -304,11 +304,12 @@ class _Job:
             if self.history
             else "nothing was trained yet: look at the inputs and the initial weights"
         )
+        strength = f" and λ = {self.config.l1:g}" if self.config.l1 else ""
         raise DivergenceError(
             f"training diverged in epoch {self.epoch + 1} of {self.config.epochs} at learning rate "
-            f"{rate:g}: the {what} is {value:g}; {kept}. Lower learning_rate (say, to "
-            f"{self.config.learning_rate / 10:g}), lengthen warmup_epochs, or check that the "
-            "inputs are finite; then train in a new run_dir"
+            f"{rate:g}{strength}: the {what} is {value:g}; {kept}. Lower "
+            f"{'λ or the' if strength else 'the'} learning rate (a tenth, say), lengthen the "
+            "warm-up, or check that the inputs are finite; then train in a new folder"
         )
 
 
@@ -332,10 +333,19 @@ def _newest(run_dir: Path, run: dict[str, Any]) -> SavedEpoch | None:
     return newest
 
 
-def is_finished(run_dir: str | os.PathLike[str], key: Key, epochs: int) -> bool:
-    """Whether `train` would only load what is in `run_dir`; see `training_key`."""
-    newest = checkpoints.latest(run_dir)
-    return newest is not None and newest.epoch >= epochs and newest.run == key.plain()
+def epochs_done(run_dir: str | os.PathLike[str], key: Key) -> int:
+    """How many epochs `train` would find done in `run_dir`; see `training_key`.
+
+    Raises
+    ------
+    PruneLimitError
+        If another run's training is there, which `train` would refuse as well.
+    """
+    newest = checkpoints.latest(Path(run_dir))
+    if newest is None or differences(newest.run, key.plain()) == ["code"]:
+        return 0  # what other code trained is set aside
+    checkpoints.require_same_run(newest, key.plain())
+    return newest.epoch
 
 
 def training_key(model: nn.Module, splits: Splits, config: TrainingConfig) -> Key:

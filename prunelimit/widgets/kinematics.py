@@ -40,7 +40,7 @@ class Kinematics(base.BookWidget):
         ("A hundred dimensions. It turns at D − δ, where the two dimensions add up to D.", {}),
         ("Ten: the probability of a hit grows gently with m.", {"dim": 10}),
         (
-            "A thousand: a cliff. The paper's bounds (blue) narrow as fast, and stay five times wider.",
+            "A thousand: a cliff. The paper's bounds (blue) stay five times wider.",
             {"dim": 1000, "share": 0.5},
         ),
         ("Just below the cliff nearly all miss.", {"dim": 1000, "share": 0.45}),
@@ -48,7 +48,10 @@ class Kinematics(base.BookWidget):
             "Narrow the cone, and the cliff moves right and gets steeper.",
             {"dim": 1000, "angle": 20.0, "share": 0.88},
         ),
-        ("On the right, why: the hits are, nearly, the tail of the intrinsic volumes.", {"share": 0.55}),
+        (
+            "On the right, why: hits are, nearly, the tail of the intrinsic volumes.",
+            {"share": 0.55},
+        ),
     )
 
     share = base.slider("subspace dimension m / D", 0.45, 0.0, 1.0, 0.001)

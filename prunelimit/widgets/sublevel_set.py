@@ -42,7 +42,10 @@ class SublevelSet(base.BookWidget):
         ("A larger budget ε needs fewer weights, by either formula.", {"epsilon": 0.3}),
         ("Twice the distance costs four times the loss.", {"distance": 6.0}),
         ("A steep spectrum: few directions matter, and few weights must stay.", {"power": 2.0}),
-        ("A sphere: all subspaces cost the same; of the curves the paper's alone still falls.", {"power": 0.0, "epsilon": 4.0}),
+        (
+            "A sphere: all cost the same, and only the paper's curve falls.",
+            {"power": 0.0, "epsilon": 4.0},
+        ),
     )
 
     epsilon = base.slider("loss budget ε", 0.1, 1e-4, 5.0, 0.01, log=True)

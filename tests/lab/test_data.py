@@ -222,3 +222,8 @@ def test_importing_draws_no_random_numbers_and_makes_no_files(tmp_path):
 def test_bad_input_is_named(call, message):
     with pytest.raises(PruneLimitError, match=message):
         call()
+
+
+def test_a_folder_that_is_named_and_lacks_the_data_is_no_other_folder(tmp_path) -> None:
+    with pytest.raises(PruneLimitError, match="Fashion-MNIST is not in .*FashionMNIST/raw"):
+        data.load("fashion-mnist", tmp_path)

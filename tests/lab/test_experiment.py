@@ -11,10 +11,12 @@ import pytest
 from torch import nn
 
 import prunelimit
+from prunelimit import PruneLimitError
 from prunelimit.lab import experiment, models, tasks
 from prunelimit.lab.stages import finetune, prediction, refit, sweeps
 from prunelimit.lab.store import keys, provenance
 from prunelimit.lab.store.checkpoints import load_checkpoint
+from prunelimit.lab.store.locks import Busy, owned
 from prunelimit.lab.store.measurements import Measurements
 from prunelimit.network.evaluate import evaluate
 from prunelimit.pruning import FineTuning, prune
@@ -192,7 +194,7 @@ def test_a_damaged_stage_is_computed_again(run, copied) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "module", "function"),
-    [("refit", refit, "refit_survivors"), ("finetune", finetune, "finetune")],
+    [("refit", refit, "refit_exactly"), ("finetune", finetune, "finetune")],
 )
 def test_a_stage_goes_on_at_the_mask_it_was_at_and_both_processes_sign(
     run, copied, monkeypatch: pytest.MonkeyPatch, stage: str, module, function: str
@@ -226,3 +228,53 @@ def test_a_stage_goes_on_at_the_mask_it_was_at_and_both_processes_sign(
     assert sorted(path.name for path in copied.glob("stages/*")) == sorted(
         f"{name}.json" for name in STAGES
     )
+
+
+def test_a_command_that_is_refused_changes_nothing(run, copied) -> None:
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    with pytest.raises(PruneLimitError, match="holds another run"):
+        again(copied, task=TASK.with_(l1=0.5))
+    after = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    assert {path: after.get(path) for path in before} == before
+    assert {path.name for path in set(after) - set(before)} <= {".task-lock"}
+
+
+def test_who_began_and_kept_nothing_signs_nothing(run, copied, monkeypatch) -> None:
+    (copied / "stages" / "prediction.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "__version__", "8.8")
+        patch.setattr(prediction, "predict_limit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            again(copied)
+    (signature,) = again(copied).stages["prediction"].made_by
+    assert signature.prunelimit == prunelimit.__version__
+
+
+def killed(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_one_process_at_a_time_is_at_work_in_a_folder(copied) -> None:
+    with owned(copied, ".task-lock"), pytest.raises(Busy, match="another run is at work"):
+        again(copied)
+
+
+def test_what_is_expected_follows_the_calibration_of_today(run, copied, monkeypatch) -> None:
+    other = dataclasses.replace(run[1].prediction.expected, coverage=0.5)
+    monkeypatch.setattr("prunelimit.report.expect", lambda report: other)
+    found = again(copied)
+    assert found.prediction.expected == other and made_again(run[1], found) == set()
+
+
+def test_probes_are_drawn_by_the_seed_of_the_task(copied, monkeypatch) -> None:
+    seeds = []
+    original = prediction.predict_limit
+
+    def noted(*arguments, **options):
+        seeds.append(options["seed"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(prediction, "predict_limit", noted)
+    shutil.rmtree(copied)
+    again(copied, task=TASK.with_(seed=3))
+    assert seeds == [3]

@@ -224,7 +224,7 @@ def test_a_rate_too_high_stops_and_the_last_good_checkpoint_stays(tmp_path, spli
     with pytest.raises(DivergenceError, match="diverged") as caught:
         train(linear_model(), splits, config, tmp_path, "cpu")
     message = str(caught.value)
-    assert "at learning rate" in message and "Lower learning_rate" in message
+    assert "at learning rate" in message and "Lower λ or the learning rate" in message
     kept = training.checkpoints.latest(tmp_path)
     assert kept.epoch >= 1, "the first epochs were good"
     assert f"epoch {kept.epoch + 1} of 10" in message

@@ -24,7 +24,7 @@ from prunelimit.names import require_known
 
 RESULT, REPORT, DONE, ATTEMPTS = "result.json", "report.ipynb", "done.json", "attempts.jsonl"
 _PLACES = ("run_dir", "data_root")
-"""Parameters that say where things lie; they do not change what is computed."""
+"""Parameters that say where things lie: the names of places change nothing."""
 _ALWAYS_READ = 1 << 20
 _NOTEBOOK = "task.ipynb"
 
@@ -193,16 +193,17 @@ def job_key(notebook: Path, parameters: Mapping[str, Any]) -> Key:
     """What a job's numbers depend on: the notebook's code and what that imports, and what is run.
 
     Of a task that is known only the entries count that its numbers depend on, so that a note may
-    change; of the code neither comments nor figures do.
+    change, and the files of its data; of the code neither comments nor figures do.
     """
     values = {k: v for k, v in parameters.items() if k not in _PLACES}
-    described = _described(values)
-    return Key(
-        code_of(
-            source=_code(notebook), leave_out=() if described is None else ("prunelimit.lab.tasks",)
-        ),
-        values if described is None else described,
-    )
+    described, source = _described(values), _code(notebook)
+    if described is None:
+        return Key(code_of(source=source), values)
+    from prunelimit.lab.data import files_digest
+
+    code = code_of("prunelimit.lab.task", source=source, leave_out=("prunelimit.lab.tasks",))
+    data = files_digest(described["task"]["dataset"], parameters.get("data_root"))
+    return Key(code, described, {} if data is None else {"files": data})
 
 
 def program_of(notebook: Path) -> str:

@@ -15,7 +15,7 @@ from prunelimit.records import from_plain, scalar, to_plain
 
 if TYPE_CHECKING:
     from prunelimit.lab.experiment import ExperimentConfig
-    from prunelimit.lab.tasks import Task
+    from prunelimit.lab.task import Task
 
 CONFIGURED = ("task", "l1", "seed", "epochs", "examples", "scale", "measurement")
 """Parameters that `configure` takes."""
@@ -190,11 +190,12 @@ def with_settings(
     Raises
     ------
     PruneLimitError
-        If a setting has no "=", or is the directory of a job.
+        If a setting has no "=", or a name that is none of the notebook's or the measurement's.
 
     Examples
     --------
-    >>> with_settings([{"task": "digits-mlp"}], ["scale=0.1", "epsilon=0.05"])
+    >>> known = ("task", "scale", "measurement")
+    >>> with_settings([{"task": "digits-mlp"}], ["scale=0.1", "epsilon=0.05"], known)
     [{'task': 'digits-mlp', 'measurement': {'epsilon': 0.05}, 'scale': 0.1}]
     """
     from prunelimit.lab.experiment import ExperimentConfig
@@ -212,6 +213,8 @@ def with_settings(
             value = json.loads(text)
         except (ValueError, RecursionError):  # no JSON, or too many digits or brackets of it
             value = text
+        if measured:
+            require_known("setting", name, [*measured, *known])
         (of_measurement if name in measured else own)[name] = value
     if not measured:
         return [{**given, **own} for given in parameter_sets]

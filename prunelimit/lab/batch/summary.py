@@ -184,7 +184,9 @@ def _shown(row: Mapping[str, Any], name: str) -> str:
 def _command(job: Job) -> str:
     if "task" not in job.parameters:
         return job.notebook.name
-    typed = command(job.parameters)
+    typed = f"{command(job.parameters)} --runs {shlex.quote(str(job.directory.parent))}"
+    if job.parameters.get("data_root") is not None:
+        typed += f" --data-root {shlex.quote(str(job.parameters['data_root']))}"
     with contextlib.suppress(PruneLimitError):  # none stands beside a package that was only copied
         if job.notebook == default_notebook():
             return typed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -21,6 +22,9 @@ from prunelimit.pruning.finetune import FineTuned, finetune
 from prunelimit.recipe import TrainingConfig
 from prunelimit.report import PruningLimit
 from prunelimit.results.parts import FinetunePoint
+
+if TYPE_CHECKING:
+    from prunelimit.pruning.sweep import Sweep
 
 KNOBS = ("resolution", "sparsest", "finetune_measurements", "finetuning", "optimiser")
 """Entries of the configuration that it reads."""
@@ -101,8 +105,8 @@ class Finetunings:
     budget: FineTuning
 
 
-def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) -> Finetunings:
-    """Tune the dense network and both limits' masks, then bisect from `start` on."""
+def measure(run: Run, report: PruningLimit, curve: Sweep, so_far: Measurements) -> Finetunings:
+    """Tune the dense network and both limits' masks, then bisect beyond the one-shot threshold."""
     config, execution = run.config, Execution(run.device, run.progress, run.world)
     bench = Tuning(
         run.model, run.splits, run.training, config.finetuning, execution, config.optimiser
@@ -121,7 +125,7 @@ def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) 
     threshold = existence_threshold(
         rise,
         report.epsilon,
-        start,
+        curve.largest_sparsity(report.epsilon),
         float(report.paper.sparsity),
         resolution=config.resolution,
         sparsest=config.sparsest,

@@ -25,11 +25,17 @@ def measure(run: Run, key: str) -> PruningLimit:
         policy=run.config.policy,  # type: ignore[arg-type]
         tolerance=run.config.tolerance,
         max_products=run.config.max_products,
+        seed=run.training.seed,
         device=run.device,
         progress=run.progress,
         checkpoint=run.directory / _spectrum_folder(key, run.world),
         world=run.world,
     )
+
+
+def has_begun(run: Run, key: str) -> bool:
+    """Whether an earlier process has kept a part of it."""
+    return (run.directory / _spectrum_folder(key, run.world)).exists()
 
 
 def clear(run: Run) -> None:

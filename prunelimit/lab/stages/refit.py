@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, asdict, dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,9 @@ from prunelimit.report import PruningLimit
 from prunelimit.results.parts import RefitPoint
 from prunelimit.spectrum.engine import Effort, operator_for
 from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
+
+if TYPE_CHECKING:
+    from prunelimit.pruning.sweep import Sweep
 
 KNOBS = ("resolution", "sparsest", "refit_measurements", "refit_iterations")
 """Entries of the configuration that it reads."""
@@ -128,8 +132,9 @@ class Refits:
     points: tuple[RefitPoint, ...]
 
 
-def measure(run: Run, report: PruningLimit, start: float, so_far: Measurements) -> Refits:
-    """Bisect from the one-shot threshold `start` on."""
+def measure(run: Run, report: PruningLimit, curve: Sweep, so_far: Measurements) -> Refits:
+    """Bisect beyond the threshold of the one-shot `curve`."""
+    start = curve.largest_sparsity(report.epsilon)
     operator = operator_for(
         run.model,
         cross_entropy,

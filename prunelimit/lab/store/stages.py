@@ -74,6 +74,7 @@ class Stages:
         key: Key,
         compute: Callable[[Measurements], Value],
         seconds: Callable[[], float] | None = None,
+        goes_on: bool = False,
     ) -> Stage[Value]:
         """The stage's kept value, or compute it, keep it and sign it.
 
@@ -90,11 +91,14 @@ class Stages:
         seconds
             Wall time of all processes, once it is computed; by default that of this one and of
             the measurements before it.
+        goes_on
+            Whether an earlier process of the same key has kept a part elsewhere than in the
+            measurements: only then, or where there are some, has it a share in the number.
         """
         path = self._path(name)
         kept = self.world.from_main(lambda: _read(path, key))
         if kept is None:
-            kept = self._made(path, key, compute, seconds)
+            kept = self._made(path, key, compute, seconds, goes_on)
         return Stage(_typed(kind, kept.value, name), kept.making)
 
     def forget(self, name: str) -> None:
@@ -107,10 +111,12 @@ class Stages:
         key: Key,
         compute: Callable[[Measurements], Any],
         seconds: Callable[[], float] | None,
+        goes_on: bool,
     ) -> _Kept:
         begun = path.with_suffix(".begun.json")
-        before = self.world.from_main(lambda: _begin(begun, key, self.sign()))
         so_far = Measurements(path.with_suffix(".partial.npz"), key.digest, self.world)
+        goes_on = goes_on or bool(so_far.rows)
+        before = self.world.from_main(lambda: _begin(begun, key, self.sign(), goes_on))
         with measured(self.device) as spent:
             value = compute(so_far)
         total = spent.seconds + so_far.seconds_before if seconds is None else seconds()
@@ -149,10 +155,10 @@ def _stored(kind: type[Value], path: Path) -> Value | None:
         return None
 
 
-def _begin(path: Path, key: Key, signature: Provenance) -> tuple[Provenance, ...]:
-    """Note that this process begins; return the signatures of those who began before it."""
+def _begin(path: Path, key: Key, signature: Provenance, goes_on: bool) -> tuple[Provenance, ...]:
+    """Note that this process begins; return the signatures of those whose work it goes on with."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    noted = _stored(_Begun, path)
+    noted = _stored(_Begun, path) if goes_on else None
     before = noted.signatures if noted is not None and noted.key == key.digest else ()
     write_json(path, to_plain(_Begun(key.digest, (*before, signature))))
     return before

@@ -41,7 +41,7 @@ from prunelimit.lab.store.provenance import describe_module, module_command
 from prunelimit.lab.studies import heuristics
 from prunelimit.lab.studies.readings import limit_of
 from prunelimit.lab.studies.scales import scale_of
-from prunelimit.lab.tasks import Task
+from prunelimit.lab.task import Task
 from prunelimit.lab.training import train
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.network.losses import loss_statistics

@@ -29,7 +29,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.lab import baselines, models, tasks
 from prunelimit.lab.data import Splits
 from prunelimit.lab.store.provenance import describe_module
-from prunelimit.lab.tasks import Task
+from prunelimit.lab.task import Task
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_parameters

@@ -12,7 +12,7 @@ from typing import Any
 
 from prunelimit.lab import tasks
 from prunelimit.lab.experiment import ExperimentConfig
-from prunelimit.lab.tasks import Task
+from prunelimit.lab.task import Task
 from prunelimit.names import require_known
 from prunelimit.pruning.finetune import FineTuning
 

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -234,7 +235,8 @@ def test_scale_shortens_and_measurement_wins() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["digits-mlp", "--set", "epohcs=3"], "unknown parameter 'epohcs'"),
+        (["digits-mlp", "--set", "epohcs=3"], "unknown setting 'epohcs'"),
+        (["digits-mlp", "--set", "tolerence=3"], "did you mean 'tolerance'"),
         (["digits-mlp", "--set", "tolerance"], "NAME=VALUE"),
         (["digits-mlp", "--set", "measurement=5"], "measurement is 5"),
         (["digits-mlp", "--set", "seed=-1"], "seed is -1"),
@@ -326,6 +328,49 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch) -> None:
     arguments = ["batch", "digits-mlp", "--workers", "1", "--runs", str(tmp_path)]
     status, _, err = run(arguments, capsys, monkeypatch)
     assert status == 130 and "the same command goes on where it stopped" in err
+
+
+def test_other_files_of_data_are_another_job_wherever_they_lie(tmp_path) -> None:
+    names = []
+    for folder, content in (("one", b"a"), ("two", b"a"), ("three", b"b")):
+        raw = tmp_path / folder / "FashionMNIST" / "raw"
+        raw.mkdir(parents=True)
+        (raw / "train-images-idx3-ubyte").write_bytes(content)
+        asked = {"task": "fashion-mlp", "data_root": str(tmp_path / folder)}
+        (job,) = jobs.plan(tmp_path / "runs", [asked])
+        names.append(job.name)
+    assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "same"),
+    [
+        ("lab/batch/board.py", "writing the report", "writing its report", True),
+        ("lab/tasks.py", "hyperparameters of ours", "hyperparameters of ours.", True),
+        ("lab/task.py", "splits.limited(self.examples)", "splits.limited(7)", False),
+    ],
+)
+def test_a_job_is_another_one_where_its_numbers_may_be(
+    tmp_path, monkeypatch, file, old, new, same
+) -> None:
+    copied = tmp_path / "prunelimit"
+    ignored = shutil.ignore_patterns("__pycache__", "vendor")
+    shutil.copytree(Path(jobs.__file__).parents[2], copied, ignore=ignored)
+    monkeypatch.setattr("prunelimit.lab.store.keys.PACKAGE", copied)
+    notebook, asked = jobs.default_notebook(), {"task": "digits-mlp"}
+    before = jobs.run_name(notebook, asked)
+    text = (copied / file).read_text(encoding="utf-8")
+    assert old in text
+    (copied / file).write_text(text.replace(old, new), encoding="utf-8")
+    assert (jobs.run_name(notebook, asked) == before) == same
+
+
+def test_the_command_of_a_job_finds_its_folder_and_its_data(tmp_path) -> None:
+    asked = {"task": "digits-mlp", "data_root": str(tmp_path / "my data")}
+    (job,) = jobs.plan(tmp_path / "runs", [asked])
+    typed = summary._command(job)
+    assert f"--runs {tmp_path / 'runs'}" in typed
+    assert f"--data-root '{tmp_path / 'my data'}'" in typed
 
 
 def test_a_command_names_the_run_that_it_came_from(tmp_path, capsys, monkeypatch) -> None:
