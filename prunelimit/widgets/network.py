@@ -127,7 +127,6 @@ def from_result(result: Result) -> base.Values:
         "dense_accuracy": test.dense_accuracy,
         "tolerance": thresholds.accuracy.tolerance,
         "real_existence": thresholds.real_existence.value,
-        "quadratic_existence": thresholds.quadratic_existence.value,
         "weights": {
             "edges": _short(weights.edges),
             "counts": {name: list(counts) for name, counts in weights.counts.items()},
@@ -153,6 +152,8 @@ def compress_spectrum(nodes: ArrayLike, counts: ArrayLike) -> tuple[Array, Array
     flat = values <= 1e-12 * values.max()
     zero = float(many[flat].sum())
     values, many = values[~flat], many[~flat]
+    if not values.size:
+        return np.zeros(1), np.array([zero])
     low, high = np.log(values.min()), np.log(values.max())
     width = max((high - low) / (MOST_NODES - 2), 1e-12)
     bins = np.floor((np.log(values) - low) / width).astype(int)

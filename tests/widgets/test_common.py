@@ -17,6 +17,7 @@ from widget_support import NODE, call, call_many, needs_node
 
 from prunelimit import limit, plots, widgets
 from prunelimit.errors import PruneLimitError
+from prunelimit.widgets import network
 
 pytestmark = needs_node
 
@@ -252,3 +253,11 @@ def test_a_static_figures_curves_carry_no_marks_in_the_books_style(name, monkeyp
         widget.static_figure()
     lines = [line for axes in drawn[0].axes for line in axes.lines if len(line.get_xdata()) > 30]
     assert {line.get_marker() for line in lines} <= {"None", ""}
+
+
+@pytest.mark.parametrize("nodes", [[0.0, 0.0], [1.0, 0.0], list(np.geomspace(1e-9, 1, 2000))])
+def test_a_shorter_spectrum_has_the_trace_and_the_dimensions_of_the_whole(nodes) -> None:
+    counts = np.arange(1.0, len(nodes) + 1)
+    shorter, many = network.compress_spectrum(nodes, counts)
+    assert len(shorter) <= network.MOST_NODES and many.sum() == pytest.approx(counts.sum())
+    assert shorter @ many == pytest.approx(np.asarray(nodes) @ counts)
