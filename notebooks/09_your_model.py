@@ -121,7 +121,7 @@ print(report)
 # - **paper's limit** is $k = N_\mathrm{eff}(2\epsilon/R^2)$ ({cite}`zhang2024sparse`). **Heuristic.** The default `policy="ggn"` is ours; *as the paper computes it* is `policy="abs"`, which is thirteen points denser on this network (below).
 # - **sharp limit** answers: *is there some network with this support inside the sublevel set?* **Asymptotic**, for a random subspace in the quadratic model.
 # - The **bracket** behind each, but for a one-shot estimate, is about the *computation*: for the policy and the data given, the formula's value lies in it (at 99 %, or by theorem when all eigenvalues are known). It says nothing about the model's own error.
-# - **expected** is about the network and not about a formula: where survivors *and biases*, trained to convergence, still reach $L(w^*) + \epsilon$, with a 90 % prediction interval from networks that were measured (chapter 10). It reads the paper's limit and one-shot; how evenly the largest tenth of the weights lies over the layers (`report.layers`); how many answers the data ask of a weight (examples times `report.outputs`, over D). It ends where the mask leaves no path from inputs to outputs (`report.cut`).
+# - **expected** is about the network and not about a formula: where survivors *and biases*, trained to convergence, still reach $L(w^*) + \epsilon$, with a 90 % prediction interval from networks that were measured (chapter 10). It reads the paper's limit and one-shot; how evenly the largest tenth of the weights lies over the layers (`report.layers`); the outputs, and how many answers the data ask of a weight (examples times `report.outputs`, over D). It ends, at the latest, where the mask leaves no path from inputs to outputs (`report.cut`).
 # - **at least** is {prf:ref}`lem-sharpness`, which knows nothing of the spectrum but its trace. It bounds the fraction kept from above and therefore the sparsity from below.
 # - **notes** warn. The one to take to heart: *w\* is no minimum of this loss*. Then the gradient matters as much as the curvature.
 #
@@ -436,7 +436,7 @@ refusal(model, loss_fn, loader, epsilon=0)
 #
 # :::{dropdown} A. Chance: with few examples it goes up as often as down.
 #
-# It goes one way. The rank of the Gauss–Newton matrix is at most $100 \cdot 9 = 900$, below $D = 1440$.
+# On average it goes one way. The rank of the Gauss–Newton matrix is at most $100 \cdot 9 = 900$, below $D = 1440$.
 # :::
 #
 # :::{dropdown} B. The few examples are easier to fit, so there is more room.

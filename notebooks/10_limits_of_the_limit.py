@@ -261,20 +261,20 @@ pd.concat({"no normalisation": judged(plain), "normalised": judged(normalised)})
 # :::{dropdown} What came out
 # Columns in points of sparsity, the last two in percent of the rows.
 #
-# - **One-shot** (curve 1): neither formula, by more than forty points in the median (26 for the paper's formula with $|H|$), and always on the sparse side. They speak of existence.
+# - **One-shot** (curve 1): neither formula, by more than forty points in the median (36 on the 296 rows with $|H|$, by which it is 26), and always on the sparse side. They speak of existence.
 # - **Quadratic existence** (curve 3): $k_\mathrm{sharp}$, within a point on four rows of ten where the network has no normalisation. Where it has, scales and shifts are re-fitted too, which the formula does not know, and the quadratic model comes down under nearly any mask: $k_\mathrm{sharp}$ is 14 points too dense in the median. $k_\mathrm{paper}$ is within a point on no row, and too dense on all.
 # - **Real existence** (curve 4): neither. Both are off by four points in the median, $k_\mathrm{paper}$ mostly too dense and $k_\mathrm{sharp}$ mostly too sparse; the truth lies between the two on half of the rows only.
 # :::
 #
-# With the paper's $|H|$, its formula is too dense on 99 rows of 100 here, and off by eleven points in the median; with the Gauss–Newton matrix, our choice, by four. Neither verdict is about the paper's own experiments, whose networks are larger ({doc}`the table of Δ </book/paper>`).
+# With the paper's $|H|$, its formula is too dense on 99 % of these rows, and off by eleven points in the median; with the Gauss–Newton matrix, our choice, by four. Neither verdict is about the paper's own experiments, whose networks are larger ({doc}`the table of Δ </book/paper>`).
 #
 # The quadratic model itself promises *more* than training finds, by four points in the median without normalisation and by 14 with it. A re-fit may walk far from $w^*$ along flat directions.
 
 # %% [markdown]
 # ## Corrections beside null models
 #
-# The model, then, is worth four points in the median and up to 30. Can they be won back? In chapter 7 one property of a network went with the errors: $w^*$ is no minimum of the data loss. It minimises another objective, or was not trained to the end. $S(\epsilon)$ is drawn around $w^*$, but its floor lies lower: by the **gain**, what converged training takes off the
-# *dense* network's loss, or, without any training, by about the **Newton decrement** $\tfrac12 g^\top(G+\sigma I)^{-1}g$, $\sigma$ a tiny ridge. So solve $k_\mathrm{paper}$ at $\epsilon$ plus one of them.
+# The model, then, is worth four points in the median and up to 30. Can they be won back? In chapter 7 one property of a network went with the errors: $w^*$ is no minimum of the data loss.  $S(\epsilon)$ is drawn around $w^*$; its floor lies lower: by the **gain**, what converged training takes off the
+# *dense* network's loss, or, without any training, the **Newton decrement** $\tfrac12 g^\top(G+\sigma I)^{-1}g$, $\sigma$ a tiny ridge (three quarters of the gain in the median). So solve $k_\mathrm{paper}$ at $\epsilon$ plus one of them.
 #
 # But anything may help that moves an answer the right way. A correction has shown something when it beats **null models**, which know nothing: a constant times $k_\mathrm{paper}$, the mean of the two formulas; and a *fit*, when it beats them on families that it never saw.
 # Ours, `report.expected`, fits the log-odds of real existence's $k/D$ to what a report knows, and is refitted for each family without that family.
@@ -297,7 +297,7 @@ plots_existence.models_compared(table)
 plt.show()
 
 # %% [markdown]
-# A constant is hard to beat: $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.7 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8. What helps is no derivative, but *where the largest weights lie* and *what the data ask of a weight*. Keep the largest tenth: in the mean over layers, a layer keeps a tenth of its own where all are alike, up to 0.6 where a small one keeps most; further on (`report.cut`) the mask leaves no path from inputs to outputs, and nothing is good enough. The data ask for examples times outputs, over $D$. The fit that reads these is off by 2.6 points, less than every null model. (No fit saw the family left out; we had.)
+# A constant is hard to beat: $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.7 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8. What helps is no derivative, but *where the largest weights lie* and *what the data ask of a weight*. Keep the largest tenth: a layer keeps, in the mean, a tenth where all are alike, up to 0.6 where a small one keeps most; further on (`report.cut`) no path leads from inputs to outputs, and nothing is good enough. The data ask for examples times outputs, over $D$. The fit that reads these, one-shot and the number of outputs is off by 2.6 points (3.1 without the last two), less than every null model.
 #
 # Train one network from three seeds and *measure* two: even their mean misses the third's threshold by 1.8 points.
 #
@@ -319,7 +319,7 @@ pd.DataFrame(medians).T.rename(columns=lambda name: name.replace("_", " ")).roun
 # %% [markdown]
 # The formulas, and without normalisation the quadratic model too, answer to $\epsilon$ three times as strongly as the network does and more. So no factor and no shift mends them: what fits at one $\epsilon$ is off at the next.
 #
-# The second is the reason for the first: **capacity is finite**. Under a mask the converged loss comes down to about 0 at some number of weights, enough to fit the examples one way or another, and that number has nothing to do with the neighbourhood of $w^*$. Above it no $\epsilon$ matters; just below it the loss rises steeply.
+# The second is the reason for the first: **capacity is finite**. Under a mask the converged loss comes down to about 0 at some number of weights, enough to fit the examples, and that has nothing to do with the neighbourhood of $w^*$. Above it no $\epsilon$ matters; just below it the loss rises steeply.
 #
 # ### From theory to training
 #
@@ -341,7 +341,7 @@ after_pictures.agg(["mean", "median", "max"]).round(2)
 
 # %% [markdown]
 # :::{dropdown} What came out
-# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.3, sixteen by half a point. One expansion is close to the theory, sixteen are a training.
+# Sixteen: one picture falls short by 21 points in the median, two by 13, four by 6, eight by 1.3. After sixteen the median row is six tenths of a point off, on either side: a training.
 # :::
 #
 # So are a few pictures a *feature* for a fit? Fit $\log(k/D)$ to what they reach, each family predicted by the others:
@@ -421,7 +421,7 @@ plt.show()
 # %% [markdown]
 # Every family is covered in at least 94 % of its rows, the kinds in 89 %, and of a third network of each, which judged, 21 of 22, at half widths of 9 to 11 points. Of 34 larger runs (most by a fit to $k_\mathrm{paper}$ alone), it holds in 22. The other twelve, tuned briefly by SGD (4 to 80 epochs, at most 8,192 images), ended denser. Adam took four of them into their intervals: FC12 from 0.68 to 0.993 ({doc}`more </book/paper>`).
 #
-# **With few fine-tunings**, `prunelimit.find_limit` closes a *measured* bracket. On 22 networks on which nothing was chosen (`benchmarks.find`) it took three fine-tunings in the median, under half of bisection's, and came within a point of a dense grid on 82 % (two grids agree on 86 %). On the 22 other kinds, with its own fine-tuning (`benchmarks.outside`), it took four, came as near, or between both grids, on 20 (which agree on 13), on average 2.2 points short of the converged threshold.
+# **With few fine-tunings**, `prunelimit.find_limit` closes a *measured* bracket. On 22 networks on which nothing was chosen (`benchmarks.find`) it took three fine-tunings in the median, under half of bisection's, and came within a point of a dense grid on 82 % (of a nested one on 68 %; they agree on 86 %). On the 22 other kinds, with its own fine-tuning (`benchmarks.outside`), it took four, came as near, or between both grids, on 20 (which agree on 13), 2.2 points short, on average, of the converged threshold.
 #
 # ### What others predict
 #
@@ -466,7 +466,7 @@ plt.show()
 #
 # :::{dropdown} C. too low.
 #
-# For that, a subsample would have to bend directions that the whole does not. It cannot: the whole is a mean over all examples.
+# A particular one may bend the same directions more. On average over subsamples it cannot: $N_\mathrm{eff}$ is concave, and the whole is their mean.
 # :::
 #
 # **3.** Of ten corrections one is within a point on all your networks. What do you report?
@@ -516,7 +516,7 @@ plt.show()
 # masked = minimise(space, space.keep(bench.order[: round(sparsity * bench.dim)]))
 # print(bench.loss - dense.loss, sparsity, masked.loss - bench.loss, report.epsilon)
 # ```
-# Nearly. The dense network can be fitted perfectly, so the gain is all of its loss, 0.140; the prediction moves from 0.777 to 0.837, and the converged rise there is 0.042 against $\epsilon = 0.033$: a little too sparse, as for most rows of the study.
+# Nearly. The dense network can be fitted perfectly, so the gain is all of its loss, 0.140; the prediction moves from 0.777 to 0.837, and the converged rise there is 0.042 against $\epsilon = 0.033$: a little too sparse, as on half of the rows.
 # :::
 #
 # :::{exercise}

@@ -1,5 +1,5 @@
 // Chapter 0: everything that was computed and measured on one network, laid beside the reader's guess.
-import { createWidget, percent, Plot } from "./common.mjs";
+import { createWidget, percent, Plot, points } from "./common.mjs";
 import { keepGuess, recallGuess } from "./guesses.mjs";
 
 const LOOKS = { computed: { look: "purple", shape: "diamond" }, measured: { look: "blue", shape: "square" } };
@@ -30,7 +30,7 @@ function sentence(state, result) {
   const guess = state.guess > 0 ? `You guessed ${percent(state.guess)}.` : "You have not guessed yet.";
   if (!result.shown.length) return `${guess} Nothing is shown yet.`;
   const last = result.shown[result.shown.length - 1];
-  const miss = result.miss === null ? "" : ` The untouched network breaks ${percent(Math.abs(result.miss))} ${result.miss > 0 ? "earlier" : "later"} than you guessed.`;
+  const miss = result.miss === null ? "" : ` The untouched network breaks ${points(result.miss)} ${result.miss > 0 ? "earlier" : "later"} than you guessed.`;
   return `${guess} Shown last, ${last.label}: ${percent((last.low + last.high) / 2)}.${miss}`;
 }
 

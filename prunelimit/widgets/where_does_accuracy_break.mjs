@@ -1,5 +1,5 @@
 // Introduction: guess where magnitude pruning breaks a network, then look.
-import { createWidget, interpolate, percent, Plot } from "./common.mjs";
+import { createWidget, interpolate, percent, Plot, points } from "./common.mjs";
 import { keepGuess, recallGuess } from "./guesses.mjs";
 
 /** Largest sparsity at which the accuracy still reaches `level`. */
@@ -39,7 +39,7 @@ function draw({ width, height, state, result, data }) {
 function sentence(state, result, data) {
   const start = `${data.name} (test accuracy ${percent(result.dense)}): your guess is that magnitude pruning breaks it at a sparsity of ${percent(state.guess)}.`;
   if (!state.reveal) return `${start} Reveal the measured curve when you are sure.`;
-  const size = percent(Math.abs(result.miss));
+  const size = points(result.miss);
   const verdict = Math.abs(result.miss) < 0.02 ? "Well guessed" : `You were ${size} too ${result.miss > 0 ? "high" : "low"}`;
   return `${start} It breaks at ${percent(result.breaks)}. ${verdict}: at your guess the accuracy is ${percent(result.atGuess)}.`;
 }

@@ -24,6 +24,11 @@ export function percent(x) {
   return Number.isFinite(x) ? `${(100 * x).toFixed(1)} %` : "–";
 }
 
+/** A difference of percentages. */
+export function points(x) {
+  return `${(100 * Math.abs(x)).toFixed(1)} points`;
+}
+
 // An address may hold anything: what cannot be decoded is taken as it stands.
 export function decoded(text) {
   try {

@@ -563,7 +563,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Reports of earlier versions know neither answers nor layers.
     found = replace(calibrate(rows), otherwise=calibrate(rows, ("paper",), by_layers=False))
     made = describe_module("prunelimit.lab.studies.calibration", arguments)
-    source = {"command": made.command, "code": made.code, "networks": len(study.networks)}
+    source = {
+        "command": made.command,
+        "code": made.code,
+        "networks": len({row.network for row in rows}),
+    }
     write_json(
         given.output,
         {
