@@ -297,7 +297,7 @@ plots_existence.models_compared(table)
 plt.show()
 
 # %% [markdown]
-# A constant is hard to beat: $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.7 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8. What helps is no derivative, but *where the largest weights lie* and *what the data ask of a weight*. Keep the largest tenth: a layer keeps, in the mean, a tenth where all are alike, up to 0.6 where a small one keeps most; further on (`report.cut`) no path leads from inputs to outputs, and nothing is good enough. The data ask for examples times outputs, over $D$. The fit that reads these, one-shot and the number of outputs is off by 2.6 points (3.1 without the last two), less than every null model.
+# A constant is hard to beat: $k_\mathrm{paper}$ at $\epsilon$ plus gain is off by 3.7 points in the mean, a constant times $k_\mathrm{paper}$ by 3.8. What helps is no derivative, but *where the largest weights lie* and *what the data ask of a weight*. Keep the largest tenth: a layer keeps, in the mean, a tenth where all are alike, up to 0.6 where a small one keeps most; further on (`report.cut`) no path leads from inputs to outputs, and nothing is good enough. The data ask for examples times outputs, over $D$. The fit that reads these, one-shot and the number of outputs is off by 2.6 points (3.1 without the last two), less than every null model. (We chose them knowing all families.)
 #
 # Train one network from three seeds and *measure* two: even their mean misses the third's threshold by 1.8 points.
 #
