@@ -203,8 +203,9 @@ class Descent:
 
 
 def _has_targets(targets: Tensor) -> bool:
-    """Whether there is any but -100, which torch ignores; an accelerator is not asked."""
-    return len(targets) > 0 and (targets.device.type != "cpu" or bool((targets != -100).any()))
+    """Whether there is any but the class -100, which torch ignores; accelerators are not asked."""
+    classes = not targets.is_floating_point() and targets.device.type == "cpu"
+    return len(targets) > 0 and not (classes and bool((targets == -100).all()))
 
 
 @contextlib.contextmanager

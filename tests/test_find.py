@@ -543,3 +543,37 @@ def test_batches_that_teach_nothing_are_passed_over_and_one_example_is_named() -
     assert kept.loss == pytest.approx(pl.sweep(model, cross_entropy, data, [0.5]).loss)
     with pytest.raises(pl.PruneLimitError, match=r"batch of 1: .*drop_last=True"):
         pl.find_limit(model, cross_entropy, [*data, (data[0][0][:1], data[0][1][:1])], **asked)
+
+
+def test_numbers_of_minus_a_hundred_are_targets_like_others() -> None:
+    """Only the class -100 is to be ignored."""
+    torch.manual_seed(0)
+    inputs = torch.randn(60, 4)
+    model = nn.Linear(4, 1)
+    found = []
+    for shift in (0.0, -100.0):
+        data = [(rows, torch.full((20, 1), shift)) for rows in inputs.split(20)]
+        with torch.no_grad():
+            model.weight.copy_(torch.tensor([[0.1, 0.2, 0.3, 0.4]]))
+            model.bias.fill_(shift)
+        budget = pl.FineTuning(epochs=20, learning_rate=0.1)
+        asked = {"epsilon": 0.2, "start": 0.5, "finetune": budget, "max_tries": 1}
+        found.append(pl.find_limit(model, mse, data, **asked).tries[0][1])
+    assert found[1] == pytest.approx(found[0], abs=1e-3)
+
+
+def test_a_loader_that_keeps_its_epoch_to_itself_is_refused_and_left_alone() -> None:
+    class Noisy:
+        _epoch = 7
+
+        def set_epoch(self, epoch: int) -> None:
+            self._epoch = epoch
+
+        def __iter__(self):
+            return iter(regression().data)
+
+    case, loader = regression(), Noisy()
+    assert pl.predict_limit(case.model, mse, loader, epsilon=1.0).loss.mean > 0
+    with pytest.raises(pl.PruneLimitError, match="no attribute epoch"):
+        pl.find_limit(case.model, mse, loader, epsilon=1.0, start=0.5)
+    assert loader._epoch == 7

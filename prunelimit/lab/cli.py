@@ -30,6 +30,7 @@ from prunelimit.lab.named import (
     loss_of,
     model_of,
     refuse_overwriting,
+    require_safetensors,
     tell,
 )
 from prunelimit.names import printable
@@ -242,12 +243,8 @@ def find(
     from prunelimit.network.contents import weights_bytes
     from prunelimit.report import PruningLimit
 
+    require_safetensors(output)
     beside = output.with_suffix(".json")
-    if beside == output:
-        raise PruneLimitError(
-            f"--output {output} is for the weights, and the tries go to a .json beside it: call it "
-            f"{output.with_suffix('.safetensors')}"
-        )
     for written in (output, beside):
         prepare_output(written)
         refuse_overwriting(written, checkpoint, report)
@@ -315,6 +312,7 @@ def prune(
     from prunelimit.network.parameters import prunable_weights
     from prunelimit.pruning import prune as prune_model
 
+    require_safetensors(output)
     prepare_output(output)
     refuse_overwriting(output, checkpoint)
     pruned = prune_model(model_of(model, checkpoint), sparsity, parameters=parameters)

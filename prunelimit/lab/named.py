@@ -49,6 +49,21 @@ def tell(line: str, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
+def require_safetensors(output: Path) -> None:
+    """Refuse another name for weights, which nothing could read by it.
+
+    Raises
+    ------
+    PruneLimitError
+        If the name does not end in .safetensors.
+    """
+    if output.suffix != ".safetensors":
+        raise PruneLimitError(
+            f"--output {output} is for the weights, which are written as safetensors: give a name "
+            "that ends in .safetensors"
+        )
+
+
 def refuse_overwriting(output: Path, *read: Path | None) -> None:
     """Refuse to write over what the command reads: the dense weights, a report.
 

@@ -22,9 +22,10 @@ from torch.nn.parameter import UninitializedParameter
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.checks import check_reiterable, drawn
 from prunelimit.network.device import device_of
-from prunelimit.network.packing import Cast, Packer, leaves, rebuilt
+from prunelimit.network.form import OutputForm, read_by_loss
+from prunelimit.network.packing import Cast, Packer, Path, leaves, rebuilt
 from prunelimit.network.undisturbed import undisturbed
-from prunelimit.network.view import ModelView, OutputForm, PackedLoss, read_by_loss, unwrapped
+from prunelimit.network.view import ModelView, PackedLoss, unwrapped
 
 Forward = Callable[[nn.Module, Any], Any]
 """``forward(model, batch)``: the outputs for a batch as the loader yields it."""
@@ -152,7 +153,23 @@ def _read(
     """The outputs that the loss reads of the first batch."""
     rows, truth = _placed(tuple(reader.pack(0, batch)[:2]), model)
     outputs = reader.call(model, rows, None)
-    return read_by_loss(outputs, lambda built: loss_fn(built, reader.truth(truth, None)), len(rows))
+    fixed = _without_weights(model, reader, rows[:2])
+    return read_by_loss(
+        outputs, lambda built: loss_fn(built, reader.truth(truth, None)), len(rows), fixed
+    )
+
+
+def _without_weights(model: nn.Module, reader: _Reader, rows: Tensor) -> set[Path]:
+    """Paths of the outputs that do not depend on the weights, as far as a few examples tell."""
+    try:
+        with torch.enable_grad():
+            found = leaves(reader.call(model, rows, None))
+    except Exception:  # it takes whole batches alone
+        return set()
+    tensors = {path: leaf for path, leaf in found.items() if isinstance(leaf, Tensor)}
+    if not any(tensor.requires_grad for tensor in tensors.values()):  # a frozen model
+        return set()
+    return {path for path, tensor in tensors.items() if not tensor.requires_grad}
 
 
 def _placed(value: Any, model: nn.Module) -> Any:

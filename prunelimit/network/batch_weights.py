@@ -144,7 +144,8 @@ class BatchWeights:
             raise PruneLimitError(
                 "the loss is no plain mean over examples: its slope at one of them does not change "
                 "where others stand beside it, as that of a sum; use reduction='mean', and outputs "
-                "and targets that are not broadcast against each other"
+                "and targets that are not broadcast against each other. A loss that compares the "
+                "examples of a batch with one another (contrastive) is no mean over them"
             )
         self._unit = len(targets) / found
         self._each = found / max(1, _terms(slopes, targets))

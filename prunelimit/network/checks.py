@@ -248,6 +248,11 @@ def at_its_epoch(loader: Iterable[Any]) -> Iterable[Any]:
 
     Loaders without `set_epoch` are returned as they are.
 
+    Raises
+    ------
+    PruneLimitError
+        If a loader does not say in its attribute `epoch` which epoch that is.
+
     Examples
     --------
     >>> at_its_epoch([1, 2])
@@ -255,7 +260,12 @@ def at_its_epoch(loader: Iterable[Any]) -> Iterable[Any]:
     """
     if not hasattr(loader, "set_epoch"):
         return loader
-    return _AtEpoch(loader, getattr(loader, "epoch", 0))
+    if getattr(loader, "epoch", None) is None:
+        raise PruneLimitError(
+            "the loader has set_epoch and no attribute epoch, so that what is measured could not "
+            "be told apart from what is trained on: let set_epoch keep the number as epoch"
+        )
+    return _AtEpoch(loader, loader.epoch)  # type: ignore[attr-defined]
 
 
 def in_double_precision(loss_fn: LossFunction, device: torch.device) -> LossFunction:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -130,6 +131,26 @@ def _graph_tensors(root: Any) -> Iterator[Tensor]:
                 yield item
         else:
             waiting += _held(item)
+
+
+def held_modules(thing: Any, depth: int = 4) -> Iterator[nn.Module]:
+    """The modules that a function or an object is or holds, by partials, attributes or a closure.
+
+    Long containers, of data most often, are not searched.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(1, 1)
+    >>> [found is layer for found in held_modules(partial(layer))]
+    [True]
+    """
+    if isinstance(thing, nn.Module):
+        yield thing
+    elif depth and not isinstance(thing, Tensor):
+        inside = _closure(thing) if isinstance(thing, types.FunctionType) else _held(thing)
+        inside = list(itertools.islice(inside, 100))
+        for item in inside:
+            yield from held_modules(item, depth - 1)
 
 
 def _held(item: Any) -> Iterable[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.copies import held_modules
 
 
 @contextmanager
@@ -52,8 +52,9 @@ class _Snapshot:
 
     def __init__(self, model: nn.Module, loader: Any, loss_fn: Any) -> None:
         self._model, self._loader = model, loader
-        self._epoch = getattr(loader, "epoch", 0)
-        roots = [model, *_modules_of(loss_fn)]
+        told = hasattr(loader, "set_epoch")
+        self._epoch = getattr(loader, "epoch", None) if told else None
+        roots = [model, *held_modules(loss_fn)]
         self._modules = modules = list(dict.fromkeys(m for root in roots for m in root.modules()))
         self._attributes = [_without_tables(module) for module in modules]
         self._buffers = [dict(module._buffers.items()) for module in modules]
@@ -87,7 +88,7 @@ class _Snapshot:
     def restore(self) -> None:
         """Put it back."""
         self._states.restore()
-        if hasattr(self._loader, "set_epoch"):
+        if self._epoch is not None:
             self._loader.set_epoch(self._epoch)
         before = zip(self._modules, self._attributes, self._buffers, strict=True)
         for module, plain, held in before:
@@ -106,15 +107,6 @@ class _Snapshot:
                 parameter.grad = gradient
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
-
-
-def _modules_of(function: Any) -> list[nn.Module]:
-    """The modules that a loss is, or that a partial or a bound method holds."""
-    if isinstance(function, partial):
-        held = (function.func, *function.args, *function.keywords.values())
-        return [module for one in held for module in _modules_of(one)]
-    owner = getattr(function, "__self__", function)
-    return [owner] if isinstance(owner, nn.Module) else []
 
 
 def _has_own_modes(module: nn.Module) -> bool:

@@ -36,7 +36,8 @@ class Examples:
 
     The loader yields ``(inputs, targets)`` or ``(inputs, targets, weight)``, the part of the
     examples that this process of the world has; their real numbers get the dtype, and they are kept
-    if they take no more than `budget` bytes. `forward` gives the model's outputs without a graph.
+    if they take no more than `budget` bytes. `forward` gives the model's outputs without a graph,
+    `entries` how many numbers of them count as answers.
 
     `loss` is the mean over examples, or over the terms that the batches' means divide by; `plain`
     says whether every example has weight 1 in it. `count` and `outputs` (entries) are those of all
@@ -52,8 +53,9 @@ class Examples:
         dtype: torch.dtype,
         budget: int,
         world: World,
+        entries: Callable[[Tensor], int] = Tensor.numel,
     ) -> None:
-        self._loader = loader
+        self._loader, self._entries = loader, entries
         self._forward, self._loss_fn = forward, loss_fn
         self.device, self.dtype = device, dtype
         self._world = world
@@ -168,8 +170,8 @@ class Examples:
         outputs = self._forward(inputs)
         measured = self._weights.measure(outputs, targets) if given is None else float(given.sum())
         if measured == 0:  # every target is ignored: the mean of nothing
-            return 0.0, 0.0, outputs.numel()
-        return measured, self._loss(outputs, targets), outputs.numel()
+            return 0.0, 0.0, self._entries(outputs)
+        return measured, self._loss(outputs, targets), self._entries(outputs)
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> float:
         with torch.no_grad():  # the loss may read the model's weights

@@ -119,7 +119,8 @@ def _refuse_concave(ends: Sequence[float]) -> None:
         raise PruneLimitError(
             f"the loss is not convex in the model's outputs: at some example its second derivative "
             f"there is {lowest / highest:.2g} of the largest, so that the Gauss-Newton matrix is "
-            "perhaps not positive semi-definite; use policy='abs' or 'clip' (the full Hessian)"
+            "perhaps not positive semi-definite; use policy='abs' or 'clip' (the full Hessian). If "
+            "the loss is convex, look for half precision inside the model (torch.autocast)"
         )
 
 

@@ -23,7 +23,7 @@ from prunelimit.names import require_known
 from prunelimit.network import checks
 from prunelimit.network.copies import moved_to, place
 from prunelimit.network.parameters import prunable_parameters, unflatten
-from prunelimit.network.view import unwrapped
+from prunelimit.network.view import ModelView, unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.spectrum import linearise
 from prunelimit.spectrum import memory as memory_module
@@ -33,7 +33,7 @@ from prunelimit.spectrum.examples import Examples
 from prunelimit.spectrum.outputs import (
     LOGITS_NOTE,
     at_logits,
-    is_linear,
+    hides_curvature,
     log_probability_dim,
     probability_note,
     refuse_curved_penalty,
@@ -191,6 +191,7 @@ class CurvatureOperator:
             self.dtype,
             self._memory // 2,
             self.world,
+            self.model.form.entries if isinstance(self.model, ModelView) else Tensor.numel,
         )
         self.examples, self.own_examples = self.data.count, self.data.own
         self.loss = self.data.loss
@@ -238,7 +239,7 @@ class CurvatureOperator:
             inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
             outputs = self._forward(inputs)
             if self.kind == "ggn":
-                hidden = is_linear(self.loss_fn, outputs, targets)
+                hidden = hides_curvature(self.loss_fn, outputs, targets)
                 dims = [log_probability_dim(outputs) if hidden else None]
             said = probability_note(self.loss_fn, outputs, targets, self.kind)
         self.notes = (*self.notes, *{note: None for note in self.world.gather(said) if note})

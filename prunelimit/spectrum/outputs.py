@@ -5,7 +5,9 @@ ends in log_softmax, with the linear nll_loss or kl_div behind it, hides the cur
 cross-entropy in J. Log-probabilities z are logits as well, since log_softmax leaves them as they
 are: with the loss l(log_softmax(z)) in place of l(z), the matrix is that of the network without
 its last layer (exact: l(log_softmax(z + c 1)) does not depend on c, hence H_out 1 = 0 and the
-part -1 p^T J of the derivative of log_softmax drops out).
+part -1 p^T J of the derivative of log_softmax drops out). What J hides of an example is
+-(sum_i dl/dz_i) (diag p - p p^T): the cross-entropy's where that sum is -1, as of nll_loss and
+kl_div, and next to nothing where the loss compares log-probabilities with others, as a square.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from prunelimit.network.checks import LossFunction
 
 LOGITS_NOTE = (
     "the model returns log-probabilities: the Gauss-Newton matrix is taken at them as logits, "
-    "which is that of the cross-entropy"
+    "which is that of the network without its last layer (for nll_loss, of the cross-entropy)"
 )
 
 
@@ -107,21 +109,27 @@ def at_logits(loss_fn: LossFunction, dim: int) -> LossFunction:
     return loss
 
 
-def is_linear(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> bool:
-    """Whether the loss has no curvature in the outputs, as nll_loss has none.
+def hides_curvature(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> bool:
+    """Whether a loss of log-probabilities leaves its curvature to the network's last layer.
+
+    It does where its slopes add up to less than 0, by half of their sizes at least; see the
+    module's text.
 
     Examples
     --------
-    >>> outputs = torch.zeros(1, 2).log_softmax(1)
-    >>> is_linear(torch.nn.functional.nll_loss, outputs, torch.tensor([0]))
+    >>> outputs = torch.tensor([[1.0, 2.0]]).log_softmax(1)
+    >>> hides_curvature(torch.nn.functional.nll_loss, outputs, torch.tensor([0]))
     True
-    >>> is_linear(torch.nn.functional.mse_loss, outputs, torch.zeros(1, 2))
+    >>> hides_curvature(torch.nn.functional.mse_loss, outputs, outputs.flip(1))
     False
     """
-    try:
-        return not _bends(loss_fn, outputs, targets, _zigzag(outputs))
-    except RuntimeError:  # torch has no second derivative of it: refused later
-        return True
+    leaf = outputs.detach().requires_grad_()
+    with torch.enable_grad():
+        value = loss_fn(leaf, targets)
+        if not value.requires_grad:
+            return False
+        (slope,) = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
+    return slope is not None and float(slope.sum()) < -0.5 * float(slope.abs().sum())
 
 
 def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, kind: str) -> None:

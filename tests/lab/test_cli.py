@@ -269,7 +269,7 @@ def test_a_report_from_a_pipe_is_read_and_one_that_nobody_writes_to_refused(
     project, capsys, monkeypatch
 ) -> None:
     os.mkfifo("pipe")
-    find = ["find", *PREDICT[1:], "-o", "x", "--report"]
+    find = ["find", *PREDICT[1:], "-o", "x.safetensors", "--report"]
     status, _, err = run([*find, "pipe"], capsys, monkeypatch)
     assert status == 2 and "a pipe that nobody writes to" in err
     ours, theirs = os.pipe()
@@ -386,7 +386,8 @@ def test_find_writes_over_nothing_that_it_reads(project, capsys, monkeypatch) ->
     search = ["find", "net_of_test:make", "-d", "net_of_test:batches", "--report", "net.json"]
     for output, message in (
         ("net.safetensors", "net.json would replace net.json, which this command reads"),
-        ("weights.json", "the tries go to a .json beside it: call it weights.safetensors"),
+        ("weights.json", "give a name that ends in .safetensors"),
+        ("weights.pt", "give a name that ends in .safetensors"),
     ):
         status, _, err = run([*search, "-o", output], capsys, monkeypatch)
         assert status == 2 and message in err, err

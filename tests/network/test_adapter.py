@@ -407,7 +407,11 @@ def test_a_constant_that_changes_and_numbers_that_do_not_fit_are_refused() -> No
 
     data = list(zip(X.split(6), Z.split(6), strict=True))
     view, _, loader = adapt(Counting(), of_the_kept, data)
-    with pytest.raises(PruneLimitError, match="output scale changes from batch to batch"):
+    assert len([view(inputs) for inputs, _ in loader]) == 4  # the loss does not read it
+    view, _, loader = adapt(
+        Counting(), lambda o, t: F.mse_loss(o["found"] * (o["scale"] or 1.0), t), data
+    )
+    with pytest.raises(PruneLimitError, match="output scale, which changes from batch to batch"):
         [view(inputs) for inputs, _ in loader]
 
     class Large(Kept):
@@ -416,3 +420,45 @@ def test_a_constant_that_changes_and_numbers_that_do_not_fit_are_refused() -> No
 
     with pytest.raises(PruneLimitError, match="output group holds numbers that do not fit"):
         adapt(Large(), lambda o, t: (o["found"] - t + (o["group"] == 0)[:, None]).mean(), data)
+
+
+SAME_LOSS = {
+    "plain": lambda o, t: F.mse_loss(o["found"], t),
+    "logged": lambda o, t: F.mse_loss(o["found"], t) + 0.0 * o["hidden"].detach().sum(),
+    "masked": lambda o, t: (o["ones"] * (o["found"] - t).square()).mean(),
+    "divided": lambda o, t: (o["found"] - t).square().sum() / o["hidden"].shape[0] / 2,
+    "counted": lambda o, t: (o["found"] - t).square().sum() / len(o["hidden"]) / 2,
+    "asked": lambda o, t: F.mse_loss(o["found"], t) * isinstance(o["hidden"], Tensor),
+    "said": lambda o, t: F.mse_loss(o["found"], t) * (len(f"{o['name']:5s}") == 5),
+}
+
+
+@pytest.mark.parametrize("loss", SAME_LOSS)
+def test_what_is_read_without_the_weights_changes_no_report(loss: str) -> None:
+    """The same loss in other words: also the number of answers is the same."""
+
+    class Wordy(Kept):
+        def forward(self, inputs: Tensor) -> dict[str, Any]:
+            hidden = self.layers[1](self.layers[0](inputs))
+            ones = torch.ones(len(inputs), 1)
+            plain = {"found": self.layers[2](hidden), "hidden": hidden, "ones": ones}
+            return plain | {"name": "rows", "count": len(inputs), "cache": object()}
+
+    data = list(zip(X.split(6), Z.split(6), strict=True))
+    report = pl.predict_limit(Wordy(), SAME_LOSS[loss], data, epsilon=0.1)
+    plain = pl.predict_limit(Kept().layers, F.mse_loss, data, epsilon=0.1)
+    assert report.outputs == plain.outputs == 2
+    assert report.paper.sparsity == pytest.approx(plain.paper.sparsity, rel=1e-6)
+    assert float(report.expected.sparsity) == pytest.approx(float(plain.expected.sparsity))
+
+
+def test_an_output_that_has_no_rows_is_named_where_the_loss_uses_it() -> None:
+    class Caching(Kept):
+        def forward(self, inputs: Tensor) -> dict[str, Any]:
+            return super().forward(inputs) | {"cache": {1, 2}}
+
+    data = list(zip(X.split(6), Z.split(6), strict=True))
+    with pytest.raises(PruneLimitError, match="output cache, a set, which has no rows"):
+        pl.predict_limit(
+            Caching(), lambda o, t: F.mse_loss(o["found"], t) * len(o["cache"]), data, epsilon=0.1
+        )

@@ -261,12 +261,31 @@ class Counting(nn.Module):
         return F.cross_entropy(outputs * self.scale, targets)
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_the_modules_of_a_loss_are_left_as_they_were(wrapped: bool) -> None:
+class Holder:
+    """A callable object that holds the module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.parts = {"loss": [module]}
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.parts["loss"][0](outputs, targets)
+
+
+WRAPPED: dict[str, Callable[[nn.Module], Callable]] = {
+    "itself": lambda module: module,
+    "partial": lambda module: partial(Counting.forward, module),
+    "object": Holder,
+    "closure": lambda module: lambda outputs, targets: module(outputs, targets),
+    "method": lambda module: module.forward,
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED)
+def test_the_modules_of_a_loss_are_left_as_they_were(wrapped: str) -> None:
     torch.manual_seed(0)
     data = [(torch.randn(20, 4), torch.randint(3, (20,))) for _ in range(3)]
     model, module = nn.Linear(4, 3), Counting()
-    loss = partial(Counting.forward, module) if wrapped else module
+    loss = WRAPPED[wrapped](module)
     pl.predict_limit(model, loss, data, epsilon=0.1)
     budget = pl.FineTuning(epochs=2)
     pl.find_limit(model, loss, data, epsilon=0.1, start=0.5, finetune=budget, max_tries=1)

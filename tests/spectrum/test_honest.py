@@ -519,6 +519,21 @@ def test_log_probabilities_under_a_curved_loss_are_outputs_like_others() -> None
     assert not any("cross-entropy" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("more", [0.0, 1e-12, 1e-3])
+def test_a_curvature_that_is_next_to_none_does_not_hide_the_last_layers(more: float) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(1)).double()
+    inputs, targets = torch.randn(40, 4).double(), torch.randint(3, (40,))
+
+    def loss(outputs: Tensor, truth: Tensor) -> Tensor:
+        return F.nll_loss(outputs, truth) + more * outputs.square().mean()
+
+    found = hessian_spectrum(model, loss, [(inputs, targets)])
+    plain = hessian_spectrum(model[0], F.cross_entropy, [(inputs, targets)])
+    assert found.trace().value == pytest.approx(plain.trace().value, rel=1e-6 + 10 * more)
+    assert any("log-probabilities" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("hidden", [-1e4, -1e9, -1e30, -math.inf])
 def test_outputs_that_are_masked_have_no_say(hidden: float) -> None:
     class Masked(nn.Module):
