@@ -403,8 +403,9 @@ def load(
         (own,) = _places(spec, root)
         if not own.is_dir():
             raise PruneLimitError(
-                f"{spec.label} is not in {own}; name another folder of data sets, or none for the "
-                "package's copy"
+                f"{spec.label} is not in {own}; name another folder of data sets, or none for "
+                "Debian's copy (apt install dataset-fashion-mnist), or download it once with "
+                f"prunelimit.lab.data.load({name!r}, {str(root)!r}, download=True)"
             )
     archive = spec.read(data_root(root), download)
     train_images, test_images = archive.train_images, archive.test_images

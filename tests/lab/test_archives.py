@@ -322,8 +322,9 @@ def test_fashion_mnist_is_read_from_debians_folder_as_it_is(tmp_path, fashion_ar
     packed.mkdir()
     for path in (fashion_archive / "FashionMNIST" / "raw").iterdir():
         (packed / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (packed,))
-    splits = data.load("fashion-mnist", tmp_path / "data")
+    splits = data.load("fashion-mnist")
     expected = data.load("fashion-mnist", fashion_archive)
     for (ours, _), (theirs, _) in zip(splits.test, expected.test, strict=True):
         assert torch.equal(ours, theirs)
@@ -334,18 +335,20 @@ def test_a_truncated_fashion_mnist_archive_is_named(tmp_path, fashion_archive, m
     for path in (fashion_archive / "FashionMNIST" / "raw").iterdir():
         packed = gzip.compress(path.read_bytes())
         (tmp_path / f"{path.name}.gz").write_bytes(packed[: len(packed) // 2])
+    monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
     with pytest.raises(PruneLimitError, match=r"train-images-idx3-ubyte\.gz cannot be read"):
-        data.load("fashion-mnist", tmp_path / "data")
+        data.load("fashion-mnist")
     assert not (tmp_path / "data").exists()
 
 
 def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
     for name in _archives._FASHION_FILES:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(bytes(200_000_000), 1))
+    monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
     with pytest.raises(PruneLimitError, match="unpacks to more than 47,040,016 bytes"):
-        data.load("fashion-mnist", tmp_path / "data")
+        data.load("fashion-mnist")
     assert not (tmp_path / "data").exists()
 
 
@@ -365,8 +368,9 @@ def test_damaged_fashion_mnist_is_named(fashion_archive):
     not any(folder.is_dir() for folder in _archives.DEBIAN_FASHION_MNIST),
     reason="Debian's package dataset-fashion-mnist is not installed",
 )
-def test_the_real_fashion_mnist(tmp_path):
-    splits = data.load("fashion-mnist", tmp_path)
+def test_the_real_fashion_mnist(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path))
+    splits = data.load("fashion-mnist")
     counts = [p.examples for p in (splits.train, splits.validation, splits.test)]
     assert counts == [54_000, 6_000, 10_000]
     assert splits.validation.labels.bincount().tolist() == [600] * 10
