@@ -30,7 +30,7 @@ DEBIAN_FASHION_MNIST = (
 )
 """Where Debian's package ``dataset-fashion-mnist`` puts its gzipped files."""
 
-_FASHION_FILES = (
+FASHION_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
     "t10k-images-idx3-ubyte",
@@ -94,7 +94,7 @@ def read_fashion_mnist(root: Path, download: bool) -> Archive:
             FashionMNIST(str(root), download=True)
         except (RuntimeError, OSError) as error:
             raise PruneLimitError(f"cannot download Fashion-MNIST to {raw} ({error})") from error
-    parts = [_read_idx(_fashion_file(raw, name)) for name in _FASHION_FILES]
+    parts = [_read_idx(_fashion_file(raw, name)) for name in FASHION_FILES]
     images, labels = (parts[0], parts[2]), (parts[1].long(), parts[3].long())
     return Archive(images[0][:, None], labels[0], images[1][:, None], labels[1], classes=10)
 

@@ -327,12 +327,13 @@ def files_digest(name: str, root: str | os.PathLike[str] | None = None) -> str |
     >>> files_digest("digits") is None
     True
     """
+    files: dict[str, tuple[Path, Path]] = {}
     for place in _places(DATASETS[name], root):
-        files = sorted(path for path in place.rglob("*") if path.is_file())
-        if files:
-            read = len(files) <= 100
-            return digest_of([_described(path, place, read) for path in files])
-    return None
+        for path in sorted(path for path in place.rglob("*") if path.is_file()):
+            files.setdefault(path.relative_to(place).as_posix().removesuffix(".gz"), (path, place))
+    read = len(files) <= 100
+    described = [_described(path, place, read) for path, place in files.values()]
+    return digest_of(described) if described else None
 
 
 def _places(spec: DataSpec, root: str | os.PathLike[str] | None) -> tuple[Path, ...]:
@@ -401,7 +402,8 @@ def load(
     spec = DATASETS[name]
     if root is not None and spec.packaged and not download:
         (own,) = _places(spec, root)
-        if not own.is_dir():
+        names = archives.FASHION_FILES
+        if not all((own / name).is_file() or (own / f"{name}.gz").is_file() for name in names):
             raise PruneLimitError(
                 f"{spec.label} is not in {own}; name another folder of data sets, or none for "
                 "Debian's copy (apt install dataset-fashion-mnist), or download it once with "

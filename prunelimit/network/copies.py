@@ -147,10 +147,18 @@ def held_modules(thing: Any, depth: int = 4) -> Iterator[nn.Module]:
     if isinstance(thing, nn.Module):
         yield thing
     elif depth and not isinstance(thing, Tensor):
-        inside = _closure(thing) if isinstance(thing, types.FunctionType) else _held(thing)
-        inside = list(itertools.islice(inside, 100))
+        inside: list[Any] = []
+        with contextlib.suppress(Exception):  # the caller's own objects may raise anything
+            inside = list(itertools.islice(_inside(thing), 100))
         for item in inside:
             yield from held_modules(item, depth - 1)
+
+
+def _inside(thing: Any) -> Iterable[Any]:
+    if not isinstance(thing, types.FunctionType):
+        return _held(thing)
+    defaults = (*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
+    return itertools.chain(_closure(thing), defaults)
 
 
 def _held(item: Any) -> Iterable[Any]:

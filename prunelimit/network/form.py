@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -63,7 +63,9 @@ class Unread:
     __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rmatmul__ = __rand__ = __ror__ = _refuse
     __neg__ = __abs__ = __invert__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __getitem__ = __len__ = __iter__ = __bool__ = __float__ = __int__ = __call__ = _refuse
-    __str__ = __format__ = __array__ = _refuse
+    __str__ = __format__ = __array__ = __eq__ = __ne__ = __contains__ = __round__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __rpow__ = __index__ = _refuse
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,37 @@ class OutputForm:
     kinds
         Path to the dtype of those that have no digits (labels, a mask).
     moving
-        Paths of those through which the loss has a gradient.
+        Paths of those through which the loss has a gradient on the first batch.
+    fixed
+        Paths of those that do not depend on the weights.
+    constants
+        Path to the number or text, of those that the loss reads.
+    absent
+        Path to whether there is nothing at it, of all outputs.
     """
 
     tree: Any
     shapes: dict[Path, torch.Size]
     kinds: dict[Path, torch.dtype]
     moving: frozenset[Path]
-    constants: dict[Path, Any] = field(default_factory=dict)
+    fixed: frozenset[Path]
+    constants: dict[Path, Any]
+    absent: dict[Path, bool]
+
+    def columns(self) -> Tensor:
+        """Which numbers of an example, in the one tensor, are answers and not only read."""
+        parts = [
+            torch.full((shape.numel(),), path in self.moving) for path, shape in self.shapes.items()
+        ]
+        return torch.cat(parts)
+
+    def parts(self, rows: Tensor) -> dict[Path, Tensor]:
+        """The tensors that lie side by side in the one of several."""
+        pieces = rows.split([shape.numel() for shape in self.shapes.values()], 1)
+        return {
+            path: piece.reshape(len(piece), *self.shapes[path])
+            for path, piece in zip(self.shapes, pieces, strict=True)
+        }
 
     def entries(self, outputs: Tensor) -> int:
         """How many of the numbers in the one tensor the loss has a gradient in."""
@@ -101,16 +126,11 @@ class OutputForm:
         Raises
         ------
         PruneLimitError
-            If a tensor is missing or a constant is another one than on the first batch, several
-            tensors have other shapes, or a whole number is too large to be held beside the others.
+            If there are other outputs or constants than on the first batch, several tensors have
+            other shapes, or a whole number is too large to be held beside the others.
         """
         found = leaves(outputs)
-        missing = [path for path in self.shapes if not isinstance(found.get(path), Tensor)]
-        if missing:
-            raise PruneLimitError(
-                f"the outputs have no {path_name(missing[0])} as on the first batch"
-            )
-        self._require_constants(found)
+        self._require_alike(found)
         if len(self.shapes) == 1:
             return found[next(iter(self.shapes))]
         for path, shape in self.shapes.items():
@@ -128,7 +148,21 @@ class OutputForm:
                 )
         return rows
 
-    def _require_constants(self, found: dict[Path, Any]) -> None:
+    def _require_alike(self, found: dict[Path, Any]) -> None:
+        absent = {path: leaf is None for path, leaf in found.items()}
+        if absent != self.absent:
+            paths = [p for p in absent | self.absent if absent.get(p) != self.absent.get(p)]
+            raise PruneLimitError(
+                f"output {path_name(paths[0])} is there in some batches and not in others: what "
+                "the loss is given may not depend on the data. Return a tensor in each, of zeros "
+                "where there is nothing"
+            )
+        unfixed = [p for p in self.shapes if p in self.fixed and found[p].requires_grad]
+        if unfixed:
+            raise PruneLimitError(
+                f"output {path_name(unfixed[0])} depends on the weights at some examples and not "
+                "at the first: return it as another tensor, or compute it from the weights at all"
+            )
         for path, constant in self.constants.items():
             if found.get(path) != constant:
                 raise PruneLimitError(
@@ -142,17 +176,12 @@ class OutputForm:
         if len(self.shapes) == 1:
             parts = dict.fromkeys(self.shapes, outputs)
         else:
-            pieces = outputs.split([shape.numel() for shape in self.shapes.values()], 1)
-            parts = {
-                path: self._part(path, piece.reshape(len(piece), *self.shapes[path]))
-                for path, piece in zip(self.shapes, pieces, strict=True)
-            }
+            parts = {path: self._part(path, part) for path, part in self.parts(outputs).items()}
         return rebuilt(self.tree, lambda path, leaf: parts.get(path, leaf))
 
     def _part(self, path: Path, piece: Tensor) -> Tensor:
-        if path in self.moving:
-            return piece
-        return piece.detach().to(self.kinds.get(path, piece.dtype))
+        still = path in self.fixed or path in self.kinds
+        return piece.detach().to(self.kinds.get(path, piece.dtype)) if still else piece
 
 
 def read_by_loss(
@@ -192,6 +221,7 @@ class _Search:
         fixed: Collection[Path],
     ) -> None:
         self.outputs, self.loss, self.examples = outputs, loss, examples
+        self.fixed = frozenset(fixed)
         self.found = leaves(outputs)
         self.tensors = {
             path: leaf.detach()
@@ -262,6 +292,11 @@ class _Search:
 
     def _give(self, path: Path, asked: UnreadError) -> None:
         leaf = self.found[path]
+        if path in self.read or path in self.constants:
+            raise PruneLimitError(
+                f"the loss keeps output {path_name(path)} from one call to the next: it has to be "
+                "a function of what it is given"
+            ) from asked
         if path in self.tensors:
             self._add(path)
         elif isinstance(leaf, bool | int | float | str):
@@ -279,7 +314,9 @@ class _Search:
             {path: self.tensors[path].shape[1:] for path in read},
             {p: t.dtype for p in read if not (t := self.tensors[p]).is_floating_point()},
             frozenset(self.moving),
+            self.fixed,
             dict(self.constants),
+            {path: leaf is None for path, leaf in self.found.items()},
         )
 
     def _place(self, path: Path, leaf: Any) -> Any:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from prunelimit.network.view import ModelView
 from prunelimit.pruning.masks import mask_without
 from prunelimit.spectrum.operator import CurvatureOperator
 
@@ -115,6 +116,8 @@ class _Survivors:
                 outputs = self.operator.model(inputs)
             if outputs.ndim == 0:  # a model that returns its own loss
                 return True
+            if (answers := _answers(self.operator)) is not None:
+                outputs = outputs[:, answers]
             first = outputs[:1] if first is None else first
             if outputs.shape[1:] != first.shape[1:]:
                 return True
@@ -123,6 +126,15 @@ class _Survivors:
             if not float(spread) <= rounding * float(size):  # undefined outputs count as varying
                 return True
         return False
+
+
+def _answers(operator: CurvatureOperator) -> Tensor | None:
+    """Which columns of the outputs are answers, where the loss reads others beside them."""
+    model = operator.model
+    if not isinstance(model, ModelView) or len(model.form.shapes) == 1:
+        return None
+    columns = model.form.columns().to(operator.device)
+    return None if columns.all() else columns
 
 
 def lowest_constant_loss(operator: CurvatureOperator) -> float:
@@ -143,6 +155,7 @@ def lowest_constant_loss(operator: CurvatureOperator) -> float:
         [constant], max_iter=ITERATIONS, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
     )
     losses: list[float] = []
+    answers = _answers(operator)
 
     def closure() -> Tensor:
         loss, slope = torch.zeros_like(constant.sum()), torch.zeros_like(constant)
@@ -150,6 +163,8 @@ def lowest_constant_loss(operator: CurvatureOperator) -> float:
             for inputs, targets, share in operator.data.chunks(operator.chunk):
                 with torch.enable_grad():
                     outputs = constant.expand(len(inputs), *constant.shape).clone()
+                    if answers is not None:
+                        outputs = _beside(operator, inputs, outputs, answers)
                     one = operator.loss_fn(outputs, targets).sum()
                 loss += share * one.detach()
                 slope += share * torch.autograd.grad(one, constant)[0]
@@ -163,10 +178,21 @@ def lowest_constant_loss(operator: CurvatureOperator) -> float:
     return min(losses) if all(map(math.isfinite, losses)) else 0.0
 
 
+def _beside(
+    operator: CurvatureOperator, inputs: Tensor, constant: Tensor, answers: Tensor
+) -> Tensor:
+    """Outputs with the same answers for all, and what the loss reads beside them."""
+    with torch.no_grad(), operator.context():
+        outputs = operator.model(inputs).to(constant.dtype)
+    return outputs.masked_scatter(answers.expand_as(outputs), constant)
+
+
 def _mean_outputs(operator: CurvatureOperator) -> Tensor:
     """Where the search for the best constant starts; nothing in a process without examples."""
     if not operator.own_examples:
         return torch.zeros(0)
     with torch.no_grad(), operator.context():
         outputs = operator.model(operator.data.some(EXAMPLES)[0])
+    if (answers := _answers(operator)) is not None:
+        outputs = outputs[:, answers]
     return outputs.detach().double().mean(0).cpu()

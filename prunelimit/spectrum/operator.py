@@ -22,6 +22,7 @@ from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import require_known
 from prunelimit.network import checks
 from prunelimit.network.copies import moved_to, place
+from prunelimit.network.packing import path_name
 from prunelimit.network.parameters import prunable_parameters, unflatten
 from prunelimit.network.view import ModelView, unwrapped
 from prunelimit.network.world import ALONE, World
@@ -38,6 +39,7 @@ from prunelimit.spectrum.outputs import (
     probability_note,
     refuse_curved_penalty,
     refuse_flat_loss,
+    slopes,
 )
 
 DEFAULT_CHUNK = 1000
@@ -232,22 +234,39 @@ class CurvatureOperator:
         """The loss in double precision, at logits where the outputs are log-probabilities."""
         self.raw_loss = loss_fn
         self.loss_fn = checks.in_double_precision(loss_fn, self.device)
-        inputs, targets, _ = next(checks.iterate_batches(self._loader), (None, None, None))
         dims: list[int | None] = []
         said = ""
-        if inputs is not None and targets is not None:
+        for inputs, targets, _ in checks.iterate_batches(self._loader):
             inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
             outputs = self._forward(inputs)
-            if self.kind == "ggn":
-                hidden = hides_curvature(self.loss_fn, outputs, targets)
-                dims = [log_probability_dim(outputs) if hidden else None]
-            said = probability_note(self.loss_fn, outputs, targets, self.kind)
+            said = said or probability_note(self.loss_fn, outputs, targets, self.kind)
+            slope = slopes(self.loss_fn, outputs, targets) if self.kind == "ggn" else None
+            if slope is not None:
+                dims = [self._hidden_dim(outputs, slope)]
+            if slope is not None or self.kind != "ggn":
+                break
         self.notes = (*self.notes, *{note: None for note in self.world.gather(said) if note})
         found = {dim for part in self.world.gather(dims) for dim in part}
         self.logits_dim = found.pop() if len(found) == 1 else None
         if self.logits_dim is not None:
             self.loss_fn = at_logits(self.loss_fn, self.logits_dim)
             self.notes = (*self.notes, LOGITS_NOTE)
+
+    def _hidden_dim(self, outputs: Tensor, slope: Tensor) -> int | None:
+        """Along which the outputs are log-probabilities that hide the loss's curvature."""
+        if isinstance(self.model, ModelView) and len(self.model.form.shapes) > 1:
+            parts, steep = (self.model.form.parts(rows) for rows in (outputs, slope))
+            for path in self.model.form.moving:
+                dim = log_probability_dim(parts[path])
+                if dim is not None and hides_curvature(steep[path], dim):
+                    raise PruneLimitError(
+                        f"output {path_name(path)} is log-probabilities beside other outputs, and "
+                        "their last layer's curvature would be missed: let the model return "
+                        "logits, and the loss take cross_entropy; or use policy='abs' or 'clip'"
+                    )
+            return None
+        dim = log_probability_dim(outputs)
+        return dim if dim is not None and hides_curvature(slope, dim) else None
 
     def _check_derivatives(self) -> None:
         """Refuse what has no curvature, or none that the weights would show."""

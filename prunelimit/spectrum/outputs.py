@@ -109,27 +109,34 @@ def at_logits(loss_fn: LossFunction, dim: int) -> LossFunction:
     return loss
 
 
-def hides_curvature(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> bool:
-    """Whether a loss of log-probabilities leaves its curvature to the network's last layer.
-
-    It does where its slopes add up to less than 0, by half of their sizes at least; see the
-    module's text.
-
-    Examples
-    --------
-    >>> outputs = torch.tensor([[1.0, 2.0]]).log_softmax(1)
-    >>> hides_curvature(torch.nn.functional.nll_loss, outputs, torch.tensor([0]))
-    True
-    >>> hides_curvature(torch.nn.functional.mse_loss, outputs, outputs.flip(1))
-    False
-    """
+def slopes(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> Tensor | None:
+    """The loss's gradient in the outputs; None where there is none (no target that counts)."""
     leaf = outputs.detach().requires_grad_()
     with torch.enable_grad():
         value = loss_fn(leaf, targets)
         if not value.requires_grad:
-            return False
-        (slope,) = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
-    return slope is not None and float(slope.sum()) < -0.5 * float(slope.abs().sum())
+            return None
+        (found,) = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
+    good = found is not None and bool(found.isfinite().all()) and bool(found.any())
+    return found if good else None
+
+
+def hides_curvature(slope: Tensor, dim: int) -> bool:
+    """Whether a loss of log-probabilities along `dim` leaves its curvature to the last layer.
+
+    It does where its slopes add up to less than 0, and at no example to more; see the module's
+    text.
+
+    Examples
+    --------
+    >>> hides_curvature(torch.tensor([[-1.0, 0.0]]), 1)  # nll_loss
+    True
+    >>> hides_curvature(torch.tensor([[-1.0, 1.2], [0.3, -0.5]]), 1)
+    False
+    """
+    total = slope.double().sum(dim)
+    size = float(slope.double().abs().sum())
+    return float(total.sum()) < -1e-3 * size and float(total.max()) <= 1e-3 * float(-total.min())
 
 
 def refuse_flat_loss(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, kind: str) -> None:

@@ -343,7 +343,7 @@ def test_a_truncated_fashion_mnist_archive_is_named(tmp_path, fashion_archive, m
 
 
 def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
-    for name in _archives._FASHION_FILES:
+    for name in _archives.FASHION_FILES:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(bytes(200_000_000), 1))
     monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -227,3 +228,23 @@ def test_bad_input_is_named(call, message):
 def test_a_folder_that_is_named_and_lacks_the_data_is_no_other_folder(tmp_path) -> None:
     with pytest.raises(PruneLimitError, match="Fashion-MNIST is not in .*FashionMNIST/raw"):
         data.load("fashion-mnist", tmp_path)
+
+
+def test_files_that_are_read_from_several_folders_count_all(tmp_path, monkeypatch) -> None:
+    own, packaged = tmp_path / "data" / "FashionMNIST" / "raw", tmp_path / "packaged"
+    for folder in (own, packaged):
+        folder.mkdir(parents=True)
+    (own / "README").write_text("nothing yet")
+    monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
+    spec = replace(data.DATASETS["fashion-mnist"], packaged=(packaged,))
+    monkeypatch.setitem(data.DATASETS, "fashion-mnist", spec)
+    found = []
+    for content in (b"a", b"b"):
+        (packaged / "train-images-idx3-ubyte.gz").write_bytes(content)
+        found.append(data.files_digest("fashion-mnist"))
+    (own / "train-images-idx3-ubyte").write_bytes(b"own")
+    found.append(data.files_digest("fashion-mnist"))
+    (packaged / "train-images-idx3-ubyte.gz").write_bytes(b"c")
+    assert len(set(found)) == 3 and data.files_digest("fashion-mnist") == found[-1]
+    with pytest.raises(PruneLimitError, match="Fashion-MNIST is not in"):
+        data.load("fashion-mnist", tmp_path / "data")

@@ -462,3 +462,96 @@ def test_an_output_that_has_no_rows_is_named_where_the_loss_uses_it() -> None:
         pl.predict_limit(
             Caching(), lambda o, t: F.mse_loss(o["found"], t) * len(o["cache"]), data, epsilon=0.1
         )
+
+
+ROWS = torch.cat([X[:12] * torch.tensor([0.0, 1.0, 1.0]) - 1, X[:12] + torch.tensor([9.0, 0, 0])])
+
+
+class Forked(nn.Module):
+    """An output that is there, or depends on the weights, at some examples only."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.kind = nn.Linear(3, 4), kind
+
+    def forward(self, inputs: Tensor) -> dict[str, Any]:
+        found = self.layer(inputs)
+        far = inputs[:, 0] > 5
+        if self.kind == "none":
+            return {"found": found, "more": found[:, 0] if far.any() else None}
+        if self.kind == "absent":
+            return {"found": found} | ({"more": found[:, 0]} if far.any() else {})
+        if self.kind == "longer":
+            return {"found": found, "more": [found] * (1 + int(far.any()))}
+        more = torch.zeros(len(inputs), dtype=found.dtype)
+        if self.kind == "unfixed" and far.any():
+            more[far] = found[far, 0]
+        return {"found": found, "more": more} | (
+            {"far": bool(far.any())} if self.kind == "constant" else {}
+        )
+
+
+def of_forked(outputs: dict[str, Any], targets: Tensor) -> Tensor:
+    loss, more = F.cross_entropy(outputs["found"], targets), outputs.get("more")
+    if isinstance(more, list):
+        return loss + sum(F.cross_entropy(one, targets) for one in more)
+    if outputs.get("far", False) == True:  # noqa: E712 - as people write it
+        loss = 2 * loss
+    return loss if more is None else loss + (more - 1).square().mean()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("none", "more is there in some batches and not in others"),
+        ("absent", "more is there in some batches and not in others"),
+        ("longer", "more.1 is there in some batches and not in others"),
+        ("unfixed", "more depends on the weights at some examples"),
+        ("constant", "far, which changes from batch to batch, False to 'True'"),
+    ],
+)
+def test_outputs_that_other_batches_have_otherwise_are_refused(kind: str, said: str) -> None:
+    data = [(ROWS[:12], Y[:12]), (ROWS[12:], Y[:12])]
+    with pytest.raises(PruneLimitError, match=said):
+        pl.predict_limit(Forked(kind), of_forked, data, epsilon=0.1)
+
+
+def test_a_gradient_that_begins_with_a_later_batch_counts() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 1)
+
+        def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+            return {"found": self.first(inputs), "more": self.second(inputs)}
+
+    def loss(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
+        found = F.cross_entropy(outputs["found"], targets, reduction="none")
+        keep, more = targets > 0, outputs["more"]
+        if more.shape[0] > 0 and keep.any():
+            found = found + keep * more.squeeze(1).square()
+        return found.mean()
+
+    model, order = Two(), Y.argsort()
+    data = [(X[order][:6], Y[order][:6]), (X[order][6:], Y[order][6:])]
+    assert int(data[0][1].max()) == 0 < int(data[1][1].max())
+    traces = [pl.hessian_spectrum(model, loss, rows).trace().value for rows in (data, data[::-1])]
+    assert traces[0] == pytest.approx(traces[1], rel=1e-9)
+
+
+def test_a_loss_that_keeps_what_it_was_given_is_refused() -> None:
+    class Keeping:
+        calls, kept = 0, None
+
+        def __call__(self, outputs: dict[str, Any], targets: Tensor) -> Tensor:
+            self.calls += 1
+            if self.calls == 2:
+                self.kept = outputs["size"]
+            found = F.mse_loss(outputs["found"], targets)
+            return found if self.kept is None else found + (outputs["size"] - self.kept).sum()
+
+    data = list(zip(X.split(6), Z.split(6), strict=True))
+    with pytest.raises(PruneLimitError, match="from one call to the next"):
+        adapt(Kept(), Keeping(), data)

@@ -277,6 +277,7 @@ WRAPPED: dict[str, Callable[[nn.Module], Callable]] = {
     "object": Holder,
     "closure": lambda module: lambda outputs, targets: module(outputs, targets),
     "method": lambda module: module.forward,
+    "default": lambda module: lambda outputs, targets, held=module: held(outputs, targets),
 }
 
 
@@ -303,3 +304,17 @@ def test_autocast_around_a_call_changes_nothing() -> None:
         again = pl.sweep(model, F.cross_entropy, data, [0.0, 0.5])
     assert inside.paper == plain.paper and inside.loss == plain.loss
     assert again.loss.tolist() == curve.loss.tolist()
+
+
+def test_objects_of_a_loss_that_cannot_be_looked_into_are_left_alone() -> None:
+    class Closed(dict):
+        def values(self):
+            raise RuntimeError("store is closed")
+
+    store = Closed(weight=1.0)
+    data = [(torch.randn(20, 4), torch.randint(3, (20,)))]
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return store["weight"] * F.cross_entropy(outputs, targets)
+
+    assert pl.predict_limit(nn.Linear(4, 3), loss, data, epsilon=0.1).loss.mean > 0

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 import prunelimit as pl
 from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.existence.threshold import ExistenceSearch
+from prunelimit.network.adapter import adapt
 from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.cut import cut_sparsity, lowest_constant_loss
 from prunelimit.pruning.masks import mask_without
@@ -150,3 +151,23 @@ def test_a_model_that_differentiates_inside_has_its_report() -> None:
     batches = [(torch.randn(20, 3), torch.randn(20, 3)) for _ in range(2)]
     report = pl.predict_limit(Slope().eval(), F.mse_loss, batches, epsilon=0.05)
     assert 0 <= report.paper.sparsity <= 1
+
+
+def test_what_the_loss_reads_beside_the_answers_is_no_path() -> None:
+    class Masked(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+            return {"found": self.inner(inputs), "mask": inputs[:, 0] > -9}
+
+    def loss(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs["found"][outputs["mask"]], targets[outputs["mask"]])
+
+    model = chain(nn.Tanh, 0)
+    order = magnitude_order(model)
+    operator = CurvatureOperator(*adapt(Masked(model), loss, data()))
+    plain = CurvatureOperator(model, F.cross_entropy, data())
+    assert cut_sparsity(operator, order, level=0.5) == by_paths(model, order) < 1
+    assert lowest_constant_loss(operator) == pytest.approx(lowest_constant_loss(plain), rel=1e-6)

@@ -122,3 +122,12 @@ def test_solved_directly_all_or_nothing_may_go(keeps: bool) -> None:
     fit = refit_exactly(operator.matrix, weights, torch.full((30,), keeps))
     one_shot = 0.5 * float(weights @ operator.matrix @ weights)
     assert fit.rise == pytest.approx(0.0 if keeps else one_shot) and not fit.step.any()
+
+
+def test_what_rounding_hides_is_said_not_to_have_converged() -> None:
+    matrix = torch.diag(torch.tensor([1e8, 1.0, 1e-2, 1.0]))
+    matrix[1, 3] = matrix[3, 1] = 0.9
+    keep = torch.tensor([True, True, True, False])
+    assert not refit_exactly(matrix, torch.ones(4), keep).converged
+    fit = refit_exactly(matrix.double(), torch.ones(4), keep)
+    assert fit.converged and fit.rise == pytest.approx(0.095, rel=1e-5)

@@ -534,6 +534,53 @@ def test_a_curvature_that_is_next_to_none_does_not_hide_the_last_layers(more: fl
     assert any("log-probabilities" in note for note in found.notes)
 
 
+def mixed(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Of labels and of a teacher at another temperature, whose slopes add up to 0."""
+    soft = F.kl_div((outputs / 2).log_softmax(1), (targets / 2).softmax(1), reduction="batchmean")
+    return 0.5 * F.nll_loss(outputs, targets.argmax(1)) + 2.0 * soft
+
+
+def ignoring(outputs: Tensor, targets: Tensor) -> Tensor:
+    keep = (targets.argmax(1) > 0).to(outputs)
+    return (keep * F.nll_loss(outputs, targets.argmax(1), reduction="none")).sum() / keep.sum()
+
+
+@pytest.mark.parametrize("loss", [mixed, ignoring])
+def test_log_probabilities_are_logits_whatever_the_mix_and_the_first_batch(loss) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(1)).double()
+    inputs, targets = torch.randn(40, 4).double(), 2 * torch.randn(40, 3).double()
+    order = targets.argmax(1).argsort()
+    first = int((targets.argmax(1) == 0).sum())
+    inputs, targets = inputs[order], targets[order]
+    data = [(inputs[:first], targets[:first]), (inputs[first:], targets[first:])]
+
+    def at_logits(outputs: Tensor, truth: Tensor) -> Tensor:
+        return loss(outputs.log_softmax(1), truth)
+
+    found = hessian_spectrum(model, loss, data).trace().value
+    assert found == pytest.approx(hessian_spectrum(model[0], at_logits, data).trace().value)
+
+
+def test_log_probabilities_beside_another_output_are_refused() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 3), nn.Linear(4, 1)
+
+        def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+            return self.first(inputs).log_softmax(1), self.second(inputs)
+
+    def loss(outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        return F.nll_loss(outputs[0], targets) + outputs[1].square().mean()
+
+    torch.manual_seed(0)
+    data = [(torch.randn(20, 4), torch.randint(3, (20,)))]
+    with pytest.raises(PruneLimitError, match="output 0 is log-probabilities beside"):
+        hessian_spectrum(Two(), loss, data)
+    assert hessian_spectrum(Two(), loss, data, policy="abs").trace().value > 0
+
+
 @pytest.mark.parametrize("hidden", [-1e4, -1e9, -1e30, -math.inf])
 def test_outputs_that_are_masked_have_no_say(hidden: float) -> None:
     class Masked(nn.Module):
