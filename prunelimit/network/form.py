@@ -120,8 +120,10 @@ class OutputForm:
             return outputs.numel()
         return len(outputs) * sum(self.shapes[path].numel() for path in self.moving)
 
-    def gather(self, outputs: Any) -> Tensor:
+    def gather(self, outputs: Any, training: bool = False) -> Tensor:
         """One tensor of examples: the one that is read, or all of them side by side.
+
+        A model in `training` may return more or less than is read, such as no cache.
 
         Raises
         ------
@@ -130,7 +132,11 @@ class OutputForm:
             other shapes, or a whole number is too large to be held beside the others.
         """
         found = leaves(outputs)
-        self._require_alike(found)
+        missing = [path for path in self.shapes if not isinstance(found.get(path), Tensor)]
+        if missing and training:
+            raise PruneLimitError(f"in training the outputs have no {path_name(missing[0])}")
+        if not training:
+            self._require_alike(found)
         if len(self.shapes) == 1:
             return found[next(iter(self.shapes))]
         for path, shape in self.shapes.items():

@@ -56,7 +56,7 @@ class ModelView(nn.Module):
             # Where a copy of the model was widened, its inputs are, too.
             return tensor.to(now) if tensor.dtype == self.precision != now else tensor
 
-        return self.form.gather(self.call(self.inner, rows, cast))
+        return self.form.gather(self.call(self.inner, rows, cast), self.training)
 
 
 class PackedLoss(nn.Module):

@@ -406,10 +406,10 @@ def test_a_constant_that_changes_and_numbers_that_do_not_fit_are_refused() -> No
             return super().forward(inputs) | {"scale": float(self.calls), "group": inputs[:, 0] > 9}
 
     data = list(zip(X.split(6), Z.split(6), strict=True))
-    view, _, loader = adapt(Counting(), of_the_kept, data)
+    view, _, loader = adapt(Counting().eval(), of_the_kept, data)
     assert len([view(inputs) for inputs, _ in loader]) == 4  # the loss does not read it
     view, _, loader = adapt(
-        Counting(), lambda o, t: F.mse_loss(o["found"] * (o["scale"] or 1.0), t), data
+        Counting().eval(), lambda o, t: F.mse_loss(o["found"] * (o["scale"] or 1.0), t), data
     )
     with pytest.raises(PruneLimitError, match="output scale, which changes from batch to batch"):
         [view(inputs) for inputs, _ in loader]
@@ -555,3 +555,27 @@ def test_a_loss_that_keeps_what_it_was_given_is_refused() -> None:
     data = list(zip(X.split(6), Z.split(6), strict=True))
     with pytest.raises(PruneLimitError, match="from one call to the next"):
         adapt(Kept(), Keeping(), data)
+
+
+def test_a_model_may_return_less_in_training_than_in_eval_mode() -> None:
+    class Caching(Kept):
+        def forward(self, inputs: Tensor) -> dict[str, Any]:
+            found = {"found": self.layers(inputs), "cache": None if self.training else object()}
+            return found if self.training else found | {"size": inputs[:, 0]}
+
+    data = list(zip(X.split(6), Z.split(6), strict=True))
+    budget = pl.FineTuning(epochs=1, learning_rate=1e-3)
+    asked = {"epsilon": 0.2, "start": 0.3, "finetune": budget, "max_tries": 1}
+
+    def loss(outputs: dict[str, Any], targets: Tensor) -> Tensor:
+        return F.mse_loss(outputs["found"], targets)
+
+    found = pl.find_limit(Caching().eval(), loss, data, **asked)
+    plain = pl.find_limit(Kept().layers, F.mse_loss, data, **asked)
+    assert found.tries == plain.tries
+
+    def of_size(outputs: dict[str, Any], targets: Tensor) -> Tensor:
+        return loss(outputs, targets) + 0 * outputs["size"].sum()
+
+    with pytest.raises(PruneLimitError, match="in training the outputs have no size"):
+        pl.find_limit(Caching().eval(), of_size, data, **asked)
