@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler
 
 from prunelimit.errors import PruneLimitError
+from prunelimit.network.copies import HALVES
 from prunelimit.network.device import device_of, resolve_device
 from prunelimit.network.parameters import check_kind
 
@@ -293,6 +294,23 @@ def in_double_precision(loss_fn: LossFunction, device: torch.device) -> LossFunc
             return loss_fn(outputs.float(), targets.float() if truth is not targets else targets)
 
     return wide
+
+
+def of_half_in_double(loss_fn: LossFunction, device: torch.device) -> LossFunction:
+    """The same loss, in float64 of outputs in half precision, in which it would be rounded.
+
+    Examples
+    --------
+    >>> loss = of_half_in_double(nn.functional.mse_loss, torch.device("cpu"))
+    >>> loss(torch.ones(1).half(), torch.zeros(1).half()).dtype, loss(*torch.ones(2, 1)).dtype
+    (torch.float64, torch.float32)
+    """
+    wide = in_double_precision(loss_fn, device)
+
+    def exact(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (wide if outputs.dtype in HALVES else loss_fn)(outputs, targets)
+
+    return exact
 
 
 def one_number(loss: Any) -> Tensor:

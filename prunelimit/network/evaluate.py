@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.checks import LossFunction, in_double_precision, one_number
-from prunelimit.network.copies import HALVES
+from prunelimit.network.checks import LossFunction, of_half_in_double, one_number
 from prunelimit.network.device import at_device, deterministic_kernels
 from prunelimit.network.world import ALONE, World
 
@@ -54,14 +53,13 @@ def evaluate(
     """
     where = world.device(device)
     model, loss_fn = at_device(model, loss_fn, where)
-    wide = in_double_precision(loss_fn, where)
+    exact = of_half_in_double(loss_fn, where)
     losses, right, asked, sizes = [], [], [], []
     # Not inference_mode: a buffer that forward sets would stay a tensor that nothing may change.
     with evaluation_mode(model), torch.no_grad(), deterministic_kernels():
         for inputs, targets, *_ in world.every(batch for batch in loader if len(batch[0])):
             inputs, targets = inputs.to(where), targets.to(where)
             outputs = model(inputs)
-            exact = wide if outputs.dtype in HALVES else loss_fn
             losses.append(one_number(exact(outputs, targets)).reshape(()))
             of_batch = _count_right(outputs, targets)
             right.append(of_batch[0])

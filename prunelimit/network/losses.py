@@ -101,17 +101,14 @@ def batch_losses(
     checks.check_reiterable(loader)
     model, loss_fn = at_device(model, loss_fn, world.device(device))
     first = next(p for p in model.parameters() if p.is_floating_point())
-    wide = checks.in_double_precision(loss_fn, first.device)
-    weights = BatchWeights(wide)
-
-    def exact(outputs: Tensor) -> Loss:
-        return wide if outputs.dtype in HALVES else loss_fn
+    weights = BatchWeights(checks.in_double_precision(loss_fn, first.device))
+    exact = checks.of_half_in_double(loss_fn, first.device)
 
     def row(batch: checks.Batch) -> tuple[int, float, float]:
         inputs, targets, given = batch
         outputs, targets = model(_moved(inputs, first)), _moved(targets, first)
         weight = weights.measure(outputs, targets) if given is None else float(given.sum())
-        loss = float(checks.scalar_loss(exact(outputs), outputs, targets)) if weight else 0.0
+        loss = float(checks.scalar_loss(exact, outputs, targets)) if weight else 0.0
         return inputs.shape[0], weight, loss
 
     with evaluation_mode(model), torch.no_grad(), checks.on_any_examples():
