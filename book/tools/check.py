@@ -129,10 +129,15 @@ def _digest_of_everything() -> str:
 
 
 def pytest_command(todo: list[str]) -> list[str]:
-    """Return the command that runs the tests, doctests and notebooks in `todo`."""
+    """Return the command that runs the tests, doctests and notebooks in `todo`.
+
+    The slow ones first: begun last, as files of few tests are by default, they are waited for.
+    """
     workers = str(min(2, os.cpu_count() or 1))
+    todo = sorted(todo, key=lambda name: not name.startswith((*_SLOW, "notebooks/reproduce/")))
     return [
         *(sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile"),
+        "--no-loadscope-reorder",
         *("--doctest-modules", "--nbval", "--nbval-current-env"),
         *("--nbval-sanitize-with", "tests/nbval.cfg", *todo),
     ]

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.checks import one_number
+from prunelimit.network.checks import Batch, one_number
+
+Pair = tuple[Tensor, Tensor]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -52,6 +54,20 @@ class BatchWeights:
         self._each = 1.0
         self._uniform = True
         self._proved = False
+
+    def settle(self, batches: Iterable[Batch], answers: Callable[[Tensor, Tensor], Pair]) -> None:
+        """Take the reference from the first batch that has a slope, before any is measured.
+
+        One without is a perfect fit, or has no target that counts: the reference tells which.
+        `answers` gives outputs and targets of a batch; weights that are given need no reference.
+        """
+        for inputs, targets, given in batches:
+            if given is not None:
+                return
+            outputs, targets = answers(inputs, targets)
+            self.measure(outputs, targets)
+            if self.reference is not None or outputs.ndim == 0:
+                return
 
     def measure(self, outputs: Tensor, targets: Tensor) -> float:
         """W of a batch, in examples of the first batch; 0 where every target is ignored."""

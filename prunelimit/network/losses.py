@@ -104,17 +104,19 @@ def batch_losses(
     weights = BatchWeights(checks.in_double_precision(loss_fn, first.device))
     exact = checks.of_half_in_double(loss_fn, first.device)
 
+    def answered(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return model(_moved(inputs, first)), _moved(targets, first)
+
     def row(batch: checks.Batch) -> tuple[int, float, float]:
         inputs, targets, given = batch
-        outputs, targets = model(_moved(inputs, first)), _moved(targets, first)
+        outputs, targets = answered(inputs, targets)
         weight = weights.measure(outputs, targets) if given is None else float(given.sum())
         loss = float(checks.scalar_loss(exact, outputs, targets)) if weight else 0.0
         return inputs.shape[0], weight, loss
 
     with evaluation_mode(model), torch.no_grad(), checks.on_any_examples():
-        for batch in checks.iterate_batches(loader):  # all processes weigh by the same reference
-            row(batch)
-            break
+        # All processes weigh by the same reference.
+        weights.settle(checks.iterate_batches(loader), answered)
         rows = [row(batch) for batch in world.every(checks.iterate_batches(loader))]
     rows = world.in_order(rows)
     if not rows:

@@ -101,8 +101,11 @@ class Examples:
         return batch[0].clone(), batch[1].clone(), batch[2]
 
     def _agree_on_unit(self, first: checks.Batch | None) -> None:
-        """The first batch is checked, and gives the unit in which all processes weigh."""
+        """The first batch is checked; the first that has a slope gives the unit for all."""
         plain = True
+        self._weights.settle(
+            self._fresh(), lambda inputs, targets: (self._forward(inputs), targets)
+        )
         if first is not None:
             plain = self._check_first(*first)
         states = self._world.gather((plain, self._weights.state()))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from prunelimit.errors import PruneLimitError
 from prunelimit.network.batch_weights import BatchWeights
 from prunelimit.network.losses import loss_statistics
+from prunelimit.spectrum import CurvatureOperator
 
 CLASS_WEIGHTS = torch.tensor([0.2, 3.0, 1.0, 7.0], dtype=torch.float64)
 
@@ -62,6 +63,43 @@ def test_the_mean_over_batches_is_that_of_all_tokens() -> None:
     assert loss_statistics(model, F.cross_entropy, data).mean == pytest.approx(
         float(together.detach())
     )
+
+
+def clamped(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """A mean over the targets that count, and 0 where there is none."""
+    total = F.cross_entropy(outputs, targets, reduction="sum", ignore_index=-100)
+    return total / (targets != -100).sum().clamp(min=1)
+
+
+def satisfied(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """A squared hinge: no slope where outputs exceed 1."""
+    return F.relu(1 - outputs[:, 0]).square().mean()
+
+
+@pytest.mark.parametrize("name", ["nothing counts", "a perfect fit"])
+def test_a_first_batch_without_a_slope_is_weighed_by_a_later_one(name: str) -> None:
+    model = nn.Linear(4, 4)
+    inputs = [torch.randn(n, 4, generator=torch.Generator().manual_seed(n)) for n in (3, 5, 2)]
+    if name == "nothing counts":
+        targets = [
+            torch.full((3,), -100),
+            torch.tensor([0, 1, -100, 2, 3]),
+            torch.tensor([1, -100]),
+        ]
+        loss_fn, counted = clamped, [0, 4, 1]
+    else:
+        with torch.no_grad():
+            model.weight.zero_()
+            model.weight[0, 0] = 1.0
+            model.bias.zero_()
+        inputs[0][:, 0], inputs[1][:, 0] = 2.0, 0.5
+        targets, loss_fn, counted = [torch.zeros(n) for n in (3, 5, 2)], satisfied, [3, 5, 2]
+    data = list(zip(inputs, targets, strict=True))
+    with torch.no_grad():
+        terms = [n * float(loss_fn(model(x), y)) for n, (x, y) in zip(counted, data, strict=True)]
+    right = sum(terms) / sum(counted)
+    assert loss_statistics(model, loss_fn, data).mean == pytest.approx(right)
+    assert CurvatureOperator(model, loss_fn, data).loss == pytest.approx(right)
 
 
 def test_given_weights_count() -> None:
