@@ -28,9 +28,16 @@ from prunelimit.plots.style import COLOURS, CURVES, LIMITS, WIDTH
 
 if TYPE_CHECKING:
     from prunelimit.estimates import Interval
-    from prunelimit.results import LimitsOverDistance, Overview, Result
-    from prunelimit.results.choices import AtBatchSize, AtExamples, OverEpsilon, RowNorms
+    from prunelimit.results.choices import (
+        AtBatchSize,
+        AtExamples,
+        LimitsOverDistance,
+        OverEpsilon,
+        RowNorms,
+    )
     from prunelimit.results.methods import LimitRow
+    from prunelimit.results.overview import Overview
+    from prunelimit.results.result import Result
 
 Results = Mapping[str, "Result"]
 

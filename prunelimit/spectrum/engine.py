@@ -23,11 +23,19 @@ from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
-from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
+from prunelimit.spectrum.bracket import (
+    Array,
+    Rule,
+    deflate,
+    folded_rule,
+    gauss_rule,
+    radau_rule,
+    ritz_pairs,
+)
 from prunelimit.spectrum.gate import NOTHING, check_consistency
 from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.krylov import KrylovSpace, ritz_pairs
-from prunelimit.spectrum.matrix import Array, BuildableMatrix, SymmetricMatrix
+from prunelimit.spectrum.krylov import KrylovSpace
+from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
 from prunelimit.spectrum.operator import CurvatureOperator, Workspace
 from prunelimit.spectrum.result import POLICIES, Spectrum
 from prunelimit.spectrum.search import Search, Target

@@ -11,10 +11,9 @@ chapter 6.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, eigh_tridiagonal
 
-Array = NDArray[np.float64]
+from prunelimit.spectrum.bracket import Array
 
 
 def tridiagonal_rule(diagonal: Array, off_diagonal: Array) -> tuple[Array, Array]:

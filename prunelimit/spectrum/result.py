@@ -11,8 +11,13 @@ from scipy.special import ndtri
 from prunelimit.errors import PruneLimitError, require, require_all
 from prunelimit.estimates import Estimate, Interval
 from prunelimit.names import require_known
-from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
-from prunelimit.spectrum.matrix import Array
+from prunelimit.spectrum.bracket import (
+    Array,
+    FoldedRule,
+    Rule,
+    absolute_bracket,
+    clipped_bracket,
+)
 
 POLICIES = {"ggn": "ggn", "abs": "hessian", "clip": "hessian"}
 """Policy to the curvature it needs. "ggn": the Gauss-Newton matrix, positive
