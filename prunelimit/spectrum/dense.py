@@ -85,8 +85,7 @@ def matrix_from_jacobians(operator: Any) -> Tensor | None:
             matrix: Tensor | None = _sum_of_factors(operator).detach()
     except Exception:  # torch.func has a kind of its own for every layer that it does not know
         matrix = None
-    failed = any(world.gather(matrix is None))
-    if failed or matrix is None:
+    if any(world.gather(matrix is None)) or matrix is None:
         return None
     matrix = world.sum(matrix)
     direction = torch.linspace(

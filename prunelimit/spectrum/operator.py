@@ -197,7 +197,6 @@ class CurvatureOperator:
         )
         self.examples, self.own_examples = self.data.count, self.data.own
         self.loss = self.data.loss
-        self.own_outputs = self.data.own_outputs
         self.outputs = -(-self.data.outputs // self.examples)
         if not self.data.plain:
             self.notes = (*self.notes, WEIGHTS_NOTE)
