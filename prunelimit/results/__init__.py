@@ -11,6 +11,7 @@ _PUBLIC = {
     "SearchedNetwork": "calibrated",
     "Choices": "choices",
     "LimitsOverDistance": "choices",
+    "Verdict": "choices",
     "WeightDistances": "choices",
     "ExistenceStudy": "existence",
     "Expansions": "existence",
@@ -25,7 +26,6 @@ _PUBLIC = {
     "Result": "result",
     "provenance_of": "saved",
     "table": "saved",
-    "Verdict": "verdict",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -179,23 +179,21 @@ def _stored_chunk(checkpoint: str | os.PathLike[str] | None) -> int | None:
 
 def _choose_matrix(operator: CurvatureOperator, policy: str, effort: Effort) -> BuildableMatrix:
     """The Gram form where it is asked for, or smaller and its C by C blocks fit."""
-    method, free = effort.method, effort.free(operator.device, operator.world.local_size)
-    smaller = operator.data.outputs < operator.dim
-    if policy == "ggn" and (smaller or method == "gram"):
-        width = operator.output_width()
-        own = operator.data.own_outputs
-        blocks = own * width * operator.dtype.itemsize
-        fits = all(operator.world.gather(blocks <= free // 4))
-        if method == "gram" and not fits:
-            raise PruneLimitError(
-                f"the second derivatives of the loss in the outputs take {blocks / 2**30:.3g} GiB "
-                f"({own:,} outputs in blocks of {width}), and {free / 2**30:.3g} GiB are free; use "
-                "method='lanczos'"
-            )
-        smaller = smaller and fits
-    if method == "gram" or (method == "auto" and policy == "ggn" and smaller):
+    smaller = policy == "ggn" and operator.data.outputs < operator.dim
+    if effort.method != "gram" and not (effort.method == "auto" and smaller):
+        return operator
+    own, width = operator.data.own_outputs, operator.output_width()
+    blocks = own * width * operator.dtype.itemsize
+    free = effort.free(operator.device, operator.world.local_size)
+    if all(operator.world.gather(blocks <= free // 4)):
         return GramOperator(operator)
-    return operator
+    if effort.method == "auto":
+        return operator
+    raise PruneLimitError(
+        f"the second derivatives of the loss in the outputs take {blocks / 2**30:.3g} GiB "
+        f"({own:,} outputs in blocks of {width}), and {free / 2**30:.3g} GiB are free; use "
+        "method='lanczos'"
+    )
 
 
 def _basis(matrix: SymmetricMatrix, operator: CurvatureOperator, memory: int | None) -> Basis:

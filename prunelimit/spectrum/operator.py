@@ -269,25 +269,24 @@ class CurvatureOperator:
 
     def _check_derivatives(self) -> None:
         """Refuse what has no curvature, or none that the weights would show."""
-        if self.own_examples:
+        if not self.own_examples:
+            return
+        if self.kind == "ggn":
             inputs, targets = self.data.some(TRIAL)
-            outputs = self._forward(inputs)
-            if self.kind == "ggn":
-                # With a graph: the loss may read activations that a hook or the model has kept.
-                with self.context(), torch.enable_grad():
-                    outputs = self._outputs(inputs)
-                weights = list(self.parameters.values())
-                refuse_curved_penalty(self.loss_fn, outputs, targets, weights)
-                outputs = outputs.detach()
-            self._require_bend()
-            batches = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
-            with self.context(), linearise.explained():
-                check_arrival(self.model, self.loss_fn, self.parameters, batches)
+            # With a graph: the loss may read activations that a hook or the model has kept.
+            with self.context(), torch.enable_grad():
+                outputs = self._outputs(inputs)
+            weights = list(self.parameters.values())
+            refuse_curved_penalty(self.loss_fn, outputs, targets, weights)
+        self._require_bend()
+        batches = (piece[:2] for piece in self.data.pieces(DEFAULT_CHUNK))
+        with self.context(), linearise.explained():
+            check_arrival(self.model, self.loss_fn, self.parameters, batches)
 
     def _require_bend(self) -> None:
         """Refuse a loss that is straight at all examples; it may be at many (a smooth hinge)."""
         said = None
-        pieces = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
+        pieces = (piece[:2] for piece in self.data.pieces(DEFAULT_CHUNK))
         for inputs, targets in chain([self.data.some(TRIAL)], pieces):
             try:
                 refuse_flat_loss(self.loss_fn, self._forward(inputs), targets, self.kind)
