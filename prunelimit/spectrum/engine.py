@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +15,6 @@ from torch import nn
 
 from prunelimit.checkpoint import Checkpoint
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.estimates import Interval
 from prunelimit.network.checks import LossFunction, curvature_device
 from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
@@ -59,7 +58,6 @@ class Effort:
     """How well a spectrum is wanted, and what it may cost; see `hessian_spectrum`."""
 
     tolerance: float = 0.005
-    target: Target = field(default_factory=lambda: ridge_target(None))
     max_products: int = 1000
     method: str = "auto"
     seed: int = 0
@@ -131,7 +129,9 @@ def _require_room(dim: int, free: int) -> None:
         )
 
 
-def spectrum_of_operator(operator: CurvatureOperator, policy: str, effort: Effort) -> Spectrum:
+def spectrum_of_operator(
+    operator: CurvatureOperator, policy: str, effort: Effort, target: Target
+) -> Spectrum:
     """The spectrum of an operator made by `operator_for`, after its checks."""
     progress, path = effort.progress, effort.checkpoint
     facts: dict[str, Any] = {
@@ -165,7 +165,7 @@ def spectrum_of_operator(operator: CurvatureOperator, policy: str, effort: Effor
             identity=_identity(operator, matrix, policy, effort.seed, space.basis.dtype),
         )
         with progress_bar("curvature", total=effort.max_products, enabled=progress) as bar:
-            spectrum = search.run(effort.target, effort.tolerance, bar)
+            spectrum = search.run(target, effort.tolerance, bar)
         return from_matrix(led, space.products) if spectrum is None else spectrum
 
     return operator.world.lead(matrix, work)
@@ -306,18 +306,3 @@ def _check_semi_definite(rule: Rule) -> None:
             f"{highest:.3g}): the loss is not convex in the model's outputs; use policy='abs' or "
             "'clip'"
         )
-
-
-def ridge_target(ridges: Sequence[float] | None) -> Target:
-    """The widest of the kept fractions at the ridges."""
-
-    def target(spectrum: Spectrum) -> Interval:
-        chosen = ridges
-        if chosen is None:
-            mean = spectrum.trace().value / spectrum.dim
-            chosen = [mean * factor for factor in (0.1, 1.0, 10.0, 100.0) if mean > 0] or [1.0]
-        kept = [spectrum.effective_dimension(ridge) for ridge in chosen]
-        worst = max(kept, key=lambda interval: interval.width)
-        return Interval(*(end / spectrum.dim for end in (worst.lower, worst.value, worst.upper)))
-
-    return target

@@ -33,7 +33,6 @@ from prunelimit.network.parameters import flatten
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import linearise
 from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.layout import curvature_ends
 from prunelimit.spectrum.operator import TRIAL, CurvatureOperator
 from prunelimit.spectrum.outputs import at_logits
 
@@ -90,8 +89,8 @@ def _check_chunks(operator: CurvatureOperator) -> None:
         for chunk, share in operator.linearised():
             kept += float(chunk.loss) * share
             if isinstance(chunk, linearise.GaussNewtonChunk):
-                least_and_most = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
-                found += [end * share for end in least_and_most]
+                ends = linearise.curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
+                found += [end * share for end in ends]
     parts = operator.world.gather((kept, min(found), max(found)))
     _refuse_two_functions(operator, math.fsum(part[0] for part in parts))
     _refuse_concave([end for part in parts for end in part[1:]])

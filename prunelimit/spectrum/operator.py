@@ -445,7 +445,7 @@ class CurvatureOperator:
         if self._matrix is None:
             found = matrix_from_jacobians(self) if self.kind == "ggn" else None
             if found is None:
-                found = dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
+                found = dense_matrix(self, progress)
             self._matrix = found
         return self._matrix
 

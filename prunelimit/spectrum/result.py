@@ -217,10 +217,8 @@ class Spectrum:
         if self.confidence <= 0:
             return 0.0, 0.0
         assert self.gauss is not None
-        nodes, random = (
-            self._apply_policy(np.asarray(self.gauss.nodes)),
-            np.array(self.gauss.random),
-        )
+        nodes = self._apply_policy(np.asarray(self.gauss.nodes))
+        random = np.array(self.gauss.random)
         drawn = float(random.sum())
         if drawn <= 0:
             return 0.0, 0.0
