@@ -239,10 +239,11 @@ class CurvatureOperator:
             inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
             outputs = self._forward(inputs)
             said = said or probability_note(self.loss_fn, outputs, targets, self.kind)
-            slope = slopes(self.loss_fn, outputs, targets) if self.kind == "ggn" else None
+            if self.kind != "ggn":
+                break
+            slope = slopes(self.loss_fn, outputs, targets)
             if slope is not None:
                 dims = [self._hidden_dim(outputs, slope)]
-            if slope is not None or self.kind != "ggn":
                 break
         self.notes = (*self.notes, *{note: None for note in self.world.gather(said) if note})
         found = {dim for part in self.world.gather(dims) for dim in part}

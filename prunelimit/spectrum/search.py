@@ -108,10 +108,8 @@ class Search:
                 spectrum = self.assemble(self.space)
                 wanted = target(spectrum)
                 bar.update(0.0, remark=f"{wanted.lower:.4f} to {wanted.upper:.4f}")
-                if done or half_width(wanted) <= tolerance:
-                    self._save(force=True)
-                    return spectrum
-                advice = self._plan(spectrum, target, tolerance, wanted)
+                sure = done or half_width(wanted) <= tolerance
+                advice = "stop" if sure else self._plan(spectrum, target, tolerance, wanted)
                 if advice != "grow":
                     self._save(force=True)
                     return spectrum if advice == "stop" else None
