@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
@@ -178,11 +178,12 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
     )
     loss = _measured_loss(task, operator)
     allowed, source = _resolve_epsilon(epsilon, loss)
-    effort = replace(effort, target=lambda partial: _widest(partial, profile, allowed))
     with warnings.catch_warnings():
         # Said once, in the report's own warnings.
         warnings.simplefilter("ignore", CurvatureWarning)
-        spectrum = spectrum_of_operator(operator, policy, effort)
+        spectrum = spectrum_of_operator(
+            operator, policy, effort, lambda partial: _widest(partial, profile, allowed)
+        )
     curve = _one_shot(operator, weights, order, allowed, effort)
     cut = cut_sparsity(operator, order, loss.mean + allowed)
     operator.release()

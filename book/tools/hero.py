@@ -17,7 +17,7 @@ def main() -> None:
     """Draw the four curves of FC5 on Fashion-MNIST and say where the picture is."""
     matplotlib.use("agg")
     from prunelimit import plots
-    from prunelimit.results import Result
+    from prunelimit.results.result import Result
 
     plots.use_style()
     figure = plots.four_curves_of_result(Result.load(RESULT))

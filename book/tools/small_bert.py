@@ -24,7 +24,7 @@ from prunelimit.expected import facts_of
 from prunelimit.find import find_limit
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.predict import predict_limit
-from prunelimit.results import SearchedNetwork
+from prunelimit.results.calibrated import SearchedNetwork
 
 EXAMPLES, BATCH, LENGTH, WORDS, GROUPS = 384, 64, 8, 24, 3
 EPOCHS, RATE, L1 = 60, 3e-3, 1e-4

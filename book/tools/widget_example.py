@@ -30,7 +30,7 @@ from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.world import Execution
 from prunelimit.pruning import magnitude_mask
 from prunelimit.pruning.finetune import FineTuning
-from prunelimit.results import Result
+from prunelimit.results.result import Result
 from prunelimit.widgets.network import from_result
 
 SPARSITIES = (0.6, 0.8, 0.9, 0.95, 0.98, 0.99)

@@ -26,6 +26,8 @@ __all__ = [
     "simulate_intersection",
 ]
 
+Bounds = tuple[float, float] | tuple[FloatArray, FloatArray]
+
 _BATCH_ENTRIES = 2**20
 _CUT_LIMIT = 2000
 _FIRST_CUTS = 4
@@ -108,9 +110,7 @@ def intersection_probability_of_cones(a: cones.Cone, b: cones.Cone) -> float:
     return intersection_probability(cones.Product(a, b), a.dim)
 
 
-def approximate_bounds(
-    statistical_dimension: float, subspace_dim: ArrayLike, dim: int
-) -> tuple[float, float] | tuple[FloatArray, FloatArray]:
+def approximate_bounds(statistical_dimension: float, subspace_dim: ArrayLike, dim: int) -> Bounds:
     """Lower and upper bound on the intersection probability from the statistical dimension.
 
     Theorem I of Amelunxen et al. 2014 for a subspace (Theorem 2.4 of Zhang et al. 2024, who
@@ -146,9 +146,7 @@ def approximate_bounds(
     return _bounds_from(gap, 4 * np.exp(-(gap**2) / (8 * dim)))
 
 
-def sharper_bounds(
-    statistical_dimension: float, subspace_dim: ArrayLike, dim: int
-) -> tuple[float, float] | tuple[FloatArray, FloatArray]:
+def sharper_bounds(statistical_dimension: float, subspace_dim: ArrayLike, dim: int) -> Bounds:
     """Like `approximate_bounds`, with the transition width ``ω² = min(δ, D - δ)`` in place of D.
 
     ``η = 4 exp(-(λ²/8)/(ω² + λ))`` at ``λ = |δ + m - D|`` (Amelunxen et al. 2014, Theorem
@@ -183,9 +181,7 @@ def _checked_gap(statistical_dimension: float, subspace_dim: ArrayLike, dim: int
     return statistical_dimension + dims - dim
 
 
-def _bounds_from(
-    gap: FloatArray, eta: FloatArray
-) -> tuple[float, float] | tuple[FloatArray, FloatArray]:
+def _bounds_from(gap: FloatArray, eta: FloatArray) -> Bounds:
     lower = np.where(gap > 0, np.maximum(1 - eta, 0.0), 0.0)
     upper = np.where(gap < 0, np.minimum(eta, 1.0), 1.0)
     return (float(lower), float(upper)) if gap.ndim == 0 else (lower, upper)

@@ -36,7 +36,7 @@ from prunelimit.lab.named import (
 from prunelimit.names import printable
 
 if TYPE_CHECKING:
-    from prunelimit.results import Result
+    from prunelimit.results.result import Result
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 

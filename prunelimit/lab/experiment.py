@@ -36,7 +36,9 @@ from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.sweep import Sweep
 from prunelimit.records import from_plain, to_plain
 from prunelimit.report import PruningLimit
-from prunelimit.results import ExperimentConfig, FinalMeasurements, Result, parts
+from prunelimit.results import parts
+from prunelimit.results.parts import ExperimentConfig, FinalMeasurements
+from prunelimit.results.result import Result
 from prunelimit.results.saved import compact
 
 __all__ = ["ExperimentConfig", "Result", "run_task"]

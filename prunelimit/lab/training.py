@@ -34,7 +34,7 @@ from prunelimit.network.world import ALONE, World
 from prunelimit.progress import Reporter, progress_bar
 from prunelimit.recipe import TrainingConfig
 from prunelimit.records import from_plain, to_plain
-from prunelimit.results import FinalMeasurements
+from prunelimit.results.parts import FinalMeasurements
 
 EXPLOSION = 1e3
 """A loss this many times (one plus) the untrained network's counts as diverged."""

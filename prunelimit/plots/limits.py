@@ -15,7 +15,7 @@ from prunelimit.plots.panels import draw_epsilon, kept_axis, legend_below
 from prunelimit.plots.style import COLOURS, CURVES, WIDTH, mark_limits, sparsity_axis
 
 if TYPE_CHECKING:
-    from prunelimit.results import Result
+    from prunelimit.results.result import Result
 
 
 def four_curves_of_result(result: Result) -> Figure:

@@ -49,6 +49,14 @@ def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 2) -> None
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
 
 
+def name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
+    """Names of the axes of panels in twos: below the last two, and left of each row."""
+    for ax in axes[::2]:
+        ax.set_ylabel(y)
+    for ax in axes[-2:]:
+        ax.set_xlabel(x)
+
+
 def share_axis(ax: Axes, sparsest: float, ticks: Sequence[float] = NINES) -> None:
     """Share kept, logarithmic and falling to the right; the ticks say the sparsity."""
     shown = np.array([tick for tick in ticks if tick <= sparsest + 1e-12])

@@ -20,6 +20,7 @@ from prunelimit.plots.panels import (
     NINES,
     draw_limits,
     legend_below,
+    name_axes,
     panels_in_twos,
     share_axis,
     stacked,
@@ -28,9 +29,16 @@ from prunelimit.plots.style import COLOURS, CURVES, LIMITS, WIDTH
 
 if TYPE_CHECKING:
     from prunelimit.estimates import Interval
-    from prunelimit.results import LimitsOverDistance, Overview, Result
-    from prunelimit.results.choices import AtBatchSize, AtExamples, OverEpsilon, RowNorms
+    from prunelimit.results.choices import (
+        AtBatchSize,
+        AtExamples,
+        LimitsOverDistance,
+        OverEpsilon,
+        RowNorms,
+    )
     from prunelimit.results.methods import LimitRow
+    from prunelimit.results.overview import Overview
+    from prunelimit.results.result import Result
 
 Results = Mapping[str, "Result"]
 
@@ -83,16 +91,9 @@ def _panels_of_runs(results: Results, draw: Callable[[Axes, Result], None], want
             share = 1 - min(getattr(result.prediction, name).sparsity, sparsest)
             ax.axvline(share, color=colour, ls=dash, lw=1.5, marker="", label=label)
         share_axis(ax, sparsest, _PANEL_TICKS)
-    _name_axes(axes, "sparsity (share kept)", wanted)
+    name_axes(axes, "sparsity (share kept)", wanted)
     legend_below(figure, axes)
     return figure
-
-
-def _name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
-    for ax in axes[::2]:
-        ax.set_ylabel(y)
-    for ax in axes[-2:]:
-        ax.set_xlabel(x)
 
 
 def thresholds(rows: Sequence[Overview]) -> Figure:
@@ -156,7 +157,7 @@ def limits_over_distance(curves: Mapping[str, LimitsOverDistance]) -> Figure:
             label, colour, marker = CURVES[name]
             ax.plot(distance, kept, marker, color=colour, label=label)
         ax.set(yscale="log", ylim=(0.7 * curve.floor, 1.3))
-    _name_axes(axes, r"distance $R$", "share of weights kept")
+    name_axes(axes, r"distance $R$", "share of weights kept")
     legend_below(figure, axes)
     return figure
 
@@ -250,7 +251,7 @@ def weight_histograms(results: Results) -> Figure:
             cut = _magnitude_at(total, edges, sparsity)
             ax.axvline(cut, color=COLOURS["black"], ls=dash, lw=1.2, marker="", label=label)
         ax.set(xscale="log", yscale="log", xlim=(max(edges[0], edges[-1] * 1e-7), edges[-1]))
-    _name_axes(axes, "$|w_i|$", "weights in the bin")
+    name_axes(axes, "$|w_i|$", "weights in the bin")
     legend_below(figure, axes)
     return figure
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from prunelimit.estimates import Interval
-from prunelimit.plots.panels import panels_in_twos, stacked
+from prunelimit.plots.panels import name_axes, panels_in_twos, stacked
 from prunelimit.plots.style import COLOURS
 
 SERIES = (("blue", "o"), ("vermilion", "s"), ("green", "D"), ("purple", "^"))
@@ -100,10 +100,7 @@ def closing_brackets(
         ax.plot(products, lower, color=COLOURS["green"], marker="^", label="lower end")
         ax.axhline(truth, color=COLOURS["black"], ls="--", marker="", label="truth")
         ax.set_title(title)
-    for ax in axes[-2:]:
-        ax.set_xlabel("products")
-    for ax in axes[::2]:
-        ax.set_ylabel(wanted)
+    name_axes(axes, "products", wanted)
     place.legend(*axes[0].get_legend_handles_labels(), loc="center" if place not in axes else None)
     return figure
 

@@ -1,37 +1,33 @@
 """What experiments found, as objects: figures, tables, widgets and chapters read these.
 
 The files under ``book/results`` are read by each class's `load`; nobody else knows the names in
-them. `table` makes a table of rows.
+them. `table` makes a table of rows. Names are loaded on first use: each is of one chapter.
 """
 
-from prunelimit.results.calibrated import CalibrationTable, SearchedNetwork
-from prunelimit.results.choices import Choices, LimitsOverDistance, WeightDistances
-from prunelimit.results.existence import ExistenceStudy, Expansions
-from prunelimit.results.methods import LimitsOfGems, LimitsOverRounds, LimitStudy, MethodsCompared
-from prunelimit.results.overview import Overview
-from prunelimit.results.parts import ExperimentConfig, FinalMeasurements, Provenance
-from prunelimit.results.result import Result
-from prunelimit.results.saved import provenance_of, table
-from prunelimit.results.verdict import Verdict
+from prunelimit.on_use import loaded_on_use
 
-__all__ = [
-    "CalibrationTable",
-    "Choices",
-    "ExistenceStudy",
-    "Expansions",
-    "ExperimentConfig",
-    "FinalMeasurements",
-    "LimitStudy",
-    "LimitsOfGems",
-    "LimitsOverDistance",
-    "LimitsOverRounds",
-    "MethodsCompared",
-    "Overview",
-    "Provenance",
-    "Result",
-    "SearchedNetwork",
-    "Verdict",
-    "WeightDistances",
-    "provenance_of",
-    "table",
-]
+_PUBLIC = {
+    "CalibrationTable": "calibrated",
+    "SearchedNetwork": "calibrated",
+    "Choices": "choices",
+    "LimitsOverDistance": "choices",
+    "Verdict": "choices",
+    "WeightDistances": "choices",
+    "ExistenceStudy": "existence",
+    "Expansions": "existence",
+    "LimitStudy": "methods",
+    "LimitsOfGems": "methods",
+    "LimitsOverRounds": "methods",
+    "MethodsCompared": "methods",
+    "Overview": "overview",
+    "ExperimentConfig": "parts",
+    "FinalMeasurements": "parts",
+    "Provenance": "parts",
+    "Result": "result",
+    "provenance_of": "saved",
+    "table": "saved",
+}
+
+__all__ = sorted(_PUBLIC)
+
+__getattr__, __dir__ = loaded_on_use(__name__, _PUBLIC)

@@ -296,21 +296,11 @@ class MeasuredNetwork:
         first, second = self.rows
         run = math.log(second.epsilon / first.epsilon)
         least = 0.5 / self.dim
-
-        def elasticity(before: float, after: float) -> float:
-            kept = [max(1 - sparsity, least) for sparsity in (before, after)]
-            return math.log(kept[0] / kept[1]) / run
-
-        return {
-            **{
-                f"k_{f}": elasticity(first.ggn[f].sparsity, second.ggn[f].sparsity)
-                for f in ("paper", "sharp")
-            },
-            **{
-                curve: elasticity(first.measured[curve], second.measured[curve])
-                for curve in ("quadratic_existence", "real_existence")
-            },
-        }
+        pairs = {"k_paper": (first.paper, second.paper), "k_sharp": (first.sharp, second.sharp)}
+        for curve in ("quadratic_existence", "real_existence"):
+            pairs[curve] = first.measured[curve], second.measured[curve]
+        kept = {name: [max(1 - sparsity, least) for sparsity in pairs[name]] for name in pairs}
+        return {name: math.log(before / after) / run for name, (before, after) in kept.items()}
 
 
 @dataclass(frozen=True)

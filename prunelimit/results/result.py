@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -87,19 +88,14 @@ class Result(Saved):
         one_shot = "estimated" if predicted.one_shot_is_estimate else "predicted"
         refits = [(point.sparsity, point.rise, point.converged) for point in self.refit]
         tuned = [(point.sparsity, point.rise, True) for point in self.finetune]
+        known = partial(_as_known, epsilon=self.epsilon)
         rows = (
             ("one-shot, quadratic model", one_shot, predicted.one_shot.sparsity),
             ("one-shot, loss ≤ L + ε", "measured", measured.one_shot),
             ("paper's limit", "predicted", predicted.paper.sparsity),
             ("sharp limit", "predicted", predicted.sharp.sparsity),
-            (
-                "quadratic existence (re-fit)",
-                *_as_known(measured.quadratic_existence, refits, self.epsilon),
-            ),
-            (
-                "real existence (fine-tuned)",
-                *_as_known(measured.real_existence, tuned, self.epsilon),
-            ),
+            ("quadratic existence (re-fit)", *known(measured.quadratic_existence, refits)),
+            ("real existence (fine-tuned)", *known(measured.real_existence, tuned)),
         )
         return tuple(
             Comparison(

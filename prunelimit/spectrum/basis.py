@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimit.spectrum.matrix import Array
+from prunelimit.spectrum.bracket import Array
 
 BLOCK_ENTRIES = 2**22
 """Entries of a block of vectors, unless 8 vectors are more; blocks come as they are needed."""

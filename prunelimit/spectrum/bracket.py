@@ -35,14 +35,30 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from prunelimit.spectrum.krylov import ritz_pairs
-from prunelimit.spectrum.matrix import Array
+Array = NDArray[np.float64]
 
 CONVERGED = 0.02
 """Largest sine of the angle between a Ritz vector and its eigenvector that counts as found."""
 
 MIN_PROBES_TO_DEFLATE = 3
+
+
+def ritz_pairs(coefficients: Array) -> tuple[Array, Array, Array]:
+    """Ritz values, coordinates and residual norms from C: those of T, with those of A - theirs.
+
+    Examples
+    --------
+    >>> values, _, residuals = ritz_pairs(np.array([[2.0], [1.0]]))
+    >>> values.tolist(), residuals.tolist()
+    ([2.0], [1.0])
+    """
+    size = coefficients.shape[1]
+    square = coefficients[:size]
+    values, vectors = np.linalg.eigh((square + square.T) / 2)
+    residuals = np.linalg.norm(coefficients[size:] @ vectors, axis=0)
+    return values, vectors, residuals
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ places) are differentiated C times instead of D times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.func import functional_call, jacrev, vmap
 
 from prunelimit.progress import track
 from prunelimit.spectrum.linearise import GaussNewtonChunk
+from prunelimit.spectrum.matrix import SymmetricMatrix
 
 DENSE_BLOCK = 64
 """Columns computed at once when the matrix itself is built."""
@@ -28,27 +29,26 @@ EXAMPLES_AT_ONCE = 32
 """Examples differentiated at once: fastest by measurement on small convolutional networks."""
 
 
-def dense_matrix(
-    matmul: Callable[[Tensor], Tensor],
-    dim: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    progress: bool | None = False,
-) -> Tensor:
-    """The symmetric matrix ``(dim, dim)`` behind a product, from its columns.
+def dense_matrix(matrix: SymmetricMatrix, progress: bool | None = False) -> Tensor:
+    """The symmetric matrix ``(dim, dim)`` behind products, from its columns.
 
     Examples
     --------
-    >>> dense_matrix(lambda x: 2 * x, 1, torch.float32, torch.device("cpu"))
+    >>> from types import SimpleNamespace
+    >>> double = SimpleNamespace(
+    ...     dim=1, dtype=torch.float32, device="cpu", matmul=lambda vectors: 2 * vectors
+    ... )
+    >>> dense_matrix(double)
     tensor([[2.]])
     """
-    matrix = torch.empty(dim, dim, dtype=dtype, device=device)
+    dim = matrix.dim
+    found = torch.empty(dim, dim, dtype=matrix.dtype, device=matrix.device)
     for start in track(range(0, dim, DENSE_BLOCK), "curvature, all columns", enabled=progress):
         width = min(DENSE_BLOCK, dim - start)
-        units = torch.zeros(dim, width, dtype=dtype, device=device)
+        units = torch.zeros(dim, width, dtype=matrix.dtype, device=matrix.device)
         units[start : start + width].fill_diagonal_(1.0)
-        matrix[:, start : start + width] = matmul(units)
-    return (matrix + matrix.T) / 2
+        found[:, start : start + width] = matrix.matmul(units)
+    return (found + found.T) / 2
 
 
 def example_jacobians(model: nn.Module, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
@@ -85,8 +85,7 @@ def matrix_from_jacobians(operator: Any) -> Tensor | None:
             matrix: Tensor | None = _sum_of_factors(operator).detach()
     except Exception:  # torch.func has a kind of its own for every layer that it does not know
         matrix = None
-    failed = any(world.gather(matrix is None))
-    if failed or matrix is None:
+    if any(world.gather(matrix is None)) or matrix is None:
         return None
     matrix = world.sum(matrix)
     direction = torch.linspace(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +15,6 @@ from torch import nn
 
 from prunelimit.checkpoint import Checkpoint
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.estimates import Interval
 from prunelimit.network.checks import LossFunction, curvature_device
 from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
@@ -23,11 +22,19 @@ from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import memory as memory_module
 from prunelimit.spectrum.basis import Basis
-from prunelimit.spectrum.bracket import Rule, deflate, folded_rule, gauss_rule, radau_rule
+from prunelimit.spectrum.bracket import (
+    Array,
+    Rule,
+    deflate,
+    folded_rule,
+    gauss_rule,
+    radau_rule,
+    ritz_pairs,
+)
 from prunelimit.spectrum.gate import NOTHING, check_consistency
 from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.krylov import KrylovSpace, ritz_pairs
-from prunelimit.spectrum.matrix import Array, BuildableMatrix, SymmetricMatrix
+from prunelimit.spectrum.krylov import KrylovSpace
+from prunelimit.spectrum.matrix import BuildableMatrix, SymmetricMatrix
 from prunelimit.spectrum.operator import CurvatureOperator, Workspace
 from prunelimit.spectrum.result import POLICIES, Spectrum
 from prunelimit.spectrum.search import Search, Target
@@ -51,7 +58,6 @@ class Effort:
     """How well a spectrum is wanted, and what it may cost; see `hessian_spectrum`."""
 
     tolerance: float = 0.005
-    target: Target = field(default_factory=lambda: ridge_target(None))
     max_products: int = 1000
     method: str = "auto"
     seed: int = 0
@@ -66,6 +72,12 @@ class Effort:
         some = is_number(products) and products >= 1
         require(some, "max_products", products, "a number of at least 1")
         require(isinstance(seed, Integral) and seed >= 0, "seed", seed, "an integer of at least 0")
+
+    def free(self, device: torch.device, processes: int) -> int:
+        """Bytes that may be taken: as many as were given, or as are free on the device."""
+        if self.memory is not None:
+            return self.memory
+        return memory_module.available_bytes(device, processes)
 
     def dense(self, dim: int) -> bool:
         """Whether the matrix itself is built."""
@@ -90,8 +102,7 @@ def operator_for(
     path = None if dense else effort.checkpoint
     place = curvature_device(device, model)
     if dense:
-        free = memory_module.available_bytes(place, world.local_size)
-        _require_room(dim, free if effort.memory is None else effort.memory)
+        _require_room(dim, effort.free(place, world.local_size))
     return CurvatureOperator(
         model,
         loss_fn,
@@ -118,16 +129,28 @@ def _require_room(dim: int, free: int) -> None:
         )
 
 
-def spectrum_of_operator(operator: CurvatureOperator, policy: str, effort: Effort) -> Spectrum:
+def spectrum_of_operator(
+    operator: CurvatureOperator, policy: str, effort: Effort, target: Target
+) -> Spectrum:
     """The spectrum of an operator made by `operator_for`, after its checks."""
     progress, path = effort.progress, effort.checkpoint
-    notes = (*operator.notes, *_data_notes(operator, policy))
+    facts: dict[str, Any] = {
+        "examples": operator.examples,
+        "outputs": operator.outputs,
+        "loss": operator.loss,
+        "notes": (*operator.notes, *_data_notes(operator, policy)),
+    }
+
+    def from_matrix(led: BuildableMatrix, spent: int = 0) -> Spectrum:
+        """All eigenvalues, from the matrix itself, after `spent` products of a search."""
+        values = torch.linalg.eigvalsh(led.dense(progress).double()).cpu().numpy()
+        found = _known_spectrum(values, policy, operator.dim, spent + led.dim, operator.dtype)
+        return replace(found, **facts)
+
     if effort.dense(operator.dim):
         check_consistency(operator, None, progress)
-        return operator.world.lead(
-            operator, lambda led: dense_spectrum(led, operator, policy, notes, 0, progress)
-        )
-    matrix = _choose_matrix(operator, policy, effort.method, effort.memory)
+        return operator.world.lead(operator, from_matrix)
+    matrix = _choose_matrix(operator, policy, effort)
     check_consistency(operator, matrix if isinstance(matrix, GramOperator) else None, progress)
 
     def work(led: BuildableMatrix) -> Spectrum:
@@ -135,19 +158,15 @@ def spectrum_of_operator(operator: CurvatureOperator, policy: str, effort: Effor
         search = Search(
             led,
             space,
-            lambda found: _with_facts(
-                spectrum_of_space(found, policy, operator.dim), operator, notes
-            ),
+            lambda found: replace(spectrum_of_space(found, policy, operator.dim), **facts),
             seed=effort.seed,
             max_products=effort.max_products,
             checkpoint=None if path is None else Checkpoint(path),
             identity=_identity(operator, matrix, policy, effort.seed, space.basis.dtype),
         )
         with progress_bar("curvature", total=effort.max_products, enabled=progress) as bar:
-            spectrum = search.run(effort.target, effort.tolerance, bar)
-        if spectrum is None:
-            return dense_spectrum(led, operator, policy, notes, space.products, progress)
-        return spectrum
+            spectrum = search.run(target, effort.tolerance, bar)
+        return from_matrix(led, space.products) if spectrum is None else spectrum
 
     return operator.world.lead(matrix, work)
 
@@ -158,27 +177,23 @@ def _stored_chunk(checkpoint: str | os.PathLike[str] | None) -> int | None:
     return None if stored is None else stored["chunk"]
 
 
-def _choose_matrix(
-    operator: CurvatureOperator, policy: str, method: str, memory: int | None
-) -> BuildableMatrix:
+def _choose_matrix(operator: CurvatureOperator, policy: str, effort: Effort) -> BuildableMatrix:
     """The Gram form where it is asked for, or smaller and its C by C blocks fit."""
-    sharing = operator.world.local_size
-    free = memory_module.available_bytes(operator.device, sharing) if memory is None else memory
-    smaller = operator.data.outputs < operator.dim
-    if policy == "ggn" and (smaller or method == "gram"):
-        width = operator.output_width()
-        blocks = operator.own_outputs * width * operator.dtype.itemsize
-        fits = all(operator.world.gather(blocks <= free // 4))
-        if method == "gram" and not fits:
-            raise PruneLimitError(
-                f"the second derivatives of the loss in the outputs take {blocks / 2**30:.3g} GiB "
-                f"({operator.own_outputs:,} outputs in blocks of {width}), and {free / 2**30:.3g} "
-                "GiB are free; use method='lanczos'"
-            )
-        smaller = smaller and fits
-    if method == "gram" or (method == "auto" and policy == "ggn" and smaller):
+    smaller = policy == "ggn" and operator.data.outputs < operator.dim
+    if effort.method != "gram" and not (effort.method == "auto" and smaller):
+        return operator
+    own, width = operator.data.own_outputs, operator.output_width()
+    blocks = own * width * operator.dtype.itemsize
+    free = effort.free(operator.device, operator.world.local_size)
+    if all(operator.world.gather(blocks <= free // 4)):
         return GramOperator(operator)
-    return operator
+    if effort.method == "auto":
+        return operator
+    raise PruneLimitError(
+        f"the second derivatives of the loss in the outputs take {blocks / 2**30:.3g} GiB "
+        f"({own:,} outputs in blocks of {width}), and {free / 2**30:.3g} GiB are free; use "
+        "method='lanczos'"
+    )
 
 
 def _basis(matrix: SymmetricMatrix, operator: CurvatureOperator, memory: int | None) -> Basis:
@@ -283,18 +298,6 @@ def _known_spectrum(
     )
 
 
-def _with_facts(
-    spectrum: Spectrum, operator: CurvatureOperator, notes: tuple[str, ...]
-) -> Spectrum:
-    return replace(
-        spectrum,
-        examples=operator.examples,
-        outputs=operator.outputs,
-        loss=operator.loss,
-        notes=notes,
-    )
-
-
 def _check_semi_definite(rule: Rule) -> None:
     lowest, highest = min(rule.nodes), max(map(abs, rule.nodes))
     if lowest < -1e-3 * highest - NOTHING:
@@ -303,33 +306,3 @@ def _check_semi_definite(rule: Rule) -> None:
             f"{highest:.3g}): the loss is not convex in the model's outputs; use policy='abs' or "
             "'clip'"
         )
-
-
-def dense_spectrum(
-    matrix: BuildableMatrix,
-    operator: CurvatureOperator,
-    policy: str,
-    notes: tuple[str, ...],
-    spent: int = 0,
-    progress: bool | None = False,
-) -> Spectrum:
-    """All eigenvalues, from the matrix itself, after `spent` products of a search."""
-    values = torch.linalg.eigvalsh(matrix.dense(progress).double()).cpu().numpy()
-    products = spent + matrix.dim
-    spectrum = _known_spectrum(values, policy, operator.dim, products, operator.dtype)
-    return _with_facts(spectrum, operator, notes)
-
-
-def ridge_target(ridges: Sequence[float] | None) -> Target:
-    """The widest of the kept fractions at the ridges."""
-
-    def target(spectrum: Spectrum) -> Interval:
-        chosen = ridges
-        if chosen is None:
-            mean = spectrum.trace().value / spectrum.dim
-            chosen = [mean * factor for factor in (0.1, 1.0, 10.0, 100.0) if mean > 0] or [1.0]
-        kept = [spectrum.effective_dimension(ridge) for ridge in chosen]
-        worst = max(kept, key=lambda interval: interval.width)
-        return Interval(*(end / spectrum.dim for end in (worst.lower, worst.value, worst.upper)))
-
-    return target

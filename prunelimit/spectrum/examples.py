@@ -102,12 +102,10 @@ class Examples:
 
     def _agree_on_unit(self, first: checks.Batch | None) -> None:
         """The first batch is checked; the first that has a slope gives the unit for all."""
-        plain = True
         self._weights.settle(
             self._fresh(), lambda inputs, targets: (self._forward(inputs), targets)
         )
-        if first is not None:
-            plain = self._check_first(*first)
+        plain = first is None or self._check_first(*first)
         states = self._world.gather((plain, self._weights.state()))
         self._plain_split = all(state[0] for state in states)
         if self._world.size > 1:

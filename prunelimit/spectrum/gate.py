@@ -20,8 +20,7 @@ unlike its two sides are (`_unlike`), so that the tolerance is the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +33,6 @@ from prunelimit.network.parameters import flatten
 from prunelimit.progress import progress_bar
 from prunelimit.spectrum import linearise
 from prunelimit.spectrum.gram import GramOperator
-from prunelimit.spectrum.layout import curvature_ends
 from prunelimit.spectrum.operator import TRIAL, CurvatureOperator
 from prunelimit.spectrum.outputs import at_logits
 
@@ -91,8 +89,8 @@ def _check_chunks(operator: CurvatureOperator) -> None:
         for chunk, share in operator.linearised():
             kept += float(chunk.loss) * share
             if isinstance(chunk, linearise.GaussNewtonChunk):
-                least_and_most = curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
-                found += [end * share for end in least_and_most]
+                ends = linearise.curvature_ends(chunk.bend, chunk.layout, chunk.outputs.detach())
+                found += [end * share for end in ends]
     parts = operator.world.gather((kept, min(found), max(found)))
     _refuse_two_functions(operator, math.fsum(part[0] for part in parts))
     _refuse_concave([end for part in parts for end in part[1:]])
@@ -172,17 +170,22 @@ class _Trial:
     def loss(self) -> Tensor:
         return self.loss_fn(self.outputs(), self.targets)
 
-    @contextmanager
-    def moved(self, step: float) -> Iterator[None]:
-        """The weights moved along the direction inside, and put back to the bit."""
+    def sides(self, step: float, found: Callable[[], Tensor]) -> list[Tensor]:
+        """What is `found` where the weights are moved along the direction, and against it.
+
+        They are put back to the bit.
+        """
         before = [parameter.detach().clone() for parameter in self.parameters]
-        try:
-            for parameter, piece in zip(self.parameters, self.direction, strict=True):
-                parameter.data.add_(piece, alpha=step)
-            yield
-        finally:
-            for parameter, value in zip(self.parameters, before, strict=True):
-                parameter.data.copy_(value)
+        ends = []
+        for length in (step, -step):
+            try:
+                for parameter, piece in zip(self.parameters, self.direction, strict=True):
+                    parameter.data.add_(piece, alpha=length)
+                ends.append(found())
+            finally:
+                for parameter, value in zip(self.parameters, before, strict=True):
+                    parameter.data.copy_(value)
+        return ends
 
     def gradient(self) -> Tensor:
         with torch.enable_grad():
@@ -207,19 +210,14 @@ class _Trial:
         A smooth model makes the latter fall with the step. At a kink (ReLU at 0), and where
         rounding rules, it does not, and a difference says no more than so much of the derivative.
         """
-        ends = []
-        for sign in (1.0, -1.0):
-            with self.moved(sign * step):
-                ends.append(self.gradient())
+        ends = self.sides(step, self.gradient)
         straight = ends[0] - ends[1]
         return straight / (2 * step), _ratio(ends[0] + ends[1] - 2 * self.gradient(), straight)
 
     def gauss_newton_difference(self, step: float) -> tuple[Tensor, float]:
         """Jᵀ H_out J v by differences alone, and how unlike its two sides are."""
-        ends = []
-        for sign in (1.0, -1.0):
-            with self.moved(sign * step), torch.no_grad():
-                ends.append(self.outputs())
+        with torch.no_grad():
+            ends = self.sides(step, self.outputs)
         with torch.enable_grad():
             outputs = self.outputs()
         straight = _moved(ends[0], ends[1])
@@ -304,10 +302,8 @@ def _check_gradient(trial: _Trial) -> None:
         here, size = float(trial.loss()), float(trial.outputs().abs().max())
     gaps = []
     for step in (1e-4, 1e-5, 1e-6) if trial.wide else (1e-2, 3e-3, 1e-3):
-        losses = []
-        for sign in (1.0, -1.0):
-            with trial.moved(sign * step), torch.no_grad():
-                losses.append(float(trial.loss()))
+        with torch.no_grad():
+            losses = [float(end) for end in trial.sides(step, trial.loss)]
         difference = (losses[0] - losses[1]) / (2 * step)
         noise = 1e-15 if trial.wide else 1e-6
         # A loss is a difference of terms of the outputs' size: below their rounding it is 0.

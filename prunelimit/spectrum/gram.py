@@ -48,7 +48,6 @@ class GramOperator:
             )
         self.operator = operator
         self.device, self.dtype = operator.device, operator.dtype
-        self.products = 0.0
         self._roots: list[Tensor] = []
         with operator.context(), explained():
             for chunk, share in operator.linearised():
@@ -69,13 +68,12 @@ class GramOperator:
         columns = vectors.detach().reshape(self.dim, -1).to(self.device, self.dtype)
         total = self._pull(columns)
         images = self.push(total.to(self.dtype))
-        self.products += columns.shape[1]
         require_finite(images, self.dtype)
         return images.reshape(vectors.shape).to(vectors.device, vectors.dtype)
 
     def dense(self, progress: bool | None = False) -> Tensor:
         """The matrix ``(dim, dim)`` itself; see `CurvatureOperator.dense`."""
-        return dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
+        return dense_matrix(self, progress)
 
     def _pull(self, columns: Tensor) -> Tensor:
         """A^T times the columns, as rows ``(block, D)``."""

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
+from prunelimit.estimates import Interval
 from prunelimit.names import require_known
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import LossFunction, check_model, in_fixed_order
@@ -121,7 +122,6 @@ def hessian_spectrum(
     _check_options(policy, ridges, method)
     effort = engine.Effort(
         tolerance=tolerance,
-        target=stop if stop is not None else engine.ridge_target(ridges),
         max_products=max_products,
         method=method,
         seed=int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else seed,
@@ -138,7 +138,7 @@ def hessian_spectrum(
             model, loss_fn, loader, policy, effort, parameters, device=device, world=world
         )
         operator.notes = tuple(note for note in (order, *operator.notes) if note)
-        return engine.spectrum_of_operator(operator, policy, effort)
+        return engine.spectrum_of_operator(operator, policy, effort, _target(stop, ridges))
 
 
 def matrix_spectrum(
@@ -186,9 +186,8 @@ def matrix_spectrum(
         max_products=effort.max_products,
         dense_limit=0,
     )
-    target = stop if stop is not None else engine.ridge_target(ridges)
     with progress_bar("curvature", total=max_products, enabled=False) as bar:
-        spectrum = search.run(target, effort.tolerance, bar)
+        spectrum = search.run(_target(stop, ridges), effort.tolerance, bar)
     assert spectrum is not None
     return spectrum
 
@@ -202,3 +201,20 @@ def _check_options(policy: str, ridges: Sequence[float] | None, method: str) -> 
         )
     for ridge in () if ridges is None else ridges:
         require(0 < ridge < np.inf, "ridge", ridge, "a positive, finite curvature")
+
+
+def _target(stop: Target | None, ridges: Sequence[float] | None) -> Target:
+    """What `stop` says, by default the widest of the kept fractions at the ridges."""
+    if stop is not None:
+        return stop
+
+    def target(spectrum: Spectrum) -> Interval:
+        chosen = ridges
+        if chosen is None:
+            mean = spectrum.trace().value / spectrum.dim
+            chosen = [mean * factor for factor in (0.1, 1.0, 10.0, 100.0) if mean > 0] or [1.0]
+        kept = [spectrum.effective_dimension(ridge) for ridge in chosen]
+        worst = max(kept, key=lambda interval: interval.width)
+        return Interval(*(end / spectrum.dim for end in (worst.lower, worst.value, worst.upper)))
+
+    return target

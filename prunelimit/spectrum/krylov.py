@@ -21,7 +21,7 @@ from torch import Tensor
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.spectrum.basis import Basis
-from prunelimit.spectrum.matrix import Array
+from prunelimit.spectrum.bracket import Array, ritz_pairs
 
 Product = Callable[[Tensor], Tensor]
 
@@ -136,18 +136,12 @@ class KrylovSpace:
 
     def coefficients(self) -> Array:
         """C ``(products + pending, products)``, with A U[:, :products] = U C."""
-        matrix = np.zeros((len(self.basis), self.products))
-        for index, column in enumerate(self.columns):
-            matrix[: len(column), index] = column
-        return matrix
+        return _side_by_side(self.columns, len(self.basis))
 
     def start_coordinates(self) -> Array:
         """Coordinates ``(products, ready)`` of the start vectors that lie in U[:, :products]."""
         ready = [start for start in self.starts if len(start) <= self.products]
-        matrix = np.zeros((self.products, len(ready)))
-        for index, start in enumerate(ready):
-            matrix[: len(start), index] = start
-        return matrix
+        return _side_by_side(ready, self.products)
 
     def ritz(self) -> tuple[Array, Array, Array]:
         """Ritz values, their coordinates ``(products, products)`` and their residuals' norms."""
@@ -159,21 +153,12 @@ class KrylovSpace:
 
 
 def _split(values: Array, lengths: Array) -> list[Array]:
-    ends = np.cumsum(lengths)
-    return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+    return np.split(values, np.cumsum(lengths))[:-1]
 
 
-def ritz_pairs(coefficients: Array) -> tuple[Array, Array, Array]:
-    """Ritz values, coordinates and residual norms from C; see `KrylovSpace.ritz`.
-
-    Examples
-    --------
-    >>> values, _, residuals = ritz_pairs(np.array([[2.0], [1.0]]))
-    >>> values.tolist(), residuals.tolist()
-    ([2.0], [1.0])
-    """
-    size = coefficients.shape[1]
-    square = coefficients[:size]
-    values, vectors = np.linalg.eigh((square + square.T) / 2)
-    residuals = np.linalg.norm(coefficients[size:] @ vectors, axis=0)
-    return values, vectors, residuals
+def _side_by_side(columns: list[Array], rows: int) -> Array:
+    """A matrix of columns that are as long as they are, and 0 below."""
+    matrix = np.zeros((rows, len(columns)))
+    for index, column in enumerate(columns):
+        matrix[: len(column), index] = column
+    return matrix

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-
-Array = NDArray[np.float64]
 
 
 class SymmetricMatrix(Protocol):

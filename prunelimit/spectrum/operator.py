@@ -197,7 +197,6 @@ class CurvatureOperator:
         )
         self.examples, self.own_examples = self.data.count, self.data.own
         self.loss = self.data.loss
-        self.own_outputs = self.data.own_outputs
         self.outputs = -(-self.data.outputs // self.examples)
         if not self.data.plain:
             self.notes = (*self.notes, WEIGHTS_NOTE)
@@ -240,10 +239,11 @@ class CurvatureOperator:
             inputs, targets = (moved_to(t, self.device, self.dtype) for t in (inputs, targets))
             outputs = self._forward(inputs)
             said = said or probability_note(self.loss_fn, outputs, targets, self.kind)
-            slope = slopes(self.loss_fn, outputs, targets) if self.kind == "ggn" else None
+            if self.kind != "ggn":
+                break
+            slope = slopes(self.loss_fn, outputs, targets)
             if slope is not None:
                 dims = [self._hidden_dim(outputs, slope)]
-            if slope is not None or self.kind != "ggn":
                 break
         self.notes = (*self.notes, *{note: None for note in self.world.gather(said) if note})
         found = {dim for part in self.world.gather(dims) for dim in part}
@@ -270,25 +270,24 @@ class CurvatureOperator:
 
     def _check_derivatives(self) -> None:
         """Refuse what has no curvature, or none that the weights would show."""
-        if self.own_examples:
+        if not self.own_examples:
+            return
+        if self.kind == "ggn":
             inputs, targets = self.data.some(TRIAL)
-            outputs = self._forward(inputs)
-            if self.kind == "ggn":
-                # With a graph: the loss may read activations that a hook or the model has kept.
-                with self.context(), torch.enable_grad():
-                    outputs = self._outputs(inputs)
-                weights = list(self.parameters.values())
-                refuse_curved_penalty(self.loss_fn, outputs, targets, weights)
-                outputs = outputs.detach()
-            self._require_bend()
-            batches = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
-            with self.context(), linearise.explained():
-                check_arrival(self.model, self.loss_fn, self.parameters, batches)
+            # With a graph: the loss may read activations that a hook or the model has kept.
+            with self.context(), torch.enable_grad():
+                outputs = self._outputs(inputs)
+            weights = list(self.parameters.values())
+            refuse_curved_penalty(self.loss_fn, outputs, targets, weights)
+        self._require_bend()
+        batches = (piece[:2] for piece in self.data.pieces(DEFAULT_CHUNK))
+        with self.context(), linearise.explained():
+            check_arrival(self.model, self.loss_fn, self.parameters, batches)
 
     def _require_bend(self) -> None:
         """Refuse a loss that is straight at all examples; it may be at many (a smooth hinge)."""
         said = None
-        pieces = ((inputs, targets) for inputs, targets, _ in self.data.pieces(DEFAULT_CHUNK))
+        pieces = (piece[:2] for piece in self.data.pieces(DEFAULT_CHUNK))
         for inputs, targets in chain([self.data.some(TRIAL)], pieces):
             try:
                 refuse_flat_loss(self.loss_fn, self._forward(inputs), targets, self.kind)
@@ -447,7 +446,7 @@ class CurvatureOperator:
         if self._matrix is None:
             found = matrix_from_jacobians(self) if self.kind == "ggn" else None
             if found is None:
-                found = dense_matrix(self.matmul, self.dim, self.dtype, self.device, progress)
+                found = dense_matrix(self, progress)
             self._matrix = found
         return self._matrix
 

@@ -37,13 +37,17 @@ def log_probability_dim(outputs: Tensor) -> int | None:
     >>> log_probability_dim(torch.tensor([[1.0, 2.0]])) is None
     True
     """
-    for dim in dict.fromkeys((1, outputs.ndim - 1)):
-        if not 1 <= dim < outputs.ndim or outputs.shape[dim] < 2:
-            continue
+    for dim in _class_dims(outputs):
         totals = outputs.detach().double().logsumexp(dim)
         if float(totals.abs().max()) <= 1e-4:
             return dim
     return None
+
+
+def _class_dims(outputs: Tensor) -> list[int]:
+    """The dimensions that may hold classes: the second or the last, of two entries at least."""
+    dims = dict.fromkeys((1, outputs.ndim - 1))
+    return [dim for dim in dims if 1 <= dim < outputs.ndim and outputs.shape[dim] > 1]
 
 
 TWICE_NOTE = (
@@ -73,9 +77,7 @@ def probability_note(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, ki
         return ""
     outputs = outputs.detach()
     distribution = any(
-        outputs.shape[dim] > 1 and float((outputs.double().sum(dim) - 1).abs().max()) <= 1e-4
-        for dim in dict.fromkeys((1, outputs.ndim - 1))
-        if 1 <= dim < outputs.ndim
+        float((outputs.double().sum(dim) - 1).abs().max()) <= 1e-4 for dim in _class_dims(outputs)
     )
     here, shifted = (_value(loss_fn, outputs + shift, targets) for shift in (0.0, -1.5))
     if distribution and abs(here - shifted) <= 1e-5 * abs(here):

@@ -11,10 +11,9 @@ chapter 6.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, eigh_tridiagonal
 
-Array = NDArray[np.float64]
+from prunelimit.spectrum.bracket import Array
 
 
 def tridiagonal_rule(diagonal: Array, off_diagonal: Array) -> tuple[Array, Array]:
@@ -73,22 +72,11 @@ def gauss_radau(alphas: Array, betas: Array, node: float) -> tuple[Array, Array]
     >>> nodes.round(12).tolist(), weights.round(12).tolist()
     ([0.0, 2.0], [0.5, 0.5])
     """
-    last = node + betas[-1] ** 2 * last_entry_of_inverse(alphas - node, betas[:-1])
-    return tridiagonal_rule(np.append(alphas, last), betas)
-
-
-def last_entry_of_inverse(diagonal: Array, off_diagonal: Array) -> float:
-    """The last diagonal entry of the inverse of a definite tridiagonal matrix.
-
-    By the recursion of the pivots, which loses no accuracy on a definite
-    matrix: with d_1 = a_1, d_j = a_j - b_{j-1}^2 / d_{j-1} it is 1 / d_m.
-
-    Examples
-    --------
-    >>> last_entry_of_inverse(np.array([2.0, 2.0]), np.array([1.0]))
-    0.6666666666666666
-    """
-    pivot = float(diagonal[0])
-    for entry, coupling in zip(diagonal[1:], off_diagonal, strict=True):
+    # 1 / d_m, the last diagonal entry of the inverse, by the recursion of the pivots, which loses
+    # no accuracy on a definite matrix: d_1 = a_1, d_j = a_j - b_{j-1}^2 / d_{j-1}.
+    shifted = alphas - node
+    pivot = float(shifted[0])
+    for entry, coupling in zip(shifted[1:], betas[:-1], strict=True):
         pivot = float(entry) - float(coupling) ** 2 / pivot
-    return 1.0 / pivot
+    last = node + betas[-1] ** 2 * (1.0 / pivot)
+    return tridiagonal_rule(np.append(alphas, last), betas)

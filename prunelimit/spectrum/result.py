@@ -11,8 +11,13 @@ from scipy.special import ndtri
 from prunelimit.errors import PruneLimitError, require, require_all
 from prunelimit.estimates import Estimate, Interval
 from prunelimit.names import require_known
-from prunelimit.spectrum.bracket import FoldedRule, Rule, absolute_bracket, clipped_bracket
-from prunelimit.spectrum.matrix import Array
+from prunelimit.spectrum.bracket import (
+    Array,
+    FoldedRule,
+    Rule,
+    absolute_bracket,
+    clipped_bracket,
+)
 
 POLICIES = {"ggn": "ggn", "abs": "hessian", "clip": "hessian"}
 """Policy to the curvature it needs. "ggn": the Gauss-Newton matrix, positive
@@ -212,10 +217,8 @@ class Spectrum:
         if self.confidence <= 0:
             return 0.0, 0.0
         assert self.gauss is not None
-        nodes, random = (
-            self._apply_policy(np.asarray(self.gauss.nodes)),
-            np.array(self.gauss.random),
-        )
+        nodes = self._apply_policy(np.asarray(self.gauss.nodes))
+        random = np.array(self.gauss.random)
         drawn = float(random.sum())
         if drawn <= 0:
             return 0.0, 0.0

@@ -108,10 +108,8 @@ class Search:
                 spectrum = self.assemble(self.space)
                 wanted = target(spectrum)
                 bar.update(0.0, remark=f"{wanted.lower:.4f} to {wanted.upper:.4f}")
-                if done or half_width(wanted) <= tolerance:
-                    self._save(force=True)
-                    return spectrum
-                advice = self._plan(spectrum, target, tolerance, wanted)
+                sure = done or half_width(wanted) <= tolerance
+                advice = "stop" if sure else self._plan(spectrum, target, tolerance, wanted)
                 if advice != "grow":
                     self._save(force=True)
                     return spectrum if advice == "stop" else None
@@ -119,17 +117,14 @@ class Search:
                 self._grow(bar)
 
     def _resume(self, bar: Reporter) -> None:
-        stored = None
-        if self.checkpoint is not None:
-            stored = self.checkpoint.load(self.identity)
+        stored = None if self.checkpoint is None else self.checkpoint.load(self.identity)
         if self.checkpoint is None or stored is None:
             self._add_probes(1)
-        else:
-            basis = self.space.basis
-            width = basis.dim * basis.dtype.itemsize
-            self.space.restore(stored, self.checkpoint.vectors(stored, width))
-            self.next_look = int(stored["next_look"])
-            bar.update(self.space.products)
+            return
+        width = self.space.basis.dim * self.space.basis.dtype.itemsize
+        self.space.restore(stored, self.checkpoint.vectors(stored, width))
+        self.next_look = int(stored["next_look"])
+        bar.update(self.space.products)
 
     def _save(self, force: bool = False) -> None:
         if self.checkpoint is not None:

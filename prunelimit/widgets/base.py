@@ -190,11 +190,9 @@ class BookWidget(anywidget.AnyWidget):
         ]
         self._defaults = self.values()
         chosen = self._ready_made if presets is None else presets
-        for wanted in chosen.values():
+        for wanted in (*chosen.values(), *(step[1] for step in self._guided)):
             self._check_names(wanted)
         self._presets = [{"name": name, "values": dict(wanted)} for name, wanted in chosen.items()]
-        for _, wanted in self._guided:
-            self._check_names(wanted)
         self._steps = [{"text": text, "values": dict(wanted)} for text, wanted in self._guided]
 
     @classmethod

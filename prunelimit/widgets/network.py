@@ -20,7 +20,7 @@ from prunelimit.widgets import base
 
 if TYPE_CHECKING:
     from prunelimit.report import PruningLimit
-    from prunelimit.results import Result
+    from prunelimit.results.result import Result
 
 Array = NDArray[np.float64]
 

@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +56,15 @@ def test_a_committed_file_names_commands_that_can_be_typed_anywhere(path):
     for command in found:
         assert re.match(r"python -m (prunelimit|benchmarks|book)\b|prunelimit reproduce ", command)
         assert not re.search(r"(?<![\w.…])/|~", command), command
+
+
+def test_a_result_is_read_without_torch_and_without_the_other_kinds():
+    path = FOLDER / "digits-mlp.json"
+    code = (
+        "import sys; from prunelimit.results import Result; Result.load(sys.argv[1]); "
+        "sys.exit('torch' in sys.modules or 'prunelimit.results.existence' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, path], timeout=120).returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,8 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
     row = {"name": job.name, **given, "status": outcome.status, "message": outcome.message}
     if outcome.status == "failed":
         return row
-    from prunelimit.results import Overview, Result
+    from prunelimit.results.overview import Overview
+    from prunelimit.results.result import Result
 
     try:
         found = Overview.of(Result.load(job.directory / RESULT))

@@ -61,8 +61,10 @@ from prunelimit.files import write_json
 from prunelimit.lab.existence.threshold import SETTLED
 from prunelimit.lab.store.provenance import describe_module
 from prunelimit.records import from_plain, to_plain
-from prunelimit.results import CalibrationTable, ExistenceStudy, Result, SearchedNetwork, calibrated
-from prunelimit.results.existence import AtEpsilon, MeasuredNetwork, Network
+from prunelimit.results import calibrated
+from prunelimit.results.calibrated import CalibrationTable, SearchedNetwork
+from prunelimit.results.existence import AtEpsilon, ExistenceStudy, MeasuredNetwork, Network
+from prunelimit.results.result import Result
 
 _MASK = ("paper", "layer share", "cut")
 CANDIDATES: dict[str, tuple[str, ...]] = {

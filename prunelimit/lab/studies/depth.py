@@ -51,18 +51,20 @@ from prunelimit.pruning import magnitude_order
 from prunelimit.pruning.one_shot import one_shot_curve
 from prunelimit.pruning.sweep import sweep
 from prunelimit.recipe import TrainingConfig
-from prunelimit.results import Choices, LimitsOfGems, LimitsOverRounds, WeightDistances
 from prunelimit.results.choices import (
     AtBatchSize,
     AtEpsilon,
     AtExamples,
     AtPolicy,
+    Choices,
     GridCrossing,
     GridPoint,
     OverEpsilon,
     RowNorms,
     WeightDistance,
+    WeightDistances,
 )
+from prunelimit.results.methods import LimitsOfGems, LimitsOverRounds
 from prunelimit.results.saved import Saved, compact
 from prunelimit.spectrum.budget import subsample
 from prunelimit.spectrum.engine import Effort, operator_for

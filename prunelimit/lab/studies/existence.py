@@ -43,8 +43,8 @@ from prunelimit.progress import progress_bar
 from prunelimit.pruning.cut import last_path_gone, lowest_constant_loss
 from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask
 from prunelimit.records import fields_to_plain, rounded, to_plain
-from prunelimit.results import ExistenceStudy, Provenance
-from prunelimit.results.existence import Network, Threshold
+from prunelimit.results.existence import ExistenceStudy, Network, Threshold
+from prunelimit.results.parts import Provenance
 from prunelimit.spectrum.operator import CurvatureOperator
 
 FORMAT = ExistenceStudy.FORMAT

@@ -28,8 +28,12 @@ from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies import zoo
 from prunelimit.lab.studies.curves import Bench, train
 from prunelimit.progress import progress_bar
-from prunelimit.results import ExistenceStudy, Expansions
-from prunelimit.results.existence import ExpandedNetwork, MeasuredNetwork
+from prunelimit.results.existence import (
+    ExistenceStudy,
+    ExpandedNetwork,
+    Expansions,
+    MeasuredNetwork,
+)
 
 COUNTS = (1, 2, 4, 8, 16)
 FAMILIES = (

@@ -12,7 +12,9 @@ from prunelimit.estimates import Interval
 from prunelimit.limit.distance import Distance
 from prunelimit.limit.kinematic import paper_interval
 from prunelimit.limit.solve import Formula, solve_limit
-from prunelimit.results import LimitsOverDistance, Overview, Result
+from prunelimit.results.choices import LimitsOverDistance
+from prunelimit.results.overview import Overview
+from prunelimit.results.result import Result
 from prunelimit.spectrum.result import Spectrum
 
 

@@ -31,7 +31,7 @@ from prunelimit.limit.distance import Distance, as_distance_function
 from prunelimit.network.world import ALONE
 from prunelimit.progress import progress_bar
 from prunelimit.report import PruningLimit
-from prunelimit.results.verdict import OwnChoices, Verdict
+from prunelimit.results.choices import OwnChoices, Verdict
 
 _BATCH_SIZE = 128
 
