@@ -178,9 +178,9 @@ class Work(Generic[OwnConfig]):
             descent.epoch(epoch, batches, rates[epoch], before_step=hook)
         return make_permanent(working)
 
-    def trained_under(self, masks: Masks, training: TrainingConfig) -> Found:
+    def trained_under(self, masks: Masks) -> Found:
         """The second half of every method that prunes at initialisation."""
-        return self.trained(self.model, training, masks), masks
+        return self.trained(self.model, self.config.training, masks), masks
 
 
 @dataclass

@@ -216,18 +216,12 @@ class _Cutter:
         self.shapes: dict[str, Tensor] = {n: p.detach() for n, p in parameters.items()}
         self.active = torch.ones(sum(p.numel() for p in parameters.values()), dtype=torch.bool)
 
-    @property
-    def masks(self) -> Masks:
-        return unflatten(self.active, self.shapes)
-
     def __call__(self, step: int, network: nn.Module) -> None:
-        if step in self.schedule:
-            self.cut(self.schedule[step], network)
-
-    def cut(self, sparsity: float, network: nn.Module) -> None:
+        if step not in self.schedule:
+            return
         stored = stored_weights(network)
         values = flatten(stored[name].detach().abs().cpu() for name in self.shapes)
-        kept = _driver.kept_count(sparsity, self.active.numel())
+        kept = _driver.kept_count(self.schedule[step], self.active.numel())
         masks = _driver.keep_largest(values, kept, self.shapes, self.active)
         self.active = flatten(masks.values())
         change_masks(network, masks)
@@ -245,7 +239,8 @@ def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     batches = _driver.training_batches(work.data, training, work.seed)
     steps = training.epochs * batches_in(batches)
     cutter = _Cutter(gradual_schedule(steps, work.sparsity, work.config), work.parameters)
-    network = work.trained(work.model, training, cutter.masks, before_step=cutter)
+    uncut: Masks = unflatten(cutter.active, cutter.shapes)
+    network = work.trained(work.model, training, uncut, before_step=cutter)
     # An end of 1 falls behind the last iteration.
     values = _driver.magnitudes(prunable_parameters(network)).cpu()
     masks = _driver.keep_largest(values, work.kept, cutter.shapes, cutter.active)
