@@ -111,14 +111,6 @@ def complete(record: dict[str, Any], facts_alone: bool = False) -> dict[str, Any
     PruneLimitError
         If training here ends at another loss than there.
     """
-    bench = _bench_again(record)
-    completed = copy.deepcopy(record) | _mask_facts(bench)
-    if lacks(completed, facts_alone):
-        yardsticks.add(bench, networks()[record["name"]], completed)
-    return completed
-
-
-def _bench_again(record: dict[str, Any]) -> Bench:
     network = networks()[record["name"]]
     found = zoo.examples(network.source, network.examples)
     bench = Bench(train(network, found), found)
@@ -127,7 +119,10 @@ def _bench_again(record: dict[str, Any]) -> Bench:
             f"{network.name} ends at loss {bench.loss:.6g} here, at {record['loss']:.6g} where it "
             "was measured: training differs; measure the whole study here, in another folder"
         )
-    return bench
+    completed = copy.deepcopy(record) | _mask_facts(bench)
+    if lacks(completed, facts_alone):
+        yardsticks.add(bench, network, completed)
+    return completed
 
 
 def _raise_levels(

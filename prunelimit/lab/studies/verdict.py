@@ -28,7 +28,6 @@ from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies.depth import RUNS, trained
 from prunelimit.lab.studies.scales import scale_of
 from prunelimit.limit.distance import Distance, as_distance_function
-from prunelimit.network.world import ALONE
 from prunelimit.progress import progress_bar
 from prunelimit.report import PruningLimit
 from prunelimit.results.verdict import OwnChoices, Verdict
@@ -82,16 +81,7 @@ def measure(name: str, seed: int, device: str = "auto") -> OwnChoices:
     config = replace(scale.measurement, epsilon=None, epsilon_batch_size=_BATCH_SIZE)
     training = scale.task.training
     by_theirs, by_ours = (
-        Run(
-            model,
-            splits,
-            training,
-            replace(config, policy=policy),
-            directory,
-            device,
-            None,
-            ALONE,
-        )
+        Run(model, splits, training, replace(config, policy=policy), directory, device)
         for policy in ("abs", "ggn")
     )
     theirs = prediction.measure(by_theirs, "verdict-abs")
