@@ -247,7 +247,9 @@ def read_cifar(name: str, label_key: str, root: Path, download: bool) -> Archive
         return torch.cat(images), torch.cat(labels)
 
     archive = Archive(*read(layout.train_list), *read(layout.test_list), classes=classes)
-    _check_labels(torch.cat([archive.train_labels, archive.test_labels]), classes, folder)
+    labels = torch.cat([archive.train_labels, archive.test_labels])
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+        raise PruneLimitError(f"{folder} holds labels outside 0 … {classes - 1}")
     return archive
 
 
@@ -373,8 +375,3 @@ def _decode(entries: list[tuple[Path, int]]) -> tuple[Tensor, Tensor]:
             raise PruneLimitError(f"{path} is no 64 × 64 JPEG image ({error})") from error
     labels = torch.tensor([label for _, label in entries], dtype=torch.int64)
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels
-
-
-def _check_labels(labels: Tensor, classes: int, folder: Path) -> None:
-    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
-        raise PruneLimitError(f"{folder} holds labels outside 0 … {classes - 1}")

@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -287,16 +288,11 @@ def _forward_of(name: str | None) -> Any:
 
 def _budget(loader: Iterable[Any], epochs: int | None, learning_rate: float | None) -> Any:
     """The default budget with what was asked for changed; None leaves it to `find_limit`."""
-    from dataclasses import replace
-
     from prunelimit.pruning.retrain import default_finetuning
 
-    asked = {"epochs": epochs, "learning_rate": learning_rate}
-    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if not changes:
-        return None  # `find_limit` reads the loader for its own
-    usual = default_finetuning(loader)
-    return replace(usual, **changes)
+    asked: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    return replace(default_finetuning(loader), **changes) if changes else None
 
 
 @app.command()

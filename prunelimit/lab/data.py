@@ -227,9 +227,9 @@ class Batches:
         """The same examples in the order and the augmentation of another seed."""
         return replace(self, seed=seed)
 
-    def shuffled(self, seed: int = 0) -> Batches:
+    def shuffled(self) -> Batches:
         """The same examples, un-augmented as they are, in a new order each epoch."""
-        return replace(self, seed=seed, shuffle=True)
+        return replace(self, seed=0, shuffle=True)
 
     def subset(self, examples: int, seed: int = 0) -> Batches:
         """A random subset without replacement, in the stored order.
@@ -331,20 +331,18 @@ def files_digest(name: str, root: str | os.PathLike[str] | None = None) -> str |
     for place in _places(DATASETS[name], root):
         for path in sorted(path for path in place.rglob("*") if path.is_file()):
             files.setdefault(path.relative_to(place).as_posix().removesuffix(".gz"), (path, place))
-    read = len(files) <= 100
-    described = [_described(path, place, read) for path, place in files.values()]
+    described: list[Any] = []
+    for path, place in files.values():
+        status = path.stat()
+        size, modified = status.st_size, status.st_mtime_ns
+        content = _content(path, size, modified) if len(files) <= 100 else ""
+        described.append([path.relative_to(place).as_posix(), size, content])
     return digest_of(described) if described else None
 
 
 def _places(spec: DataSpec, root: str | os.PathLike[str] | None) -> tuple[Path, ...]:
     own = (data_root(root) / spec.folder,) if spec.folder else ()
     return own if root is not None else (*own, *spec.packaged)
-
-
-def _described(path: Path, place: Path, read: bool) -> list[Any]:
-    status = path.stat()
-    content = _content(path, status.st_size, status.st_mtime_ns) if read else ""
-    return [path.relative_to(place).as_posix(), status.st_size, content]
 
 
 @lru_cache(maxsize=1024)

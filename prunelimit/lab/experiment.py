@@ -94,16 +94,12 @@ def run_task(
     directory = Path(run_dir)
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        world.from_main(lambda: _own(stack, directory))
+        # Beside the lock that a notebook holds while it waits for a kernel that dies.
+        world.from_main(lambda: stack.enter_context(owned(directory, ".task-lock")))
         store = Stages(directory, world.device(device), world, command)
         place = str(world.place(device))
         run, dense = _trained(task, store, config or ExperimentConfig(), place, data_root, progress)
         return _Experiment(task, run, store, dense.value, {"training": dense.making}).result()
-
-
-def _own(stack: contextlib.ExitStack, directory: Path) -> None:
-    # Beside the lock that a notebook holds while it waits for a kernel that dies.
-    stack.enter_context(owned(directory, ".task-lock"))
 
 
 def _trained(
@@ -137,17 +133,8 @@ def _trained(
         lambda: trained().seconds,
         goes_on=epochs > 0,
     )
-    run = Run(
-        trained().model.eval(),
-        splits.to(store.device),
-        task.training,
-        config,
-        directory,
-        device,
-        progress,
-        world,
-    )
-    return run, dense
+    model, data = trained().model.eval(), splits.to(store.device)
+    return Run(model, data, task.training, config, directory, device, progress, world), dense
 
 
 def require_batches(config: ExperimentConfig, examples: int) -> None:

@@ -231,7 +231,7 @@ class _Job:
 
         def watch(losses: list[float], rate: float) -> None:
             for loss in losses:
-                self._require_sane("training loss", loss, rate)
+                self._require_sane("training loss", loss, rate, self._most)
             bar.update(len(losses), remark=f"loss {losses[-1]:.4f}")
 
         mean = self.descent.epoch(self.epoch, self.batches, rates, watch=watch)
@@ -253,9 +253,9 @@ class _Job:
         loss, accuracy = self._evaluate(self.splits.validation)
         shrunk = [p.detach() for p in self.descent.penalised]
         norm = float(torch.stack(torch._foreach_norm(shrunk, 1)).sum())
-        # The norm also looks at weights that the validation images do not excite.
-        self._require_sane("validation loss", loss, learning_rate)
-        self._require_finite("L1 norm of the weights", norm, learning_rate)
+        self._require_sane("validation loss", loss, learning_rate, self._most)
+        # It also looks at weights that the validation images do not excite.
+        self._require_sane("L1 norm of the weights", norm, learning_rate, math.inf)
         self.history.append(
             EpochRecord(
                 epoch=self.epoch,
@@ -289,16 +289,15 @@ class _Job:
         report = {"run": self.run, "history": to_plain(self.history), "final": final}
         write_json(self.run_dir / REPORT, report)
 
-    def _require_sane(self, what: str, loss: float, rate: float) -> None:
-        self._require_finite(what, loss, rate)
-        if self.history and loss > EXPLOSION * (1 + abs(self.history[0].validation_loss)):
-            self._diverged(what, loss, rate)
+    @property
+    def _most(self) -> float:
+        """The largest loss that does not count as diverged."""
+        untrained = self.history[0].validation_loss if self.history else math.inf
+        return EXPLOSION * (1 + abs(untrained))
 
-    def _require_finite(self, what: str, value: float, rate: float) -> None:
-        if not math.isfinite(value):
-            self._diverged(what, value, rate)
-
-    def _diverged(self, what: str, value: float, rate: float) -> None:
+    def _require_sane(self, what: str, value: float, rate: float, most: float) -> None:
+        if math.isfinite(value) and value <= most:
+            return
         kept = (
             f"the checkpoint of epoch {self.checkpoint.epoch} in {self.run_dir} is kept"
             if self.history

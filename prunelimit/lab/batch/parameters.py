@@ -80,7 +80,11 @@ def configure(
     config = ExperimentConfig()
     if scale < 1:
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
-        config = _shortened(config, scale)
+        config = dataclasses.replace(
+            config,
+            loss_points=max(_FEWEST_POINTS, round(scale * config.loss_points)),
+            accuracy_points=max(_FEWEST_POINTS, round(scale * config.accuracy_points)),
+        )
     config = _measured_by(config, {} if measurement is None else measurement)
     if scale < 1 and config.finetuning is None:
         training = chosen.training
@@ -222,14 +226,6 @@ def with_settings(
         {**given, "measurement": {**given.get("measurement", {}), **of_measurement}, **own}
         for given in parameter_sets
     ]
-
-
-def _shortened(config: ExperimentConfig, scale: float) -> ExperimentConfig:
-    return dataclasses.replace(
-        config,
-        loss_points=max(_FEWEST_POINTS, round(scale * config.loss_points)),
-        accuracy_points=max(_FEWEST_POINTS, round(scale * config.accuracy_points)),
-    )
 
 
 def _measured_by(config: ExperimentConfig, measurement: Any) -> ExperimentConfig:

@@ -201,8 +201,7 @@ class _Sources:
 
     def __init__(self, package: Path, leave_out: Iterable[str]) -> None:
         self.package, self.name = package, package.name
-        without = (*(f"{self.name}.{part}" for part in _MAKES_NO_NUMBERS), *leave_out)
-        self.without = tuple(without)
+        self.without = (*(f"{self.name}.{part}" for part in _MAKES_NO_NUMBERS), *leave_out)
 
     def reached(self, modules: Iterable[str], source: str | None) -> set[str]:
         """The modules, and all that are imported from them on."""
