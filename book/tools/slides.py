@@ -84,7 +84,10 @@ def build(book: str = "../html", folder: Path = DECK) -> Path:
         Where to write.
     """
     shown = [_shown(slide, book) for slide in slides()]
-    page = _template().render(
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = templates.get_template("deck.html").render(
         slides=shown,
         styles=sorted({s["widget"]["_css"] for s in shown if s["widget"]}),
         style=(_PARTS / "deck.css").read_text(),
@@ -226,13 +229,6 @@ def _shape(figure: Markup, data: dict[str, Any]) -> str:
         return "cut"
     width, height = Image.open(io.BytesIO(_png(data))).size
     return "beside" if height > 0.75 * width else ""
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template("deck.html")
 
 
 if __name__ == "__main__":
