@@ -412,7 +412,11 @@ def load(
     if spec.pad_to_cifar:
         train_images, test_images = pad_to_cifar(train_images), pad_to_cifar(test_images)
     kept, held_out = stratified_split(archive.train_labels, VALIDATION, seed)
-    mean, std = _in_pixels(spec, train_images.shape[1])
+    repeat = train_images.shape[1] // len(spec.mean)
+    mean, std = (
+        tuple(spec.pixel_max * value for value in values * repeat)
+        for values in (spec.mean, spec.std)
+    )
 
     def batches(images: Tensor, labels: Tensor, training: bool = False) -> Batches:
         return Batches(
@@ -535,12 +539,6 @@ def _generator(*entropy: int) -> torch.Generator:
     # SeedSequence mixes (seed, epoch) well; seed + epoch would let two runs share orders.
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) % 2**63)
-
-
-def _in_pixels(spec: DataSpec, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    repeat = channels // len(spec.mean)
-    mean = tuple(spec.pixel_max * value for value in spec.mean * repeat)
-    return mean, tuple(spec.pixel_max * value for value in spec.std * repeat)
 
 
 def _select(images: Tensor, index: Tensor) -> Tensor:

@@ -260,22 +260,12 @@ def _local_cluster(environments: Sequence[Mapping[str, str]], security: Security
 
     # Other users of this machine reach loopback too: TLS keeps them out.
     here = {"host": "127.0.0.1", "protocol": "tls://", "security": security, **NO_DASHBOARD}
+    # No memory limit: the work is done by a notebook's kernel, which Dask does not see.
+    alike = {**here, "nthreads": 1, "memory_limit": 0, "silence_logs": 40}
+    workers = [{"cls": Nanny, "options": {**alike, "env": dict(env)}} for env in environments]
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": {**here, "port": 0, "allowed_failures": 0}},
-        workers={
-            # No memory limit: the work is done by a notebook's kernel, which Dask does not see.
-            i: {
-                "cls": Nanny,
-                "options": {
-                    **here,
-                    "nthreads": 1,
-                    "memory_limit": 0,
-                    "silence_logs": 40,
-                    "env": dict(env),
-                },
-            }
-            for i, env in enumerate(environments)
-        },
+        workers=dict(enumerate(workers)),
         security=security,
         silence_logs=50,
     )

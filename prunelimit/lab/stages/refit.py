@@ -92,24 +92,22 @@ class Refitting:
     def at(self, sparsity: float) -> Refitted:
         """The magnitude mask of `sparsity`."""
         keep = flatten(magnitude_mask(self.model, sparsity).values())
-        fit = self._fit(keep)
+        if self.matrix is not None:
+            fit = refit_exactly(self.matrix, self.weights, keep)
+        else:
+            fit = refit_survivors(
+                self.operator,
+                self.weights,
+                keep,
+                tolerance=TOLERANCE,
+                max_iterations=self.iterations,
+                start=None if self.step is None else self.step.to(self.weights),
+                progress=self.progress,
+            )
         self.step = fit.step
         network = with_weights(self.model, torch.where(keep, self.weights, 0.0) + fit.step)
         loss, _ = evaluate(network, cross_entropy, self.data, self.device)
         return Refitted(fit, int(keep.sum()), loss)
-
-    def _fit(self, keep: Tensor) -> Refit:
-        if self.matrix is not None:
-            return refit_exactly(self.matrix, self.weights, keep)
-        return refit_survivors(
-            self.operator,
-            self.weights,
-            keep,
-            tolerance=TOLERANCE,
-            max_iterations=self.iterations,
-            start=None if self.step is None else self.step.to(self.weights),
-            progress=self.progress,
-        )
 
 
 def written_out(operator: BuildableMatrix, policy: str) -> Tensor | None:

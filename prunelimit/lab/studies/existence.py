@@ -44,7 +44,7 @@ from prunelimit.pruning.cut import last_path_gone, lowest_constant_loss
 from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask
 from prunelimit.records import fields_to_plain, rounded, to_plain
 from prunelimit.results import ExistenceStudy, Provenance
-from prunelimit.results.existence import Network, Threshold
+from prunelimit.results.existence import Network
 from prunelimit.spectrum.operator import CurvatureOperator
 
 FORMAT = ExistenceStudy.FORMAT
@@ -303,9 +303,7 @@ def _raised(network: dict[str, Any]) -> dict[str, Any]:
         reached = [n for n, loss, _ in network["minima"] if loss + 5e-7 <= level]
         least = max([least, round(found["lower"] * dim), *reached])
         if found["status"] == "bracketed" and least > round(found["lower"] * dim):
-            beyond = [count for count in tried if count > least]
-            end = Threshold(least / dim, least / dim, 1.0, "bracketed")
-            new = Threshold.between(least, min(beyond), dim) if beyond else end
+            new = yardsticks.beside(least, tried, dim)
             ends = {"lower": new.lower, "value": new.value, "upper": new.upper}
             row["real_existence"] = found | ends | {"raised_from": found["value"]}
     return network | {"rows": rows}

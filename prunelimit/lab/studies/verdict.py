@@ -66,12 +66,8 @@ def rounded_limit(needed: Callable[[float], float], distance: Distance, dim: int
 
 def rounded_sparsity(report: PruningLimit) -> float:
     """The paper's limit with R rounded, at the spectrum's best value."""
-    dimension = report.spectrum.effective_dimension
-
-    def needed(whole: float) -> float:
-        return dimension(2 * report.epsilon / whole**2).value
-
-    return 1 - rounded_limit(needed, report.distance, report.dim)
+    dimension, twice = report.spectrum.effective_dimension, 2 * report.epsilon
+    return 1 - rounded_limit(lambda r: dimension(twice / r**2).value, report.distance, report.dim)
 
 
 def measure(name: str, seed: int, device: str = "auto") -> OwnChoices:

@@ -13,6 +13,7 @@ one mask's Jacobian and factorisations, which are arithmetic, not calls.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -119,7 +120,18 @@ def threshold(removed: list[int], losses: list[float], level: float, dim: int) -
     0.8
     """
     passing = max((n for n, loss in zip(removed, losses, strict=True) if loss <= level), default=0)
-    beyond = [count for count in removed if count > passing]
+    return beside(passing, removed, dim)
+
+
+def beside(passing: int, tried: Iterable[int], dim: int) -> Threshold:
+    """The threshold between a mask that passes and the next one tried; the mask itself, if none.
+
+    Examples
+    --------
+    >>> beside(50, [20, 60], 100).upper, beside(50, [20], 100).value
+    (0.6, 0.5)
+    """
+    beyond = [count for count in tried if count > passing]
     if not beyond:
         return Threshold(passing / dim, passing / dim, 1.0, "bracketed")
-    return Threshold.between(passing, beyond[0], dim)
+    return Threshold.between(passing, min(beyond), dim)
