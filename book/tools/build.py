@@ -47,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     try:
         report = run_main_job()
-        book = pages()
-        key = prepare(book)
+        key = prepare(pages())
         result = build_pdf(key) if options.pdf else build_pages(key)
     except (NotebookFailed, StepFailed, FileNotFoundError) as failure:
         print(f"\nThe book was not built.\n\n{failure}", file=sys.stderr)

@@ -47,11 +47,11 @@ class Slide:
     title: str
     minutes: int
     begins: int
-    text: str
-    show: str
-    state: str
-    later: bool
     notes: tuple[str, ...]
+    text: str = ""
+    show: str = ""
+    state: str = ""
+    later: bool = False
 
     @property
     def name(self) -> str:
@@ -106,9 +106,7 @@ def slides() -> list[Slide]:
     made: list[Slide] = []
     begins = 0
     for entry in yaml.safe_load(SOURCE.read_text()):
-        usual = {"text": "", "show": "", "state": "", "later": False}
-        given = {**usual, **entry, "notes": tuple(entry["notes"]), "begins": begins}
-        made.append(Slide(**given))
+        made.append(Slide(**{**entry, "notes": tuple(entry["notes"]), "begins": begins}))
         begins += made[-1].minutes
     return made
 

@@ -166,11 +166,9 @@ def train(
     run = training_key(model, splits, config).plain()
     with checkpoints.exclusive(run_dir) if world.is_main else contextlib.nullcontext():
         newest = world.from_main(lambda: _newest(run_dir, run))
-        placed = model.to(where), splits.to(where)
-        job = _Job(*placed, config, run_dir, run, world)
+        job = _Job(model.to(where), splits.to(where), config, run_dir, run, world)
         resumed_from = job.begin(newest)
-        shown = progress if world.is_main else False
-        with progress_bar("training", job.total_steps, shown) as bar:
+        with progress_bar("training", job.total_steps, world.is_main and progress) as bar:
             bar.update(job.epoch * job.steps_per_epoch)
             while job.epoch < config.epochs:
                 job.advance(bar)

@@ -236,8 +236,7 @@ def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     that is removed does not come back.
     """
     training = work.config.training
-    batches = _driver.training_batches(work.data, training, work.seed)
-    steps = training.epochs * batches_in(batches)
+    steps = training.epochs * batches_in(_driver.training_batches(work.data, training, work.seed))
     cutter = _Cutter(gradual_schedule(steps, work.sparsity, work.config), work.parameters)
     uncut: Masks = unflatten(cutter.active, cutter.shapes)
     network = work.trained(work.model, training, uncut, before_step=cutter)

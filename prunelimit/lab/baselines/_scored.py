@@ -312,5 +312,4 @@ def synflow(work: Work[_driver.Config]) -> Found:
     and 9 of 12 with biases, none without (seed 0).
     """
     placed = copy_model(work.model).to(resolve_device(work.device))
-    masks = synflow_mask(placed, _driver.example(work.data), work.sparsity)
-    return work.trained_under(masks)
+    return work.trained_under(synflow_mask(placed, _driver.example(work.data), work.sparsity))

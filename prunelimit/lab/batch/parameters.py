@@ -124,9 +124,8 @@ def announce(variables: Mapping[str, Any]) -> str:
         for name, value in variables.items()
         if not name.startswith("_") and name not in _OF_IPYTHON and isinstance(value, _PLAIN)
     }
-    known = (*CONFIGURED, *_PLACES)
     for name in given:
-        require_known("parameter", name, known)
+        require_known("parameter", name, (*CONFIGURED, *_PLACES))
     chosen, _ = configure(**{name: given[name] for name in CONFIGURED if name in given})
     scale = given.get("scale", 1.0)
     whole, _ = configure(given["task"])

@@ -138,8 +138,8 @@ def code_of(
     False
     """
     sources = _Sources(package or PACKAGE, leave_out)
-    found = sources.reached(modules, source)
-    content = {name: sources.module(name).code for name in sorted(found)}
+    found = sorted(sources.reached(modules, source))
+    content = {name: sources.module(name).code for name in found}
     own = None if source is None else _parsed(source).code
     return digest_of([own, content])
 

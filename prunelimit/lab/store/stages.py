@@ -120,8 +120,7 @@ class Stages:
         with measured(self.device) as spent:
             value = compute(so_far)
         total = spent.seconds + so_far.seconds_before if seconds is None else seconds()
-        cost = Cost(total, spent.peak_bytes)
-        making = Making(cost, key.digest, (*before, self.sign()))
+        making = Making(Cost(total, spent.peak_bytes), key.digest, (*before, self.sign()))
         kept = _Kept(key.plain(), to_plain(value), making)
 
         def keep() -> _Kept:

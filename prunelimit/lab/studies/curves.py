@@ -39,8 +39,7 @@ def train(network: Network, found: Examples) -> nn.Module:
     # study's bits hang on the order of `minibatches` and on an L1 term inside the loss, whose
     # gradient Adam scales with the rest.
     torch.manual_seed(network.seed)
-    shape = tuple(found.inputs.shape[1:])
-    model = zoo.build(network.kind, shape, found.outputs, network.widths)
+    model = zoo.build(network.kind, tuple(found.inputs.shape[1:]), found.outputs, network.widths)
     optimizer = _optimizer(network, model)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, network.steps)
     loss_fn, weights = loss_function(found), list(prunable_parameters(model).values())

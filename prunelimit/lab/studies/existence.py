@@ -42,9 +42,9 @@ from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
 from prunelimit.pruning.cut import last_path_gone, lowest_constant_loss
 from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask
-from prunelimit.records import fields_to_plain, rounded, to_plain
+from prunelimit.records import fields_to_plain, from_plain, rounded, to_plain
 from prunelimit.results import ExistenceStudy, Provenance
-from prunelimit.results.existence import Network
+from prunelimit.results.existence import Network, Threshold
 from prunelimit.spectrum.operator import CurvatureOperator
 
 FORMAT = ExistenceStudy.FORMAT
@@ -207,20 +207,18 @@ def _predicted(
 def _existence(bench: Bench, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Converged thresholds, from the lowest level to the highest; written into the rows."""
     search = ExistenceSearch(bench.landscape, bench.order)
-    smallest = min(row["epsilon"] for row in rows)
-    everything = torch.ones(bench.landscape.size, dtype=torch.bool)
+    rising = sorted(rows, key=lambda row: row["epsilon"])
     dense = minimise(
         bench.landscape,
-        everything,
-        level=0.02 * smallest,
+        torch.ones(bench.landscape.size, dtype=torch.bool),
+        level=0.02 * rising[0]["epsilon"],
         descent=Descent(iterations=25, hopeless=math.inf, dense_dim=700),
     )
-    guess = _guess(min(rows, key=lambda row: row["epsilon"]))
-    for row in sorted(rows, key=lambda row: row["epsilon"]):
+    guess = _guess(rising[0])
+    for row in rising:
         found = search.threshold(bench.loss + row["epsilon"], guess, double=True)
-        row["real_existence"] = fields_to_plain(found) | {
-            "damped_by": list(search.descent.scalings)
-        }
+        damped_by = list(search.descent.scalings)
+        row["real_existence"] = fields_to_plain(found) | {"damped_by": damped_by}
         guess = found.value
     return {
         "finetuned_loss": dense.loss,
@@ -246,8 +244,7 @@ def measured(name: str, runs: Path) -> dict[str, Any] | None:
         return None
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     asked = json.loads(json.dumps(dataclasses.asdict(networks()[name])))
-    made_alike = stored.get("format") == FORMAT and stored["network"] == asked
-    return stored if made_alike else None
+    return stored if stored.get("format") == FORMAT and stored["network"] == asked else None
 
 
 def run_study(names: Sequence[str], runs: Path, facts_alone: bool = False) -> None:
@@ -313,18 +310,12 @@ def _marked(network: dict[str, Any]) -> dict[str, Any]:
     """Say of each converged threshold whether another descent moved it: then it is a bound."""
     rows = []
     for row in network["rows"]:
-        found = row["real_existence"]
-        rows.append(row | {"real_existence": found | {"lower_bound": _moved(found)}})
+        found = from_plain(Threshold, row["real_existence"])
+        nested = found.by_nested_search
+        once = nested if found.once is None else found.once
+        moved = max(nested - once, found.value - nested) > SETTLED
+        rows.append(row | {"real_existence": row["real_existence"] | {"lower_bound": moved}})
     return network | {"rows": rows}
-
-
-def _moved(found: dict[str, Any]) -> bool:
-    """Whether descents disagree on a threshold: then it is a lower bound on the sparsity."""
-    nested, raised_from = found.get("nested"), found.get("raised_from")
-    searched = found["value"] if raised_from is None else raised_from
-    by_nested = searched if nested is None else nested
-    once = by_nested if found["once"] is None else found["once"]
-    return max(by_nested - once, found["value"] - by_nested) > SETTLED
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

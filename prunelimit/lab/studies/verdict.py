@@ -75,9 +75,8 @@ def measure(name: str, seed: int, device: str = "auto") -> OwnChoices:
     scale, directory = scale_of(name, seed), RUNS / f"{name}-seed{seed}"
     model, splits = trained(scale.task, directory, device)
     config = replace(scale.measurement, epsilon=None, epsilon_batch_size=_BATCH_SIZE)
-    training = scale.task.training
     by_theirs, by_ours = (
-        Run(model, splits, training, replace(config, policy=policy), directory, device)
+        Run(model, splits, scale.task.training, replace(config, policy=policy), directory, device)
         for policy in ("abs", "ggn")
     )
     theirs = prediction.measure(by_theirs, "verdict-abs")

@@ -55,8 +55,7 @@ def add(bench: Bench, network: Network, record: dict[str, Any]) -> None:
     losses = sgd(bench.landscape, keep, network.steps, network.seed).tolist()
     for row in rows:
         level = record["loss"] + row["epsilon"]
-        found = threshold(removed, losses, level, bench.dim)
-        row["real_existence_sgd"] = fields_to_plain(found)
+        row["real_existence_sgd"] = fields_to_plain(threshold(removed, losses, level, bench.dim))
 
 
 def at_least(found: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
