@@ -65,8 +65,7 @@ def run_tests(force: bool, further: list[str]) -> int:
     if not todo:
         print("nothing to run (make test FORCE=1 runs everything)")
         return 0
-    command = pytest_command(todo) + further
-    status = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    status = run_pytest([*todo, *further])
     if status == 0:
         now = fingerprints()
         kept.update({name: keys[name] for name in todo if now.get(name) == keys[name]})
@@ -76,8 +75,7 @@ def run_tests(force: bool, further: list[str]) -> int:
 
 def run_fast(further: list[str]) -> int:
     """Run the doctests and the fast tests; return pytest's exit status."""
-    command = pytest_command([*fast_tests(), "prunelimit"]) + further
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    return run_pytest([*fast_tests(), "prunelimit", *further])
 
 
 def fast_tests() -> list[str]:
@@ -128,14 +126,16 @@ def _digest_of_everything() -> str:
     return digest(digest_of_files(files_below(*places)), *built)
 
 
-def pytest_command(todo: list[str]) -> list[str]:
-    """Return the command that runs the tests, doctests and notebooks in `todo`."""
+def run_pytest(todo: list[str], **environment: str) -> int:
+    """Run the tests, doctests and notebooks in `todo`; return pytest's exit status."""
     workers = str(min(2, os.cpu_count() or 1))
-    return [
+    command = [
         *(sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile"),
         *("--doctest-modules", "--nbval", "--nbval-current-env"),
         *("--nbval-sanitize-with", "tests/nbval.cfg", *todo),
     ]
+    variables = os.environ | environment
+    return subprocess.run(command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL).returncode
 
 
 if __name__ == "__main__":

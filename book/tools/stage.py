@@ -91,9 +91,7 @@ def stage(
         place = path.relative_to(ROOT)
         if place.parts[1] not in _NOT_STAGED and path not in listed:
             wanted[place] = path.read_bytes()
-    for page in book:
-        place, text = _staged(page, shown)
-        wanted[place] = text
+    wanted |= dict(_staged(page, shown) for page in book)
     for place, data in wanted.items():
         write_if_different(STAGE / place, data)
     _remove_others(set(wanted))

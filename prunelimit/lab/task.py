@@ -111,13 +111,8 @@ class Task:
 
     def load_data(self, root: str | os.PathLike[str] | None = None) -> Splits:
         """The splits of its data set; see `data.load`."""
-        splits = data.load(
-            self.dataset,
-            root,
-            self.seed,
-            batch_size=self.training.batch_size,
-            augment=self.augment,
-        )
+        size = self.training.batch_size
+        splits = data.load(self.dataset, root, self.seed, batch_size=size, augment=self.augment)
         return splits if self.examples is None else splits.limited(self.examples)
 
     def build_model(self, splits: Splits) -> nn.Module:

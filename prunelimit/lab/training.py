@@ -268,13 +268,9 @@ class _Job:
         self.checkpoint = self.world.from_main(self._save)
 
     def _save(self) -> SavedEpoch:
+        optimizer, history = self.descent.optimizer, to_plain(self.history)
         checkpoint = checkpoints.save(
-            self.run_dir,
-            self.epoch,
-            self.model,
-            self.descent.optimizer,
-            self.run,
-            to_plain(self.history),
+            self.run_dir, self.epoch, self.model, optimizer, self.run, history
         )
         checkpoints.drop_older(checkpoint)
         self._write_report(None)

@@ -204,13 +204,9 @@ def _check_address(address: str, tls: Path | None) -> None:
 def _client_at(address: str, tls: Path | None) -> Iterator[Client]:
     from distributed import Client
 
+    security = None if tls is None else given_security(tls)
     try:
-        client = Client(
-            address,
-            timeout=_CONNECT_SECONDS,
-            set_as_default=False,
-            security=None if tls is None else given_security(tls),
-        )
+        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, security=security)
     except (OSError, ValueError, TimeoutError) as error:
         raise PruneLimitError(
             f"no Dask scheduler answers at {address!r} ({_first_line(error)}); start one with "

@@ -133,14 +133,9 @@ class Refits:
 def measure(run: Run, report: PruningLimit, curve: Sweep, so_far: Measurements) -> Refits:
     """Bisect beyond the threshold of the one-shot `curve`."""
     start = curve.largest_sparsity(report.epsilon)
+    data = run.world.shard(run.reference)
     operator = operator_for(
-        run.model,
-        cross_entropy,
-        run.world.shard(run.reference),
-        report.policy,
-        Effort(),
-        device=run.device,
-        world=run.world,
+        run.model, cross_entropy, data, report.policy, Effort(), device=run.device, world=run.world
     )
     return run.world.lead(operator, lambda led: _bisected(led, run, report, start, so_far))
 

@@ -94,8 +94,8 @@ class Bench:
     def __init__(self, model: nn.Module, found: Examples) -> None:
         self.model, self.found = model, found
         self.loss_fn = loss_function(found)
-        data = [(found.inputs, found.targets)]
-        self.landscape = Landscape(model, self.loss_fn, data)
+        self.data = [(found.inputs, found.targets)]
+        self.landscape = Landscape(model, self.loss_fn, self.data)
         self.order = magnitude_order(model)
         self.dim = len(self.order)
         free = torch.arange(self.landscape.size)
@@ -121,15 +121,9 @@ class Bench:
 
     def hessian(self) -> Tensor:
         """The Hessian on the prunable weights."""
-        operator = CurvatureOperator(
-            self.model,
-            self.loss_fn,
-            [(self.found.inputs, self.found.targets)],
-            "hessian",
-            device="cpu",
-            dtype=torch.float64,
-        )
-        return operator.dense()
+        return CurvatureOperator(
+            self.model, self.loss_fn, self.data, "hessian", device="cpu", dtype=torch.float64
+        ).dense()
 
     def newton_decrement(self) -> float:
         """½ gᵀ(G + δI)⁻¹g over the prunable weights, δ a millionth of the mean curvature."""

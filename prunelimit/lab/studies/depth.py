@@ -352,12 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.what == "run":
         scale = scale_of(given.name, given.seed, given.l1)
         directory = _directory(given.name, given.seed, given.l1)
+        typed = module_command(module, arguments)
         found = run_task(
-            scale.task,
-            directory,
-            scale.measurement,
-            device=given.device,
-            command=module_command(module, arguments),
+            scale.task, directory, scale.measurement, device=given.device, command=typed
         )
         write_json(given.output, compact(replace(found, note=scale.task.note).to_dict()))
         return

@@ -36,7 +36,7 @@ from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.existence.threshold import SETTLED, ExistenceSearch
 from prunelimit.lab.store.provenance import code_version, describe_module
 from prunelimit.lab.studies import yardsticks, zoo
-from prunelimit.lab.studies.curves import BATCH, Bench, limits, loss_function, train
+from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
 from prunelimit.lab.studies.plan import networks
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
@@ -155,9 +155,8 @@ def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
 
 def _mask_facts(bench: Bench) -> dict[str, Any]:
     """What magnitude masks do to the layers, and where they leave no path from in to out."""
-    found = bench.found
     layers = layer_counts(bench.model, magnitude_mask(bench.model, LAYERS_AT))
-    operator = CurvatureOperator(bench.model, loss_function(found), [(found.inputs, found.targets)])
+    operator = CurvatureOperator(bench.model, bench.loss_fn, bench.data)
     return {
         "layers": len(layers),
         "layer_share": mean_share(layers),

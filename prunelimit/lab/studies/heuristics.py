@@ -144,14 +144,9 @@ def _measured(task: Task, row: Contender, sparsity: float, seed: int, device: st
     asked = MethodRow(row.label, row.method, sparsity, seed)
     began = time.perf_counter()
     try:
+        model = seeded.build_model(splits)
         pruned = baselines.METHODS[row.method](
-            seeded.build_model(splits),
-            splits,
-            cross_entropy,
-            sparsity,
-            row.config,
-            seed=seed,
-            device=device,
+            model, splits, cross_entropy, sparsity, row.config, seed=seed, device=device
         )
     except PruneLimitError as error:
         return replace(asked, error=str(error))

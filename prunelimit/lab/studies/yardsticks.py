@@ -71,8 +71,7 @@ def at_least(found: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def _regularised(bench: Bench, network: Network, row: dict[str, Any]) -> Threshold:
     """The threshold where l1-regularised losses are compared, on both sides."""
-    data = [(bench.found.inputs, bench.found.targets)]
-    landscape = Landscape(bench.model, bench.loss_fn, data, l1=network.l1)
+    landscape = Landscape(bench.model, bench.loss_fn, bench.data, l1=network.l1)
     level = float(landscape.losses(landscape.start[None])) + row["epsilon"]
     search = ExistenceSearch(landscape, bench.order, resolution=0.01)
     return search.threshold(level, row["real_existence"]["value"])
