@@ -163,7 +163,15 @@ class Batches:
 
     def __post_init__(self) -> None:
         """Refuse what is no data, and work out the normalisation."""
-        _check_examples(self.images, self.labels)
+        if self.images.dim() != 4:
+            raise PruneLimitError(
+                f"images have shape {tuple(self.images.shape)}; expected (examples, channels, "
+                "height, width)"
+            )
+        if len(self.images) != len(self.labels):
+            raise PruneLimitError(f"{len(self.images)} images but {len(self.labels)} labels")
+        if len(self.labels) == 0:
+            raise PruneLimitError("there are no examples: check the data set and the split")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         # One multiply and one add a batch; made here so that iterating stays cheap.
         self._scale = (
@@ -546,14 +554,3 @@ def _select(images: Tensor, index: Tensor) -> Tensor:
     if images.stride(1) == 0 and images.shape[1] > 1:
         return images[:, :1][index].expand(-1, images.shape[1], -1, -1)
     return images[index]
-
-
-def _check_examples(images: Tensor, labels: Tensor) -> None:
-    if images.dim() != 4:
-        raise PruneLimitError(
-            f"images have shape {tuple(images.shape)}; expected (examples, channels, height, width)"
-        )
-    if len(images) != len(labels):
-        raise PruneLimitError(f"{len(images)} images but {len(labels)} labels")
-    if len(labels) == 0:
-        raise PruneLimitError("there are no examples: check the data set and the split")

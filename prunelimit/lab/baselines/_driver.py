@@ -212,13 +212,7 @@ class Method:
         self.name: str = self.find.__name__
 
     def run(
-        self,
-        model: nn.Module,
-        data: Data,
-        loss_fn: Loss,
-        sparsity: float,
-        config: Any,
-        **how: Any,
+        self, model: nn.Module, data: Data, loss_fn: Loss, sparsity: float, config: Any, **how: Any
     ) -> Pruned:
         """Prune and train a copy of `model`."""
         work = Work(model, data, loss_fn, sparsity, config, **how)

@@ -98,10 +98,7 @@ class Board:
         self._progress.update(self._total, completed=self._finished)
         if job.name in self._shown:
             self._progress.remove_task(self._shown.pop(job.name))
-        known = {
-            "failed": f"failed: {outcome.message}",
-            "done": f"done in {outcome.seconds:.0f} s",
-        }
+        known = {"failed": f"failed: {outcome.message}", "done": f"done in {outcome.seconds:.0f} s"}
         what = known.get(outcome.status, "was done by another driver")
         self._say(f"{self._finished}/{self._jobs} {job.name}: {what}")
 

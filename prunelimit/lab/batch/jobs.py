@@ -89,14 +89,25 @@ def grid(
     seeds
         See `configure`.
 
+    Raises
+    ------
+    PruneLimitError
+        If there is no task of that name.
+
     Examples
     --------
     >>> len(grid(["digits-mlp", "digits-cnn"], l1=[0.0, 1e-4], seeds=range(3)))
     12
     """
+    from prunelimit.lab.tasks import TASKS
+
+    groups = {"all": list(TASKS), "paper": [n for n, task in TASKS.items() if task.from_paper]}
+    names = [name for given in tasks for name in groups.get(given, [given])]
+    for name in names:
+        require_known("task", name, [*TASKS, *groups])
     return [
         {"task": task, "l1": strength, "seed": seed, **common}
-        for task, strength, seed in itertools.product(_expanded(tasks), l1, seeds)
+        for task, strength, seed in itertools.product(dict.fromkeys(names), l1, seeds)
     ]
 
 
@@ -275,16 +286,6 @@ def discard_damaged(job: Job) -> None:
                 entry.unlink()
     for name in damaged:
         (job.directory / name).unlink(missing_ok=True)
-
-
-def _expanded(names: Sequence[str]) -> list[str]:
-    from prunelimit.lab.tasks import TASKS
-
-    groups = {"all": list(TASKS), "paper": [n for n, task in TASKS.items() if task.from_paper]}
-    chosen = [name for given in names for name in groups.get(given, [given])]
-    for name in chosen:
-        require_known("task", name, [*TASKS, *groups])
-    return list(dict.fromkeys(chosen))
 
 
 def _code(notebook: Path) -> str:

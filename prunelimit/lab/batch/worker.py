@@ -8,15 +8,12 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained
 from prunelimit.lab.batch import jobs
 from prunelimit.lab.store.locks import Busy, now, owned
-
-if TYPE_CHECKING:
-    from traitlets.config import Config
 
 UNFINISHED = "report-unfinished.ipynb"
 _LOCK = ".job.lock"
@@ -108,8 +105,15 @@ def _run_notebook(job: jobs.Job, again: bool = True) -> str | None:
 
 def _papermill(job: jobs.Job) -> None:
     import papermill
+    from traitlets.config import Config
 
+    config = Config()
     with tempfile.TemporaryDirectory(prefix="prunelimit-") as sockets:
+        # The kernel listens on files, where the system allows it. TCP ports are chosen first and
+        # bound later: of many kernels that start at once, one finds its port taken, and hangs.
+        if os.name == "posix" and len(os.fsencode(sockets)) <= _LONGEST_SOCKET_FOLDER:
+            config.KernelManager.transport = "ipc"
+            config.KernelManager.connection_file = os.path.join(sockets, "kernel.json")
         papermill.execute_notebook(
             jobs.template_path(job.notebook),
             jobs.template_path(job.directory / UNFINISHED),
@@ -119,23 +123,8 @@ def _papermill(job: jobs.Job) -> None:
             # Its remarks about transport are nobody's business; errors come as outputs.
             extra_arguments=["--IPKernelApp.log_level=50"],
             cwd=str(job.directory),
-            config=_kernel_config(sockets),
+            config=config,
         )
-
-
-def _kernel_config(sockets: str) -> Config:
-    """The kernel listens on files in the folder `sockets`, where the system allows it.
-
-    TCP ports are chosen first and bound later: of many kernels that start at once, one finds its
-    port taken, and hangs.
-    """
-    from traitlets.config import Config
-
-    config = Config()
-    if os.name == "posix" and len(os.fsencode(sockets)) <= _LONGEST_SOCKET_FOLDER:
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.connection_file = os.path.join(sockets, "kernel.json")
-    return config
 
 
 def _note(job: jobs.Job, **what: Any) -> None:

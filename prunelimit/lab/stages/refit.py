@@ -159,8 +159,18 @@ def _bisected(
         if known is not None:
             return RefitPoint(**known).rise
         found = bench.at(sparsity)
-        so_far.add(asdict(_point(sparsity, found, report)), bench.step)
-        return found.fit.rise
+        point = RefitPoint(
+            sparsity=sparsity,
+            distance=report.distance(float(found.kept)),
+            one_shot_rise=found.fit.one_shot_rise,
+            rise=found.fit.rise,
+            real_rise=found.loss - report.loss.mean,
+            products=found.fit.iterations + 1,
+            residual=found.fit.residual,
+            converged=found.fit.converged,
+        )
+        so_far.add(asdict(point), bench.step)
+        return point.rise
 
     config = run.config
     threshold = existence_threshold(
@@ -174,17 +184,3 @@ def _bisected(
     )
     points = sorted((RefitPoint(**row) for row in so_far.rows), key=lambda point: point.sparsity)
     return Refits(threshold, tuple(points))
-
-
-def _point(sparsity: float, found: Refitted, report: PruningLimit) -> RefitPoint:
-    fit = found.fit
-    return RefitPoint(
-        sparsity=sparsity,
-        distance=report.distance(float(found.kept)),
-        one_shot_rise=fit.one_shot_rise,
-        rise=fit.rise,
-        real_rise=found.loss - report.loss.mean,
-        products=fit.iterations + 1,
-        residual=fit.residual,
-        converged=fit.converged,
-    )

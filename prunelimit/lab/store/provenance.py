@@ -151,30 +151,22 @@ def measured(device: torch.device) -> Iterator[Spent]:
     >>> cost.seconds > 0
     True
     """
-    cost = Spent()
-    _reset_peak(device)
+    cost, process = Spent(), Path("/proc/self")
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):  # Linux: writing 5 resets the process's high-water mark.
+            (process / "clear_refs").write_text("5")
     began = time.perf_counter()
     try:
         yield cost
     finally:
         cost.seconds = time.perf_counter() - began
-        cost.peak_bytes = _peak(device)
-
-
-def _reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    with suppress(OSError):  # Linux: writing 5 resets the process's high-water mark.
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    line = next(row for row in status.splitlines() if row.startswith("VmHWM"))
-    return 1024 * int(line.split()[1])
+        if on_gpu:
+            cost.peak_bytes = torch.cuda.max_memory_allocated(device)
+        else:
+            with suppress(OSError):
+                rows = (process / "status").read_text().splitlines()
+                peak = next(row for row in rows if row.startswith("VmHWM"))
+                cost.peak_bytes = 1024 * int(peak.split()[1])

@@ -98,38 +98,28 @@ class Stages:
         path = self._path(name)
         kept = self.world.from_main(lambda: _read(path, key))
         if kept is None:
-            kept = self._made(path, key, compute, seconds, goes_on)
+            begun = path.with_suffix(".begun.json")
+            so_far = Measurements(path.with_suffix(".partial.npz"), key.digest, self.world)
+            goes_on = goes_on or bool(so_far.rows)
+            before = self.world.from_main(lambda: _begin(begun, key, self.sign(), goes_on))
+            with measured(self.device) as spent:
+                value = compute(so_far)
+            total = spent.seconds + so_far.seconds_before if seconds is None else seconds()
+            making = Making(Cost(total, spent.peak_bytes), key.digest, (*before, self.sign()))
+            made = _Kept(key.plain(), to_plain(value), making)
+
+            def keep() -> _Kept:
+                write_json(path, to_plain(made))
+                begun.unlink(missing_ok=True)
+                so_far.discard()
+                return made
+
+            kept = self.world.from_main(keep)
         return Stage(_typed(kind, kept.value, name), kept.making)
 
     def forget(self, name: str) -> None:
         """Make the stage again, whatever is kept."""
         self.world.from_main(lambda: self._path(name).unlink(missing_ok=True))
-
-    def _made(
-        self,
-        path: Path,
-        key: Key,
-        compute: Callable[[Measurements], Any],
-        seconds: Callable[[], float] | None,
-        goes_on: bool,
-    ) -> _Kept:
-        begun = path.with_suffix(".begun.json")
-        so_far = Measurements(path.with_suffix(".partial.npz"), key.digest, self.world)
-        goes_on = goes_on or bool(so_far.rows)
-        before = self.world.from_main(lambda: _begin(begun, key, self.sign(), goes_on))
-        with measured(self.device) as spent:
-            value = compute(so_far)
-        total = spent.seconds + so_far.seconds_before if seconds is None else seconds()
-        making = Making(Cost(total, spent.peak_bytes), key.digest, (*before, self.sign()))
-        kept = _Kept(key.plain(), to_plain(value), making)
-
-        def keep() -> _Kept:
-            write_json(path, to_plain(kept))
-            begun.unlink(missing_ok=True)
-            so_far.discard()
-            return kept
-
-        return self.world.from_main(keep)
 
     def sign(self) -> Provenance:
         """This process."""

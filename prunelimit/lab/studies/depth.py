@@ -215,17 +215,15 @@ class _Study:
 
     def over_policy(self, ggn: Spectrum, hessian: Tensor) -> tuple[AtPolicy, ...]:
         values = tuple(torch.linalg.eigvalsh(hessian).tolist())
-        spectra = {"ggn": ggn}
-        for policy in ("abs", "clip"):
-            spectra[policy] = replace(ggn, policy=policy, eigenvalues=values)
+        others = (replace(ggn, policy=name, eigenvalues=values) for name in ("abs", "clip"))
         return tuple(
             AtPolicy(
-                policy=policy,
+                policy=spectrum.policy,
                 negative_share=spectrum.negative_share(),
                 trace=spectrum.trace().value,
                 **self.limits(spectrum, self.epsilon),
             )
-            for policy, spectrum in spectra.items()
+            for spectrum in (ggn, *others)
         )
 
 

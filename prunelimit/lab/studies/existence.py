@@ -213,7 +213,9 @@ def _existence(bench: Bench, rows: list[dict[str, Any]]) -> dict[str, Any]:
         level=0.02 * rising[0]["epsilon"],
         descent=Descent(iterations=25, hopeless=math.inf, dense_dim=700),
     )
-    guess = _guess(rising[0])
+    # The geometric mean of what the two formulas keep, within reason.
+    limits_kept = (1 - rising[0]["ggn"][name]["sparsity"] for name in ("paper", "sharp"))
+    guess = 1 - math.sqrt(math.prod(min(max(share, 0.02), 0.9) for share in limits_kept))
     for row in rising:
         found = search.threshold(bench.loss + row["epsilon"], guess, double=True)
         damped_by = list(search.descent.scalings)
@@ -227,12 +229,6 @@ def _existence(bench: Bench, rows: list[dict[str, Any]]) -> dict[str, Any]:
             [count, round(m.loss, 6), m.status] for count, m in sorted(search.minima.items())
         ],
     }
-
-
-def _guess(row: dict[str, Any]) -> float:
-    """The geometric mean of what the two formulas keep, within reason."""
-    kept = [min(max(1 - row["ggn"][f]["sparsity"], 0.02), 0.9) for f in ("paper", "sharp")]
-    return 1 - math.sqrt(kept[0] * kept[1])
 
 
 # ------------------------------------------------------------------------- run
