@@ -38,7 +38,11 @@ _LOOKS_AT_EVERYTHING = (
 )
 # These take minutes: they start kernels, workers, browsers, builds, or train for long.
 _SLOW = (*_LOOKS_AT_EVERYTHING, "tests/lab/batch/", "tests/lab/test_distributed")
-_WHOLE = ("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.yml")
+_SHARED = ("pyproject.toml", "conftest.py", "book/tools/agreement.py")
+_WHOLE = (
+    *("book", "notebooks", "tests", "benchmarks", ".ci", ".github"),
+    *("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.yml"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,8 +91,15 @@ def fast_tests() -> list[str]:
 def fingerprints() -> dict[str, str]:
     """Return, for each file that pytest is given, a fingerprint of what its tests read."""
     package = digest(digest_of_files(files_below(PACKAGE, RESULTS)), environment())
-    shared = digest(package, digest_of_files(_shared_by_tests()))
-    whole = digest(shared, _digest_of_everything())
+    # What any test may use: configuration, and the helpers beside the tests.
+    helpers = [p for p in files_below(ROOT / "tests") if not p.match("test_*.py")]
+    used = [*(ROOT / name for name in _SHARED if (ROOT / name).exists()), *helpers]
+    shared = digest(package, digest_of_files(used))
+    # Pages by date and size: they are many, and only the build writes them.
+    pages = list(files_below(HTML)) if HTML.is_dir() else []
+    built = [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in pages]
+    places = [ROOT / name for name in _WHOLE if (ROOT / name).exists()]
+    whole = digest(shared, digest(digest_of_files(files_below(*places)), *built))
     keys = {}
     for path in _test_files():
         name = path.relative_to(ROOT).as_posix()
@@ -107,23 +118,6 @@ def notebooks() -> list[str]:
 def _test_files() -> list[Path]:
     tests = [p for p in files_below(ROOT / "tests") if p.match("test_*.py")]
     return tests + [ROOT / name for name in notebooks()]
-
-
-def _shared_by_tests() -> list[Path]:
-    """Return what any test may use: configuration, and the helpers beside the tests."""
-    helpers = [p for p in files_below(ROOT / "tests") if not p.match("test_*.py")]
-    named = [ROOT / name for name in ("pyproject.toml", "conftest.py", "book/tools/agreement.py")]
-    return [p for p in (*named, *helpers) if p.exists()]
-
-
-def _digest_of_everything() -> str:
-    folders = [ROOT / n for n in ("book", "notebooks", "tests", "benchmarks", ".ci", ".github")]
-    single = [ROOT / n for n in _WHOLE]
-    places = [p for p in (*folders, *single) if p.exists()]
-    pages = list(files_below(HTML)) if HTML.is_dir() else []
-    # Pages by date and size: they are many, and only the build writes them.
-    built = [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in pages]
-    return digest(digest_of_files(files_below(*places)), *built)
 
 
 def run_pytest(todo: list[str], **environment: str) -> int:

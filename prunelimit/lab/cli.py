@@ -384,19 +384,9 @@ def reproduce(
 
     if task in ("all", "paper"):
         raise PruneLimitError(f"{task!r} is many tasks, and reproduce runs one: prunelimit batch")
+    asked = {"epsilon": epsilon, "policy": policy, "tolerance": tolerance, "optimiser": optimiser}
     chosen, config = configure(
-        task,
-        l1=l1,
-        seed=seed,
-        epochs=epochs,
-        examples=examples,
-        scale=scale,
-        measurement={
-            "epsilon": epsilon,
-            "policy": policy,
-            "tolerance": tolerance,
-            "optimiser": optimiser,
-        },
+        task, l1=l1, seed=seed, epochs=epochs, examples=examples, scale=scale, measurement=asked
     )
     check_device(device)
     directory = prepare_folder(run_dir or Path("runs") / f"{task}-seed{seed}")

@@ -413,14 +413,10 @@ def _gems(given: argparse.Namespace) -> Made:
     config, rows = RareGemsConfig(replace(task.training, l1=0.0)), []
     for seed, sparsity, strength in product((0, 1, 2), (0.5, 0.8), (0.0, 1e-4, 1e-3, 1e-2)):
         splits = task.with_(seed=seed).load_data()
+        model = heuristics.untrained(heuristics.WIDTHS, splits, seed)
+        how = replace(config, regularisation=strength)
         found = rare_gems(
-            heuristics.untrained(heuristics.WIDTHS, splits, seed),
-            splits,
-            cross_entropy,
-            sparsity,
-            replace(config, regularisation=strength),
-            seed=seed,
-            device=given.device,
+            model, splits, cross_entropy, sparsity, how, seed=seed, device=given.device
         )
         varied = {"seed": seed, "sparsity": sparsity, "regularisation": strength}
         rows.append(heuristics.limits_of(found.model, splits, given.device, **varied))
