@@ -314,11 +314,6 @@ class Splits:
         # One seed for all, so that `train` and `train_eval` stay the same examples.
         return self._map(lambda b: b.subset(min(examples, b.examples), self.seed))
 
-    def fingerprints(self) -> dict[str, str]:
-        """Each part's `Batches.fingerprint`; `train` has the examples of `train_eval`."""
-        parts = {"train": self.train_eval, "validation": self.validation, "test": self.test}
-        return {name: part.fingerprint() for name, part in parts.items()}
-
     def _map(self, change: Callable[[Batches], Batches]) -> Splits:
         parts = ("train", "train_eval", "validation", "test")
         changed: dict[str, Any] = {name: change(getattr(self, name)) for name in parts}

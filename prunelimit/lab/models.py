@@ -31,13 +31,10 @@ class ModelSpec:
         For people.
     make
         From ``input_shape`` and ``classes`` to an un-initialised module.
-    needs_cifar_shape
-        Whether inputs have to be 32 × 32.
     """
 
     label: str
     make: Callable[[tuple[int, ...], int], nn.Module]
-    needs_cifar_shape: bool = False
 
 
 def fully_connected(
@@ -130,7 +127,7 @@ MODELS: dict[str, ModelSpec] = {
     "cnn": ModelSpec("small CNN", small_cnn),
     "fc5": ModelSpec("FC5", fully_connected(FC5_WIDTHS)),
     "fc12": ModelSpec("FC12", fully_connected(FC12_WIDTHS)),
-    "alexnet": ModelSpec("AlexNet", alexnet, needs_cifar_shape=True),
+    "alexnet": ModelSpec("AlexNet", alexnet),
     "vgg16": ModelSpec("VGG16-BN", vgg16),
     "resnet18": ModelSpec("ResNet18", resnet(18)),
     "resnet50": ModelSpec("ResNet50", resnet(50)),
@@ -213,7 +210,7 @@ def check_shape(name: str, input_shape: tuple[int, ...], classes: int) -> None:
         raise PruneLimitError(
             f"{name} takes images of {smallest} × {smallest} and more, not {input_shape[1:]}"
         )
-    if MODELS[name].needs_cifar_shape and input_shape[1:] != (32, 32):
+    if name == "alexnet" and input_shape[1:] != (32, 32):
         raise PruneLimitError(
             f"{name} takes 32 × 32 images, not {input_shape[1:]}; for Fashion-MNIST use the data "
             "set 'fashion-mnist-32'"

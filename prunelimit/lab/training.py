@@ -13,7 +13,7 @@ import math
 import os
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def train(
         newest = world.from_main(lambda: _newest(run_dir, run))
         job = _Job(model.to(where), splits.to(where), config, run_dir, run, world)
         resumed_from = job.begin(newest)
-        with progress_bar("training", job.total_steps, world.is_main and progress) as bar:
+        with progress_bar("training", len(job.rates), world.is_main and progress) as bar:
             bar.update(job.epoch * job.steps_per_epoch)
             while job.epoch < config.epochs:
                 job.advance(bar)
@@ -184,28 +184,25 @@ def train(
     )
 
 
+@dataclass
 class _Job:
     """One run in this process: where it stands, and how it takes the next epoch."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        splits: Splits,
-        config: TrainingConfig,
-        run_dir: Path,
-        run: dict[str, Any],
-        world: World,
-    ) -> None:
-        self.world = world
-        self.model, self.splits, self.config = model, splits, config
-        self.run_dir, self.run = run_dir, run
-        self.batches = splits.train.with_batch_size(config.batch_size).with_seed(config.seed)
+    model: nn.Module
+    splits: Splits
+    config: TrainingConfig
+    run_dir: Path
+    run: dict[str, Any]
+    world: World
+    epoch: int = 0
+    history: list[EpochRecord] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        size, seed = self.config.batch_size, self.config.seed
+        self.batches = self.splits.train.with_batch_size(size).with_seed(seed)
         self.steps_per_epoch = len(self.batches)
-        self.total_steps = config.epochs * self.steps_per_epoch
-        self.rates = learning_rates(config, self.steps_per_epoch)
-        self.descent = descent_by(config, model, cross_entropy, config.seed, world)
-        self.epoch = 0
-        self.history: list[EpochRecord] = []
+        self.rates = learning_rates(self.config, self.steps_per_epoch)
+        self.descent = descent_by(self.config, self.model, cross_entropy, seed, self.world)
 
     def begin(self, newest: SavedEpoch | None) -> int | None:
         """Take up `newest`, or write epoch 0; the epoch that was taken up, if any."""
@@ -355,10 +352,12 @@ def training_key(model: nn.Module, splits: Splits, config: TrainingConfig) -> Ke
         "loss": "CrossEntropyLoss()",
         "data": {"name": splits.name, "seed": splits.seed, "augmented": splits.train.augment},
     }
+    # The examples of `train` are those of `train_eval`.
+    parts = {"train": splits.train_eval, "validation": splits.validation, "test": splits.test}
     return Key(
         code=code_of(__name__, "prunelimit.lab.models", *own),
         parameters=parameters,
-        data=splits.fingerprints(),
+        data={name: part.fingerprint() for name, part in parts.items()},
     )
 
 

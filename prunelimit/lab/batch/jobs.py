@@ -206,14 +206,17 @@ def job_key(notebook: Path, parameters: Mapping[str, Any]) -> Key:
     Of a task that is known only the entries count that its numbers depend on, so that a note may
     change, and the files of its data; of the code neither comments nor figures do.
     """
-    values = {k: v for k, v in parameters.items() if k not in _PLACES}
-    described, source = _described(values), _code(notebook)
-    if described is None:
+    source, values = _code(notebook), {k: v for k, v in parameters.items() if k not in _PLACES}
+    try:
+        task, measurement = configure(**{k: v for k, v in values.items() if k in CONFIGURED})
+    except (PruneLimitError, TypeError):  # they are a notebook's own
         return Key(code_of(source=source), values)
     from prunelimit.lab.data import files_digest
 
+    rest = {k: v for k, v in values.items() if k not in CONFIGURED}
+    described = rest | {"task": task.counted(), "measurement": asdict(measurement)}
     code = code_of("prunelimit.lab.task", source=source, leave_out=("prunelimit.lab.tasks",))
-    data = files_digest(described["task"]["dataset"], parameters.get("data_root"))
+    data = files_digest(task.dataset, parameters.get("data_root"))
     return Key(code, described, {} if data is None else {"files": data})
 
 
@@ -224,16 +227,6 @@ def program_of(notebook: Path) -> str:
     which takes seconds and some 500 MB, beside its kernel's.
     """
     return code_of(source=_code(notebook))
-
-
-def _described(values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the parameters stand for; None if they are a notebook's own."""
-    try:
-        task, measurement = configure(**{k: v for k, v in values.items() if k in CONFIGURED})
-    except (PruneLimitError, TypeError):
-        return None
-    rest = {k: v for k, v in values.items() if k not in CONFIGURED}
-    return rest | {"task": task.counted(), "measurement": asdict(measurement)}
 
 
 def is_finished(job: Job) -> bool:

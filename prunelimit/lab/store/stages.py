@@ -115,7 +115,10 @@ class Stages:
                 return made
 
             kept = self.world.from_main(keep)
-        return Stage(_typed(kind, kept.value, name), kept.making)
+        reader = getattr(kind, "from_dict", None)
+        if reader is not None:
+            return Stage(reader(kept.value), kept.making)
+        return Stage(from_plain(kind, kept.value, f"stage {name}"), kept.making)
 
     def forget(self, name: str) -> None:
         """Make the stage again, whatever is kept."""
@@ -124,11 +127,6 @@ class Stages:
     def sign(self) -> Provenance:
         """This process."""
         return describe_run(self.device, self.command, self.world.size)
-
-
-def _typed(kind: type[Value], value: Any, name: str) -> Value:
-    reader = getattr(kind, "from_dict", None)
-    return from_plain(kind, value, f"stage {name}") if reader is None else reader(value)
 
 
 def _read(path: Path, key: Key) -> _Kept | None:
