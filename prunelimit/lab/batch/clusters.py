@@ -225,8 +225,11 @@ def _local_client(environments: Sequence[Mapping[str, str]], tls: Path | None) -
     try:
         cluster = _local_cluster(environments, security)
     except (RuntimeError, OSError) as error:
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
         raise PruneLimitError(
-            f"a worker died while it started ({_first_line(_root(error))}); on a busy machine try "
+            f"a worker died while it started ({_first_line(root)}); on a busy machine try "
             "fewer --workers"
         ) from error
     with cluster, Client(cluster, set_as_default=False, security=security) as client:
@@ -265,12 +268,6 @@ def _local_cluster(environments: Sequence[Mapping[str, str]], security: Security
         security=security,
         silence_logs=50,
     )
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def _first_line(error: BaseException) -> str:
