@@ -76,9 +76,7 @@ def _execute(job: jobs.Job) -> Outcome:
     if failure is None:
         jobs.mark_finished(job, seconds)
     _note(job, ended=now(), seconds=round(seconds, 3), failure=failure)
-    if failure is None:
-        return Outcome("done", seconds=seconds)
-    return Outcome("failed", failure, seconds)
+    return Outcome("done" if failure is None else "failed", failure or "", seconds)
 
 
 def _run_notebook(job: jobs.Job, again: bool = True) -> str | None:
