@@ -94,9 +94,8 @@ def read_fashion_mnist(root: Path, download: bool) -> Archive:
             FashionMNIST(str(root), download=True)
         except (RuntimeError, OSError) as error:
             raise PruneLimitError(f"cannot download Fashion-MNIST to {raw} ({error})") from error
-    parts = [_read_idx(_fashion_file(raw, name)) for name in FASHION_FILES]
-    images, labels = (parts[0], parts[2]), (parts[1].long(), parts[3].long())
-    return Archive(images[0][:, None], labels[0], images[1][:, None], labels[1], classes=10)
+    train, labels, test, test_labels = (_read_idx(_fashion_file(raw, n)) for n in FASHION_FILES)
+    return Archive(train[:, None], labels.long(), test[:, None], test_labels.long(), classes=10)
 
 
 def _fashion_file(raw: Path, name: str) -> Path:

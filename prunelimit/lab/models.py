@@ -53,17 +53,19 @@ def fully_connected(
     return make
 
 
+def _active(layer: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A layer, and a ReLU behind it."""
+    return layer, nn.ReLU()
+
+
 def small_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Sequential:
     """Three 3 × 3 convolutions (8, 16, 16 channels), two poolings, one linear layer."""
     channels, height, width = input_shape
     return nn.Sequential(
-        nn.Conv2d(channels, 8, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1),
-        nn.ReLU(),
+        *_active(nn.Conv2d(channels, 8, 3, padding=1)),
+        *_active(nn.Conv2d(8, 16, 3, padding=1)),
         nn.MaxPool2d(2),
-        nn.Conv2d(16, 16, 3, padding=1),
-        nn.ReLU(),
+        *_active(nn.Conv2d(16, 16, 3, padding=1)),
         nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(16 * (height // 4) * (width // 4), classes),
@@ -74,24 +76,17 @@ def alexnet(input_shape: tuple[int, ...], classes: int) -> nn.Sequential:
     """AlexNet as the paper feeds it: 32 × 32 images enlarged seven times by repeated pixels."""
     return nn.Sequential(
         nn.Upsample(scale_factor=7, mode="nearest"),
-        nn.Conv2d(input_shape[0], 96, 11, stride=4, padding=1),
-        nn.ReLU(),
+        *_active(nn.Conv2d(input_shape[0], 96, 11, stride=4, padding=1)),
         nn.MaxPool2d(3, 2),
-        nn.Conv2d(96, 256, 5, padding=2),
-        nn.ReLU(),
+        *_active(nn.Conv2d(96, 256, 5, padding=2)),
         nn.MaxPool2d(3, 2),
-        nn.Conv2d(256, 384, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(384, 384, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(384, 256, 3, padding=1),
-        nn.ReLU(),
+        *_active(nn.Conv2d(256, 384, 3, padding=1)),
+        *_active(nn.Conv2d(384, 384, 3, padding=1)),
+        *_active(nn.Conv2d(384, 256, 3, padding=1)),
         nn.MaxPool2d(3, 2),
         nn.Flatten(),
-        nn.Linear(256 * 5 * 5, 4096),
-        nn.ReLU(),
-        nn.Linear(4096, 4096),
-        nn.ReLU(),
+        *_active(nn.Linear(256 * 5 * 5, 4096)),
+        *_active(nn.Linear(4096, 4096)),
         nn.Linear(4096, classes),
     )
 

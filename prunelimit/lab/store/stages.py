@@ -96,8 +96,8 @@ class Stages:
             measurements: only then, or where there are some, has it a share in the number.
         """
         path = self._path(name)
-        kept = self.world.from_main(lambda: _read(path, key))
-        if kept is None:
+        kept = self.world.from_main(lambda: _stored(_Kept, path))
+        if kept is None or kept.key != key.plain():
             begun = path.with_suffix(".begun.json")
             so_far = Measurements(path.with_suffix(".partial.npz"), key.digest, self.world)
             goes_on = goes_on or bool(so_far.rows)
@@ -129,13 +129,8 @@ class Stages:
         return describe_run(self.device, self.command, self.world.size)
 
 
-def _read(path: Path, key: Key) -> _Kept | None:
-    """What is kept under this key; None where there is nothing, something else, or damage."""
-    kept = _stored(_Kept, path)
-    return kept if kept is not None and kept.key == key.plain() else None
-
-
 def _stored(kind: type[Value], path: Path) -> Value | None:
+    """What lies at `path`; None where there is nothing, or damage."""
     try:
         return from_plain(kind, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):  # of which a PruneLimitError is one
