@@ -211,7 +211,7 @@ class Method:
         update_wrapper(self, self.find)
         self.name: str = self.find.__name__
 
-    def __call__(
+    def run(
         self, model: nn.Module, data: Data, loss_fn: Loss, sparsity: float, config: Any, **how: Any
     ) -> Pruned:
         """Prune and train a copy of `model`."""
@@ -231,6 +231,8 @@ class Method:
             collapsed_layers=layer_collapse(masks),
             training_epochs=config.training.epochs,
         )
+
+    __call__ = run
 
 
 def method(
