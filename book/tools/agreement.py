@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from nbformat import NotebookNode
 
@@ -67,20 +68,11 @@ def _parts(text: str) -> tuple[list[str], list[str]]:
 def _close(number: str, committed: str, tolerance: float) -> bool:
     if not (_is_measured(number) and _is_measured(committed)):
         return number == committed
-    a, b = _value(number), _value(committed)
-    last_place = max(_last_place(number), _last_place(committed))
+    a, b = (Decimal(text.replace(",", "").replace("−", "-")) for text in (number, committed))
+    last_place = max(10.0 ** int(x.as_tuple().exponent) for x in (a, b))
     # A little above one place: the texts are decimal, their difference is not.
-    return abs(a - b) <= max(tolerance * abs(b), 1.001 * last_place)
+    return abs(float(a) - float(b)) <= max(tolerance * abs(float(b)), 1.001 * last_place)
 
 
 def _is_measured(number: str) -> bool:
     return "." in number or "e" in number
-
-
-def _value(number: str) -> float:
-    return float(number.replace(",", "").replace("−", "-"))
-
-
-def _last_place(number: str) -> float:
-    digits, _, exponent = number.partition("e")
-    return 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))

@@ -15,6 +15,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from book.tools.content import (
     BUILD,
     ROOT,
@@ -27,13 +29,14 @@ from book.tools.content import (
 )
 from book.tools.execute import PACKAGE, NotebookFailed, execute_all, with_outputs
 from book.tools.stage import STAGE, Page, pages, stage
-from book.tools.tables import GENERATED, run_times
 
 HTML = BUILD / "html"
 PDF = BUILD / "pdf" / "book.pdf"
 RUNS = BUILD / "runs"
 MAIN_JOB = ("reproduce", "digits-mlp", "--run-dir")
 STAMPS = BUILD / "stamps"
+RUN_TIMES = "book/generated/run-times.md"
+PAGE_TOOLS = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme", "sphinx-proof")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     try:
         report = run_main_job()
-        book = pages()
-        key = prepare(book)
+        key = prepare(pages())
         result = build_pdf(key) if options.pdf else build_pages(key)
     except (NotebookFailed, StepFailed, FileNotFoundError) as failure:
         print(f"\nThe book was not built.\n\n{failure}", file=sys.stderr)
@@ -84,9 +86,42 @@ def prepare(book: list[Page]) -> str:
     executed = execute_all(notebooks, workers=min(2, os.cpu_count() or 1))
     shown = {path: with_outputs(nb, executed[path]) for path, nb in notebooks.items()}
     seconds = {path: done.seconds for path, done in executed.items()}
-    files = stage(book, shown, {GENERATED: run_times(book, shown, seconds)})
+    files = stage(book, shown, {RUN_TIMES: run_times(book, shown, seconds)})
     tools = files_below(ROOT / "book" / "tools")
-    return digest(digest_of_files([*files, *tools]), *_page_tools())
+    return digest(digest_of_files([*files, *tools]), *map(metadata.version, PAGE_TOOLS))
+
+
+def run_times(book: list[Page], shown: dict[Path, NotebookNode], seconds: dict[Path, float]) -> str:
+    """Return the table of what each chapter takes to run, in MyST Markdown.
+
+    Parameters
+    ----------
+    book
+        The pages.
+    shown, seconds
+        Those pages that have code, and how long each took to run, by source path.
+    """
+    rows = [
+        f"| {{doc}}`/{page.name}` | {_duration(seconds[page.source])} "
+        f"| {sum(c.cell_type == 'code' for c in shown[page.source].cells)} |"
+        for page in book
+        if page.name.startswith("notebooks/") and page.source in shown
+    ]
+    if not rows:
+        return "No chapter has been run yet.\n"
+    return "\n".join(
+        [
+            "| Chapter | Time to run | Code cells |",
+            "|---|---:|---:|",
+            *rows,
+            f"| all pages with code, one after another | {_duration(sum(seconds.values()))} | |",
+            "",
+        ]
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
 def build_pages(key: str) -> Path:
@@ -119,11 +154,6 @@ def build_pdf(key: str) -> Path:
     shutil.copyfile(made, PDF)
     _stamp("pdf", key)
     return PDF
-
-
-def _page_tools() -> list[str]:
-    names = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme", "sphinx-proof")
-    return [metadata.version(name) for name in names]
 
 
 def _jupyter_book(*options: str) -> list[str]:

@@ -38,7 +38,11 @@ _LOOKS_AT_EVERYTHING = (
 )
 # These take minutes: they start kernels, workers, browsers, builds, or train for long.
 _SLOW = (*_LOOKS_AT_EVERYTHING, "tests/lab/batch/", "tests/lab/test_distributed")
-_WHOLE = ("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.yml")
+_SHARED = ("pyproject.toml", "conftest.py", "book/tools/agreement.py")
+_WHOLE = (
+    *("book", "notebooks", "tests", "benchmarks", ".ci", ".github"),
+    *("README.md", "CITATION.cff", "Makefile", "_config.yml", "environment.yml"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,8 +69,9 @@ def run_tests(force: bool, further: list[str]) -> int:
     if not todo:
         print("nothing to run (make test FORCE=1 runs everything)")
         return 0
-    command = pytest_command(todo) + further
-    status = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    # Begun last, as files of few tests are by default, the slow ones would be waited for.
+    todo.sort(key=lambda name: not name.startswith((*_SLOW, "notebooks/reproduce/")))
+    status = run_pytest([*todo, *further])
     if status == 0:
         now = fingerprints()
         kept.update({name: keys[name] for name in todo if now.get(name) == keys[name]})
@@ -76,8 +81,7 @@ def run_tests(force: bool, further: list[str]) -> int:
 
 def run_fast(further: list[str]) -> int:
     """Run the doctests and the fast tests; return pytest's exit status."""
-    command = pytest_command([*fast_tests(), "prunelimit"]) + further
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    return run_pytest([*fast_tests(), "prunelimit", *further])
 
 
 def fast_tests() -> list[str]:
@@ -89,8 +93,15 @@ def fast_tests() -> list[str]:
 def fingerprints() -> dict[str, str]:
     """Return, for each file that pytest is given, a fingerprint of what its tests read."""
     package = digest(digest_of_files(files_below(PACKAGE, RESULTS)), environment())
-    shared = digest(package, digest_of_files(_shared_by_tests()))
-    whole = digest(shared, _digest_of_everything())
+    # What any test may use: configuration, and the helpers beside the tests.
+    helpers = [p for p in files_below(ROOT / "tests") if not p.match("test_*.py")]
+    used = [*(ROOT / name for name in _SHARED if (ROOT / name).exists()), *helpers]
+    shared = digest(package, digest_of_files(used))
+    # Pages by date and size: they are many, and only the build writes them.
+    pages = list(files_below(HTML)) if HTML.is_dir() else []
+    built = [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in pages]
+    places = [ROOT / name for name in _WHOLE if (ROOT / name).exists()]
+    whole = digest(shared, digest(digest_of_files(files_below(*places)), *built))
     keys = {}
     for path in _test_files():
         name = path.relative_to(ROOT).as_posix()
@@ -111,36 +122,17 @@ def _test_files() -> list[Path]:
     return tests + [ROOT / name for name in notebooks()]
 
 
-def _shared_by_tests() -> list[Path]:
-    """Return what any test may use: configuration, and the helpers beside the tests."""
-    helpers = [p for p in files_below(ROOT / "tests") if not p.match("test_*.py")]
-    named = [ROOT / name for name in ("pyproject.toml", "conftest.py", "book/tools/agreement.py")]
-    return [p for p in (*named, *helpers) if p.exists()]
-
-
-def _digest_of_everything() -> str:
-    folders = [ROOT / n for n in ("book", "notebooks", "tests", "benchmarks", ".ci", ".github")]
-    single = [ROOT / n for n in _WHOLE]
-    places = [p for p in (*folders, *single) if p.exists()]
-    pages = list(files_below(HTML)) if HTML.is_dir() else []
-    # Pages by date and size: they are many, and only the build writes them.
-    built = [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in pages]
-    return digest(digest_of_files(files_below(*places)), *built)
-
-
-def pytest_command(todo: list[str]) -> list[str]:
-    """Return the command that runs the tests, doctests and notebooks in `todo`.
-
-    The slow ones first: begun last, as files of few tests are by default, they are waited for.
-    """
+def run_pytest(todo: list[str], **environment: str) -> int:
+    """Run the tests, doctests and notebooks in `todo`, in that order; return the exit status."""
     workers = str(min(2, os.cpu_count() or 1))
-    todo = sorted(todo, key=lambda name: not name.startswith((*_SLOW, "notebooks/reproduce/")))
-    return [
+    command = [
         *(sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile"),
         "--no-loadscope-reorder",
         *("--doctest-modules", "--nbval", "--nbval-current-env"),
         *("--nbval-sanitize-with", "tests/nbval.cfg", *todo),
     ]
+    variables = os.environ | environment
+    return subprocess.run(command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL).returncode
 
 
 if __name__ == "__main__":

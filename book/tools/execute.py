@@ -55,14 +55,6 @@ class Executed:
     outputs: list[Any]
     widgets: dict[str, Any]
 
-    def is_current(self, code: str, environment_now: str) -> bool:
-        """Say whether a new run would see the same code, files and versions."""
-        return (
-            self.code == code
-            and self.environment == environment_now
-            and self.dependencies == _fingerprints(list(self.dependencies))
-        )
-
 
 def code_digest(notebook: NotebookNode) -> str:
     """Return a fingerprint of what is executed: sources and tags of the code cells, in order."""
@@ -112,7 +104,13 @@ def load(path: Path, notebook: NotebookNode, environment_now: str) -> Executed |
     if not record:
         return None
     kept = Executed(**record)
-    return kept if kept.is_current(code_digest(notebook), environment_now) else None
+    # What a new run would see: the same code, files and versions.
+    current = (
+        kept.code == code_digest(notebook)
+        and kept.environment == environment_now
+        and kept.dependencies == _fingerprints(list(kept.dependencies))
+    )
+    return kept if current else None
 
 
 def with_outputs(notebook: NotebookNode, executed: Executed) -> NotebookNode:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 import jinja2
@@ -90,11 +91,13 @@ def chapter(path: Path) -> dict[str, Any]:
         link["href"] = _from_the_top(str(link["href"]), path)
     for code in soup.select("pre"):
         code["tabindex"] = "0"  # it scrolls, so a keyboard must reach it
-    heading = soup.select_one("h1")
-    assert heading is not None
+    heading = _first(soup, "h1")
     for link in heading.select("a"):
         link.decompose()
-    solved = {_solves(box): box for box in soup.select("div.solution")}
+    solved = {
+        str(_first(box, ".admonition-title a")["href"]).partition("#")[2]: box
+        for box in soup.select("div.solution")
+    }
     return {
         "name": path.stem,
         "number": int(path.stem[:2]),
@@ -102,9 +105,9 @@ def chapter(path: Path) -> dict[str, Any]:
         "exercises": [
             {
                 "id": str(box["id"]),
-                "title": _title(box),
-                "text": Markup(_content(box)),
-                "solution": Markup(_content(solved[str(box["id"])])),
+                "title": " ".join(_first(box, ".admonition-title").get_text().split()),
+                "text": _content(box),
+                "solution": _content(solved[str(box["id"])]),
             }
             for box in soup.select("div.exercise")
         ],
@@ -144,13 +147,7 @@ def _from_the_top(link: str, page: Path) -> str:
     if re.match(r"[a-z]+:", link):
         return link
     place, mark, fragment = link.partition("#")
-    if not place:
-        return f"BOOK/{page.parent.name}/{page.name}{mark}{fragment}"
-    parts = [page.parent.name, *place.split("/")]
-    while ".." in parts[1:]:
-        up = parts.index("..", 1)
-        del parts[up - 1 : up + 1]
-    return "/".join(["BOOK", *parts]) + mark + fragment
+    return "BOOK/" + normpath(f"{page.parent.name}/{place or page.name}") + mark + fragment
 
 
 def _with_links(text: str, book: str, here: set[str]) -> str:
@@ -163,22 +160,14 @@ def _with_links(text: str, book: str, here: set[str]) -> str:
     return re.sub(r'href="BOOK/([^"]*)"', lead, text)
 
 
-def _solves(box: Tag) -> str:
-    link = box.select_one(".admonition-title a")
-    assert link is not None
-    return str(link["href"]).partition("#")[2]
+def _first(box: Tag, selector: str) -> Tag:
+    found = box.select_one(selector)
+    assert found is not None, selector
+    return found
 
 
-def _title(box: Tag) -> str:
-    title = box.select_one(".admonition-title")
-    assert title is not None
-    return " ".join(title.get_text().split())
-
-
-def _content(box: Tag) -> str:
-    content = box.select_one("section")
-    assert content is not None
-    return content.decode_contents()
+def _content(box: Tag) -> Markup:
+    return Markup(_first(box, "section").decode_contents())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from book.tools.content import ROOT
@@ -69,7 +69,7 @@ def measure(model: nn.Module, splits: Splits) -> dict[str, Any]:
         "digits": _digits(splits),
         "epsilon": report.epsilon,
         "loss": report.loss.mean,
-        "oneShot": _rows(CUT, cut.loss, tested.accuracy),
+        "oneShot": _rows(cut.loss, tested.accuracy),
         "retrained": _retrain(model, splits),
         "predicted": {
             name: round(float(getattr(report, name).sparsity), 5)
@@ -121,15 +121,12 @@ def _digits(splits: Splits) -> list[dict[str, Any]]:
     """The first test image of each of eight classes, as the network sees it (shape 64)."""
     images, labels = (torch.cat(parts) for parts in zip(*splits.test, strict=True))
     first = [int((labels == label).nonzero()[0]) for label in range(DIGITS)]
-    return [{"pixels": _rounded(images[j].flatten()), "label": int(labels[j])} for j in first]
+    pixels = [[round(float(x), 3) for x in images[j].flatten()] for j in first]
+    return [{"pixels": p, "label": int(labels[j])} for p, j in zip(pixels, first, strict=True)]
 
 
-def _rounded(numbers: Tensor) -> list[float]:
-    return [round(float(x), 3) for x in numbers]
-
-
-def _rows(sparsities: tuple[float, ...], loss: Any, accuracy: Any) -> list[list[float]]:
-    together = zip(sparsities, loss, accuracy, strict=True)
+def _rows(loss: Any, accuracy: Any) -> list[list[float]]:
+    together = zip(CUT, loss, accuracy, strict=True)
     return [[s, round(float(x), 5), round(float(a), 4)] for s, x, a in together]
 
 

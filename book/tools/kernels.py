@@ -14,8 +14,7 @@ import sys
 
 import numpy as np
 
-from book.tools.check import notebooks, pytest_command
-from book.tools.content import ROOT
+from book.tools.check import notebooks, run_pytest
 
 _OLD = {
     "x86_64": {
@@ -43,12 +42,7 @@ def main() -> int:
         print(f"no switch is known for the kernels of a {platform.machine()}")
         return 0
     print(f"this machine's kernels: {used({})}\nkernels that are used:  {used(other)}", flush=True)
-    return subprocess.run(
-        pytest_command(notebooks()),
-        cwd=ROOT,
-        env=os.environ | other,
-        stdin=subprocess.DEVNULL,
-    ).returncode
+    return run_pytest(notebooks(), **other)
 
 
 def switches() -> dict[str, str]:

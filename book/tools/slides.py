@@ -47,11 +47,11 @@ class Slide:
     title: str
     minutes: int
     begins: int
-    text: str
-    show: str
-    state: str
-    later: bool
     notes: tuple[str, ...]
+    text: str = ""
+    show: str = ""
+    state: str = ""
+    later: bool = False
 
     @property
     def name(self) -> str:
@@ -84,7 +84,10 @@ def build(book: str = "../html", folder: Path = DECK) -> Path:
         Where to write.
     """
     shown = [_shown(slide, book) for slide in slides()]
-    page = _template().render(
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = templates.get_template("deck.html").render(
         slides=shown,
         styles=sorted({s["widget"]["_css"] for s in shown if s["widget"]}),
         style=(_PARTS / "deck.css").read_text(),
@@ -103,9 +106,7 @@ def slides() -> list[Slide]:
     made: list[Slide] = []
     begins = 0
     for entry in yaml.safe_load(SOURCE.read_text()):
-        usual = {"text": "", "show": "", "state": "", "later": False}
-        given = {**usual, **entry, "notes": tuple(entry["notes"]), "begins": begins}
-        made.append(Slide(**given))
+        made.append(Slide(**{**entry, "notes": tuple(entry["notes"]), "begins": begins}))
         begins += made[-1].minutes
     return made
 
@@ -226,13 +227,6 @@ def _shape(figure: Markup, data: dict[str, Any]) -> str:
         return "cut"
     width, height = Image.open(io.BytesIO(_png(data))).size
     return "beside" if height > 0.75 * width else ""
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template("deck.html")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from sphinx.config import Config
 
 from book.tools.content import ROOT
 
+Context = dict[str, Any]
 LABELS = ("exact", "asymptotic", "heuristic")
 # "(exact)", "(this project; exact)" or "(exact; the form is ours)" before the title's own bracket.
 _IN_TITLE = re.compile(
@@ -132,25 +133,19 @@ def _marks(wanted: re.Pattern[str], parent: nodes.Element, place: int) -> list[n
     return [nodes.Text(found[0])]
 
 
-def leave_out_thebe(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
+def leave_out_thebe(app: Sphinx, page: str, template: str, context: Context, *_: Any) -> None:
     """Drop thebe's scripts from the page."""
     context["script_files"] = [s for s in context["script_files"] if not _is_thebe(s)]
 
 
-def launch_notebooks_only(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
+def launch_notebooks_only(app: Sphinx, page: str, template: str, context: Context, *_: Any) -> None:
     """Drop the launch buttons from a page that is no notebook in the repository."""
     if not (ROOT / f"{page}.ipynb").is_file():
         buttons = context.get("header_buttons", [])
         context["header_buttons"] = [b for b in buttons if b.get("label") != "launch-buttons"]
 
 
-def name_the_roles(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
+def name_the_roles(app: Sphinx, page: str, template: str, context: Context, *_: Any) -> None:
     """Give the bibliography's entries a role that a list may hold, and folds their own words."""
     body = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
     context["body"] = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
@@ -167,9 +162,7 @@ def name_the_buttons(app: Sphinx, failure: Exception | None) -> None:
             path.write_text(named)
 
 
-def edit_what_people_edit(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
+def edit_what_people_edit(app: Sphinx, page: str, template: str, context: Context, *_: Any) -> None:
     """Name the source that is in the repository, not the one that the build made of it."""
     for suffix in (".py", ".md"):
         if (ROOT / f"{page}{suffix}").is_file():

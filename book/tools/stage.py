@@ -91,12 +91,15 @@ def stage(
         place = path.relative_to(ROOT)
         if place.parts[1] not in _NOT_STAGED and path not in listed:
             wanted[place] = path.read_bytes()
-    for page in book:
-        place, text = _staged(page, shown)
-        wanted[place] = text
+    wanted |= dict(_staged(page, shown) for page in book)
     for place, data in wanted.items():
         write_if_different(STAGE / place, data)
-    _remove_others(set(wanted))
+    for path in list(files_below(STAGE)):
+        if path.relative_to(STAGE) not in wanted:
+            path.unlink()
+    for folder in sorted((p for p in STAGE.rglob("*") if p.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder)
     return [STAGE / place for place in wanted]
 
 
@@ -177,12 +180,3 @@ def _static_figure(data: dict[str, Any]) -> str:
             "".join(data.get("text/plain", "")), picture
         )
     )
-
-
-def _remove_others(wanted: set[Path]) -> None:
-    for path in list(files_below(STAGE)):
-        if path.relative_to(STAGE) not in wanted:
-            path.unlink()
-    for folder in sorted((p for p in STAGE.rglob("*") if p.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            shutil.rmtree(folder)

@@ -51,8 +51,9 @@ def main() -> int:
             _copy(font, VENDOR)
         _copy(manager / "dist" / "embed.js.LICENSE.txt", VENDOR)
         _write_manager(manager / "dist" / "embed-amd.js")
-    licence = metadata.distribution("ipywidgets").locate_file(_licence_of("ipywidgets"))
-    shutil.copyfile(str(licence), VENDOR / "LICENSE.jupyter-widgets")
+    files = metadata.files("ipywidgets") or []
+    licence = next(file for file in files if file.name.startswith("LICENSE"))
+    shutil.copyfile(str(licence.locate()), VENDOR / "LICENSE.jupyter-widgets")
     return 0
 
 
@@ -76,11 +77,6 @@ def _write_manager(source: Path) -> None:
         raise SystemExit("embed-amd.js finds its fonts in a new way: look at it before going on")
     lines = [x for x in text.splitlines() if not x.startswith("//# sourceMappingURL")]
     (VENDOR / "embed-amd.js").write_text("\n".join(lines) + "\n")
-
-
-def _licence_of(package: str) -> str:
-    files = metadata.files(package) or []
-    return next(str(f) for f in files if f.name.startswith("LICENSE"))
 
 
 if __name__ == "__main__":

@@ -114,15 +114,11 @@ def _rare_gems(task: Task, splits: Splits) -> dict[str, list[Point]]:
     untrained = task.build_model(splits)
     constants = signed_constants(untrained)
     training = dataclasses.replace(task.training, l1=0.0, epochs=task.training.epochs + EPOCHS)
+    config = RareGemsConfig(training)
     path, scores = [[0.0, 0.0]], []
     for sparsity in SPARSITIES:
         found = rare_gems(
-            untrained,
-            splits,
-            nn.functional.cross_entropy,
-            sparsity,
-            RareGemsConfig(training),
-            device="cpu",
+            untrained, splits, nn.functional.cross_entropy, sparsity, config, device="cpu"
         )
         path.append([sparsity, _distance(constants, found.masks)])
         scores.append([sparsity, _accuracy(found.model, splits)])

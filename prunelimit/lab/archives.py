@@ -94,9 +94,8 @@ def read_fashion_mnist(root: Path, download: bool) -> Archive:
             FashionMNIST(str(root), download=True)
         except (RuntimeError, OSError) as error:
             raise PruneLimitError(f"cannot download Fashion-MNIST to {raw} ({error})") from error
-    parts = [_read_idx(_fashion_file(raw, name)) for name in FASHION_FILES]
-    images, labels = (parts[0], parts[2]), (parts[1].long(), parts[3].long())
-    return Archive(images[0][:, None], labels[0], images[1][:, None], labels[1], classes=10)
+    train, labels, test, test_labels = (_read_idx(_fashion_file(raw, n)) for n in FASHION_FILES)
+    return Archive(train[:, None], labels.long(), test[:, None], test_labels.long(), classes=10)
 
 
 def _fashion_file(raw: Path, name: str) -> Path:
@@ -247,7 +246,9 @@ def read_cifar(name: str, label_key: str, root: Path, download: bool) -> Archive
         return torch.cat(images), torch.cat(labels)
 
     archive = Archive(*read(layout.train_list), *read(layout.test_list), classes=classes)
-    _check_labels(torch.cat([archive.train_labels, archive.test_labels]), classes, folder)
+    labels = torch.cat([archive.train_labels, archive.test_labels])
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+        raise PruneLimitError(f"{folder} holds labels outside 0 … {classes - 1}")
     return archive
 
 
@@ -373,8 +374,3 @@ def _decode(entries: list[tuple[Path, int]]) -> tuple[Tensor, Tensor]:
             raise PruneLimitError(f"{path} is no 64 × 64 JPEG image ({error})") from error
     labels = torch.tensor([label for _, label in entries], dtype=torch.int64)
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels
-
-
-def _check_labels(labels: Tensor, classes: int, folder: Path) -> None:
-    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
-        raise PruneLimitError(f"{folder} holds labels outside 0 … {classes - 1}")

@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -287,16 +288,11 @@ def _forward_of(name: str | None) -> Any:
 
 def _budget(loader: Iterable[Any], epochs: int | None, learning_rate: float | None) -> Any:
     """The default budget with what was asked for changed; None leaves it to `find_limit`."""
-    from dataclasses import replace
-
     from prunelimit.pruning.retrain import default_finetuning
 
-    asked = {"epochs": epochs, "learning_rate": learning_rate}
-    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if not changes:
-        return None  # `find_limit` reads the loader for its own
-    usual = default_finetuning(loader)
-    return replace(usual, **changes)
+    asked: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    return replace(default_finetuning(loader), **changes) if changes else None
 
 
 @app.command()
@@ -388,19 +384,9 @@ def reproduce(
 
     if task in ("all", "paper"):
         raise PruneLimitError(f"{task!r} is many tasks, and reproduce runs one: prunelimit batch")
+    asked = {"epsilon": epsilon, "policy": policy, "tolerance": tolerance, "optimiser": optimiser}
     chosen, config = configure(
-        task,
-        l1=l1,
-        seed=seed,
-        epochs=epochs,
-        examples=examples,
-        scale=scale,
-        measurement={
-            "epsilon": epsilon,
-            "policy": policy,
-            "tolerance": tolerance,
-            "optimiser": optimiser,
-        },
+        task, l1=l1, seed=seed, epochs=epochs, examples=examples, scale=scale, measurement=asked
     )
     check_device(device)
     directory = prepare_folder(run_dir or Path("runs") / f"{task}-seed{seed}")

@@ -163,7 +163,15 @@ class Batches:
 
     def __post_init__(self) -> None:
         """Refuse what is no data, and work out the normalisation."""
-        _check_examples(self.images, self.labels)
+        if self.images.dim() != 4:
+            raise PruneLimitError(
+                f"images have shape {tuple(self.images.shape)}; expected (examples, channels, "
+                "height, width)"
+            )
+        if len(self.images) != len(self.labels):
+            raise PruneLimitError(f"{len(self.images)} images but {len(self.labels)} labels")
+        if len(self.labels) == 0:
+            raise PruneLimitError("there are no examples: check the data set and the split")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         # One multiply and one add a batch; made here so that iterating stays cheap.
         self._scale = (
@@ -227,9 +235,9 @@ class Batches:
         """The same examples in the order and the augmentation of another seed."""
         return replace(self, seed=seed)
 
-    def shuffled(self, seed: int = 0) -> Batches:
+    def shuffled(self) -> Batches:
         """The same examples, un-augmented as they are, in a new order each epoch."""
-        return replace(self, seed=seed, shuffle=True)
+        return replace(self, seed=0, shuffle=True)
 
     def subset(self, examples: int, seed: int = 0) -> Batches:
         """A random subset without replacement, in the stored order.
@@ -306,11 +314,6 @@ class Splits:
         # One seed for all, so that `train` and `train_eval` stay the same examples.
         return self._map(lambda b: b.subset(min(examples, b.examples), self.seed))
 
-    def fingerprints(self) -> dict[str, str]:
-        """Each part's `Batches.fingerprint`; `train` has the examples of `train_eval`."""
-        parts = {"train": self.train_eval, "validation": self.validation, "test": self.test}
-        return {name: part.fingerprint() for name, part in parts.items()}
-
     def _map(self, change: Callable[[Batches], Batches]) -> Splits:
         parts = ("train", "train_eval", "validation", "test")
         changed: dict[str, Any] = {name: change(getattr(self, name)) for name in parts}
@@ -331,20 +334,18 @@ def files_digest(name: str, root: str | os.PathLike[str] | None = None) -> str |
     for place in _places(DATASETS[name], root):
         for path in sorted(path for path in place.rglob("*") if path.is_file()):
             files.setdefault(path.relative_to(place).as_posix().removesuffix(".gz"), (path, place))
-    read = len(files) <= 100
-    described = [_described(path, place, read) for path, place in files.values()]
+    described: list[Any] = []
+    for path, place in files.values():
+        status = path.stat()
+        size, modified = status.st_size, status.st_mtime_ns
+        content = _content(path, size, modified) if len(files) <= 100 else ""
+        described.append([path.relative_to(place).as_posix(), size, content])
     return digest_of(described) if described else None
 
 
 def _places(spec: DataSpec, root: str | os.PathLike[str] | None) -> tuple[Path, ...]:
     own = (data_root(root) / spec.folder,) if spec.folder else ()
     return own if root is not None else (*own, *spec.packaged)
-
-
-def _described(path: Path, place: Path, read: bool) -> list[Any]:
-    status = path.stat()
-    content = _content(path, status.st_size, status.st_mtime_ns) if read else ""
-    return [path.relative_to(place).as_posix(), status.st_size, content]
 
 
 @lru_cache(maxsize=1024)
@@ -414,7 +415,11 @@ def load(
     if spec.pad_to_cifar:
         train_images, test_images = pad_to_cifar(train_images), pad_to_cifar(test_images)
     kept, held_out = stratified_split(archive.train_labels, VALIDATION, seed)
-    mean, std = _in_pixels(spec, train_images.shape[1])
+    repeat = train_images.shape[1] // len(spec.mean)
+    mean, std = (
+        tuple(spec.pixel_max * value for value in values * repeat)
+        for values in (spec.mean, spec.std)
+    )
 
     def batches(images: Tensor, labels: Tensor, training: bool = False) -> Batches:
         return Batches(
@@ -539,25 +544,8 @@ def _generator(*entropy: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state) % 2**63)
 
 
-def _in_pixels(spec: DataSpec, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    repeat = channels // len(spec.mean)
-    mean = tuple(spec.pixel_max * value for value in spec.mean * repeat)
-    return mean, tuple(spec.pixel_max * value for value in spec.std * repeat)
-
-
 def _select(images: Tensor, index: Tensor) -> Tensor:
     # Channels that share memory (pad_to_cifar) keep sharing it.
     if images.stride(1) == 0 and images.shape[1] > 1:
         return images[:, :1][index].expand(-1, images.shape[1], -1, -1)
     return images[index]
-
-
-def _check_examples(images: Tensor, labels: Tensor) -> None:
-    if images.dim() != 4:
-        raise PruneLimitError(
-            f"images have shape {tuple(images.shape)}; expected (examples, channels, height, width)"
-        )
-    if len(images) != len(labels):
-        raise PruneLimitError(f"{len(images)} images but {len(labels)} labels")
-    if len(labels) == 0:
-        raise PruneLimitError("there are no examples: check the data set and the split")

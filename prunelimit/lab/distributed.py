@@ -140,7 +140,7 @@ class Group(World):
                 return work(leader)
             finally:
                 with contextlib.suppress(RuntimeError):  # who has died needs no dismissal
-                    leader.dismiss()
+                    leader.announce(_STOP)  # there will be no more products
 
         return self.from_main(led)
 
@@ -335,20 +335,17 @@ class _Leader:
     def matmul(self, vectors: Tensor) -> Tensor:
         """The product with ``(dim,)`` or ``(dim, block)``, to which every process does its part."""
         columns = vectors.detach().reshape(self.dim, -1).to(self.device, self.dtype).contiguous()
-        self._announce(_MULTIPLY, columns.shape[1])
+        self.announce(_MULTIPLY, columns.shape[1])
         dist.broadcast(columns, src=0)
         return self._matrix.matmul(vectors)
 
     def dense(self, progress: bool | None = False) -> Tensor:
         """The matrix ``(dim, dim)``, to which every process does its part."""
-        self._announce(_BUILD)
+        self.announce(_BUILD)
         return self._matrix.dense(progress)
 
-    def dismiss(self) -> None:
-        """Let the others go on: there will be no more products."""
-        self._announce(_STOP)
-
-    def _announce(self, what: int, width: int = 0) -> None:
+    def announce(self, what: int, width: int = 0) -> None:
+        """Say to the others what comes next."""
         dist.broadcast(torch.tensor([what, width]), src=0)
 
 

@@ -28,7 +28,7 @@ from prunelimit.lab.stages.run import Run
 from prunelimit.lab.store.keys import Key, code_of
 from prunelimit.lab.store.locks import owned
 from prunelimit.lab.store.measurements import Measurements
-from prunelimit.lab.store.stages import Stage, Stages
+from prunelimit.lab.store.stages import Stages
 from prunelimit.lab.task import Task
 from prunelimit.lab.training import TrainingResult, epochs_done, train, training_key
 from prunelimit.network.parameters import flatten, prunable_parameters
@@ -93,63 +93,36 @@ def run_task(
         If the data is missing, `run_dir` holds another run's training, or another process is at
         work in it.
     """
-    directory = Path(run_dir)
+    directory, config = Path(run_dir), config or ExperimentConfig()
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        world.from_main(lambda: _own(stack, directory))
+        # Beside the lock that a notebook holds while it waits for a kernel that dies.
+        world.from_main(lambda: stack.enter_context(owned(directory, ".task-lock")))
         store = Stages(directory, world.device(device), world, command)
-        place = str(world.place(device))
-        run, dense = _trained(task, store, config or ExperimentConfig(), place, data_root, progress)
+        place, weights = str(world.place(device)), directory / "training"
+        splits = task.load_data(data_root)
+        require_batches(config, splits.train_eval.examples)  # before the training, not after it
+        key = training_key(task.build_model(splits), splits, task.training)
+        epochs = world.from_main(lambda: epochs_done(weights, key))
+        if epochs < task.training.epochs:
+            store.forget("training")  # numbers without the network that they are of
+
+        @cache
+        def trained() -> TrainingResult:
+            network = task.build_model(splits)
+            return train(network, splits, task.training, weights, place, progress, world=world)
+
+        dense = store.once(
+            "training",
+            FinalMeasurements,
+            key,
+            lambda _: trained().final,
+            lambda: trained().seconds,
+            goes_on=epochs > 0,
+        )
+        model, data = trained().model.eval(), splits.to(store.device)
+        run = Run(model, data, task.training, config, directory, place, progress, world)
         return _Experiment(task, run, store, dense.value, {"training": dense.making}).result()
-
-
-def _own(stack: contextlib.ExitStack, directory: Path) -> None:
-    # Beside the lock that a notebook holds while it waits for a kernel that dies.
-    stack.enter_context(owned(directory, ".task-lock"))
-
-
-def _trained(
-    task: Task,
-    store: Stages,
-    config: ExperimentConfig,
-    device: str,
-    data_root: str | os.PathLike[str] | None,
-    progress: bool | None,
-) -> tuple[Run, Stage[FinalMeasurements]]:
-    """The first stage, and what the others measure."""
-    directory, world = store.directory, store.world
-    splits = task.load_data(data_root)
-    require_batches(config, splits.train_eval.examples)  # before the training, not after it
-    weights = directory / "training"
-    key = training_key(task.build_model(splits), splits, task.training)
-    epochs = world.from_main(lambda: epochs_done(weights, key))
-    if epochs < task.training.epochs:
-        store.forget("training")  # numbers without the network that they are of
-
-    @cache
-    def trained() -> TrainingResult:
-        network = task.build_model(splits)
-        return train(network, splits, task.training, weights, device, progress, world=world)
-
-    dense = store.once(
-        "training",
-        FinalMeasurements,
-        key,
-        lambda _: trained().final,
-        lambda: trained().seconds,
-        goes_on=epochs > 0,
-    )
-    run = Run(
-        trained().model.eval(),
-        splits.to(store.device),
-        task.training,
-        config,
-        directory,
-        device,
-        progress,
-        world,
-    )
-    return run, dense
 
 
 def require_batches(config: ExperimentConfig, examples: int) -> None:

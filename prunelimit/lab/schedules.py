@@ -21,11 +21,7 @@ from prunelimit.recipe import TrainingConfig
 
 
 def descent_by(
-    config: TrainingConfig,
-    model: nn.Module,
-    loss_fn: LossFunction,
-    seed: int,
-    world: World = ALONE,
+    config: TrainingConfig, model: nn.Module, loss_fn: LossFunction, seed: int, world: World = ALONE
 ) -> Descent:
     """The descent with the momentum and the penalties that a recipe states."""
     return Descent(

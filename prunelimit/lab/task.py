@@ -89,14 +89,12 @@ class Task:
         training_fields = {field.name for field in dataclasses.fields(TrainingConfig)}
         for name in changes:
             require_known("setting", name, own | training_fields)
-        training = changes.get("training", self.training)
+        training = changes.pop("training", self.training)
         if "epochs" in changes:
-            training = training.scaled(changes["epochs"])
-        training = dataclasses.replace(
-            training, **{k: v for k, v in changes.items() if k in training_fields and k != "epochs"}
-        )
-        task_changes = {k: v for k, v in changes.items() if k in own and k != "training"}
-        return dataclasses.replace(self, training=training, **task_changes)
+            training = training.scaled(changes.pop("epochs"))
+        of_training = {name: changes.pop(name) for name in training_fields & changes.keys()}
+        training = dataclasses.replace(training, **of_training)
+        return dataclasses.replace(self, training=training, **changes)
 
     def counted(self) -> dict[str, Any]:
         """The entries that its numbers depend on: neither name nor note, and not what others do.
@@ -113,13 +111,8 @@ class Task:
 
     def load_data(self, root: str | os.PathLike[str] | None = None) -> Splits:
         """The splits of its data set; see `data.load`."""
-        splits = data.load(
-            self.dataset,
-            root,
-            self.seed,
-            batch_size=self.training.batch_size,
-            augment=self.augment,
-        )
+        size = self.training.batch_size
+        splits = data.load(self.dataset, root, self.seed, batch_size=size, augment=self.augment)
         return splits if self.examples is None else splits.limited(self.examples)
 
     def build_model(self, splits: Splits) -> nn.Module:

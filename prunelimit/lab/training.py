@@ -13,7 +13,7 @@ import math
 import os
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +166,9 @@ def train(
     run = training_key(model, splits, config).plain()
     with checkpoints.exclusive(run_dir) if world.is_main else contextlib.nullcontext():
         newest = world.from_main(lambda: _newest(run_dir, run))
-        placed = model.to(where), splits.to(where)
-        job = _Job(*placed, config, run_dir, run, world)
+        job = _Job(model.to(where), splits.to(where), config, run_dir, run, world)
         resumed_from = job.begin(newest)
-        shown = progress if world.is_main else False
-        with progress_bar("training", job.total_steps, shown) as bar:
+        with progress_bar("training", len(job.rates), world.is_main and progress) as bar:
             bar.update(job.epoch * job.steps_per_epoch)
             while job.epoch < config.epochs:
                 job.advance(bar)
@@ -186,28 +184,25 @@ def train(
     )
 
 
+@dataclass
 class _Job:
     """One run in this process: where it stands, and how it takes the next epoch."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        splits: Splits,
-        config: TrainingConfig,
-        run_dir: Path,
-        run: dict[str, Any],
-        world: World,
-    ) -> None:
-        self.world = world
-        self.model, self.splits, self.config = model, splits, config
-        self.run_dir, self.run = run_dir, run
-        self.batches = splits.train.with_batch_size(config.batch_size).with_seed(config.seed)
+    model: nn.Module
+    splits: Splits
+    config: TrainingConfig
+    run_dir: Path
+    run: dict[str, Any]
+    world: World
+    epoch: int = 0
+    history: list[EpochRecord] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        size, seed = self.config.batch_size, self.config.seed
+        self.batches = self.splits.train.with_batch_size(size).with_seed(seed)
         self.steps_per_epoch = len(self.batches)
-        self.total_steps = config.epochs * self.steps_per_epoch
-        self.rates = learning_rates(config, self.steps_per_epoch)
-        self.descent = descent_by(config, model, cross_entropy, config.seed, world)
-        self.epoch = 0
-        self.history: list[EpochRecord] = []
+        self.rates = learning_rates(self.config, self.steps_per_epoch)
+        self.descent = descent_by(self.config, self.model, cross_entropy, seed, self.world)
 
     def begin(self, newest: SavedEpoch | None) -> int | None:
         """Take up `newest`, or write epoch 0; the epoch that was taken up, if any."""
@@ -231,7 +226,7 @@ class _Job:
 
         def watch(losses: list[float], rate: float) -> None:
             for loss in losses:
-                self._require_sane("training loss", loss, rate)
+                self._require_sane("training loss", loss, rate, self._most)
             bar.update(len(losses), remark=f"loss {losses[-1]:.4f}")
 
         mean = self.descent.epoch(self.epoch, self.batches, rates, watch=watch)
@@ -253,9 +248,9 @@ class _Job:
         loss, accuracy = self._evaluate(self.splits.validation)
         shrunk = [p.detach() for p in self.descent.penalised]
         norm = float(torch.stack(torch._foreach_norm(shrunk, 1)).sum())
-        # The norm also looks at weights that the validation images do not excite.
-        self._require_sane("validation loss", loss, learning_rate)
-        self._require_finite("L1 norm of the weights", norm, learning_rate)
+        self._require_sane("validation loss", loss, learning_rate, self._most)
+        # It also looks at weights that the validation images do not excite.
+        self._require_sane("L1 norm of the weights", norm, learning_rate, math.inf)
         self.history.append(
             EpochRecord(
                 epoch=self.epoch,
@@ -270,13 +265,9 @@ class _Job:
         self.checkpoint = self.world.from_main(self._save)
 
     def _save(self) -> SavedEpoch:
+        optimizer, history = self.descent.optimizer, to_plain(self.history)
         checkpoint = checkpoints.save(
-            self.run_dir,
-            self.epoch,
-            self.model,
-            self.descent.optimizer,
-            self.run,
-            to_plain(self.history),
+            self.run_dir, self.epoch, self.model, optimizer, self.run, history
         )
         checkpoints.drop_older(checkpoint)
         self._write_report(None)
@@ -289,16 +280,15 @@ class _Job:
         report = {"run": self.run, "history": to_plain(self.history), "final": final}
         write_json(self.run_dir / REPORT, report)
 
-    def _require_sane(self, what: str, loss: float, rate: float) -> None:
-        self._require_finite(what, loss, rate)
-        if self.history and loss > EXPLOSION * (1 + abs(self.history[0].validation_loss)):
-            self._diverged(what, loss, rate)
+    @property
+    def _most(self) -> float:
+        """The largest loss that does not count as diverged."""
+        untrained = self.history[0].validation_loss if self.history else math.inf
+        return EXPLOSION * (1 + abs(untrained))
 
-    def _require_finite(self, what: str, value: float, rate: float) -> None:
-        if not math.isfinite(value):
-            self._diverged(what, value, rate)
-
-    def _diverged(self, what: str, value: float, rate: float) -> None:
+    def _require_sane(self, what: str, value: float, rate: float, most: float) -> None:
+        if math.isfinite(value) and value <= most:
+            return
         kept = (
             f"the checkpoint of epoch {self.checkpoint.epoch} in {self.run_dir} is kept"
             if self.history
@@ -362,10 +352,12 @@ def training_key(model: nn.Module, splits: Splits, config: TrainingConfig) -> Ke
         "loss": "CrossEntropyLoss()",
         "data": {"name": splits.name, "seed": splits.seed, "augmented": splits.train.augment},
     }
+    # The examples of `train` are those of `train_eval`.
+    parts = {"train": splits.train_eval, "validation": splits.validation, "test": splits.test}
     return Key(
         code=code_of(__name__, "prunelimit.lab.models", *own),
         parameters=parameters,
-        data=splits.fingerprints(),
+        data={name: part.fingerprint() for name, part in parts.items()},
     )
 
 

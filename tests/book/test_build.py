@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from book.tools import execute, stage, tables
+from book.tools import build, execute, stage
 from book.tools.content import write_if_different
 from book.tools.execute import NotebookFailed, execute_all, with_outputs
 
@@ -135,9 +135,9 @@ def test_run_times_are_those_measured(tmp_path):
     path = tmp_path / "01_page.ipynb"
     page = stage.Page("notebooks/01_page", path)
     shown = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
-    table = tables.run_times([page], {path: shown}, {path: 7.4})
+    table = build.run_times([page], {path: shown}, {path: 7.4})
     assert "| {doc}`/notebooks/01_page` | 7 s | 1 |" in table
-    assert tables.run_times([page], {}, {}) == "No chapter has been run yet.\n"
+    assert build.run_times([page], {}, {}) == "No chapter has been run yet.\n"
 
 
 def test_a_page_with_code_reads_the_same_twice():

@@ -178,9 +178,9 @@ class Work(Generic[OwnConfig]):
             descent.epoch(epoch, batches, rates[epoch], before_step=hook)
         return make_permanent(working)
 
-    def trained_under(self, masks: Masks, training: TrainingConfig) -> Found:
+    def trained_under(self, masks: Masks) -> Found:
         """The second half of every method that prunes at initialisation."""
-        return self.trained(self.model, training, masks), masks
+        return self.trained(self.model, self.config.training, masks), masks
 
 
 @dataclass
@@ -212,13 +212,7 @@ class Method:
         self.name: str = self.find.__name__
 
     def run(
-        self,
-        model: nn.Module,
-        data: Data,
-        loss_fn: Loss,
-        sparsity: float,
-        config: Any,
-        **how: Any,
+        self, model: nn.Module, data: Data, loss_fn: Loss, sparsity: float, config: Any, **how: Any
     ) -> Pruned:
         """Prune and train a copy of `model`."""
         work = Work(model, data, loss_fn, sparsity, config, **how)

@@ -250,7 +250,14 @@ def smart_ratio(work: Work[SmartRatioConfig]) -> Found:
         If the classifier's share alone is more than is kept in all.
     """
     masks = smart_ratio_mask(work.model, work.sparsity, work.config.linear_keep, work.seed)
-    return work.trained_under(masks, work.config.training)
+    return work.trained_under(masks)
+
+
+MAX_PRODUCTS = 60
+"""Curvature products spent on the surgeon's re-fit at most.
+
+Stopping early keeps the step short where the matrix is nearly singular.
+"""
 
 
 @dataclass(frozen=True)
@@ -261,20 +268,14 @@ class SurgeonConfig(_driver.Config):
     ----------
     training
         Of the dense network: the whole budget in epochs.
-    max_products
-        Curvature products spent on the re-fit at most; fewer if `tolerance` is
-        met. Stopping early keeps the step short where the matrix is nearly
-        singular.
     tolerance
         Relative residual at which the re-fit stops.
     """
 
-    max_products: int = 60
     tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
-        require(self.max_products >= 1, "max_products", self.max_products, "at least 1")
+        """Refuse what no re-fit can meet."""
         require(self.tolerance > 0, "tolerance", self.tolerance, "above 0")
 
 
@@ -313,7 +314,7 @@ def brain_surgeon(work: Work[SurgeonConfig]) -> Found:
         weights,
         keep,
         tolerance=work.config.tolerance,
-        max_iterations=work.config.max_products,
+        max_iterations=MAX_PRODUCTS,
         progress=work.progress,
     )
     return with_weights(network, weights * keep + fit.step), masks

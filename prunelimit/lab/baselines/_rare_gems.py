@@ -150,12 +150,9 @@ class _Search(nn.Module):
 
     def drop(self, kept: int) -> None:
         """Leave the `kept` largest of the active scores active."""
-        self.active = _driver.keep_largest(
-            flatten(s.detach() for s in self.scores.values()),
-            kept,
-            self.weights,
-            flatten(self.active.values()),
-        )
+        scores = flatten(s.detach() for s in self.scores.values())
+        active = flatten(self.active.values())
+        self.active = _driver.keep_largest(scores, kept, self.weights, active)
 
 
 def rare_gems_mask(work: Work[RareGemsConfig]) -> Masks:

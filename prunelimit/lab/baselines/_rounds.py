@@ -208,31 +208,6 @@ def gradual_schedule(steps: int, sparsity: float, config: GradualConfig) -> dict
     return {step: cubic_sparsity(step, begin, end, sparsity) for step in cuts}
 
 
-class _Cutter:
-    """Tightens the attached masks of a network in training."""
-
-    def __init__(self, schedule: dict[int, float], parameters: dict[str, nn.Parameter]) -> None:
-        self.schedule = schedule
-        self.shapes: dict[str, Tensor] = {n: p.detach() for n, p in parameters.items()}
-        self.active = torch.ones(sum(p.numel() for p in parameters.values()), dtype=torch.bool)
-
-    @property
-    def masks(self) -> Masks:
-        return unflatten(self.active, self.shapes)
-
-    def __call__(self, step: int, network: nn.Module) -> None:
-        if step in self.schedule:
-            self.cut(self.schedule[step], network)
-
-    def cut(self, sparsity: float, network: nn.Module) -> None:
-        stored = stored_weights(network)
-        values = flatten(stored[name].detach().abs().cpu() for name in self.shapes)
-        kept = _driver.kept_count(sparsity, self.active.numel())
-        masks = _driver.keep_largest(values, kept, self.shapes, self.active)
-        self.active = flatten(masks.values())
-        change_masks(network, masks)
-
-
 @method("gradual magnitude", GradualConfig, "zhu2017prune")
 def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     """Remove the smallest weights of the whole network bit by bit while it trains.
@@ -242,11 +217,25 @@ def gradual_magnitude(work: Work[GradualConfig]) -> Found:
     that is removed does not come back.
     """
     training = work.config.training
-    batches = _driver.training_batches(work.data, training, work.seed)
-    steps = training.epochs * batches_in(batches)
-    cutter = _Cutter(gradual_schedule(steps, work.sparsity, work.config), work.parameters)
-    network = work.trained(work.model, training, cutter.masks, before_step=cutter)
+    steps = training.epochs * batches_in(_driver.training_batches(work.data, training, work.seed))
+    schedule = gradual_schedule(steps, work.sparsity, work.config)
+    shapes: dict[str, Tensor] = {n: p.detach() for n, p in work.parameters.items()}
+    active = torch.ones(work.dim, dtype=torch.bool)
+
+    def cut(step: int, network: nn.Module) -> None:
+        nonlocal active
+        if step not in schedule:
+            return
+        stored = stored_weights(network)
+        values = flatten(stored[name].detach().abs().cpu() for name in shapes)
+        kept = _driver.kept_count(schedule[step], work.dim)
+        masks = _driver.keep_largest(values, kept, shapes, active)
+        active = flatten(masks.values())
+        change_masks(network, masks)
+
+    uncut: Masks = unflatten(active, shapes)
+    network = work.trained(work.model, training, uncut, before_step=cut)
     # An end of 1 falls behind the last iteration.
     values = _driver.magnitudes(prunable_parameters(network)).cpu()
-    masks = _driver.keep_largest(values, work.kept, cutter.shapes, cutter.active)
+    masks = _driver.keep_largest(values, work.kept, shapes, active)
     return _driver.masked_copy(network, masks), masks

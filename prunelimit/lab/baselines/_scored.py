@@ -24,6 +24,12 @@ from prunelimit.network.parameters import flatten, prunable_parameters, unflatte
 from prunelimit.pruning.masks import Masks
 from prunelimit.recipe import TrainingConfig
 
+SNIP_EXAMPLES = 128
+"""How many SNIP scores connections on: one minibatch, as Lee, Ajanthan and Torr for CIFAR-10."""
+
+GRASP_EXAMPLES = 10
+"""How many of each class GraSP scores connections on, as its published code does."""
+
 
 def first_examples(
     data: Data, config: TrainingConfig, count: int | None, seed: int
@@ -96,25 +102,6 @@ def gradient(loss: Tensor, parameters: list[nn.Parameter], create_graph: bool = 
 
 
 # ------------------------------------------------------------------ SNIP
-@dataclass(frozen=True)
-class SnipConfig(_driver.Config):
-    """SNIP; the default is that of Lee, Ajanthan and Torr (2019) for CIFAR-10.
-
-    Attributes
-    ----------
-    training
-        Under the mask, from the initial weights.
-    examples
-        On which connections are scored, once: one minibatch.
-    """
-
-    examples: int = 128
-
-    def __post_init__(self) -> None:
-        """Refuse an empty batch."""
-        require(self.examples >= 1, "examples", self.examples, "at least 1")
-
-
 def snip_scores(
     model: nn.Module, loss_fn: Loss, examples: list[Tensor], *, seed: int = 0, device: str = "auto"
 ) -> Tensor:
@@ -150,42 +137,36 @@ def snip_scores(
     return (flatten(p.detach() for p in parameters) * gradient(loss, parameters)).abs()
 
 
-@method("SNIP", SnipConfig, "lee2019snip")
-def snip(work: Work[SnipConfig]) -> Found:
+@method("SNIP", _driver.Config, "lee2019snip")
+def snip(work: Work[_driver.Config]) -> Found:
     """Prune the untrained network by connection sensitivity, then train it.
 
     Lee, Ajanthan and Torr (2019), "SNIP: single-shot network pruning based on
     connection sensitivity". Their initial weights have a variance scaled by
     layer; here `model` brings its own.
     """
-    examples = first_examples(work.data, work.config.training, work.config.examples, work.seed)
+    examples = first_examples(work.data, work.config.training, SNIP_EXAMPLES, work.seed)
     scores = snip_scores(work.model, work.loss_fn, examples, seed=work.seed, device=work.device)
-    return work.trained_under(work.largest(scores), work.config.training)
+    return work.trained_under(work.largest(scores))
 
 
 # ----------------------------------------------------------------- GraSP
 @dataclass(frozen=True)
 class GraspConfig(_driver.Config):
-    """GraSP; the defaults are those of the published code of Wang, Zhang and Grosse (2020).
+    """GraSP; the default is that of the published code of Wang, Zhang and Grosse (2020).
 
     Attributes
     ----------
     training
         Under the mask, from the initial weights.
-    samples_per_class
-        Examples of each class on which connections are scored.
     temperature
         The outputs are divided by it, which keeps the softmax from saturating.
     """
 
-    samples_per_class: int = 10
     temperature: float = 200.0
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
-        require(
-            self.samples_per_class >= 1, "samples_per_class", self.samples_per_class, "at least 1"
-        )
+        """Refuse what divides into nothing."""
         require(self.temperature > 0, "temperature", self.temperature, "above 0")
 
 
@@ -253,18 +234,12 @@ def grasp(work: Work[GraspConfig]) -> Found:
     PruneLimitError
         If the targets are no class indices.
     """
-    examples = balanced_examples(
-        work.data, work.config.training, work.config.samples_per_class, work.seed
-    )
+    config = work.config
+    examples = balanced_examples(work.data, config.training, GRASP_EXAMPLES, work.seed)
     scores = grasp_scores(
-        work.model,
-        work.loss_fn,
-        examples,
-        work.config.temperature,
-        seed=work.seed,
-        device=work.device,
+        work.model, work.loss_fn, examples, config.temperature, seed=work.seed, device=work.device
     )
-    return work.trained_under(work.largest(-scores), work.config.training)
+    return work.trained_under(work.largest(-scores))
 
 
 # --------------------------------------------------------------- SynFlow
@@ -337,5 +312,4 @@ def synflow(work: Work[_driver.Config]) -> Found:
     and 9 of 12 with biases, none without (seed 0).
     """
     placed = copy_model(work.model).to(resolve_device(work.device))
-    masks = synflow_mask(placed, _driver.example(work.data), work.sparsity)
-    return work.trained_under(masks, work.config.training)
+    return work.trained_under(synflow_mask(placed, _driver.example(work.data), work.sparsity))

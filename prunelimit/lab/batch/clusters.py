@@ -204,13 +204,9 @@ def _check_address(address: str, tls: Path | None) -> None:
 def _client_at(address: str, tls: Path | None) -> Iterator[Client]:
     from distributed import Client
 
+    security = None if tls is None else given_security(tls)
     try:
-        client = Client(
-            address,
-            timeout=_CONNECT_SECONDS,
-            set_as_default=False,
-            security=None if tls is None else given_security(tls),
-        )
+        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, security=security)
     except (OSError, ValueError, TimeoutError) as error:
         raise PruneLimitError(
             f"no Dask scheduler answers at {address!r} ({_first_line(error)}); start one with "
@@ -229,8 +225,11 @@ def _local_client(environments: Sequence[Mapping[str, str]], tls: Path | None) -
     try:
         cluster = _local_cluster(environments, security)
     except (RuntimeError, OSError) as error:
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
         raise PruneLimitError(
-            f"a worker died while it started ({_first_line(_root(error))}); on a busy machine try "
+            f"a worker died while it started ({_first_line(root)}); on a busy machine try "
             "fewer --workers"
         ) from error
     with cluster, Client(cluster, set_as_default=False, security=security) as client:
@@ -260,31 +259,15 @@ def _local_cluster(environments: Sequence[Mapping[str, str]], security: Security
 
     # Other users of this machine reach loopback too: TLS keeps them out.
     here = {"host": "127.0.0.1", "protocol": "tls://", "security": security, **NO_DASHBOARD}
+    # No memory limit: the work is done by a notebook's kernel, which Dask does not see.
+    alike = {**here, "nthreads": 1, "memory_limit": 0, "silence_logs": 40}
+    workers = [{"cls": Nanny, "options": {**alike, "env": dict(env)}} for env in environments]
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": {**here, "port": 0, "allowed_failures": 0}},
-        workers={
-            # No memory limit: the work is done by a notebook's kernel, which Dask does not see.
-            i: {
-                "cls": Nanny,
-                "options": {
-                    **here,
-                    "nthreads": 1,
-                    "memory_limit": 0,
-                    "silence_logs": 40,
-                    "env": dict(env),
-                },
-            }
-            for i, env in enumerate(environments)
-        },
+        workers=dict(enumerate(workers)),
         security=security,
         silence_logs=50,
     )
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from prunelimit.lab.batch.summary import Summary, summarise
 from prunelimit.lab.batch.worker import Outcome, execute
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Future
 
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 1.0
@@ -82,11 +82,6 @@ class _Watch:
     looked: float = 0.0
     submitted: int = 0
 
-    @property
-    def client(self) -> Client:
-        """Dask's client of these workers."""
-        return self.pool.client
-
     def run(self, jobs: Sequence[Job]) -> dict[str, Outcome]:
         """Until every job has an outcome."""
         outcomes: dict[str, Outcome] = {}
@@ -96,7 +91,7 @@ class _Watch:
                 self._hand_out()
                 for future in [future for future in self.running if future.done()]:
                     self._take(future, outcomes)
-                if self.client.status == "closed":
+                if self.pool.client.status == "closed":
                     outcomes |= self._lost()
                 else:
                     left = len(self.waiting) + len(self.running) + len(self.elsewhere)
@@ -106,8 +101,8 @@ class _Watch:
                 self._look()
                 time.sleep(_POLL_SECONDS)
         finally:
-            if self.running and self.client.status != "closed":
-                self.client.cancel(list(self.running))
+            if self.running and self.pool.client.status != "closed":
+                self.pool.client.cancel(list(self.running))
         return outcomes
 
     def _take(self, future: Future, outcomes: dict[str, Outcome]) -> None:
@@ -132,7 +127,7 @@ class _Watch:
         if not self.waiting:
             return
         try:
-            free = sum(self.client.nthreads().values()) - len(self.running)
+            free = sum(self.pool.client.nthreads().values()) - len(self.running)
         except Exception:  # a scheduler that is gone shows in the client's status
             return
         for _ in range(min(free, len(self.waiting))):
@@ -140,7 +135,7 @@ class _Watch:
             # A key of its own each time: Dask would hand back the result of the first.
             self.submitted += 1
             key = f"{job.name}-{self.submitted}"
-            self.running[self.client.submit(execute, job, key=key, pure=False)] = job
+            self.running[self.pool.client.submit(execute, job, key=key, pure=False)] = job
 
     def _lost(self) -> dict[str, Outcome]:
         """What becomes of the jobs that no worker has, without a scheduler."""
@@ -163,7 +158,7 @@ class _Watch:
             return
         self.looked = time.monotonic()
         try:
-            given = self.client.processing()
+            given = self.pool.client.processing()
         except Exception:  # a scheduler that is gone shows in the futures
             return
         keys = {str(key) for held in given.values() for key in held}

@@ -89,14 +89,25 @@ def grid(
     seeds
         See `configure`.
 
+    Raises
+    ------
+    PruneLimitError
+        If there is no task of that name.
+
     Examples
     --------
     >>> len(grid(["digits-mlp", "digits-cnn"], l1=[0.0, 1e-4], seeds=range(3)))
     12
     """
+    from prunelimit.lab.tasks import TASKS
+
+    groups = {"all": list(TASKS), "paper": [n for n, task in TASKS.items() if task.from_paper]}
+    names = [name for given in tasks for name in groups.get(given, [given])]
+    for name in names:
+        require_known("task", name, [*TASKS, *groups])
     return [
         {"task": task, "l1": strength, "seed": seed, **common}
-        for task, strength, seed in itertools.product(_expanded(tasks), l1, seeds)
+        for task, strength, seed in itertools.product(dict.fromkeys(names), l1, seeds)
     ]
 
 
@@ -195,14 +206,17 @@ def job_key(notebook: Path, parameters: Mapping[str, Any]) -> Key:
     Of a task that is known only the entries count that its numbers depend on, so that a note may
     change, and the files of its data; of the code neither comments nor figures do.
     """
-    values = {k: v for k, v in parameters.items() if k not in _PLACES}
-    described, source = _described(values), _code(notebook)
-    if described is None:
+    source, values = _code(notebook), {k: v for k, v in parameters.items() if k not in _PLACES}
+    try:
+        task, measurement = configure(**{k: v for k, v in values.items() if k in CONFIGURED})
+    except (PruneLimitError, TypeError):  # they are a notebook's own
         return Key(code_of(source=source), values)
     from prunelimit.lab.data import files_digest
 
+    rest = {k: v for k, v in values.items() if k not in CONFIGURED}
+    described = rest | {"task": task.counted(), "measurement": asdict(measurement)}
     code = code_of("prunelimit.lab.task", source=source, leave_out=("prunelimit.lab.tasks",))
-    data = files_digest(described["task"]["dataset"], parameters.get("data_root"))
+    data = files_digest(task.dataset, parameters.get("data_root"))
     return Key(code, described, {} if data is None else {"files": data})
 
 
@@ -213,16 +227,6 @@ def program_of(notebook: Path) -> str:
     which takes seconds and some 500 MB, beside its kernel's.
     """
     return code_of(source=_code(notebook))
-
-
-def _described(values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the parameters stand for; None if they are a notebook's own."""
-    try:
-        task, measurement = configure(**{k: v for k, v in values.items() if k in CONFIGURED})
-    except (PruneLimitError, TypeError):
-        return None
-    rest = {k: v for k, v in values.items() if k not in CONFIGURED}
-    return rest | {"task": task.counted(), "measurement": asdict(measurement)}
 
 
 def is_finished(job: Job) -> bool:
@@ -275,16 +279,6 @@ def discard_damaged(job: Job) -> None:
                 entry.unlink()
     for name in damaged:
         (job.directory / name).unlink(missing_ok=True)
-
-
-def _expanded(names: Sequence[str]) -> list[str]:
-    from prunelimit.lab.tasks import TASKS
-
-    groups = {"all": list(TASKS), "paper": [n for n, task in TASKS.items() if task.from_paper]}
-    chosen = [name for given in names for name in groups.get(given, [given])]
-    for name in chosen:
-        require_known("task", name, [*TASKS, *groups])
-    return list(dict.fromkeys(chosen))
 
 
 def _code(notebook: Path) -> str:

@@ -80,8 +80,19 @@ def configure(
     config = ExperimentConfig()
     if scale < 1:
         chosen = chosen.with_(epochs=max(1, round(scale * chosen.training.epochs)))
-        config = _shortened(config, scale)
-    config = _measured_by(config, {} if measurement is None else measurement)
+        config = dataclasses.replace(
+            config,
+            loss_points=max(_FEWEST_POINTS, round(scale * config.loss_points)),
+            accuracy_points=max(_FEWEST_POINTS, round(scale * config.accuracy_points)),
+        )
+    measured = {} if measurement is None else measurement
+    if not isinstance(measured, Mapping):
+        raise PruneLimitError(
+            f'measurement is {measurement!r}; it must look like {{"epsilon": 0.05}}'
+        )
+    for name in measured:
+        require_known("measurement", name, [f.name for f in dataclasses.fields(ExperimentConfig)])
+    config = from_plain(ExperimentConfig, to_plain(config) | dict(measured), "measurement")
     if scale < 1 and config.finetuning is None:
         training = chosen.training
         budget = budget_of(training, training.epochs, config.optimiser)
@@ -120,9 +131,8 @@ def announce(variables: Mapping[str, Any]) -> str:
         for name, value in variables.items()
         if not name.startswith("_") and name not in _OF_IPYTHON and isinstance(value, _PLAIN)
     }
-    known = (*CONFIGURED, *_PLACES)
     for name in given:
-        require_known("parameter", name, known)
+        require_known("parameter", name, (*CONFIGURED, *_PLACES))
     chosen, _ = configure(**{name: given[name] for name in CONFIGURED if name in given})
     scale = given.get("scale", 1.0)
     whole, _ = configure(given["task"])
@@ -222,28 +232,6 @@ def with_settings(
         {**given, "measurement": {**given.get("measurement", {}), **of_measurement}, **own}
         for given in parameter_sets
     ]
-
-
-def _shortened(config: ExperimentConfig, scale: float) -> ExperimentConfig:
-    return dataclasses.replace(
-        config,
-        loss_points=max(_FEWEST_POINTS, round(scale * config.loss_points)),
-        accuracy_points=max(_FEWEST_POINTS, round(scale * config.accuracy_points)),
-    )
-
-
-def _measured_by(config: ExperimentConfig, measurement: Any) -> ExperimentConfig:
-    """The settings with those that `measurement` names, each of its type and in its range."""
-    from prunelimit.lab.experiment import ExperimentConfig
-
-    if not isinstance(measurement, Mapping):
-        raise PruneLimitError(
-            f'measurement is {measurement!r}; it must look like {{"epsilon": 0.05}}'
-        )
-    fields = [field.name for field in dataclasses.fields(ExperimentConfig)]
-    for name in measurement:
-        require_known("measurement", name, fields)
-    return from_plain(ExperimentConfig, to_plain(config) | dict(measurement), "measurement")
 
 
 def _whole(name: str, value: Any) -> int:

@@ -63,7 +63,12 @@ def slurm_arguments(options: Sequence[str]) -> dict[str, Any]:
     'gpu'
     """
     _import_jobqueue()
-    known = _option_names()
+    from dask_jobqueue.core import Job
+    from dask_jobqueue.slurm import SLURMJob
+
+    taken = [inspect.signature(kind.__init__).parameters for kind in (Job, SLURMJob)]
+    ours = {"self", "scheduler", "name", "base_class_kwargs", "security", "protocol"}
+    known = set().union(*taken) - ours
     arguments: dict[str, Any] = dict(_DEFAULTS)
     for option in options:
         name, equals, value = option.partition("=")
@@ -73,7 +78,11 @@ def slurm_arguments(options: Sequence[str]) -> dict[str, Any]:
         if name in ("job_extra_directives", "job_script_prologue", "worker_extra_args"):
             arguments.setdefault(name, []).append(value)
         elif name in ("cores", "processes", "job_cpu", "death_timeout"):
-            arguments[name] = _whole(name, value)
+            try:
+                arguments[name] = int(value)
+            except ValueError:
+                wrong = f"--slurm {name} is {value!r}; it must be a whole number"
+                raise PruneLimitError(wrong) from None
         else:
             arguments[name] = value
     return arguments
@@ -330,20 +339,3 @@ def _import_jobqueue() -> None:
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"
-
-
-def _whole(name: str, value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise PruneLimitError(f"--slurm {name} is {value!r}; it must be a whole number") from None
-
-
-def _option_names() -> list[str]:
-    from dask_jobqueue.core import Job
-    from dask_jobqueue.slurm import SLURMJob
-
-    names = {*inspect.signature(Job.__init__).parameters}
-    names |= {*inspect.signature(SLURMJob.__init__).parameters}
-    ours = {"self", "scheduler", "name", "base_class_kwargs", "security", "protocol"}
-    return sorted(names - ours)

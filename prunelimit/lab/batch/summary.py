@@ -107,8 +107,7 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
 
     try:
         found = Overview.of(Result.load(job.directory / RESULT))
-        numbers = {n: v for n, v in found.columns().items() if n not in _NOT_SHOWN}
-        return row | numbers
+        return row | {n: v for n, v in found.columns().items() if n not in _NOT_SHOWN}
     except PruneLimitError:
         # A notebook of the user's own writes what it likes.
         return row | {"message": f"no numbers: {RESULT} is absent or no result of a task"}

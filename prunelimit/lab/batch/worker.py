@@ -8,15 +8,12 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.files import explained
 from prunelimit.lab.batch import jobs
 from prunelimit.lab.store.locks import Busy, now, owned
-
-if TYPE_CHECKING:
-    from traitlets.config import Config
 
 UNFINISHED = "report-unfinished.ipynb"
 _LOCK = ".job.lock"
@@ -79,39 +76,42 @@ def _execute(job: jobs.Job) -> Outcome:
     if failure is None:
         jobs.mark_finished(job, seconds)
     _note(job, ended=now(), seconds=round(seconds, 3), failure=failure)
-    if failure is None:
-        return Outcome("done", seconds=seconds)
-    return Outcome("failed", failure, seconds)
+    return Outcome("done" if failure is None else "failed", failure or "", seconds)
 
 
-def _run_notebook(job: jobs.Job) -> str | None:
+def _run_notebook(job: jobs.Job, again: bool = True) -> str | None:
     """Why it failed; None if it did not. A kernel that dies is started once more."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    for last in (False, True):
-        try:
-            _papermill(job)
-        except PapermillExecutionError as error:
-            return f"{error.ename}: {error.evalue}"
-        except DeadKernelError as error:
-            if last:
-                return f"the kernel died twice ({error}); is there enough memory?"
-            _note(job, kernel_died=now())
-        except OSError as error:  # a full disk, say: the other jobs go on
-            return explained(error)
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-        else:
-            os.replace(job.directory / UNFINISHED, job.directory / jobs.REPORT)
-            return None
-    raise AssertionError("the second attempt returns")
+    try:
+        _papermill(job)
+    except PapermillExecutionError as error:
+        return f"{error.ename}: {error.evalue}"
+    except DeadKernelError as error:
+        if not again:
+            return f"the kernel died twice ({error}); is there enough memory?"
+        _note(job, kernel_died=now())
+        return _run_notebook(job, again=False)
+    except OSError as error:  # a full disk, say: the other jobs go on
+        return explained(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    os.replace(job.directory / UNFINISHED, job.directory / jobs.REPORT)
+    return None
 
 
 def _papermill(job: jobs.Job) -> None:
     import papermill
+    from traitlets.config import Config
 
+    config = Config()
     with tempfile.TemporaryDirectory(prefix="prunelimit-") as sockets:
+        # The kernel listens on files, where the system allows it. TCP ports are chosen first and
+        # bound later: of many kernels that start at once, one finds its port taken, and hangs.
+        if os.name == "posix" and len(os.fsencode(sockets)) <= _LONGEST_SOCKET_FOLDER:
+            config.KernelManager.transport = "ipc"
+            config.KernelManager.connection_file = os.path.join(sockets, "kernel.json")
         papermill.execute_notebook(
             jobs.template_path(job.notebook),
             jobs.template_path(job.directory / UNFINISHED),
@@ -121,23 +121,8 @@ def _papermill(job: jobs.Job) -> None:
             # Its remarks about transport are nobody's business; errors come as outputs.
             extra_arguments=["--IPKernelApp.log_level=50"],
             cwd=str(job.directory),
-            config=_kernel_config(sockets),
+            config=config,
         )
-
-
-def _kernel_config(sockets: str) -> Config:
-    """The kernel listens on files in the folder `sockets`, where the system allows it.
-
-    TCP ports are chosen first and bound later: of many kernels that start at once, one finds its
-    port taken, and hangs.
-    """
-    from traitlets.config import Config
-
-    config = Config()
-    if os.name == "posix" and len(os.fsencode(sockets)) <= _LONGEST_SOCKET_FOLDER:
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.connection_file = os.path.join(sockets, "kernel.json")
-    return config
 
 
 def _note(job: jobs.Job, **what: Any) -> None:

@@ -33,6 +33,8 @@ _ATTEMPTS = 4
 _FACTORS = (0.03, 0.3, 3.0, 30.0)
 _FEW_FACTORS = (0.2, 5.0)  # where evaluating several points together saves nothing
 _DAMPINGS = (1e-9, 1e9)  # ends of μ, in units of the mean curvature
+_NEGLIGIBLE = 1e-7  # a loss that counts as 0
+_PRODUCTS = 40  # an iteration, where the matrix is not built
 _LEAST_OWN = 1e-2  # in units of the mean: a unit that is never active has no curvature at all
 
 SCALINGS = ("mean", "own")
@@ -54,12 +56,9 @@ class Descent:
     hopeless
         With a level to reach: give up where, at the pace of the last `patience`
         iterations, this many times `iterations` would not reach it. Infinite never does.
-    negligible
-        A loss that counts as 0.
     dense_dim
-        Most free parameters for which the matrix is built.
-    krylov
-        Products an iteration beyond that, where the mean curvature alone is damped by.
+        Most free parameters for which the matrix is built; beyond, the mean curvature alone is
+        damped by.
     scalings
         Which of `SCALINGS` are tried.
     """
@@ -68,13 +67,11 @@ class Descent:
     tolerance: float = 1e-4
     patience: int = 5
     hopeless: float = 2.0
-    negligible: float = 1e-7
     dense_dim: int = 2500
-    krylov: int = 40
     scalings: tuple[str, ...] = SCALINGS
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "patience", "krylov"):
+        for name in ("iterations", "patience"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         known = bool(self.scalings) and set(self.scalings) <= set(SCALINGS)
         require(known, "scalings", self.scalings, f"among {SCALINGS}")
@@ -178,7 +175,7 @@ def _finished(run: _Run, level: float, rules: Descent) -> bool:
     if run.status:
         return True
     loss = run.losses[-1]
-    if loss <= max(level, rules.negligible):
+    if loss <= max(level, _NEGLIGIBLE):
         run.status = "reached"
     elif not run.columns.numel():
         run.status = "converged"
@@ -197,7 +194,7 @@ def _finished(run: _Run, level: float, rules: Descent) -> bool:
 def _iterate(landscape: Landscape, run: _Run, rules: Descent) -> None:
     """One Gauss-Newton matrix, and the best of its steps."""
     if len(run.columns) > rules.dense_dim:
-        solve = krylov_solver(landscape, run, rules.krylov)
+        solve = krylov_solver(landscape, run, _PRODUCTS)
     else:
         solve = _dense_solver(landscape, run, rules.scalings)
     run.used += 1

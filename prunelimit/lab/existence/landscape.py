@@ -66,12 +66,7 @@ class Landscape:
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        loss_fn: LossFunction,
-        loader: Iterable[Any],
-        *,
-        l1: float = 0.0,
+        self, model: nn.Module, loss_fn: LossFunction, loader: Iterable[Any], *, l1: float = 0.0
     ) -> None:
         check_reiterable(loader)
         check_modes(model)

@@ -87,8 +87,7 @@ class ExistenceSearch:
             with four times, and so on, `DOUBLINGS` times at most.
         """
         passing, failing = self._enclose(level, guess)
-        passing, failing = self._bisect(level, passing, failing, self.descent)
-        passing, failing = self._push(level, passing, failing, self.descent)
+        passing, failing = self._narrow(level, passing, failing, self.descent)
         found = replace(self._existence(passing, failing), budget=self.descent.iterations)
         descent = self.descent
         for _ in range(DOUBLINGS if double else 0):
@@ -97,7 +96,7 @@ class ExistenceSearch:
             longer = replace(
                 descent, iterations=2 * descent.iterations, patience=2 * descent.patience
             )
-            passing, failing = self._push(level, passing, failing, longer)
+            passing, failing = self._narrow(level, passing, failing, longer)
             once, found = found.value, self._existence(passing, failing)
             found = replace(found, once=once, budget=descent.iterations)
             if found.value - once <= SETTLED:
@@ -162,25 +161,23 @@ class ExistenceSearch:
                 return ends[0], ends[1]
             kept, factor = new, factor * _FACTOR
 
-    def _bisect(
+    def _narrow(
         self, level: float, passing: int, failing: int, descent: Descent
     ) -> tuple[int, int]:
-        while passing >= 0 and failing - passing > max(1, self.resolution * self.dim):
-            kept = math.sqrt(max(1, self.dim - passing) * max(1, self.dim - failing))
-            middle = min(max(self.dim - round(kept), passing + 1), failing - 1)
-            if self._passes(middle, level, descent):
-                passing = middle
-            else:
-                failing = middle
-        return passing, failing
-
-    def _push(self, level: float, passing: int, failing: int, descent: Descent) -> tuple[int, int]:
-        """Try the upper end again, now that a solution stands next to it; on while it passes."""
-        while passing >= 0 and failing <= self.dim and self._passes(failing, level, descent):
+        """Bisect, try the upper end again, now that a solution stands next to it, and so on."""
+        while passing >= 0:
+            while failing - passing > max(1, self.resolution * self.dim):
+                kept = math.sqrt(max(1, self.dim - passing) * max(1, self.dim - failing))
+                middle = min(max(self.dim - round(kept), passing + 1), failing - 1)
+                if self._passes(middle, level, descent):
+                    passing = middle
+                else:
+                    failing = middle
+            if failing > self.dim or not self._passes(failing, level, descent):
+                break
             passing = failing
             higher = [count for count in self.minima if count > failing]
             failing = min(higher, default=self.dim + 1)
-            passing, failing = self._bisect(level, passing, failing, descent)
         return passing, failing
 
     def _existence(self, passing: int, failing: int) -> Threshold:

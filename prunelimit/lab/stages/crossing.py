@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from prunelimit.errors import require
 from prunelimit.estimates import Interval, crossing_between
@@ -71,46 +70,27 @@ def existence_threshold(
     """
     lower = min(one_shot, _DENSEST_END)
     require(0 <= lower < sparsest < 1, "the search's lower end", lower, f"in [0, {sparsest:g})")
-    search = _Search(rise, epsilon)
-    search.enclose(lower, sparsest, guess)
-    if search.passing is None or search.failing is None:
-        end = lower if search.passing is None else sparsest
+    rises: dict[float, float] = {}
+    ends: dict[bool, float] = {}  # the last sparsity that passes, and the last that does not
+
+    def passes(sparsity: float) -> bool:
+        if sparsity not in rises:
+            rises[sparsity] = rise(sparsity)
+        found = rises[sparsity] <= epsilon
+        ends[found] = sparsity
+        return found
+
+    sparsity, factor = min(max(guess, lower), sparsest), 1.5
+    up = passes(sparsity)
+    while len(ends) < 2 and sparsity != (sparsest if up else lower):
+        share = (1 - sparsity) / factor if up else (1 - sparsity) * factor
+        factor *= factor
+        sparsity = min(max(1 - share, lower), sparsest)
+        passes(sparsity)
+    if len(ends) < 2:
+        end = sparsest if up else lower
         return Interval(end, end, end)
-    return search.bisected(resolution, measurements)
-
-
-@dataclass
-class _Search:
-    """The measurements so far, the last sparsity that passes and the first that fails."""
-
-    measure: Callable[[float], float]
-    level: float
-    points: dict[float, float] = field(default_factory=dict)
-    passing: float | None = None
-    failing: float | None = None
-
-    def passes(self, sparsity: float) -> bool:
-        if sparsity not in self.points:
-            self.points[sparsity] = self.measure(sparsity)
-        if self.points[sparsity] <= self.level:
-            self.passing = sparsity
-            return True
-        self.failing = sparsity
-        return False
-
-    def enclose(self, lower: float, upper: float, guess: float) -> None:
-        sparsity = min(max(guess, lower), upper)
-        up = self.passes(sparsity)
-        factor = 1.5
-        while sparsity != (upper if up else lower) and None in (self.passing, self.failing):
-            share = (1 - sparsity) / factor if up else (1 - sparsity) * factor
-            factor *= factor
-            sparsity = min(max(1 - share, lower), upper)
-            self.passes(sparsity)
-
-    def bisected(self, resolution: float, most: int) -> Interval:
-        assert self.passing is not None and self.failing is not None
-        while self.failing - self.passing > resolution and len(self.points) < most:
-            self.passes(1.0 - math.sqrt((1.0 - self.passing) * (1.0 - self.failing)))
-        below, above = ((end, self.points[end]) for end in (self.passing, self.failing))
-        return Interval(below[0], crossing_between(below, above, self.level), above[0])
+    while ends[False] - ends[True] > resolution and len(rises) < measurements:
+        passes(1.0 - math.sqrt((1.0 - ends[True]) * (1.0 - ends[False])))
+    below, above = ((end, rises[end]) for end in (ends[True], ends[False]))
+    return Interval(below[0], crossing_between(below, above, epsilon), above[0])

@@ -116,7 +116,19 @@ def measure(run: Run, report: PruningLimit, curve: Sweep, so_far: Measurements) 
         known = so_far.at(sparsity)
         if known is not None:
             return FinetunePoint(**known).rise
-        point = _point(sparsity, bench.at(sparsity), run, report)
+        tuned = bench.at(sparsity)
+        (validation_loss, validation_accuracy), (test_loss, test_accuracy) = (
+            evaluate(tuned.model, cross_entropy, part.with_batch_size(1000), run.device, run.world)
+            for part in (run.splits.validation, run.splits.test)
+        )
+        point = FinetunePoint(
+            sparsity=sparsity,
+            rise=tuned.lowest_loss - report.loss.mean,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            test_loss=test_loss,
+            test_accuracy=test_accuracy,
+        )
         so_far.add(asdict(point))
         return point.rise
 
@@ -133,18 +145,3 @@ def measure(run: Run, report: PruningLimit, curve: Sweep, so_far: Measurements) 
     )
     points = sorted((FinetunePoint(**row) for row in so_far.rows), key=lambda row: row.sparsity)
     return Finetunings(threshold, tuple(points), bench.budget)
-
-
-def _point(sparsity: float, tuned: FineTuned, run: Run, report: PruningLimit) -> FinetunePoint:
-    (validation_loss, validation_accuracy), (test_loss, test_accuracy) = (
-        evaluate(tuned.model, cross_entropy, part.with_batch_size(1000), run.device, run.world)
-        for part in (run.splits.validation, run.splits.test)
-    )
-    return FinetunePoint(
-        sparsity=sparsity,
-        rise=tuned.lowest_loss - report.loss.mean,
-        validation_loss=validation_loss,
-        validation_accuracy=validation_accuracy,
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
-    )

@@ -92,24 +92,22 @@ class Refitting:
     def at(self, sparsity: float) -> Refitted:
         """The magnitude mask of `sparsity`."""
         keep = flatten(magnitude_mask(self.model, sparsity).values())
-        fit = self._fit(keep)
+        if self.matrix is not None:
+            fit = refit_exactly(self.matrix, self.weights, keep)
+        else:
+            fit = refit_survivors(
+                self.operator,
+                self.weights,
+                keep,
+                tolerance=TOLERANCE,
+                max_iterations=self.iterations,
+                start=None if self.step is None else self.step.to(self.weights),
+                progress=self.progress,
+            )
         self.step = fit.step
         network = with_weights(self.model, torch.where(keep, self.weights, 0.0) + fit.step)
         loss, _ = evaluate(network, cross_entropy, self.data, self.device)
         return Refitted(fit, int(keep.sum()), loss)
-
-    def _fit(self, keep: Tensor) -> Refit:
-        if self.matrix is not None:
-            return refit_exactly(self.matrix, self.weights, keep)
-        return refit_survivors(
-            self.operator,
-            self.weights,
-            keep,
-            tolerance=TOLERANCE,
-            max_iterations=self.iterations,
-            start=None if self.step is None else self.step.to(self.weights),
-            progress=self.progress,
-        )
 
 
 def written_out(operator: BuildableMatrix, policy: str) -> Tensor | None:
@@ -135,14 +133,9 @@ class Refits:
 def measure(run: Run, report: PruningLimit, curve: Sweep, so_far: Measurements) -> Refits:
     """Bisect beyond the threshold of the one-shot `curve`."""
     start = curve.largest_sparsity(report.epsilon)
+    data = run.world.shard(run.reference)
     operator = operator_for(
-        run.model,
-        cross_entropy,
-        run.world.shard(run.reference),
-        report.policy,
-        Effort(),
-        device=run.device,
-        world=run.world,
+        run.model, cross_entropy, data, report.policy, Effort(), device=run.device, world=run.world
     )
     return run.world.lead(operator, lambda led: _bisected(led, run, report, start, so_far))
 
@@ -166,8 +159,18 @@ def _bisected(
         if known is not None:
             return RefitPoint(**known).rise
         found = bench.at(sparsity)
-        so_far.add(asdict(_point(sparsity, found, report)), bench.step)
-        return found.fit.rise
+        point = RefitPoint(
+            sparsity=sparsity,
+            distance=report.distance(float(found.kept)),
+            one_shot_rise=found.fit.one_shot_rise,
+            rise=found.fit.rise,
+            real_rise=found.loss - report.loss.mean,
+            products=found.fit.iterations + 1,
+            residual=found.fit.residual,
+            converged=found.fit.converged,
+        )
+        so_far.add(asdict(point), bench.step)
+        return point.rise
 
     config = run.config
     threshold = existence_threshold(
@@ -181,17 +184,3 @@ def _bisected(
     )
     points = sorted((RefitPoint(**row) for row in so_far.rows), key=lambda point: point.sparsity)
     return Refits(threshold, tuple(points))
-
-
-def _point(sparsity: float, found: Refitted, report: PruningLimit) -> RefitPoint:
-    fit = found.fit
-    return RefitPoint(
-        sparsity=sparsity,
-        distance=report.distance(float(found.kept)),
-        one_shot_rise=fit.one_shot_rise,
-        rise=fit.rise,
-        real_rise=found.loss - report.loss.mean,
-        products=fit.iterations + 1,
-        residual=fit.residual,
-        converged=fit.converged,
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from prunelimit.lab.data import Batches, Splits
-from prunelimit.network.world import World
+from prunelimit.network.world import ALONE, World
 from prunelimit.recipe import TrainingConfig
 from prunelimit.results.parts import ExperimentConfig
 
@@ -37,8 +37,8 @@ class Run:
     config: ExperimentConfig
     directory: Path
     device: str
-    progress: bool | None
-    world: World
+    progress: bool | None = None
+    world: World = ALONE
 
     @property
     def reference(self) -> Batches:

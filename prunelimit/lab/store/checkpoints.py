@@ -217,13 +217,12 @@ def require_same_run(checkpoint: SavedEpoch, run: Mapping[str, Any]) -> None:
     if not different:
         return
     theirs, ours = leaves(checkpoint.run), leaves(run)
-    listed = "; ".join(
+    changes = [
         f"{name} was {theirs.get(name, 'absent')!r} and is now {ours.get(name, 'absent')!r}"
-        for name in different[:5]
-    )
-    more = f" (and {len(different) - 5} more)" if len(different) > 5 else ""
+        for name in different
+    ]
     raise PruneLimitError(
-        f"{checkpoint.path.parent} holds another run: {listed}{more}. Take another run_dir, or "
+        f"{checkpoint.path.parent} holds another run: {_listed(changes)}. Take another run_dir, or "
         "delete that one; a run is continued only with what it was started with (build the model "
         "anew with the same seed)"
     )
@@ -355,9 +354,8 @@ def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
         if name in tensors and tensors[name].shape != tensor.shape
     ]
     if wrong:
-        more = f" (and {len(wrong) - 5} more)" if len(wrong) > 5 else ""
         raise PruneLimitError(
-            f"{path} does not fit {type(model).__name__}: {'; '.join(wrong[:5])}{more}"
+            f"{path} does not fit {type(model).__name__}: {_listed(wrong)}"
             f"{_hint(expected, tensors)}"
         )
     broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
@@ -365,6 +363,10 @@ def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
         raise PruneLimitError(
             f"{path} holds values that are not finite, in {', '.join(broken[:5])}"
         )
+
+
+def _listed(faults: list[str]) -> str:
+    return "; ".join(faults[:5]) + (f" (and {len(faults) - 5} more)" if len(faults) > 5 else "")
 
 
 def _hint(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:

@@ -138,8 +138,8 @@ def code_of(
     False
     """
     sources = _Sources(package or PACKAGE, leave_out)
-    found = sources.reached(modules, source)
-    content = {name: sources.module(name).code for name in sorted(found)}
+    found = sorted(sources.reached(modules, source))
+    content = {name: sources.module(name).code for name in found}
     own = None if source is None else _parsed(source).code
     return digest_of([own, content])
 
@@ -201,8 +201,7 @@ class _Sources:
 
     def __init__(self, package: Path, leave_out: Iterable[str]) -> None:
         self.package, self.name = package, package.name
-        without = (*(f"{self.name}.{part}" for part in _MAKES_NO_NUMBERS), *leave_out)
-        self.without = tuple(without)
+        self.without = (*(f"{self.name}.{part}" for part in _MAKES_NO_NUMBERS), *leave_out)
 
     def reached(self, modules: Iterable[str], source: str | None) -> set[str]:
         """The modules, and all that are imported from them on."""

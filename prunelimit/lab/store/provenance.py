@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from prunelimit import __version__
+from prunelimit.lab.store.locks import now
 from prunelimit.network.device import resolve_device
 from prunelimit.results.parts import Machine, Provenance
 
@@ -51,7 +52,7 @@ def describe_run(
         packages={name: importlib.metadata.version(name) for name in _PACKAGES},
         machine=Machine(_processor(), os.cpu_count(), torch.get_num_threads(), device_name),
         command=command or own_command(),
-        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        finished=now(),
         processes=processes,
     )
 
@@ -127,11 +128,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    named = re.search("^model name.*?:(.*)$", info.read_text() if info.exists() else "", re.M)
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 @dataclass
@@ -153,32 +151,22 @@ def measured(device: torch.device) -> Iterator[Spent]:
     >>> cost.seconds > 0
     True
     """
-    cost = Spent()
-    _reset_peak(device)
+    cost, process = Spent(), Path("/proc/self")
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):  # Linux: writing 5 resets the process's high-water mark.
+            (process / "clear_refs").write_text("5")
     began = time.perf_counter()
     try:
         yield cost
     finally:
         cost.seconds = time.perf_counter() - began
-        cost.peak_bytes = _peak(device)
-
-
-def _reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    try:  # Linux: writing 5 resets the process's high-water mark.
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def _peak(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    line = next(row for row in status.splitlines() if row.startswith("VmHWM"))
-    return 1024 * int(line.split()[1])
+        if on_gpu:
+            cost.peak_bytes = torch.cuda.max_memory_allocated(device)
+        else:
+            with suppress(OSError):
+                rows = (process / "status").read_text().splitlines()
+                peak = next(row for row in rows if row.startswith("VmHWM"))
+                cost.peak_bytes = 1024 * int(peak.split()[1])

@@ -96,59 +96,41 @@ class Stages:
             measurements: only then, or where there are some, has it a share in the number.
         """
         path = self._path(name)
-        kept = self.world.from_main(lambda: _read(path, key))
-        if kept is None:
-            kept = self._made(path, key, compute, seconds, goes_on)
-        return Stage(_typed(kind, kept.value, name), kept.making)
+        kept = self.world.from_main(lambda: _stored(_Kept, path))
+        if kept is None or kept.key != key.plain():
+            begun = path.with_suffix(".begun.json")
+            so_far = Measurements(path.with_suffix(".partial.npz"), key.digest, self.world)
+            goes_on = goes_on or bool(so_far.rows)
+            before = self.world.from_main(lambda: _begin(begun, key, self.sign(), goes_on))
+            with measured(self.device) as spent:
+                value = compute(so_far)
+            total = spent.seconds + so_far.seconds_before if seconds is None else seconds()
+            making = Making(Cost(total, spent.peak_bytes), key.digest, (*before, self.sign()))
+            made = _Kept(key.plain(), to_plain(value), making)
+
+            def keep() -> _Kept:
+                write_json(path, to_plain(made))
+                begun.unlink(missing_ok=True)
+                so_far.discard()
+                return made
+
+            kept = self.world.from_main(keep)
+        reader = getattr(kind, "from_dict", None)
+        if reader is not None:
+            return Stage(reader(kept.value), kept.making)
+        return Stage(from_plain(kind, kept.value, f"stage {name}"), kept.making)
 
     def forget(self, name: str) -> None:
         """Make the stage again, whatever is kept."""
         self.world.from_main(lambda: self._path(name).unlink(missing_ok=True))
-
-    def _made(
-        self,
-        path: Path,
-        key: Key,
-        compute: Callable[[Measurements], Any],
-        seconds: Callable[[], float] | None,
-        goes_on: bool,
-    ) -> _Kept:
-        begun = path.with_suffix(".begun.json")
-        so_far = Measurements(path.with_suffix(".partial.npz"), key.digest, self.world)
-        goes_on = goes_on or bool(so_far.rows)
-        before = self.world.from_main(lambda: _begin(begun, key, self.sign(), goes_on))
-        with measured(self.device) as spent:
-            value = compute(so_far)
-        total = spent.seconds + so_far.seconds_before if seconds is None else seconds()
-        cost = Cost(total, spent.peak_bytes)
-        making = Making(cost, key.digest, (*before, self.sign()))
-        kept = _Kept(key.plain(), to_plain(value), making)
-
-        def keep() -> _Kept:
-            write_json(path, to_plain(kept))
-            begun.unlink(missing_ok=True)
-            so_far.discard()
-            return kept
-
-        return self.world.from_main(keep)
 
     def sign(self) -> Provenance:
         """This process."""
         return describe_run(self.device, self.command, self.world.size)
 
 
-def _typed(kind: type[Value], value: Any, name: str) -> Value:
-    reader = getattr(kind, "from_dict", None)
-    return from_plain(kind, value, f"stage {name}") if reader is None else reader(value)
-
-
-def _read(path: Path, key: Key) -> _Kept | None:
-    """What is kept under this key; None where there is nothing, something else, or damage."""
-    kept = _stored(_Kept, path)
-    return kept if kept is not None and kept.key == key.plain() else None
-
-
 def _stored(kind: type[Value], path: Path) -> Value | None:
+    """What lies at `path`; None where there is nothing, or damage."""
     try:
         return from_plain(kind, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):  # of which a PruneLimitError is one

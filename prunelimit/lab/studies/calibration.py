@@ -448,10 +448,9 @@ def outside(paths: Sequence[Path], made: Calibration) -> tuple[calibrated.TookNo
     """
     table = []
     for path in paths:
-        found_there = _measured(path)
-        if found_there is None:
+        if (known := _measured(path)) is None:
             continue
-        facts, policy, measured = found_there
+        facts, policy, measured = known
         found = made.predict(facts)
         table.append(
             calibrated.TookNoPart(
@@ -511,25 +510,21 @@ def twins(study: ExistenceStudy) -> calibrated.Twins:
 def yardstick(study: ExistenceStudy) -> calibrated.Yardstick:
     """How far descents disagree on the thresholds, and what the baselines make of them."""
     rows = study.rows
-    moved = np.array(
-        [
-            row.real_existence.by_nested_search - row.real_existence.once
-            for row in rows
-            if row.real_existence.once is not None
-        ]
-    )
+    found = [row.real_existence for row in rows]
+    moved = np.array([f.by_nested_search - f.once for f in found if f.once is not None])
     others = {
         "the dense network, trained alike": [r.real_existence_finetuned_baseline for r in rows],
         "the l1-regularised loss": [r.real_existence_l1 for r in rows],
         "L(w*) + ε by SGD": [r.real_existence_sgd for r in rows],
     }
     baselines = {}
-    for name, found in others.items():
-        pairs = zip(found, rows, strict=True)
-        gaps = [other.value - r.real_existence.value for other, r in pairs if other is not None]
-        baselines[name] = calibrated.BaselineShift(len(gaps), *_mean_and_median(gaps))
+    for name, by_other in others.items():
+        pairs = zip(by_other, found, strict=True)
+        gaps = [other.value - f.value for other, f in pairs if other is not None]
+        mean, median = (float(of(gaps or [math.nan])) for of in (np.mean, np.median))
+        baselines[name] = calibrated.BaselineShift(len(gaps), mean, median)
     twice = [r.real_existence for r in rows if r.real_existence_sgd is not None]
-    gains = np.array([found.by_search - found.by_nested_search for found in twice])
+    gains = np.array([f.by_search - f.by_nested_search for f in twice])
     return calibrated.Yardstick(
         networks=len(study.networks),
         rows=len(rows),
@@ -542,10 +537,6 @@ def yardstick(study: ExistenceStudy) -> calibrated.Yardstick:
         largest_gain=float(gains.max(initial=0.0)),
         baselines=baselines,
     )
-
-
-def _mean_and_median(values: Sequence[float]) -> tuple[float, float]:
-    return float(np.mean(values or [math.nan])), float(np.median(values or [math.nan]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -565,19 +556,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Reports of earlier versions know neither answers nor layers.
     found = replace(calibrate(rows), otherwise=calibrate(rows, ("paper",), by_layers=False))
     made = describe_module("prunelimit.lab.studies.calibration", arguments)
-    source = {
-        "command": made.command,
-        "code": made.code,
-        "networks": len({row.network for row in rows}),
-    }
-    write_json(
-        given.output,
-        {
-            "format": FORMAT,
-            "calibration": to_plain(found),
-            "provenance": source | {"rows": len(rows)},
-        },
-    )
+    count = {"networks": len({row.network for row in rows}), "rows": len(rows)}
+    provenance = {"command": made.command, "code": made.code, **count}
+    calibration = {"format": FORMAT, "calibration": to_plain(found), "provenance": provenance}
+    write_json(given.output, calibration)
     left_out, kinds_left_out = judge(families, kinds)
     CalibrationTable(
         candidates=compare(rows),

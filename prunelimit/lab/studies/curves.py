@@ -39,8 +39,7 @@ def train(network: Network, found: Examples) -> nn.Module:
     # study's bits hang on the order of `minibatches` and on an L1 term inside the loss, whose
     # gradient Adam scales with the rest.
     torch.manual_seed(network.seed)
-    shape = tuple(found.inputs.shape[1:])
-    model = zoo.build(network.kind, shape, found.outputs, network.widths)
+    model = zoo.build(network.kind, tuple(found.inputs.shape[1:]), found.outputs, network.widths)
     optimizer = _optimizer(network, model)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, network.steps)
     loss_fn, weights = loss_function(found), list(prunable_parameters(model).values())
@@ -95,8 +94,8 @@ class Bench:
     def __init__(self, model: nn.Module, found: Examples) -> None:
         self.model, self.found = model, found
         self.loss_fn = loss_function(found)
-        data = [(found.inputs, found.targets)]
-        self.landscape = Landscape(model, self.loss_fn, data)
+        self.data = [(found.inputs, found.targets)]
+        self.landscape = Landscape(model, self.loss_fn, self.data)
         self.order = magnitude_order(model)
         self.dim = len(self.order)
         free = torch.arange(self.landscape.size)
@@ -122,15 +121,9 @@ class Bench:
 
     def hessian(self) -> Tensor:
         """The Hessian on the prunable weights."""
-        operator = CurvatureOperator(
-            self.model,
-            self.loss_fn,
-            [(self.found.inputs, self.found.targets)],
-            "hessian",
-            device="cpu",
-            dtype=torch.float64,
-        )
-        return operator.dense()
+        return CurvatureOperator(
+            self.model, self.loss_fn, self.data, "hessian", device="cpu", dtype=torch.float64
+        ).dense()
 
     def newton_decrement(self) -> float:
         """½ gᵀ(G + δI)⁻¹g over the prunable weights, δ a millionth of the mean curvature."""

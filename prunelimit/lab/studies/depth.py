@@ -20,10 +20,9 @@ import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +32,7 @@ from torch.nn.functional import cross_entropy
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
 from prunelimit.lab.baselines import RareGemsConfig, Work, rare_gems
-from prunelimit.lab.data import Batches, Splits
+from prunelimit.lab.data import Splits
 from prunelimit.lab.experiment import run_task
 from prunelimit.lab.stages.finetune import Tuning
 from prunelimit.lab.stages.refit import Refitting, written_out
@@ -111,15 +110,14 @@ def choices(task: Task, directory: Path, device: str = "auto") -> Choices:
         `SAMPLE_SIZES`, for each policy, and the Hessian's rows.
     """
     model, splits = trained(task, directory, device)
-    reference = splits.train_eval.with_batch_size(128)
     study = _Study(model, splits, task.training, device)
-    ggn = hessian_spectrum(model, cross_entropy, reference, device=device, progress=False)
+    ggn = hessian_spectrum(model, cross_entropy, study.reference, device=device, progress=False)
     dense = CurvatureOperator(
-        model, cross_entropy, reference, "hessian", device=device, dtype=torch.float64
+        model, cross_entropy, study.reference, "hessian", device=device, dtype=torch.float64
     ).dense()
     return Choices(
         dim=study.profile.dim,
-        loss=loss_statistics(model, cross_entropy, reference, device).mean,
+        loss=study.loss,
         epsilon=study.over_epsilon(ggn),
         batch_size=study.over_batch_size(ggn),
         examples=study.over_examples(ggn),
@@ -141,46 +139,11 @@ class _Study:
     device: str
 
     def __post_init__(self) -> None:
-        how = Execution(self.device, progress=False)
-        self.tuning = Tuning(self.model, self.splits, self.training, execution=how)
+        self.reference = self.splits.train_eval.with_batch_size(128)
         self.weights: Tensor = prunable_weights(self.model).double()
         self.profile: DistanceProfile = distance_profile(self.weights.cpu().numpy())
-        self.epsilon = self.spread(128)
-
-    @cached_property
-    def reference(self) -> Batches:
-        """The data that define the loss and its curvature."""
-        return self.splits.train_eval.with_batch_size(128)
-
-    @cached_property
-    def operator(self) -> CurvatureOperator:
-        """The Gauss-Newton matrix, by its products."""
-        return operator_for(
-            self.model, cross_entropy, self.reference, "ggn", Effort(), device=self.device
-        )
-
-    @cached_property
-    def refitting(self) -> Refitting:
-        """Re-fits the survivors: directly where the network is small, else within 80 products."""
-        return Refitting(
-            self.model,
-            self.operator,
-            self.reference,
-            iterations=80,
-            matrix=written_out(self.operator, "ggn"),
-            device=self.device,
-            progress=False,
-        )
-
-    @cached_property
-    def loss(self) -> float:
-        """Loss of the dense network."""
-        return loss_statistics(self.model, cross_entropy, self.reference, self.device).mean
-
-    def spread(self, batch_size: int) -> float:
-        """Standard deviation of the minibatch losses."""
-        batches = self.splits.train_eval.with_batch_size(batch_size)
-        return loss_statistics(self.model, cross_entropy, batches, self.device).batch_std
+        dense = loss_statistics(self.model, cross_entropy, self.reference, self.device)
+        self.loss, self.epsilon = dense.mean, dense.batch_std
 
     def limits(self, spectrum: Spectrum, epsilon: float) -> dict[str, float]:
         """Both predicted sparsities."""
@@ -190,43 +153,49 @@ class _Study:
         }
 
     def over_epsilon(self, spectrum: Spectrum) -> OverEpsilon:
-        reference = self.splits.train_eval.with_batch_size(1000)
+        data, quiet = self.splits.train_eval.with_batch_size(1000), Execution(self.device, False)
         grid = np.linspace(0, 1, 500, endpoint=False)
-        curve = sweep(
-            self.model, cross_entropy, reference, grid, device=self.device, progress=False
+        curve = sweep(self.model, cross_entropy, data, grid, device=self.device, progress=False)
+        operator = operator_for(
+            self.model, cross_entropy, self.reference, "ggn", Effort(), device=self.device
         )
-        points = tuple(self._existence(s) for s in 1 - np.geomspace(0.25, 0.01, 14))
-        rows = tuple(
-            AtEpsilon(
-                epsilon=epsilon,
-                **self.limits(spectrum, epsilon),
-                one_shot_quadratic=self._one_shot(epsilon),
-                one_shot=curve.largest_sparsity(epsilon),
-                quadratic=crossing_on_grid(points, "quadratic", epsilon),
-                real=crossing_on_grid(points, "real", epsilon),
-            )
-            for epsilon in EPSILONS
+        tuning = Tuning(self.model, self.splits, self.training, execution=quiet)
+        refitting = Refitting(
+            self.model,
+            operator,
+            self.reference,
+            iterations=80,
+            matrix=written_out(operator, "ggn"),
+            device=self.device,
+            progress=False,
         )
-        return OverEpsilon(rows, points, self.tuning.budget)
-
-    def _one_shot(self, epsilon: float) -> float:
+        points = tuple(
+            GridPoint(s, refitting.at(s).fit.rise, tuning.at(s).lowest_loss - self.loss)
+            for s in (1 - np.geomspace(0.25, 0.01, 14)).tolist()
+        )
         order = magnitude_order(self.model)
-        return float(
-            one_shot_curve(self.operator, self.weights, order, epsilon, progress=False).sparsity
-        )
-
-    def _existence(self, sparsity: float) -> GridPoint:
-        """Loss rises of the re-fitted and of the fine-tuned survivors."""
-        fit = self.refitting.at(float(sparsity)).fit
-        real = self.tuning.at(float(sparsity)).lowest_loss - self.loss
-        return GridPoint(float(sparsity), quadratic=fit.rise, real=real)
+        rows = []
+        for epsilon in EPSILONS:
+            quadratic = one_shot_curve(operator, self.weights, order, epsilon, progress=False)
+            rows.append(
+                AtEpsilon(
+                    epsilon=epsilon,
+                    **self.limits(spectrum, epsilon),
+                    one_shot_quadratic=float(quadratic.sparsity),
+                    one_shot=curve.largest_sparsity(epsilon),
+                    quadratic=crossing_on_grid(points, "quadratic", epsilon),
+                    real=crossing_on_grid(points, "real", epsilon),
+                )
+            )
+        return OverEpsilon(tuple(rows), points, tuning.budget)
 
     def over_batch_size(self, spectrum: Spectrum) -> tuple[AtBatchSize, ...]:
-        spreads = {size: self.spread(size) for size in BATCH_SIZES}
-        return tuple(
-            AtBatchSize(size, epsilon, **self.limits(spectrum, epsilon))
-            for size, epsilon in spreads.items()
-        )
+        rows = []
+        for size in BATCH_SIZES:
+            batches = self.splits.train_eval.with_batch_size(size)
+            spread = loss_statistics(self.model, cross_entropy, batches, self.device).batch_std
+            rows.append(AtBatchSize(size, spread, **self.limits(spectrum, spread)))
+        return tuple(rows)
 
     def over_examples(self, whole: Spectrum) -> tuple[AtExamples, ...]:
         total = self.reference.examples
@@ -248,17 +217,15 @@ class _Study:
 
     def over_policy(self, ggn: Spectrum, hessian: Tensor) -> tuple[AtPolicy, ...]:
         values = tuple(torch.linalg.eigvalsh(hessian).tolist())
-        spectra = {"ggn": ggn}
-        for policy in ("abs", "clip"):
-            spectra[policy] = replace(ggn, policy=policy, eigenvalues=values)
+        others = (replace(ggn, policy=name, eigenvalues=values) for name in ("abs", "clip"))
         return tuple(
             AtPolicy(
-                policy=policy,
+                policy=spectrum.policy,
                 negative_share=spectrum.negative_share(),
                 trace=spectrum.trace().value,
                 **self.limits(spectrum, self.epsilon),
             )
-            for policy, spectrum in spectra.items()
+            for spectrum in (ggn, *others)
         )
 
 
@@ -385,36 +352,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.what == "run":
         scale = scale_of(given.name, given.seed, given.l1)
         directory = _directory(given.name, given.seed, given.l1)
+        typed = module_command(module, arguments)
         found = run_task(
-            scale.task,
-            directory,
-            scale.measurement,
-            device=given.device,
-            command=module_command(module, arguments),
+            scale.task, directory, scale.measurement, device=given.device, command=typed
         )
         write_json(given.output, compact(replace(found, note=scale.task.note).to_dict()))
         return
     began = time.perf_counter()
     make = {"choices": _choices, "weights": _weights, "rounds": _rounds, "gems": _gems}[given.what]
-
-    def footer() -> dict[str, Any]:
-        provenance = describe_module(module, arguments, given.device)
-        return {"seconds": round(time.perf_counter() - began, 1), "provenance": provenance}
-
-    make(given, footer).save(given.output)
+    made = make(given)
+    seconds = round(time.perf_counter() - began, 1)
+    provenance = describe_module(module, arguments, given.device)
+    made(seconds=seconds, provenance=provenance).save(given.output)
 
 
-Footer = Callable[[], dict[str, Any]]
-"""The time that it took and who made it, once it is made."""
+Made = Callable[..., Saved]
+"""A result but for the time that it took and who made it."""
 
 
-def _choices(given: argparse.Namespace, footer: Footer) -> Saved:
+def _choices(given: argparse.Namespace) -> Made:
     task = scale_of(given.name).task
-    found = choices(task, _directory(given.name, 0, None), given.device)
-    return replace(found, **footer())
+    return partial(replace, choices(task, _directory(given.name, 0, None), given.device))
 
 
-def _weights(given: argparse.Namespace, footer: Footer) -> Saved:
+def _weights(given: argparse.Namespace) -> Made:
     found = {}
     for name in given.names:
         vectors = {}
@@ -424,10 +385,10 @@ def _weights(given: argparse.Namespace, footer: Footer) -> Saved:
             )
             vectors[seed] = prunable_weights(model).cpu().numpy()
         found[name] = weight_distances(vectors)
-    return WeightDistances(bins=_BINS, distances=found, **footer())
+    return partial(WeightDistances, bins=_BINS, distances=found)
 
 
-def _rounds(given: argparse.Namespace, footer: Footer) -> Saved:
+def _rounds(given: argparse.Namespace) -> Made:
     """As in `heuristics.limit_study`, but with weight decay, so that the two compare."""
     task = scale_of(given.name).task
     splits = task.load_data()
@@ -437,42 +398,38 @@ def _rounds(given: argparse.Namespace, footer: Footer) -> Saved:
     rows = heuristics.limits_over_rounds(
         Work(model, splits, cross_entropy, 0.9, config, task.seed, given.device)
     )
-    return LimitsOverRounds(
+    return partial(
+        LimitsOverRounds,
         task=task.name,
         weight_decay=DECAY,
         widths=heuristics.WIDTHS,
         epsilon=heuristics.EPSILON,
         round_epochs=heuristics.ROUND_EPOCHS,
         rounds=tuple(rows),
-        **footer(),
     )
 
 
-def _gems(given: argparse.Namespace, footer: Footer) -> Saved:
+def _gems(given: argparse.Namespace) -> Made:
     """The limits of networks that Rare Gems finds, with and without its l2 term."""
     task = scale_of(given.name).task
     config, rows = RareGemsConfig(replace(task.training, l1=0.0)), []
     for seed, sparsity, strength in product((0, 1, 2), (0.5, 0.8), (0.0, 1e-4, 1e-3, 1e-2)):
         splits = task.with_(seed=seed).load_data()
+        model = heuristics.untrained(heuristics.WIDTHS, splits, seed)
+        how = replace(config, regularisation=strength)
         found = rare_gems(
-            heuristics.untrained(heuristics.WIDTHS, splits, seed),
-            splits,
-            cross_entropy,
-            sparsity,
-            replace(config, regularisation=strength),
-            seed=seed,
-            device=given.device,
+            model, splits, cross_entropy, sparsity, how, seed=seed, device=given.device
         )
         varied = {"seed": seed, "sparsity": sparsity, "regularisation": strength}
         rows.append(heuristics.limits_of(found.model, splits, given.device, **varied))
-    return LimitsOfGems(
+    return partial(
+        LimitsOfGems,
         task=task.name,
         widths=heuristics.WIDTHS,
         epsilon=heuristics.EPSILON,
         epochs=config.training.epochs,
         search_epochs=config.searched,
         rows=tuple(rows),
-        **footer(),
     )
 
 

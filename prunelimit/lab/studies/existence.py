@@ -36,13 +36,13 @@ from prunelimit.lab.existence.converged import Descent, minimise
 from prunelimit.lab.existence.threshold import SETTLED, ExistenceSearch
 from prunelimit.lab.store.provenance import code_version, describe_module
 from prunelimit.lab.studies import yardsticks, zoo
-from prunelimit.lab.studies.curves import BATCH, Bench, limits, loss_function, train
+from prunelimit.lab.studies.curves import BATCH, Bench, limits, train
 from prunelimit.lab.studies.plan import networks
 from prunelimit.limit.measure import SpectralMeasure, spectral_measure
 from prunelimit.progress import progress_bar
 from prunelimit.pruning.cut import last_path_gone, lowest_constant_loss
 from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask
-from prunelimit.records import fields_to_plain, rounded, to_plain
+from prunelimit.records import fields_to_plain, from_plain, rounded, to_plain
 from prunelimit.results.existence import ExistenceStudy, Network, Threshold
 from prunelimit.results.parts import Provenance
 from prunelimit.spectrum.operator import CurvatureOperator
@@ -111,14 +111,6 @@ def complete(record: dict[str, Any], facts_alone: bool = False) -> dict[str, Any
     PruneLimitError
         If training here ends at another loss than there.
     """
-    bench = _bench_again(record)
-    completed = copy.deepcopy(record) | _mask_facts(bench)
-    if lacks(completed, facts_alone):
-        yardsticks.add(bench, networks()[record["name"]], completed)
-    return completed
-
-
-def _bench_again(record: dict[str, Any]) -> Bench:
     network = networks()[record["name"]]
     found = zoo.examples(network.source, network.examples)
     bench = Bench(train(network, found), found)
@@ -127,7 +119,10 @@ def _bench_again(record: dict[str, Any]) -> Bench:
             f"{network.name} ends at loss {bench.loss:.6g} here, at {record['loss']:.6g} where it "
             "was measured: training differs; measure the whole study here, in another folder"
         )
-    return bench
+    completed = copy.deepcopy(record) | _mask_facts(bench)
+    if lacks(completed, facts_alone):
+        yardsticks.add(bench, network, completed)
+    return completed
 
 
 def _raise_levels(
@@ -160,9 +155,8 @@ def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
 
 def _mask_facts(bench: Bench) -> dict[str, Any]:
     """What magnitude masks do to the layers, and where they leave no path from in to out."""
-    found = bench.found
     layers = layer_counts(bench.model, magnitude_mask(bench.model, LAYERS_AT))
-    operator = CurvatureOperator(bench.model, loss_function(found), [(found.inputs, found.targets)])
+    operator = CurvatureOperator(bench.model, bench.loss_fn, bench.data)
     return {
         "layers": len(layers),
         "layer_share": mean_share(layers),
@@ -212,20 +206,20 @@ def _predicted(
 def _existence(bench: Bench, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Converged thresholds, from the lowest level to the highest; written into the rows."""
     search = ExistenceSearch(bench.landscape, bench.order)
-    smallest = min(row["epsilon"] for row in rows)
-    everything = torch.ones(bench.landscape.size, dtype=torch.bool)
+    rising = sorted(rows, key=lambda row: row["epsilon"])
     dense = minimise(
         bench.landscape,
-        everything,
-        level=0.02 * smallest,
+        torch.ones(bench.landscape.size, dtype=torch.bool),
+        level=0.02 * rising[0]["epsilon"],
         descent=Descent(iterations=25, hopeless=math.inf, dense_dim=700),
     )
-    guess = _guess(min(rows, key=lambda row: row["epsilon"]))
-    for row in sorted(rows, key=lambda row: row["epsilon"]):
+    # The geometric mean of what the two formulas keep, within reason.
+    limits_kept = (1 - rising[0]["ggn"][name]["sparsity"] for name in ("paper", "sharp"))
+    guess = 1 - math.sqrt(math.prod(min(max(share, 0.02), 0.9) for share in limits_kept))
+    for row in rising:
         found = search.threshold(bench.loss + row["epsilon"], guess, double=True)
-        row["real_existence"] = fields_to_plain(found) | {
-            "damped_by": list(search.descent.scalings)
-        }
+        damped_by = list(search.descent.scalings)
+        row["real_existence"] = fields_to_plain(found) | {"damped_by": damped_by}
         guess = found.value
     return {
         "finetuned_loss": dense.loss,
@@ -237,12 +231,6 @@ def _existence(bench: Bench, rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _guess(row: dict[str, Any]) -> float:
-    """The geometric mean of what the two formulas keep, within reason."""
-    kept = [min(max(1 - row["ggn"][f]["sparsity"], 0.02), 0.9) for f in ("paper", "sharp")]
-    return 1 - math.sqrt(kept[0] * kept[1])
-
-
 # ------------------------------------------------------------------------- run
 def measured(name: str, runs: Path) -> dict[str, Any] | None:
     """The record of a network, if it was measured as it is asked for now."""
@@ -251,8 +239,7 @@ def measured(name: str, runs: Path) -> dict[str, Any] | None:
         return None
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     asked = json.loads(json.dumps(dataclasses.asdict(networks()[name])))
-    made_alike = stored.get("format") == FORMAT and stored["network"] == asked
-    return stored if made_alike else None
+    return stored if stored.get("format") == FORMAT and stored["network"] == asked else None
 
 
 def run_study(names: Sequence[str], runs: Path, facts_alone: bool = False) -> None:
@@ -308,9 +295,7 @@ def _raised(network: dict[str, Any]) -> dict[str, Any]:
         reached = [n for n, loss, _ in network["minima"] if loss + 5e-7 <= level]
         least = max([least, round(found["lower"] * dim), *reached])
         if found["status"] == "bracketed" and least > round(found["lower"] * dim):
-            beyond = [count for count in tried if count > least]
-            end = Threshold(least / dim, least / dim, 1.0, "bracketed")
-            new = Threshold.between(least, min(beyond), dim) if beyond else end
+            new = yardsticks.beside(least, tried, dim)
             ends = {"lower": new.lower, "value": new.value, "upper": new.upper}
             row["real_existence"] = found | ends | {"raised_from": found["value"]}
     return network | {"rows": rows}
@@ -320,18 +305,12 @@ def _marked(network: dict[str, Any]) -> dict[str, Any]:
     """Say of each converged threshold whether another descent moved it: then it is a bound."""
     rows = []
     for row in network["rows"]:
-        found = row["real_existence"]
-        rows.append(row | {"real_existence": found | {"lower_bound": _moved(found)}})
+        found = from_plain(Threshold, row["real_existence"])
+        nested = found.by_nested_search
+        once = nested if found.once is None else found.once
+        moved = max(nested - once, found.value - nested) > SETTLED
+        rows.append(row | {"real_existence": row["real_existence"] | {"lower_bound": moved}})
     return network | {"rows": rows}
-
-
-def _moved(found: dict[str, Any]) -> bool:
-    """Whether descents disagree on a threshold: then it is a lower bound on the sparsity."""
-    nested, raised_from = found.get("nested"), found.get("raised_from")
-    searched = found["value"] if raised_from is None else raised_from
-    by_nested = searched if nested is None else nested
-    once = by_nested if found["once"] is None else found["once"]
-    return max(by_nested - once, found["value"] - by_nested) > SETTLED
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -92,16 +92,13 @@ def contenders(training: TrainingConfig) -> tuple[Contender, ...]:
         Contender(method.label, name, special.get(name) or method.config(training=plain))
         for name, method in baselines.METHODS.items()
     ]
-    retrained = [
+    all_of_it = baselines.OneShotConfig(plain, training.epochs)
+    return (
+        *rows,
         Contender("LOMP, retrained", "lomp", baselines.LompConfig(training, half)),
         Contender("magnitude, retrained", "lomp", baselines.OneShotConfig(plain, half)),
-        Contender(
-            "random mask, retrained",
-            "random_control",
-            baselines.OneShotConfig(plain, training.epochs),
-        ),
-    ]
-    return (*rows, *retrained)
+        Contender("random mask, retrained", "random_control", all_of_it),
+    )
 
 
 def compare(
@@ -147,14 +144,9 @@ def _measured(task: Task, row: Contender, sparsity: float, seed: int, device: st
     asked = MethodRow(row.label, row.method, sparsity, seed)
     began = time.perf_counter()
     try:
+        model = seeded.build_model(splits)
         pruned = baselines.METHODS[row.method](
-            seeded.build_model(splits),
-            splits,
-            cross_entropy,
-            sparsity,
-            row.config,
-            seed=seed,
-            device=device,
+            model, splits, cross_entropy, sparsity, row.config, seed=seed, device=device
         )
     except PruneLimitError as error:
         return replace(asked, error=str(error))
@@ -310,22 +302,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     task = tasks.get(given.task)
     began = time.perf_counter()
-    kind: type[Saved]
-    made: dict[str, Any]
+    made: Callable[..., Saved]
     if given.limits:
-        kind, made = LimitStudy, limit_study(task.with_(seed=given.seed[0]), device=given.device)
+        limits = limit_study(task.with_(seed=given.seed[0]), device=given.device)
+        made = partial(LimitStudy, **limits)
     else:
         rows = compare(task, given.sparsity, given.seed, device=given.device)
-        kind, made = MethodsCompared, {"rows": tuple(rows)}
-    found = kind(
+        made = partial(MethodsCompared, rows=tuple(rows))
+    made(
         task=task.name,
         epochs=task.training.epochs,
         l1=task.training.l1,
         seconds=round(time.perf_counter() - began, 1),
         provenance=describe_module("prunelimit.lab.studies.heuristics", arguments, given.device),
-        **made,
-    )
-    found.save(given.output)
+    ).save(given.output)
 
 
 if __name__ == "__main__":

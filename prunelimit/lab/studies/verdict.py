@@ -28,7 +28,6 @@ from prunelimit.lab.store.provenance import describe_module
 from prunelimit.lab.studies.depth import RUNS, trained
 from prunelimit.lab.studies.scales import scale_of
 from prunelimit.limit.distance import Distance, as_distance_function
-from prunelimit.network.world import ALONE
 from prunelimit.progress import progress_bar
 from prunelimit.report import PruningLimit
 from prunelimit.results.choices import OwnChoices, Verdict
@@ -67,12 +66,8 @@ def rounded_limit(needed: Callable[[float], float], distance: Distance, dim: int
 
 def rounded_sparsity(report: PruningLimit) -> float:
     """The paper's limit with R rounded, at the spectrum's best value."""
-    dimension = report.spectrum.effective_dimension
-
-    def needed(whole: float) -> float:
-        return dimension(2 * report.epsilon / whole**2).value
-
-    return 1 - rounded_limit(needed, report.distance, report.dim)
+    dimension, twice = report.spectrum.effective_dimension, 2 * report.epsilon
+    return 1 - rounded_limit(lambda r: dimension(twice / r**2).value, report.distance, report.dim)
 
 
 def measure(name: str, seed: int, device: str = "auto") -> OwnChoices:
@@ -80,18 +75,8 @@ def measure(name: str, seed: int, device: str = "auto") -> OwnChoices:
     scale, directory = scale_of(name, seed), RUNS / f"{name}-seed{seed}"
     model, splits = trained(scale.task, directory, device)
     config = replace(scale.measurement, epsilon=None, epsilon_batch_size=_BATCH_SIZE)
-    training = scale.task.training
     by_theirs, by_ours = (
-        Run(
-            model,
-            splits,
-            training,
-            replace(config, policy=policy),
-            directory,
-            device,
-            None,
-            ALONE,
-        )
+        Run(model, splits, scale.task.training, replace(config, policy=policy), directory, device)
         for policy in ("abs", "ggn")
     )
     theirs = prediction.measure(by_theirs, "verdict-abs")

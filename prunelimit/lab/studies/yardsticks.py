@@ -13,6 +13,7 @@ one mask's Jacobian and factorisations, which are arithmetic, not calls.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -54,8 +55,7 @@ def add(bench: Bench, network: Network, record: dict[str, Any]) -> None:
     losses = sgd(bench.landscape, keep, network.steps, network.seed).tolist()
     for row in rows:
         level = record["loss"] + row["epsilon"]
-        found = threshold(removed, losses, level, bench.dim)
-        row["real_existence_sgd"] = fields_to_plain(found)
+        row["real_existence_sgd"] = fields_to_plain(threshold(removed, losses, level, bench.dim))
 
 
 def at_least(found: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -71,8 +71,7 @@ def at_least(found: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def _regularised(bench: Bench, network: Network, row: dict[str, Any]) -> Threshold:
     """The threshold where l1-regularised losses are compared, on both sides."""
-    data = [(bench.found.inputs, bench.found.targets)]
-    landscape = Landscape(bench.model, bench.loss_fn, data, l1=network.l1)
+    landscape = Landscape(bench.model, bench.loss_fn, bench.data, l1=network.l1)
     level = float(landscape.losses(landscape.start[None])) + row["epsilon"]
     search = ExistenceSearch(landscape, bench.order, resolution=0.01)
     return search.threshold(level, row["real_existence"]["value"])
@@ -119,7 +118,18 @@ def threshold(removed: list[int], losses: list[float], level: float, dim: int) -
     0.8
     """
     passing = max((n for n, loss in zip(removed, losses, strict=True) if loss <= level), default=0)
-    beyond = [count for count in removed if count > passing]
+    return beside(passing, removed, dim)
+
+
+def beside(passing: int, tried: Iterable[int], dim: int) -> Threshold:
+    """The threshold between a mask that passes and the next one tried; the mask itself, if none.
+
+    Examples
+    --------
+    >>> beside(50, [20, 60], 100).upper, beside(50, [20], 100).value
+    (0.6, 0.5)
+    """
+    beyond = [count for count in tried if count > passing]
     if not beyond:
         return Threshold(passing / dim, passing / dim, 1.0, "bracketed")
-    return Threshold.between(passing, beyond[0], dim)
+    return Threshold.between(passing, min(beyond), dim)

@@ -143,18 +143,18 @@ def build(kind: str, shape: tuple[int, ...], outputs: int, widths: tuple[int, ..
     raise PruneLimitError(f"kind {kind!r} is unknown")
 
 
-def _norm(kind: str, channels: int) -> nn.Module:
-    if kind == "batch":
-        return nn.BatchNorm2d(channels)
-    return nn.GroupNorm(2 if channels % 2 == 0 else 1, channels)
+def _convolution(channels: int, width: int, norm: str) -> list[nn.Module]:
+    """A 3 × 3 convolution, normalised by "batch" or "group", and a ReLU."""
+    groups = nn.GroupNorm(2 if width % 2 == 0 else 1, width)
+    normalised = nn.BatchNorm2d(width) if norm == "batch" else groups
+    return [nn.Conv2d(channels, width, 3, padding=1), normalised, nn.ReLU()]
 
 
 def cnn(channels: int, outputs: int, widths: tuple[int, ...], norm: str) -> nn.Sequential:
     """3 × 3 convolutions, each normalised and pooled by 2, and one linear layer on 2 × 2."""
     layers: list[nn.Module] = []
     for width in widths:
-        layers += [nn.Conv2d(channels, width, 3, padding=1), _norm(norm, width), nn.ReLU()]
-        layers.append(nn.AvgPool2d(2))
+        layers += [*_convolution(channels, width, norm), nn.AvgPool2d(2)]
         channels = width
     return nn.Sequential(
         *layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * channels, outputs)
@@ -167,17 +167,9 @@ class ResNet(nn.Module):
     def __init__(self, channels: int, outputs: int, widths: tuple[int, ...], norm: str) -> None:
         super().__init__()
         width = widths[0]
-        self.stem = nn.Sequential(
-            nn.AvgPool2d(2), nn.Conv2d(channels, width, 3, padding=1), _norm(norm, width), nn.ReLU()
-        )
+        self.stem = nn.Sequential(nn.AvgPool2d(2), *_convolution(channels, width, norm))
         self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, inner, 3, padding=1),
-                _norm(norm, inner),
-                nn.ReLU(),
-                nn.Conv2d(inner, width, 3, padding=1),
-                _norm(norm, width),
-            )
+            nn.Sequential(*_convolution(width, inner, norm), *_convolution(inner, width, norm)[:2])
             for inner in widths[1:]
         )
         self.head = nn.Linear(4 * width, outputs)

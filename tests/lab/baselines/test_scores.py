@@ -12,12 +12,12 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from prunelimit import PruneLimitError
 from prunelimit.lab.baselines import iterative_counts, signed_constants
+from prunelimit.lab.baselines._driver import Config
 from prunelimit.lab.baselines._one_shot import smart_ratio_counts, smart_ratio_mask
 from prunelimit.lab.baselines._rare_gems import rare_gems_counts
 from prunelimit.lab.baselines._rounds import GradualConfig, cubic_sparsity, gradual_schedule
 from prunelimit.lab.baselines._scored import (
     GraspConfig,
-    SnipConfig,
     balanced_examples,
     first_examples,
     grasp,
@@ -94,7 +94,7 @@ def test_snip_is_the_derivative_with_respect_to_the_connections() -> None:
 def test_snip_keeps_what_the_loss_feels() -> None:
     # ∂L/∂w_i · w_i = λ_i w_i² = 9, 4, 2.25
     data = diagonal_data([1.0, 4.0, 9.0])
-    config = SnipConfig(TrainingConfig(epochs=1, learning_rate=1e-9))
+    config = Config(TrainingConfig(epochs=1, learning_rate=1e-9))
     found = snip(linear(3.0, 1.0, 0.5), data, half_square, 2 / 3, config, device="cpu")
     assert found.masks["weight"].tolist() == [[True, False, False]]
 
