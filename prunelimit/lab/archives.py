@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,8 @@ def read_digits(root: Path, download: bool) -> Archive:
     return Archive(images[train], labels[train], images[test], labels[test], classes=10)
 
 
-def read_fashion_mnist(root: Path, download: bool) -> Archive:
-    """Fashion-MNIST from where torchvision keeps it, or from Debian's copy, packed as it is.
+def read_fashion_mnist(root: Path, download: bool, packaged: Sequence[Path] = ()) -> Archive:
+    """Fashion-MNIST from where torchvision keeps it, or from other folders, packed as it is.
 
     Raises
     ------
@@ -94,18 +95,21 @@ def read_fashion_mnist(root: Path, download: bool) -> Archive:
             FashionMNIST(str(root), download=True)
         except (RuntimeError, OSError) as error:
             raise PruneLimitError(f"cannot download Fashion-MNIST to {raw} ({error})") from error
-    train, labels, test, test_labels = (_read_idx(_fashion_file(raw, n)) for n in FASHION_FILES)
+    files = [_fashion_file((raw, *packaged), name) for name in FASHION_FILES]
+    train, labels, test, test_labels = map(_read_idx, files)
     return Archive(train[:, None], labels.long(), test[:, None], test_labels.long(), classes=10)
 
 
-def _fashion_file(raw: Path, name: str) -> Path:
-    packed = [folder / f"{name}.gz" for folder in (raw, *DEBIAN_FASHION_MNIST)]
-    found = next((path for path in (raw / name, *packed) if path.is_file()), None)
+def _fashion_file(folders: Sequence[Path], name: str) -> Path:
+    packed = [folder / f"{name}.gz" for folder in folders]
+    found = next((path for path in (folders[0] / name, *packed) if path.is_file()), None)
     if found is None:
+        root = folders[0].parents[1]
         raise PruneLimitError(
-            f"Fashion-MNIST is not in {raw} (missing: {name}). Either install "
-            "Debian's copy (apt install dataset-fashion-mnist), or download it once with "
-            "prunelimit.lab.data.load('fashion-mnist', download=True)"
+            f"Fashion-MNIST is not in {folders[0]} (missing: {name}). Name the folder of data sets "
+            "that has it, or none for Debian's copy (apt install dataset-fashion-mnist), or "
+            f"download it once with prunelimit.lab.data.load('fashion-mnist', {str(root)!r}, "
+            "download=True)"
         )
     return found
 

@@ -42,7 +42,7 @@ class DataSpec:
     label
         For people.
     read
-        Gives its archive, of a folder and whether to download it.
+        Gives its archive, of a folder, whether to download it, and the `packaged` folders if any.
     mean, std
         Per channel, of the training pixels scaled to [0, 1].
     pixel_max
@@ -58,7 +58,7 @@ class DataSpec:
     """
 
     label: str
-    read: Callable[[Path, bool], Archive]
+    read: Callable[..., Archive]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     pixel_max: float = 255.0
@@ -401,16 +401,8 @@ def load(
     """
     require_known("data set", name, DATASETS)
     spec = DATASETS[name]
-    if root is not None and spec.packaged and not download:
-        (own,) = _places(spec, root)
-        names = archives.FASHION_FILES
-        if not all((own / name).is_file() or (own / f"{name}.gz").is_file() for name in names):
-            raise PruneLimitError(
-                f"{spec.label} is not in {own}; name another folder of data sets, or none for "
-                "Debian's copy (apt install dataset-fashion-mnist), or download it once with "
-                f"prunelimit.lab.data.load({name!r}, {str(root)!r}, download=True)"
-            )
-    archive = spec.read(data_root(root), download)
+    packaged = {"packaged": spec.packaged} if spec.packaged and root is None else {}
+    archive = spec.read(data_root(root), download, **packaged)
     train_images, test_images = archive.train_images, archive.test_images
     if spec.pad_to_cifar:
         train_images, test_images = pad_to_cifar(train_images), pad_to_cifar(test_images)

@@ -219,7 +219,9 @@ class _Experiment:
             {knob: getattr(self.run.config, knob) for knob in module.KNOBS},
             after=tuple(making.key for making in list(self.stages.values())[:after]),
         )
-        begun = module is prediction and prediction.has_begun(self.run, key.digest)
+        # Some stages keep a part of their work elsewhere than in the measurements.
+        has_begun = getattr(module, "has_begun", None)
+        begun = has_begun is not None and has_begun(self.run, key.digest)
         stage = self.store.once(
             name, kind, key, lambda so_far: work(key.digest, so_far), goes_on=begun
         )

@@ -9,6 +9,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -317,13 +318,19 @@ def test_fashion_mnist_in_torchvisions_place(fashion_archive):
     assert splits.test.labels.tolist() == list(range(10))
 
 
+def packaged_in(folder, monkeypatch):
+    """Where Debian's package would put Fashion-MNIST."""
+    spec = replace(data.DATASETS["fashion-mnist"], packaged=(folder,))
+    monkeypatch.setitem(data.DATASETS, "fashion-mnist", spec)
+
+
 def test_fashion_mnist_is_read_from_debians_folder_as_it_is(tmp_path, fashion_archive, monkeypatch):
     packed = tmp_path / "usr-share"
     packed.mkdir()
     for path in (fashion_archive / "FashionMNIST" / "raw").iterdir():
         (packed / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (packed,))
+    packaged_in(packed, monkeypatch)
     splits = data.load("fashion-mnist")
     expected = data.load("fashion-mnist", fashion_archive)
     for (ours, _), (theirs, _) in zip(splits.test, expected.test, strict=True):
@@ -336,7 +343,7 @@ def test_a_truncated_fashion_mnist_archive_is_named(tmp_path, fashion_archive, m
         packed = gzip.compress(path.read_bytes())
         (tmp_path / f"{path.name}.gz").write_bytes(packed[: len(packed) // 2])
     monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
+    packaged_in(tmp_path, monkeypatch)
     with pytest.raises(PruneLimitError, match=r"train-images-idx3-ubyte\.gz cannot be read"):
         data.load("fashion-mnist")
     assert not (tmp_path / "data").exists()
@@ -346,14 +353,13 @@ def test_a_gzip_of_endless_zeros_is_not_unpacked(tmp_path, monkeypatch):
     for name in _archives.FASHION_FILES:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(bytes(200_000_000), 1))
     monkeypatch.setenv("PRUNELIMIT_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", (tmp_path,))
+    packaged_in(tmp_path, monkeypatch)
     with pytest.raises(PruneLimitError, match="unpacks to more than 47,040,016 bytes"):
         data.load("fashion-mnist")
     assert not (tmp_path / "data").exists()
 
 
-def test_absent_fashion_mnist_names_both_ways_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(_archives, "DEBIAN_FASHION_MNIST", ())
+def test_absent_fashion_mnist_names_both_ways_to_get_it(tmp_path):
     with pytest.raises(PruneLimitError, match=r"apt install dataset-fashion-mnist.*download=True"):
         data.load("fashion-mnist", tmp_path)
 
