@@ -36,7 +36,7 @@ from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.pruning.criterion import mean_loss
-from prunelimit.pruning.retrain import Retraining
+from prunelimit.pruning.finetune import Retraining
 from prunelimit.records import to_plain
 
 PATH = common.RESULTS / "find.json"

@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 
 from prunelimit.errors import DivergenceError, PruneLimitError, require
-from prunelimit.found import FoundLimit, search_cost
+from prunelimit.found import FoundLimit, doubts, excess_slope, search_cost
+from prunelimit.names import is_number, name_of
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import at_its_epoch, check_model, in_fixed_order
 from prunelimit.network.contents import digest, storable
@@ -26,7 +27,6 @@ from prunelimit.network.losses import (
     refuse_kept_results,
     steady_loss,
 )
-from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
@@ -35,11 +35,10 @@ from prunelimit.predict import predict_limit
 from prunelimit.progress import say
 from prunelimit.pruning.answers import Metric
 from prunelimit.pruning.criterion import Criterion, LossRise, metric_drop
-from prunelimit.pruning.doubts import doubts, excess_slope
-from prunelimit.pruning.finetune import FineTuning
-from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
+from prunelimit.pruning.finetune import FineTuning, OwnLoop, Retraining, default_finetuning
 from prunelimit.pruning.search import USUAL_SPREAD, SearchRule, bracket, measured_bracket
 from prunelimit.pruning.tries import Folder, InMemory, Keeper, Try
+from prunelimit.records import to_plain
 from prunelimit.report import PruningLimit
 
 __all__ = ["FoundLimit", "default_finetuning", "find_limit"]
@@ -244,11 +243,12 @@ def _key(
     finetune: FineTuning | OwnLoop,
 ) -> dict[str, Any]:
     """What a kept try depends on. The code of the user's own loop is known by its name alone."""
+    budget = isinstance(finetune, FineTuning)
     return {
         "weights": digest(storable(model)),
         "parameters": list(parameters),
         "dense_loss": criterion.dense.loss,
-        "finetune": finetuning_key(finetune),
+        "finetune": to_plain(finetune) if budget else name_of(finetune),
         **criterion.key(),
     }
 

@@ -16,6 +16,7 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, solve_limit
+from prunelimit.names import is_number
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_model, in_fixed_order, iterate_pairs
 from prunelimit.network.losses import (
@@ -26,7 +27,6 @@ from prunelimit.network.losses import (
     require_fit_above_rounding,
     require_same_loss,
 )
-from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, counted, prunable_parameters, prunable_weights
 from prunelimit.network.statistics import LayerCount, LossStatistics
 from prunelimit.network.undisturbed import undisturbed

@@ -289,7 +289,7 @@ def _budget(loader: Iterable[Any], epochs: int | None, learning_rate: float | No
     """The default budget with what was asked for changed; None leaves it to `find_limit`."""
     from dataclasses import replace
 
-    from prunelimit.pruning.retrain import default_finetuning
+    from prunelimit.pruning.finetune import default_finetuning
 
     asked = {"epochs": epochs, "learning_rate": learning_rate}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}

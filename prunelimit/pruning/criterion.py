@@ -9,11 +9,10 @@ from typing import Any
 from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.names import name_of
+from prunelimit.names import is_number, name_of
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import check_reiterable, in_fixed_order
 from prunelimit.network.losses import Loader, Loss, loss_statistics
-from prunelimit.network.numbers import is_number
 from prunelimit.pruning.answers import Answers, Metric
 from prunelimit.pruning.search import ELASTICITY, LEAST_SLOPE
 
