@@ -18,7 +18,7 @@ from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, solve_limit
 from prunelimit.names import is_number
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import check_model, in_fixed_order, iterate_pairs
+from prunelimit.network.checks import check_model, in_fixed_order, iterate_batches
 from prunelimit.network.losses import (
     Loader,
     Loss,
@@ -253,7 +253,7 @@ def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
     world.require_alike("weights", model.state_dict)
     world.require_alike(
         "first batch",
-        lambda: dict(zip(("inputs", "targets"), next(iterate_pairs(loader)), strict=True)),
+        lambda: dict(zip(("inputs", "targets"), next(iterate_batches(loader)), strict=False)),
     )
 
 

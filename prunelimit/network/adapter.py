@@ -12,7 +12,6 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -85,7 +84,9 @@ def adapt(
         return Adapted(model, loss_fn, loader)  # refused later: a trial would give it values
     check_reiterable(loader)
     reader = _Reader(model, forward)
-    with _trial(model, loader, loss_fn):
+    with undisturbed(model, loader, loss_fn), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what an attempt that fails has to say
+        model.eval()
         first = next(drawn(loader), None)
         if first is None or _is_plain(model, reader, first):
             return Adapted(model, loss_fn, loader)
@@ -95,15 +96,6 @@ def adapt(
         PackedLoss(loss_fn, form, reader.truth),
         StructuredLoader(loader, reader),
     )
-
-
-@contextmanager
-def _trial(model: nn.Module, loader: Iterable[Any], loss_fn: Any) -> Iterator[None]:
-    """Eval mode without gradients or warnings; everything put back."""
-    with undisturbed(model, loader, loss_fn), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what an attempt that fails has to say
-        model.eval()
-        yield
 
 
 def _is_plain(model: nn.Module, reader: _Reader, batch: Any) -> bool:
@@ -167,9 +159,8 @@ def _without_weights(model: nn.Module, reader: _Reader, rows: Tensor) -> set[Pat
     except Exception:  # it takes whole batches alone
         return set()
     tensors = {path: leaf for path, leaf in found.items() if isinstance(leaf, Tensor)}
-    if not any(tensor.requires_grad for tensor in tensors.values()):  # a frozen model
-        return set()
-    return {path for path, tensor in tensors.items() if not tensor.requires_grad}
+    fixed = {path for path, tensor in tensors.items() if not tensor.requires_grad}
+    return set() if len(fixed) == len(tensors) else fixed  # all: a frozen model
 
 
 def _placed(value: Any, model: nn.Module) -> Any:
@@ -278,6 +269,5 @@ class StructuredLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the loader which epoch is next, if it wants to know."""
-        tell = getattr(self.loader, "set_epoch", None)
-        if tell is not None:
-            tell(epoch)
+        if hasattr(self.loader, "set_epoch"):
+            self.loader.set_epoch(epoch)

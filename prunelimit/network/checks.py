@@ -167,18 +167,6 @@ def _weight(given: Any, examples: int, position: int) -> Tensor:
     return weight if weight.shape == (examples,) and examples > 1 else weight.reshape(())
 
 
-def iterate_pairs(loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The (inputs, targets) of `iterate_batches`, without the weights.
-
-    Examples
-    --------
-    >>> [x.shape[0] for x, _ in iterate_pairs([(torch.ones(3, 2), torch.ones(3))])]
-    [3]
-    """
-    for inputs, targets, _ in iterate_batches(loader):
-        yield inputs, targets
-
-
 def check_reiterable(loader: Iterable[Any]) -> None:
     """Refuse a generator: curvature needs the same data for every product.
 

@@ -59,7 +59,7 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
         )
     place = device_of(model)
     with undisturbed(model, loader, loss_fn), evaluation_mode(model), torch.no_grad():
-        for inputs, targets in checks.iterate_pairs(loader):
+        for inputs, targets, _ in checks.iterate_batches(loader):
             try:
                 loss_fn(model(inputs.to(place)), targets.to(place))
             except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -242,7 +242,7 @@ def refuse_foreign_reading(
         Saying how model and loss can be copied together, or what they raise.
     """
     first = next(iter(copied.parameters()))
-    for inputs, targets in checks.iterate_pairs(loader):
+    for inputs, targets, _ in checks.iterate_batches(loader):
         reading = Reading(model.parameters())
         with evaluation_mode(copied), torch.no_grad(), checks.on_any_examples(), reading:
             loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
@@ -268,13 +268,13 @@ def refuse_kept_results(
         If the copies differ in the loss of the first batch, or one with gradients and without.
     """
     first = next(iter(model.parameters()))
-    inputs, targets = next(checks.iterate_pairs(loader))
-    few = [_moved(t[:EXAMPLES], first) for t in (inputs, targets)]
+    batch = next(checks.iterate_batches(loader))[:2]
+    few = [_moved(tensor[:EXAMPLES], first) for tensor in batch]
     try:
         with undisturbed(model, loss_fn=loss_fn):
             _loss_of((model, loss_fn), few)
     except Exception:  # it takes whole batches alone
-        few = [_moved(t, first) for t in (inputs, targets)]
+        few = [_moved(tensor, first) for tensor in batch]
     with checks.on_any_examples():
         visited = copy_together(model, loss_fn)
         _loss_of(visited, few)

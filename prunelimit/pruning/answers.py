@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from prunelimit.errors import PruneLimitError
 from prunelimit.names import name_of
 from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import iterate_pairs, said
+from prunelimit.network.checks import iterate_batches, said
 from prunelimit.network.device import device_of
 from prunelimit.network.evaluate import evaluation_mode, names_classes, right_answers
 from prunelimit.network.losses import Loader, Loss
@@ -48,7 +48,7 @@ class Answers:
         self._form = loss.arguments if isinstance(loss, PackedLoss) else _as_they_are
         self._batches: list[tuple[Tensor, Tensor]] = []
         with evaluation_mode(model), torch.no_grad():
-            for batch, truth in iterate_pairs(data):
+            for batch, truth, _ in iterate_batches(data):
                 outputs = model(batch.to(place))
                 if not self._batches:
                     self._shifted = self._leaves_out_the_last(loss, outputs, truth.to(place))

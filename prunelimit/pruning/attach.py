@@ -82,19 +82,11 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
             )
     for name, parameter in parameters.items():
         mask = Mask(masks[name].to(parameter.device, torch.bool).clone())
-        for module, attribute in _holders(root, parameter):
-            _attach(module, attribute, mask)
+        for module in list(root.modules()):  # each that computes with it
+            for attribute, held in list(module._parameters.items()):
+                if held is parameter:
+                    _attach(module, attribute, mask)
     return model
-
-
-def _holders(model: nn.Module, parameter: nn.Parameter) -> list[tuple[nn.Module, str]]:
-    """The modules that compute with `parameter`, and under which name."""
-    return [
-        (module, attribute)
-        for module in model.modules()
-        for attribute, held in list(module._parameters.items())
-        if held is parameter
-    ]
 
 
 def _attach(module: nn.Module, attribute: str, mask: Mask) -> None:

@@ -80,7 +80,7 @@ class LossRise:
 
     def measure(self, model: nn.Module) -> Measured:
         """The loss of `model`, left as it is."""
-        loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
+        loss = loss_statistics(*adapt(model, self.loss_fn, self.loader, self.forward)).mean
         return Measured(loss, self.excess(loss))
 
     def describe(self) -> str:
@@ -158,7 +158,7 @@ class MetricDrop:
 
     def measure(self, model: nn.Module) -> Measured:
         """Loss and metric of `model`, left as it is."""
-        loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
+        loss = loss_statistics(*adapt(model, self.loss_fn, self.loader, self.forward)).mean
         answers = Answers(self.metric, model, self.loss_fn, self.validation, self.forward)
         stderr = answers.stderr_of_drop(self.answers) / self._scale
         return Measured(loss, self._excess(answers.value), answers.value, stderr)
@@ -244,21 +244,3 @@ def metric_drop(
             "list(validation) keeps the batches of one pass"
         )
     return MetricDrop(loss_fn, loader, metric, validation, tolerance, dense_loss, answers, forward)
-
-
-def mean_loss(
-    model: nn.Module, loss_fn: Loss, loader: Loader, forward: Forward | None = None
-) -> float:
-    """Mean loss over the loader, in eval mode, whatever form its batches have.
-
-    Examples
-    --------
-    >>> import torch
-    >>> layer = nn.Linear(1, 1, bias=False)
-    >>> _ = layer.weight.data.fill_(2.0)
-    >>> data = [{"input": torch.ones(2, 1), "labels": torch.zeros(2, 1)}]
-    >>> mean_loss(layer, nn.functional.mse_loss, data)
-    4.0
-    """
-    adapted = adapt(model, loss_fn, loader, forward)
-    return loss_statistics(*adapted).mean

@@ -22,12 +22,12 @@ from prunelimit.network.losses import (
     require_same_loss,
     weighed_batches,
 )
-from prunelimit.network.parameters import Choice, prunable_parameters, unflatten
+from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import track
-from prunelimit.pruning.masks import magnitude_order, removed_count
+from prunelimit.pruning.masks import magnitude_order, mask_without, removed_count
 
 
 def sweep(
@@ -148,23 +148,15 @@ def _measured(
 
 def _zero(weights: Mapping[str, nn.Parameter], positions: Tensor) -> None:
     """Set the weights at the positions to 0, each parameter in its own precision."""
-    gone = torch.zeros(_dim(weights), dtype=torch.bool, device=positions.device)
-    gone[positions] = True
-    for weight, part in zip(weights.values(), unflatten(gone, weights).values(), strict=True):
-        weight.data.masked_fill_(part, 0.0)
-
-
-def _dim(weights: Mapping[str, nn.Parameter]) -> int:
-    return sum(weight.numel() for weight in weights.values())
+    for name, keep in mask_without(positions, weights).items():
+        weights[name].data.masked_fill_(~keep, 0.0)
 
 
 def _checked_order(order: Tensor, weights: Mapping[str, nn.Parameter]) -> Tensor:
-    order, dim = order.to(next(iter(weights.values())).device), _dim(weights)
-    if (
-        order.is_floating_point()
-        or order.shape != (dim,)
-        or not torch.equal(torch.sort(order).values, torch.arange(dim, device=order.device))
-    ):
+    dim = sum(weight.numel() for weight in weights.values())
+    order = order.to(next(iter(weights.values())).device)
+    whole = order.shape == (dim,) and not order.is_floating_point()
+    if not (whole and torch.equal(order.sort().values, torch.arange(dim, device=order.device))):
         raise PruneLimitError(
             f"order must be a permutation of 0 … {dim - 1}, "
             f"got a tensor of shape {tuple(order.shape)} ({order.dtype})"
