@@ -14,19 +14,12 @@ from torch import nn
 from prunelimit.errors import DivergenceError, PruneLimitError, require
 from prunelimit.found import FoundLimit, doubts, excess_slope, search_cost
 from prunelimit.names import is_number, name_of
+from prunelimit.network import losses
 from prunelimit.network.adapter import Forward, adapt
 from prunelimit.network.checks import at_its_epoch, check_model, in_fixed_order
 from prunelimit.network.contents import digest, storable
 from prunelimit.network.copies import copy_model
-from prunelimit.network.losses import (
-    NOT_IN_THE_LOSS,
-    Loader,
-    Loss,
-    check_first_batch,
-    refuse_foreign_reading,
-    refuse_kept_results,
-    steady_loss,
-)
+from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
@@ -142,16 +135,16 @@ def find_limit(
         # Training goes through the epochs; what is measured stays at the one that it is in.
         fixed = at_its_epoch(in_fixed_order(loader)[0])
         adapted = adapt(model, loss_fn, fixed, forward)
-        check_first_batch(*adapted)
-        refuse_foreign_reading(*adapted, copy_model(adapted.model), NOT_IN_THE_LOSS)
+        losses.check_first_batch(*adapted)
+        losses.refuse_foreign_reading(*adapted, copy_model(adapted.model), losses.NOT_IN_THE_LOSS)
         _check(finetune, tolerance, max_tries, report)
         if report is None and start is None:
             say("no report given: predicting first", progress)
             asked: dict[str, Any] = {"parameters": chosen, "forward": forward, "device": device}
             report = predict_limit(model, loss_fn, loader, epsilon, progress=progress, **asked)
         dim = sum(weight.numel() for weight in chosen.values())
-        dense = steady_loss(*adapted)
-        refuse_kept_results(*adapted, chosen)
+        dense = losses.steady_loss(*adapted)
+        losses.refuse_kept_results(*adapted, chosen)
         if report is not None:
             _require_own_report(report, dim, dense, epsilon)
         criterion: Criterion

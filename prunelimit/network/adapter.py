@@ -78,10 +78,11 @@ def adapt(
     (torch.Size([3, 1]), torch.Size([3, 1]))
     """
     model = unwrapped(model)
+    as_given = Adapted(model, loss_fn, loader)
     if isinstance(model, ModelView) or not (isinstance(model, nn.Module) and callable(loss_fn)):
-        return Adapted(model, loss_fn, loader)  # done already, or refused where it is used
+        return as_given  # done already, or refused where it is used
     if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
-        return Adapted(model, loss_fn, loader)  # refused later: a trial would give it values
+        return as_given  # refused later: a trial would give it values
     check_reiterable(loader)
     reader = _Reader(model, forward)
     with undisturbed(model, loader, loss_fn), torch.no_grad(), warnings.catch_warnings():
@@ -89,7 +90,7 @@ def adapt(
         model.eval()
         first = next(drawn(loader), None)
         if first is None or _is_plain(model, reader, first):
-            return Adapted(model, loss_fn, loader)
+            return as_given
         form = _try_out(model, loss_fn, reader, first)
     return Adapted(
         ModelView(model, reader.call, form),

@@ -191,10 +191,7 @@ class OutputForm:
 
 
 def read_by_loss(
-    outputs: Any,
-    loss: Callable[[Any], Tensor],
-    examples: int,
-    fixed: Collection[Path] = (),
+    outputs: Any, loss: Callable[[Any], Tensor], examples: int, fixed: Collection[Path] = ()
 ) -> OutputForm:
     """Find which of the outputs a loss reads, also without a gradient.
 

@@ -45,7 +45,7 @@ class Answers:
         model, loss, data = adapt(model, loss_fn, data, forward)
         place = device_of(model)
         self.metric = metric
-        self._form = loss.arguments if isinstance(loss, PackedLoss) else _as_they_are
+        self._form = loss.arguments if isinstance(loss, PackedLoss) else lambda *pair: pair
         self._batches: list[tuple[Tensor, Tensor]] = []
         with evaluation_mode(model), torch.no_grad():
             for batch, truth, _ in iterate_batches(data):
@@ -170,10 +170,6 @@ class Answers:
                 f"metric {name_of(self.metric)!r} gave {value} on {len(targets)} examples"
             )
         return value
-
-
-def _as_they_are(outputs: Tensor, targets: Tensor) -> tuple[Any, Any]:
-    return outputs, targets
 
 
 def _by_class(outputs: Tensor, targets: Tensor) -> bool:

@@ -205,13 +205,7 @@ class Retraining:
         masks = magnitude_mask(self.model, sparsity, self.parameters)
         if isinstance(self.finetune, FineTuning):
             tuned = finetune(
-                start,
-                masks,
-                self.loss_fn,
-                *self.data,
-                self.finetune,
-                self.execution,
-                self.forward,
+                start, masks, self.loss_fn, *self.data, self.finetune, self.execution, self.forward
             )
             return tuned.model.to(next(self.model.parameters()).device)
         masked = apply_masks(copy_model(start), masks)

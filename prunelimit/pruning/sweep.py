@@ -10,18 +10,12 @@ from torch import Tensor, nn
 
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, shown
+from prunelimit.network import losses
 from prunelimit.network.adapter import Adapted, Forward, adapt
 from prunelimit.network.checks import in_fixed_order
 from prunelimit.network.copies import HALVES, copy_together
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import (
-    Loader,
-    Loss,
-    refuse_foreign_reading,
-    refuse_kept_results,
-    require_same_loss,
-    weighed_batches,
-)
+from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
@@ -125,13 +119,13 @@ def _measured(
     """Loss and accuracy of one working copy, by how many weights are removed; 0 among them."""
     model, loss_fn, loader = adapted
     working, loss_fn = copy_together(model, loss_fn)
-    refuse_foreign_reading(model, loss_fn, loader, working)
+    losses.refuse_foreign_reading(model, loss_fn, loader, working)
     working = working.to(world.device(device))
-    weights, once = weighed_batches(working, loss_fn, loader, device)
+    weights, once = losses.weighed_batches(working, loss_fn, loader, device)
     dense = evaluate(working, loss_fn, loader, device, weights=weights)
     half = next(iter(working.parameters())).dtype in HALVES
-    require_same_loss(once, dense[0], 0.02 if half else 1e-4)
-    refuse_kept_results(model, loss_fn, loader, chosen)
+    losses.require_same_loss(once, dense[0], 0.02 if half else 1e-4)
+    losses.refuse_kept_results(model, loss_fn, loader, chosen)
     counting = prunable_parameters(working, chosen)
     order = _checked_order(order, counting)
     measured = {0: dense}
