@@ -218,7 +218,12 @@ def doubts(rule: SearchRule, tries: Sequence[Try], noise: float) -> list[str]:
             f"the validation examples alone leave the answer uncertain by {noise:.1%} (one "
             f"standard error), more than the tolerance of {tolerance:.1%}; take more of them"
         )
-    return notes + _undecided(tries)
+    return notes + [
+        f"the try at {one.sparsity:.2%} is within one standard error of the level: on other "
+        f"validation examples it may {'fail' if one.passes else 'pass'}"
+        for one in tries
+        if one.stderr > 0 and abs(one.excess) < one.stderr
+    ]
 
 
 def _wide_bracket(rule: SearchRule, points: dict[int, float]) -> list[str]:
@@ -245,13 +250,4 @@ def _leap(rule: SearchRule, points: dict[int, float]) -> list[str]:
         f"from {1 - found.passing / dim:.2%}, where there is room to spare, to "
         f"{1 - found.failing / dim:.2%}, which fails, the curve leaps: either the network breaks "
         "there, or that fine-tuning ended in a worse place than it need; a longer one would tell"
-    ]
-
-
-def _undecided(tries: Sequence[Try]) -> list[str]:
-    close = [one for one in tries if one.stderr > 0 and abs(one.excess) < one.stderr]
-    return [
-        f"the try at {one.sparsity:.2%} is within one standard error of the level: on other "
-        f"validation examples it may {'fail' if one.passes else 'pass'}"
-        for one in close
     ]

@@ -203,7 +203,8 @@ class _Reader:
             return batch
         if self.required == count:
             return batch[:-1], batch[-1], None
-        if len(batch) == 3 and (self.accepted == 1 or (self.required == 1 and _weighs(batch[2]))):
+        weighs = not isinstance(batch[2], Tensor) or batch[2].ndim == 0
+        if len(batch) == 3 and (self.accepted == 1 or (self.required == 1 and weighs)):
             return batch
         raise PruneLimitError(
             f"batches of {len(batch)} entries are ambiguous for {self.kind}, whose forward demands "
@@ -252,10 +253,6 @@ def _positions(model: nn.Module) -> tuple[int, float]:
     open_ended = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
     required = sum(p.default is inspect.Parameter.empty for p in places)
     return required, float("inf") if open_ended else len(places)
-
-
-def _weighs(value: Any) -> bool:
-    return not isinstance(value, Tensor) or value.ndim == 0
 
 
 class StructuredLoader:

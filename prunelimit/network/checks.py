@@ -100,22 +100,18 @@ def drawn(loader: Iterable[Any]) -> Iterator[Any]:
     PruneLimitError
         In place of an error of the loader's own.
     """
-    position, batches = 0, None
-    while True:
-        try:
-            batches = iter(loader) if batches is None else batches
-            batch = next(batches)
-        except StopIteration:
-            return
-        except Exception as error:  # the caller's own code may raise anything
-            if isinstance(error, PruneLimitError) or ran_out_of_memory(error):
-                raise
-            raise PruneLimitError(
-                f"the loader fails at batch {position}: {said(error)}. Look at its data set and "
-                "collate_fn; for batch in loader: pass must go through"
-            ) from error
-        yield batch
-        position += 1
+    position = 0
+    try:
+        for batch in loader:
+            yield batch
+            position += 1
+    except Exception as error:  # the caller's own code may raise anything
+        if isinstance(error, PruneLimitError) or ran_out_of_memory(error):
+            raise
+        raise PruneLimitError(
+            f"the loader fails at batch {position}: {said(error)}. Look at its data set and "
+            "collate_fn; for batch in loader: pass must go through"
+        ) from error
 
 
 def iterate_batches(loader: Iterable[Any]) -> Iterator[Batch]:
@@ -294,11 +290,7 @@ def of_half_in_double(loss_fn: LossFunction, device: torch.device) -> LossFuncti
     (torch.float64, torch.float32)
     """
     wide = in_double_precision(loss_fn, device)
-
-    def exact(outputs: Tensor, targets: Tensor) -> Tensor:
-        return (wide if outputs.dtype in HALVES else loss_fn)(outputs, targets)
-
-    return exact
+    return lambda outputs, targets: (wide if outputs.dtype in HALVES else loss_fn)(outputs, targets)
 
 
 def one_number(loss: Any) -> Tensor:

@@ -100,7 +100,8 @@ class _Snapshot:
                 module._buffers.update(held)
         with torch.no_grad():
             for tensor, value in self._values.values():
-                if not _alike(tensor, value):
+                # torch compares no sparse tensors
+                if tensor.layout is not torch.strided or not torch.equal(tensor, value):
                     tensor.copy_(value)
         for parameter, gradient, wanted in self._gradients:
             if parameter.grad is not gradient:
@@ -112,11 +113,6 @@ class _Snapshot:
 def _has_own_modes(module: nn.Module) -> bool:
     own = type(module).train is not nn.Module.train or type(module).eval is not nn.Module.eval
     return own and not isinstance(module, torch.jit.ScriptModule)
-
-
-def _alike(tensor: Tensor, value: Tensor) -> bool:
-    """Whether nothing has changed; torch compares no sparse tensors."""
-    return tensor.layout is torch.strided and torch.equal(tensor, value)
 
 
 def random_state(device: torch.device) -> tuple[bytes, ...]:

@@ -132,18 +132,13 @@ def _measured(
     own = list(world.every(sorted(set(counts) - {0})))
     previous = 0
     for count in track(own, "sweep", enabled=progress if world.is_main else False):
-        _zero(counting, order[previous:count])
+        for name, keep in mask_without(order[previous:count], counting).items():
+            counting[name].data.masked_fill_(~keep, 0.0)  # each in its own precision
         previous = count
         measured[count] = evaluate(working, loss_fn, loader, device, weights=weights)
     for part in world.gather(dict(measured)):
         measured |= part
     return measured
-
-
-def _zero(weights: Mapping[str, nn.Parameter], positions: Tensor) -> None:
-    """Set the weights at the positions to 0, each parameter in its own precision."""
-    for name, keep in mask_without(positions, weights).items():
-        weights[name].data.masked_fill_(~keep, 0.0)
 
 
 def _checked_order(order: Tensor, weights: Mapping[str, nn.Parameter]) -> Tensor:
