@@ -74,7 +74,7 @@ class LossRise:
     @property
     def slope(self) -> float:
         """Growth of the excess by unit of −log(kept) at the threshold: the loss's elasticity."""
-        if not self._positive:
+        if self.dense_loss < 0:
             return ELASTICITY
         return max(LEAST_SLOPE, ELASTICITY * self.epsilon / self.level)
 
@@ -93,13 +93,9 @@ class LossRise:
         """What a stored try depends on."""
         return {"criterion": "loss rise", "epsilon": self.epsilon}
 
-    @property
-    def _positive(self) -> bool:
-        return self.dense_loss >= 0
-
     def excess(self, loss: float) -> float:
         """How far a loss is from passing: at most 0 passes."""
-        if not self._positive:
+        if self.dense_loss < 0:
             return (loss - self.level) / self.epsilon
         return math.log(max(loss, _FLOOR * self.level) / self.level)
 
@@ -166,8 +162,8 @@ class MetricDrop:
     def describe(self) -> str:
         """One line for people."""
         return (
-            f"{name_of(self.metric)} at least {self.required:.4f} on {self.examples:,} validation "
-            f"examples (dense {self.answers.value:.4f}, tolerance {self.tolerance:g})"
+            f"{name_of(self.metric)} at least {self.required:.4f} on {len(self.answers):,} "
+            f"validation examples (dense {self.answers.value:.4f}, tolerance {self.tolerance:g})"
         )
 
     def key(self) -> dict[str, Any]:
@@ -176,13 +172,8 @@ class MetricDrop:
             "criterion": name_of(self.metric),
             "metric_tolerance": self.tolerance,
             "dense_metric": self.answers.value,
-            "validation_examples": self.examples,
+            "validation_examples": len(self.answers),
         }
-
-    @property
-    def examples(self) -> int:
-        """Number of validation examples."""
-        return len(self.answers)
 
     @property
     def _bounded(self) -> bool:

@@ -140,12 +140,9 @@ def _claim(directory: Path, key: dict[str, Any]) -> None:
         raise PruneLimitError(
             f"{place} cannot be read ({error!r}); delete {directory} to start anew"
         ) from error
-    _require_same(directory, theirs, json.loads(json.dumps(key)))
-
-
-def _require_same(directory: Path, theirs: Any, ours: dict[str, Any]) -> None:
     if not isinstance(theirs, dict):
         raise PruneLimitError(f"{directory / _KEY} has a format that this version does not read")
+    ours = json.loads(json.dumps(key))
     different = [
         f"{name} was {theirs.get(name)!r} and is now {ours.get(name)!r}"
         for name in theirs | ours
