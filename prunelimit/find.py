@@ -15,11 +15,10 @@ from prunelimit.errors import DivergenceError, PruneLimitError, require
 from prunelimit.found import FoundLimit, doubts, excess_slope, search_cost
 from prunelimit.names import is_number, name_of
 from prunelimit.network import losses
-from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
 from prunelimit.network.checks import at_its_epoch, check_model, in_fixed_order
 from prunelimit.network.contents import digest, storable
 from prunelimit.network.copies import copy_model
-from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped

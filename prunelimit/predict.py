@@ -18,9 +18,8 @@ from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, solve_limit
 from prunelimit.names import is_number
 from prunelimit.network import losses
-from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
 from prunelimit.network.checks import check_model, in_fixed_order, iterate_batches
-from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import Choice, counted, prunable_parameters, prunable_weights
 from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed

@@ -26,6 +26,12 @@ from prunelimit.network.packing import Cast, Packer, Path, leaves, rebuilt
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import ModelView, PackedLoss, unwrapped
 
+Loader = Iterable[Any]
+"""Batches, the same in every pass: ``(inputs, targets)``, or as `adapt` takes them."""
+
+Loss = Callable[..., Tensor]
+"""``loss_fn(outputs, targets)``, or ``loss_fn(outputs, batch)`` where ``forward`` is given."""
+
 Forward = Callable[[nn.Module, Any], Any]
 """``forward(model, batch)``: the outputs for a batch as the loader yields it."""
 
@@ -37,14 +43,14 @@ class Adapted(NamedTuple):
     """A model, a loss and a loader in the one form: the caller's own, or wrapped."""
 
     model: nn.Module
-    loss_fn: Callable[..., Tensor]
-    loader: Iterable[Any]
+    loss_fn: Loss
+    loader: Loader
 
 
 def adapt(
     model: nn.Module,
-    loss_fn: Callable[..., Tensor],
-    loader: Iterable[Any],
+    loss_fn: Loss,
+    loader: Loader,
     forward: Forward | None = None,
 ) -> Adapted:
     """Bring a model, a loss and a loader to the one form, as the first batch shows.
@@ -116,9 +122,7 @@ def _is_plain(model: nn.Module, reader: _Reader, batch: Any) -> bool:
     return isinstance(outputs, Tensor)
 
 
-def _try_out(
-    model: nn.Module, loss_fn: Callable[..., Tensor], reader: _Reader, batch: Any
-) -> OutputForm:
+def _try_out(model: nn.Module, loss_fn: Loss, reader: _Reader, batch: Any) -> OutputForm:
     """Run the first examples through, to see what the loss takes and which outputs it reads."""
     inputs, targets, _ = reader.parts(batch)
     reader.packs = not isinstance(inputs, Tensor) or reader.forward is not None
@@ -140,9 +144,7 @@ def _try_out(
     ) from failures[0]
 
 
-def _read(
-    model: nn.Module, loss_fn: Callable[..., Tensor], reader: _Reader, batch: Any
-) -> OutputForm:
+def _read(model: nn.Module, loss_fn: Loss, reader: _Reader, batch: Any) -> OutputForm:
     """The outputs that the loss reads of the first batch."""
     rows, truth = _placed(tuple(reader.pack(0, batch)[:2]), model)
     outputs = reader.call(model, rows, None)
@@ -258,7 +260,7 @@ def _positions(model: nn.Module) -> tuple[int, float]:
 class StructuredLoader:
     """Batches of a loader in the one form."""
 
-    def __init__(self, loader: Iterable[Any], reader: _Reader) -> None:
+    def __init__(self, loader: Loader, reader: _Reader) -> None:
         self.loader, self.reader = loader, reader
 
     def __iter__(self) -> Iterator[Any]:

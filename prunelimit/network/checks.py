@@ -32,17 +32,18 @@ def check_modes(model: nn.Module) -> None:
         normalisation has no running statistics.
     """
     for name, module in model.named_modules():
+        layer = f"layer {name or 'of the model'!r} ({type(module).__name__})"
         active_dropout = isinstance(module, DROPOUT) and module.p > 0
         if module.training and (isinstance(module, BATCH_NORM) or active_dropout):
             raise PruneLimitError(
-                f"layer {name or 'of the model'!r} ({type(module).__name__}) is in training mode, "
-                "so the loss is not a fixed function of the weights; call model.eval() first"
+                f"{layer} is in training mode, so the loss is not a fixed function of the weights; "
+                "call model.eval() first"
             )
         if isinstance(module, BATCH_NORM) and module.running_mean is None:
             raise PruneLimitError(
-                f"layer {name or 'of the model'!r} ({type(module).__name__}) has no running "
-                "statistics and normalises each batch by its own, in eval mode, too: the loss is "
-                "no mean over examples. Use track_running_stats=True, or another normalisation"
+                f"{layer} has no running statistics and normalises each batch by its own, in eval "
+                "mode, too: the loss is no mean over examples. Use track_running_stats=True, or "
+                "another normalisation"
             )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network import checks
+from prunelimit.network.adapter import Loader, Loss
 from prunelimit.network.batch_weights import PLAIN, BatchWeights
 from prunelimit.network.copies import HALVES, copy_together
 from prunelimit.network.device import at_device, device_of
@@ -22,17 +22,10 @@ from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
 
-Loader = Iterable[Any]
-"""Batches, the same in every pass: ``(inputs, targets)``, or as `adapt` takes them."""
-
-Loss = Callable[..., Tensor]
-"""``loss_fn(outputs, targets)``, or ``loss_fn(outputs, batch)`` where ``forward`` is given."""
-
 COPIED_TOGETHER = (
     "Give loss_fn as functools.partial(loss_fn, model), or as a torch.nn.Module that holds the "
     "model: they are then copied together"
 )
-
 
 EXAMPLES = 128
 """How many examples tell, at most, whether a model keeps what it made of its weights."""

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.names import name_of
-from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
 from prunelimit.network.checks import iterate_batches, said
 from prunelimit.network.device import device_of
 from prunelimit.network.evaluate import evaluation_mode, names_classes, right_answers
-from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.packing import leaves
 from prunelimit.network.view import PackedLoss
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.names import is_number, name_of
-from prunelimit.network.adapter import Forward, adapt
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
 from prunelimit.network.checks import check_reiterable, in_fixed_order
-from prunelimit.network.losses import Loader, Loss, loss_statistics
+from prunelimit.network.losses import loss_statistics
 from prunelimit.pruning.answers import Answers, Metric
 from prunelimit.pruning.search import ELASTICITY, LEAST_SLOPE
 

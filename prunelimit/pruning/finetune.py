@@ -19,16 +19,10 @@ from prunelimit.budgets import FineTuning
 from prunelimit.errors import DivergenceError, PruneLimitError
 from prunelimit.lomp import Descent, batches_in
 from prunelimit.names import name_of
-from prunelimit.network.adapter import Forward, StructuredLoader, adapt
+from prunelimit.network.adapter import Forward, Loader, Loss, StructuredLoader, adapt
 from prunelimit.network.copies import copy_model
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import (
-    NOT_IN_THE_LOSS,
-    Loader,
-    Loss,
-    refuse_foreign_reading,
-    weighed_batches,
-)
+from prunelimit.network.losses import NOT_IN_THE_LOSS, refuse_foreign_reading, weighed_batches
 from prunelimit.network.parameters import prunable_parameters
 from prunelimit.network.view import original
 from prunelimit.network.world import USUAL, Execution

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, shown
 from prunelimit.network import losses
-from prunelimit.network.adapter import Adapted, Forward, adapt
+from prunelimit.network.adapter import Adapted, Forward, Loader, Loss, adapt
 from prunelimit.network.checks import in_fixed_order
 from prunelimit.network.copies import HALVES, copy_together
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
