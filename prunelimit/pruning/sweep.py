@@ -18,7 +18,7 @@ from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
-from prunelimit.network.world import ALONE, World
+from prunelimit.network.world import ALONE, Execution, World
 from prunelimit.progress import track
 from prunelimit.pruning.masks import magnitude_order, mask_without, removed_count
 
@@ -93,7 +93,8 @@ def sweep(
     loader, _ = in_fixed_order(loader)
     with undisturbed(plain, loader, loss_fn):
         adapted = adapt(plain, loss_fn, loader, forward)
-        measured = _measured(adapted, chosen, order, counts, device, progress, world)
+        how = Execution(device, progress, world)
+        measured = _measured(adapted, chosen, order, counts, how)
     loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
     return Sweep(
         sparsities=np.array(requested, dtype=float),
@@ -107,16 +108,10 @@ def sweep(
 
 
 def _measured(
-    adapted: Adapted,
-    chosen: Choice,
-    order: Tensor,
-    counts: Sequence[int],
-    device: str,
-    progress: bool | None,
-    world: World,
+    adapted: Adapted, chosen: Choice, order: Tensor, counts: Sequence[int], how: Execution
 ) -> dict[int, tuple[float, float]]:
     """Loss and accuracy of one working copy, by how many weights are removed; 0 among them."""
-    model, loss_fn, loader = adapted
+    (model, loss_fn, loader), device, world = adapted, how.device, how.world
     working, loss_fn = copy_together(model, loss_fn)
     losses.refuse_foreign_reading(model, loss_fn, loader, working)
     working = working.to(world.device(device))
@@ -130,7 +125,7 @@ def _measured(
     measured = {0: dense}
     own = list(world.every(sorted(set(counts) - {0})))
     previous = 0
-    for count in track(own, "sweep", enabled=progress if world.is_main else False):
+    for count in track(own, "sweep", enabled=how.progress if world.is_main else False):
         for name, keep in mask_without(order[previous:count], counting).items():
             counting[name].data.masked_fill_(~keep, 0.0)  # each in its own precision
         previous = count
