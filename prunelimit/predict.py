@@ -120,7 +120,12 @@ def predict_limit(
     >>> 0 <= report.paper.lower <= report.paper.sparsity <= report.paper.upper <= 1
     True
     """
-    _check_settings(epsilon, policy)
+    if epsilon is not None and not (is_number(epsilon) and math.isfinite(epsilon) and epsilon > 0):
+        raise PruneLimitError(
+            f"epsilon must be a positive loss rise, got {epsilon!r}; "
+            "leave it out for the standard deviation of the minibatch losses"
+        )
+    require_policy(policy)
     check_model(model)
     model = unwrapped(model)
     loader, order_note = in_fixed_order(loader)
@@ -232,15 +237,6 @@ def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
 
     world.require_alike("weights", model.state_dict)
     world.require_alike("first batch", first_batch)
-
-
-def _check_settings(epsilon: float | None, policy: str) -> None:
-    if epsilon is not None and not (is_number(epsilon) and math.isfinite(epsilon) and epsilon > 0):
-        raise PruneLimitError(
-            f"epsilon must be a positive loss rise, got {epsilon!r}; "
-            "leave it out for the standard deviation of the minibatch losses"
-        )
-    require_policy(policy)
 
 
 def _resolve_epsilon(epsilon: float | None, loss: LossStatistics) -> tuple[float, str]:

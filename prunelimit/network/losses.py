@@ -132,6 +132,11 @@ def weighed_batches(
 ) -> tuple[list[float] | None, float]:
     """How much each batch counts in the mean loss (None where that is its size), and that mean.
 
+    Raises
+    ------
+    PruneLimitError
+        If no batch counts, or as in `batch_losses`.
+
     Examples
     --------
     >>> data = [(torch.zeros(3, 1), torch.ones(3, 1))]
@@ -140,8 +145,13 @@ def weighed_batches(
     (None, 1.0)
     """
     rows = batch_losses(model, loss_fn, loader, device, world)
+    if math.isnan(mean := _mean(rows)):
+        raise PruneLimitError(
+            "no batch of the loader has a weight above 0: every target is ignored (-100?), and "
+            "there is no loss. Look at the labels"
+        )
     plain = all(size == weight for size, weight, _ in rows)
-    return None if plain else [row[1] for row in rows], _known_mean(rows)
+    return None if plain else [row[1] for row in rows], mean
 
 
 def steady_loss(model: nn.Module, loss_fn: Loss, loader: Loader) -> float:
@@ -154,7 +164,7 @@ def steady_loss(model: nn.Module, loss_fn: Loss, loader: Loader) -> float:
     1.0
     """
     with undisturbed(model, loader, loss_fn):  # around both: what they draw has to differ
-        once, again = (_known_mean(batch_losses(model, loss_fn, loader)) for _ in range(2))
+        once, again = (weighed_batches(model, loss_fn, loader)[1] for _ in range(2))
     require_same_loss(once, again)
     return once
 
@@ -200,16 +210,6 @@ def require_fit_above_rounding(wide: float, own: float, precision: float) -> Non
             "model fits its data to rounding. Give model.double(), and inputs in double "
             "precision; if it is no such fit, data or model change from pass to pass"
         )
-
-
-def _known_mean(rows: Sequence[tuple[int, float, float]]) -> float:
-    mean = _mean(rows)
-    if math.isnan(mean):
-        raise PruneLimitError(
-            "no batch of the loader has a weight above 0: every target is ignored (-100?), and "
-            "there is no loss. Look at the labels"
-        )
-    return mean
 
 
 def _mean(rows: Sequence[tuple[int, float, float]]) -> float:
