@@ -34,9 +34,10 @@ import prunelimit as pl
 from benchmarks import common
 from prunelimit.estimates import crossing_between
 from prunelimit.files import write_json
+from prunelimit.network.adapter import adapt
+from prunelimit.network.losses import loss_statistics
 from prunelimit.network.parameters import prunable_parameters
-from prunelimit.pruning.criterion import mean_loss
-from prunelimit.pruning.retrain import Retraining
+from prunelimit.pruning.finetune import Retraining
 from prunelimit.records import to_plain
 
 PATH = common.RESULTS / "find.json"
@@ -215,7 +216,8 @@ def dense_grid(retraining: Retraining, level: float, around: float, nested: bool
         nonlocal start
         if point not in losses:
             tuned = retraining.run(start, point / 100)
-            losses[point] = mean_loss(tuned, retraining.loss_fn, retraining.loader)
+            adapted = adapt(tuned, retraining.loss_fn, retraining.data[1])
+            losses[point] = loss_statistics(*adapted).mean
             start = tuned if nested else start
         return losses[point]
 

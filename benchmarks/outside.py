@@ -34,8 +34,8 @@ from prunelimit.expected import facts_of
 from prunelimit.lab.existence.landscape import Landscape
 from prunelimit.lab.existence.threshold import ExistenceSearch
 from prunelimit.network.parameters import prunable_parameters
+from prunelimit.pruning.finetune import Retraining, default_finetuning
 from prunelimit.pruning.masks import magnitude_order
-from prunelimit.pruning.retrain import Retraining, default_finetuning
 from prunelimit.records import fields_to_plain, to_plain
 
 PATH = common.RESULTS / "outside.json"

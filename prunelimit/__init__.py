@@ -15,7 +15,7 @@ _PUBLIC = {
     "predict_limit": "predict",
     "PruningLimit": "report",
     "find_limit": "find",
-    "default_finetuning": "pruning.retrain",
+    "default_finetuning": "pruning.finetune",
     "FineTuning": "pruning.finetune",
     "FoundLimit": "found",
     "prune": "pruning",

@@ -33,7 +33,7 @@ class FineTuning:
 
     @classmethod
     def by_adam(cls, epochs: int) -> FineTuning:
-        """So many epochs of Adam at the rate of `prunelimit.pruning.retrain.default_finetuning`."""
+        """So many epochs of Adam at the rate of `prunelimit.default_finetuning`."""
         return cls(epochs, learning_rate=0.05, optimiser="adam")
 
     def __post_init__(self) -> None:

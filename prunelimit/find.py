@@ -12,21 +12,13 @@ from typing import Any
 from torch import nn
 
 from prunelimit.errors import DivergenceError, PruneLimitError, require
-from prunelimit.found import FoundLimit, search_cost
-from prunelimit.network.adapter import Forward, adapt
+from prunelimit.found import FoundLimit, doubts, excess_slope, search_cost
+from prunelimit.names import is_number, name_of
+from prunelimit.network import losses
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
 from prunelimit.network.checks import at_its_epoch, check_model, in_fixed_order
 from prunelimit.network.contents import digest, storable
 from prunelimit.network.copies import copy_model
-from prunelimit.network.losses import (
-    NOT_IN_THE_LOSS,
-    Loader,
-    Loss,
-    check_first_batch,
-    refuse_foreign_reading,
-    refuse_kept_results,
-    steady_loss,
-)
-from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
@@ -35,11 +27,10 @@ from prunelimit.predict import predict_limit
 from prunelimit.progress import say
 from prunelimit.pruning.answers import Metric
 from prunelimit.pruning.criterion import Criterion, LossRise, metric_drop
-from prunelimit.pruning.doubts import doubts, excess_slope
-from prunelimit.pruning.finetune import FineTuning
-from prunelimit.pruning.retrain import OwnLoop, Retraining, default_finetuning, finetuning_key
+from prunelimit.pruning.finetune import FineTuning, OwnLoop, Retraining, default_finetuning
 from prunelimit.pruning.search import USUAL_SPREAD, SearchRule, bracket, measured_bracket
 from prunelimit.pruning.tries import Folder, InMemory, Keeper, Try
+from prunelimit.records import to_plain
 from prunelimit.report import PruningLimit
 
 __all__ = ["FoundLimit", "default_finetuning", "find_limit"]
@@ -143,16 +134,16 @@ def find_limit(
         # Training goes through the epochs; what is measured stays at the one that it is in.
         fixed = at_its_epoch(in_fixed_order(loader)[0])
         adapted = adapt(model, loss_fn, fixed, forward)
-        check_first_batch(*adapted)
-        refuse_foreign_reading(*adapted, copy_model(adapted.model), NOT_IN_THE_LOSS)
+        losses.check_first_batch(*adapted)
+        losses.refuse_foreign_reading(*adapted, copy_model(adapted.model), losses.NOT_IN_THE_LOSS)
         _check(finetune, tolerance, max_tries, report)
         if report is None and start is None:
             say("no report given: predicting first", progress)
             asked: dict[str, Any] = {"parameters": chosen, "forward": forward, "device": device}
             report = predict_limit(model, loss_fn, loader, epsilon, progress=progress, **asked)
         dim = sum(weight.numel() for weight in chosen.values())
-        dense = steady_loss(*adapted)
-        refuse_kept_results(*adapted, chosen)
+        dense = losses.steady_loss(*adapted)
+        losses.refuse_kept_results(*adapted, chosen)
         if report is not None:
             _require_own_report(report, dim, dense, epsilon)
         criterion: Criterion
@@ -244,11 +235,12 @@ def _key(
     finetune: FineTuning | OwnLoop,
 ) -> dict[str, Any]:
     """What a kept try depends on. The code of the user's own loop is known by its name alone."""
+    budget = isinstance(finetune, FineTuning)
     return {
         "weights": digest(storable(model)),
         "parameters": list(parameters),
         "dense_loss": criterion.dense.loss,
-        "finetune": finetuning_key(finetune),
+        "finetune": to_plain(finetune) if budget else name_of(finetune),
         **criterion.key(),
     }
 

@@ -195,8 +195,15 @@ class Descent:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         inputs, targets = inputs.to(self.device), targets.to(self.device)
-        with _explained(len(targets)):
+        try:
             loss = self.world.backward(self.replica, self.loss_fn, inputs, targets)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise PruneLimitError(
+                f"a batch normalisation cannot train on a batch of {len(targets)}: leave the last "
+                "batch out (drop_last=True), or make batches of another size"
+            ) from error
         add_l1_subgradient(self.penalised, self.l1)
         self.optimizer.step()
         return loss
@@ -206,20 +213,6 @@ def _has_targets(targets: Tensor) -> bool:
     """Whether there is any but the class -100, which torch ignores; accelerators are not asked."""
     classes = not targets.is_floating_point() and targets.device.type == "cpu"
     return len(targets) > 0 and not (classes and bool((targets == -100).all()))
-
-
-@contextlib.contextmanager
-def _explained(examples: int) -> Iterator[None]:
-    """What a batch normalisation raises, in the user's terms."""
-    try:
-        yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise PruneLimitError(
-            f"a batch normalisation cannot train on a batch of {examples}: leave the last batch "
-            "out (drop_last=True), or make batches of another size"
-        ) from error
 
 
 class _Losses:

@@ -1,8 +1,9 @@
-"""What people and files give: how it is shown, and names, which may be misspelt."""
+"""What people and files give: how it is shown, names, which may be misspelt, and numbers."""
 
 from __future__ import annotations
 
 import difflib
+import numbers
 from collections.abc import Collection
 from typing import Any
 
@@ -56,3 +57,19 @@ def require_known(kind: str, name: object, known: Collection[str]) -> None:
     near = difflib.get_close_matches(str(name).lower(), known, n=1)
     hint = f"; did you mean {near[0]!r}? K" if near else "; k"
     raise PruneLimitError(f"unknown {kind} {shown(name)}{hint}nown are {', '.join(known)}")
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is one real number, of Python, NumPy (``np.float32``) or torch (0-d).
+
+    Booleans are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [is_number(value) for value in (0.5, np.float32(0.5), np.array(1), "0.5", True, None)]
+    [True, True, True, False, False, False]
+    """
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)  # NumPy's are Real

@@ -16,30 +16,17 @@ from prunelimit.errors import PruneLimitError
 from prunelimit.estimates import BracketedFloat, Interval
 from prunelimit.limit.distance import DistanceProfile, distance_profile
 from prunelimit.limit.solve import Formula, solve_limit
-from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import check_model, in_fixed_order, iterate_pairs
-from prunelimit.network.losses import (
-    Loader,
-    Loss,
-    check_first_batch,
-    loss_statistics,
-    require_fit_above_rounding,
-    require_same_loss,
-)
-from prunelimit.network.numbers import is_number
+from prunelimit.names import is_number
+from prunelimit.network import losses
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
+from prunelimit.network.checks import check_model, in_fixed_order, iterate_batches
 from prunelimit.network.parameters import Choice, counted, prunable_parameters, prunable_weights
-from prunelimit.network.statistics import LayerCount, LossStatistics
+from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
 from prunelimit.pruning.cut import cut_sparsity
-from prunelimit.pruning.masks import (
-    LAYERS_AT,
-    layer_counts,
-    magnitude_order,
-    mask_without,
-    removed_count,
-)
+from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask, magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve
 from prunelimit.report import ONE_SHOT_NOTE, LimitEstimate, PruningLimit, RiseCurve
 from prunelimit.spectrum.engine import CurvatureWarning, Effort, operator_for, spectrum_of_operator
@@ -133,16 +120,17 @@ def predict_limit(
     >>> 0 <= report.paper.lower <= report.paper.sparsity <= report.paper.upper <= 1
     True
     """
-    _check_settings(epsilon, policy)
+    if epsilon is not None and not (is_number(epsilon) and math.isfinite(epsilon) and epsilon > 0):
+        raise PruneLimitError(
+            f"epsilon must be a positive loss rise, got {epsilon!r}; "
+            "leave it out for the standard deviation of the minibatch losses"
+        )
+    require_policy(policy)
     check_model(model)
     model = unwrapped(model)
     loader, order_note = in_fixed_order(loader)
     effort = Effort(
-        tolerance,
-        max_products=max_products,
-        seed=seed,
-        progress=progress,
-        checkpoint=checkpoint,
+        tolerance, max_products=max_products, seed=seed, progress=progress, checkpoint=checkpoint
     )
     with undisturbed(model, loader, loss_fn):
         view, loss_fn, loader = adapt(model, loss_fn, loader, forward)
@@ -168,7 +156,7 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
     began = time.perf_counter()
     model, world, policy = task.model, task.world, task.policy
     order = magnitude_order(model, task.chosen)
-    check_first_batch(model, task.loss_fn, task.loader)
+    losses.check_first_batch(model, task.loss_fn, task.loader)
     _require_alike(model, task.loader, world)
     weights = prunable_weights(model, task.chosen)
     profile = distance_profile(weights.double().cpu().numpy())
@@ -205,17 +193,10 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         seconds=time.perf_counter() - began,
         one_shot_curve=RiseCurve(curve.sparsities, curve.rises),
         counted=counted(model, task.chosen),
-        layers=_layers(model, order, task.chosen),
+        layers=layer_counts(model, magnitude_mask(model, LAYERS_AT, task.chosen)),
         cut=cut,
         outputs=operator.outputs,
     )
-
-
-def _layers(
-    model: nn.Module, order: Tensor, chosen: Mapping[str, nn.Parameter]
-) -> tuple[LayerCount, ...]:
-    """What is left of each parameter at the sparsity `LAYERS_AT`."""
-    return layer_counts(model, mask_without(order[: removed_count(LAYERS_AT, len(order))], chosen))
 
 
 def _measured_loss(task: _Task, operator: CurvatureOperator) -> LossStatistics:
@@ -224,15 +205,15 @@ def _measured_loss(task: _Task, operator: CurvatureOperator) -> LossStatistics:
         (operator.model, operator.raw_loss) if operator.half else (task.model, task.loss_fn)
     )
     where = (task.loader, task.device, task.world)
-    loss = loss_statistics(model, loss_fn, *where)
+    loss = losses.loss_statistics(model, loss_fn, *where)
     precision = 1e-3 if operator.half else 1e-4
     try:
-        require_same_loss(operator.loss, loss.mean, precision)
+        losses.require_same_loss(operator.loss, loss.mean, precision)
     except PruneLimitError:
         # A network that fits its data to rounding has another loss in double precision.
-        if loss_statistics(model, loss_fn, *where).mean != loss.mean:
+        if losses.loss_statistics(model, loss_fn, *where).mean != loss.mean:
             raise
-        require_fit_above_rounding(operator.loss, loss.mean, precision)
+        losses.require_fit_above_rounding(operator.loss, loss.mean, precision)
     return loss
 
 
@@ -251,20 +232,12 @@ def _one_shot(
 
 
 def _require_alike(model: nn.Module, loader: Loader, world: World) -> None:
+    def first_batch() -> dict[str, Tensor]:
+        inputs, targets, _ = next(iterate_batches(loader))
+        return {"inputs": inputs, "targets": targets}
+
     world.require_alike("weights", model.state_dict)
-    world.require_alike(
-        "first batch",
-        lambda: dict(zip(("inputs", "targets"), next(iterate_pairs(loader)), strict=True)),
-    )
-
-
-def _check_settings(epsilon: float | None, policy: str) -> None:
-    if epsilon is not None and not (is_number(epsilon) and math.isfinite(epsilon) and epsilon > 0):
-        raise PruneLimitError(
-            f"epsilon must be a positive loss rise, got {epsilon!r}; "
-            "leave it out for the standard deviation of the minibatch losses"
-        )
-    require_policy(policy)
+    world.require_alike("first batch", first_batch)
 
 
 def _resolve_epsilon(epsilon: float | None, loss: LossStatistics) -> tuple[float, str]:

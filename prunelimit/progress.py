@@ -8,16 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+import rich.progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 Item = TypeVar("Item")
 
@@ -35,15 +27,15 @@ def is_shown(enabled: bool | None = None) -> bool:
     return sys.stderr.isatty() if enabled is None else enabled
 
 
-def bars(enabled: bool | None = None) -> Progress:
+def bars(enabled: bool | None = None) -> rich.progress.Progress:
     """Bars on stderr, to be entered; each task of theirs has a field ``remark``."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[remark]}"),
+    return rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(bar_width=20),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TimeRemainingColumn(),
+        rich.progress.TextColumn("{task.fields[remark]}"),
         console=Console(stderr=True),
         refresh_per_second=4,
         disable=not is_shown(enabled),
@@ -54,8 +46,8 @@ def bars(enabled: bool | None = None) -> Progress:
 class Reporter:
     """What a running job tells: how far it is, and one short remark."""
 
-    progress: Progress
-    task: TaskID
+    progress: rich.progress.Progress
+    task: rich.progress.TaskID
 
     def update(self, advance: float = 1.0, remark: str = "") -> None:
         """Advance by `advance` units; `remark` stands behind the bar."""

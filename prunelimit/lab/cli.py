@@ -288,7 +288,7 @@ def _forward_of(name: str | None) -> Any:
 
 def _budget(loader: Iterable[Any], epochs: int | None, learning_rate: float | None) -> Any:
     """The default budget with what was asked for changed; None leaves it to `find_limit`."""
-    from prunelimit.pruning.retrain import default_finetuning
+    from prunelimit.pruning.finetune import default_finetuning
 
     asked: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate}
     changes = {name: value for name, value in asked.items() if value is not None}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -27,6 +26,12 @@ from prunelimit.network.packing import Cast, Packer, Path, leaves, rebuilt
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import ModelView, PackedLoss, unwrapped
 
+Loader = Iterable[Any]
+"""Batches, the same in every pass: ``(inputs, targets)``, or as `adapt` takes them."""
+
+Loss = Callable[..., Tensor]
+"""``loss_fn(outputs, targets)``, or ``loss_fn(outputs, batch)`` where ``forward`` is given."""
+
 Forward = Callable[[nn.Module, Any], Any]
 """``forward(model, batch)``: the outputs for a batch as the loader yields it."""
 
@@ -38,14 +43,14 @@ class Adapted(NamedTuple):
     """A model, a loss and a loader in the one form: the caller's own, or wrapped."""
 
     model: nn.Module
-    loss_fn: Callable[..., Tensor]
-    loader: Iterable[Any]
+    loss_fn: Loss
+    loader: Loader
 
 
 def adapt(
     model: nn.Module,
-    loss_fn: Callable[..., Tensor],
-    loader: Iterable[Any],
+    loss_fn: Loss,
+    loader: Loader,
     forward: Forward | None = None,
 ) -> Adapted:
     """Bring a model, a loss and a loader to the one form, as the first batch shows.
@@ -79,31 +84,25 @@ def adapt(
     (torch.Size([3, 1]), torch.Size([3, 1]))
     """
     model = unwrapped(model)
+    as_given = Adapted(model, loss_fn, loader)
     if isinstance(model, ModelView) or not (isinstance(model, nn.Module) and callable(loss_fn)):
-        return Adapted(model, loss_fn, loader)  # done already, or refused where it is used
+        return as_given  # done already, or refused where it is used
     if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
-        return Adapted(model, loss_fn, loader)  # refused later: a trial would give it values
+        return as_given  # refused later: a trial would give it values
     check_reiterable(loader)
     reader = _Reader(model, forward)
-    with _trial(model, loader, loss_fn):
+    with undisturbed(model, loader, loss_fn), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what an attempt that fails has to say
+        model.eval()
         first = next(drawn(loader), None)
         if first is None or _is_plain(model, reader, first):
-            return Adapted(model, loss_fn, loader)
+            return as_given
         form = _try_out(model, loss_fn, reader, first)
     return Adapted(
         ModelView(model, reader.call, form),
         PackedLoss(loss_fn, form, reader.truth),
         StructuredLoader(loader, reader),
     )
-
-
-@contextmanager
-def _trial(model: nn.Module, loader: Iterable[Any], loss_fn: Any) -> Iterator[None]:
-    """Eval mode without gradients or warnings; everything put back."""
-    with undisturbed(model, loader, loss_fn), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what an attempt that fails has to say
-        model.eval()
-        yield
 
 
 def _is_plain(model: nn.Module, reader: _Reader, batch: Any) -> bool:
@@ -123,9 +122,7 @@ def _is_plain(model: nn.Module, reader: _Reader, batch: Any) -> bool:
     return isinstance(outputs, Tensor)
 
 
-def _try_out(
-    model: nn.Module, loss_fn: Callable[..., Tensor], reader: _Reader, batch: Any
-) -> OutputForm:
+def _try_out(model: nn.Module, loss_fn: Loss, reader: _Reader, batch: Any) -> OutputForm:
     """Run the first examples through, to see what the loss takes and which outputs it reads."""
     inputs, targets, _ = reader.parts(batch)
     reader.packs = not isinstance(inputs, Tensor) or reader.forward is not None
@@ -147,9 +144,7 @@ def _try_out(
     ) from failures[0]
 
 
-def _read(
-    model: nn.Module, loss_fn: Callable[..., Tensor], reader: _Reader, batch: Any
-) -> OutputForm:
+def _read(model: nn.Module, loss_fn: Loss, reader: _Reader, batch: Any) -> OutputForm:
     """The outputs that the loss reads of the first batch."""
     rows, truth = _placed(tuple(reader.pack(0, batch)[:2]), model)
     outputs = reader.call(model, rows, None)
@@ -167,9 +162,8 @@ def _without_weights(model: nn.Module, reader: _Reader, rows: Tensor) -> set[Pat
     except Exception:  # it takes whole batches alone
         return set()
     tensors = {path: leaf for path, leaf in found.items() if isinstance(leaf, Tensor)}
-    if not any(tensor.requires_grad for tensor in tensors.values()):  # a frozen model
-        return set()
-    return {path for path, tensor in tensors.items() if not tensor.requires_grad}
+    fixed = {path for path, tensor in tensors.items() if not tensor.requires_grad}
+    return set() if len(fixed) == len(tensors) else fixed  # all: a frozen model
 
 
 def _placed(value: Any, model: nn.Module) -> Any:
@@ -211,7 +205,8 @@ class _Reader:
             return batch
         if self.required == count:
             return batch[:-1], batch[-1], None
-        if len(batch) == 3 and (self.accepted == 1 or (self.required == 1 and _weighs(batch[2]))):
+        weighs = not isinstance(batch[2], Tensor) or batch[2].ndim == 0
+        if len(batch) == 3 and (self.accepted == 1 or (self.required == 1 and weighs)):
             return batch
         raise PruneLimitError(
             f"batches of {len(batch)} entries are ambiguous for {self.kind}, whose forward demands "
@@ -262,14 +257,10 @@ def _positions(model: nn.Module) -> tuple[int, float]:
     return required, float("inf") if open_ended else len(places)
 
 
-def _weighs(value: Any) -> bool:
-    return not isinstance(value, Tensor) or value.ndim == 0
-
-
 class StructuredLoader:
     """Batches of a loader in the one form."""
 
-    def __init__(self, loader: Iterable[Any], reader: _Reader) -> None:
+    def __init__(self, loader: Loader, reader: _Reader) -> None:
         self.loader, self.reader = loader, reader
 
     def __iter__(self) -> Iterator[Any]:
@@ -278,6 +269,5 @@ class StructuredLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the loader which epoch is next, if it wants to know."""
-        tell = getattr(self.loader, "set_epoch", None)
-        if tell is not None:
-            tell(epoch)
+        if hasattr(self.loader, "set_epoch"):
+            self.loader.set_epoch(epoch)

@@ -29,6 +29,9 @@ WEIGHT_REMEDY = (
     "by: a number, or one for each example"
 )
 
+Reference = tuple[Tensor, Tensor, Tensor]
+"""Outputs and targets of an example, and the slopes of its loss where it stands alone."""
+
 PLAIN = 1e-6
 """Relative difference from a weight of one an example that rounding explains."""
 
@@ -48,8 +51,7 @@ class BatchWeights:
 
     def __init__(self, loss_fn: Loss) -> None:
         self.loss_fn = loss_fn
-        self.reference: tuple[Tensor, Tensor] | None = None
-        self._alone = torch.zeros(0)
+        self.reference: Reference | None = None
         self._unit = 1.0
         self._each = 1.0
         self._uniform = True
@@ -85,7 +87,7 @@ class BatchWeights:
         assert self.reference is not None
         alike = all(
             ours.shape[1:] == theirs.shape[1:]
-            for ours, theirs in zip((outputs, targets), self.reference, strict=True)
+            for ours, theirs in zip((outputs, targets), self.reference, strict=False)
         )
         found = self._beside(outputs, targets) if alike else self._terms(outputs, targets)
         if alike and not self._proved and abs(self._unit * found / len(targets) - 1) > PLAIN:
@@ -121,8 +123,7 @@ class BatchWeights:
         """The reference and the unit, to be shared by processes; None before the first batch."""
         if self.reference is None:
             return None
-        held = (*self.reference, self._alone)
-        outputs, targets, alone = (tensor.detach().cpu() for tensor in held)
+        outputs, targets, alone = (tensor.detach().cpu() for tensor in self.reference)
         return outputs, targets, alone, self._unit, self._each, self._uniform
 
     def adopt(self, states: Iterable[Any], device: torch.device) -> None:
@@ -130,8 +131,7 @@ class BatchWeights:
         for found in states:
             if found is not None:
                 outputs, targets, alone, self._unit, self._each, self._uniform = found
-                self.reference = outputs.to(device), targets.to(device)
-                self._alone = alone.to(device)
+                self.reference = outputs.to(device), targets.to(device), alone.to(device)
                 return
 
     def _slopes(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -153,8 +153,7 @@ class BatchWeights:
         # Outputs that are not one row an example (flattened tokens) stay together.
         chosen = slice(index, index + 1) if len(outputs) == len(targets) else slice(None)
         # A loader may fill the same tensors anew for every batch.
-        self.reference = outputs[chosen].clone(), targets[chosen].clone()
-        self._alone = self._slopes(*self.reference)
+        self.reference = self._alone(outputs[chosen].clone(), targets[chosen].clone())
         found = self._beside(outputs, targets)
         if not (math.isfinite(found) and found > 1e-9):
             raise PruneLimitError(
@@ -165,20 +164,19 @@ class BatchWeights:
             )
         self._unit = len(targets) / found
         self._each = found / max(1, _terms(slopes, targets))
-        alone = self._beside(*self.reference) / max(1, _terms(self._alone, self.reference[1]))
-        self._uniform = math.isclose(alone, self._each, rel_tol=1e-6)
+        own, truth, alone = self.reference
+        each = self._beside(own, truth) / max(1, _terms(alone, truth))
+        self._uniform = math.isclose(each, self._each, rel_tol=1e-6)
         return True
 
-    def _beside(self, outputs: Tensor, targets: Tensor) -> float:
-        """W in units of the reference's own."""
-        assert self.reference is not None
-        return self._quotient(self.reference, self._alone, outputs, targets)
+    def _alone(self, outputs: Tensor, targets: Tensor) -> Reference:
+        return outputs, targets, self._slopes(outputs, targets)
 
-    def _quotient(
-        self, one: tuple[Tensor, Tensor], alone: Tensor, outputs: Tensor, targets: Tensor
-    ) -> float:
-        """W in units of that of `one`, the slopes of which are `alone` where it stands alone."""
-        other, truth = one
+    def _beside(self, outputs: Tensor, targets: Tensor, one: Reference | None = None) -> float:
+        """W in units of that of an example, by default the reference."""
+        one = self.reference if one is None else one
+        assert one is not None
+        other, truth, alone = one
         together = self._slopes(torch.cat([other, outputs]), torch.cat([truth, targets]))
         share = (together[: len(other)] * alone).sum() / alone.square().sum()
         return 1.0 / float(share) - 1.0 if float(share) > 0 else math.nan
@@ -201,8 +199,8 @@ class BatchWeights:
             return True
         each = [_terms(slopes[i : i + 1], targets[i : i + 1]) for i in range(len(targets))]
         fewest, index = min((terms, i) for i, terms in enumerate(each) if terms)
-        one = outputs[index : index + 1], targets[index : index + 1]
-        found = self._quotient(one, self._slopes(*one), outputs, targets)
+        one = self._alone(outputs[index : index + 1], targets[index : index + 1])
+        found = self._beside(outputs, targets, one)
         return math.isclose(found * fewest, count, rel_tol=1e-6)
 
 

@@ -32,17 +32,18 @@ def check_modes(model: nn.Module) -> None:
         normalisation has no running statistics.
     """
     for name, module in model.named_modules():
+        layer = f"layer {name or 'of the model'!r} ({type(module).__name__})"
         active_dropout = isinstance(module, DROPOUT) and module.p > 0
         if module.training and (isinstance(module, BATCH_NORM) or active_dropout):
             raise PruneLimitError(
-                f"layer {name or 'of the model'!r} ({type(module).__name__}) is in training mode, "
-                "so the loss is not a fixed function of the weights; call model.eval() first"
+                f"{layer} is in training mode, so the loss is not a fixed function of the weights; "
+                "call model.eval() first"
             )
         if isinstance(module, BATCH_NORM) and module.running_mean is None:
             raise PruneLimitError(
-                f"layer {name or 'of the model'!r} ({type(module).__name__}) has no running "
-                "statistics and normalises each batch by its own, in eval mode, too: the loss is "
-                "no mean over examples. Use track_running_stats=True, or another normalisation"
+                f"{layer} has no running statistics and normalises each batch by its own, in eval "
+                "mode, too: the loss is no mean over examples. Use track_running_stats=True, or "
+                "another normalisation"
             )
 
 
@@ -100,22 +101,18 @@ def drawn(loader: Iterable[Any]) -> Iterator[Any]:
     PruneLimitError
         In place of an error of the loader's own.
     """
-    position, batches = 0, None
-    while True:
-        try:
-            batches = iter(loader) if batches is None else batches
-            batch = next(batches)
-        except StopIteration:
-            return
-        except Exception as error:  # the caller's own code may raise anything
-            if isinstance(error, PruneLimitError) or ran_out_of_memory(error):
-                raise
-            raise PruneLimitError(
-                f"the loader fails at batch {position}: {said(error)}. Look at its data set and "
-                "collate_fn; for batch in loader: pass must go through"
-            ) from error
-        yield batch
-        position += 1
+    position = 0
+    try:
+        for batch in loader:
+            yield batch
+            position += 1
+    except Exception as error:  # the caller's own code may raise anything
+        if isinstance(error, PruneLimitError) or ran_out_of_memory(error):
+            raise
+        raise PruneLimitError(
+            f"the loader fails at batch {position}: {said(error)}. Look at its data set and "
+            "collate_fn; for batch in loader: pass must go through"
+        ) from error
 
 
 def iterate_batches(loader: Iterable[Any]) -> Iterator[Batch]:
@@ -165,18 +162,6 @@ def _weight(given: Any, examples: int, position: int) -> Tensor:
             "give what the batch's mean divides by: a number of at least 0, or one an example"
         )
     return weight if weight.shape == (examples,) and examples > 1 else weight.reshape(())
-
-
-def iterate_pairs(loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The (inputs, targets) of `iterate_batches`, without the weights.
-
-    Examples
-    --------
-    >>> [x.shape[0] for x, _ in iterate_pairs([(torch.ones(3, 2), torch.ones(3))])]
-    [3]
-    """
-    for inputs, targets, _ in iterate_batches(loader):
-        yield inputs, targets
 
 
 def check_reiterable(loader: Iterable[Any]) -> None:
@@ -306,11 +291,7 @@ def of_half_in_double(loss_fn: LossFunction, device: torch.device) -> LossFuncti
     (torch.float64, torch.float32)
     """
     wide = in_double_precision(loss_fn, device)
-
-    def exact(outputs: Tensor, targets: Tensor) -> Tensor:
-        return (wide if outputs.dtype in HALVES else loss_fn)(outputs, targets)
-
-    return exact
+    return lambda outputs, targets: (wide if outputs.dtype in HALVES else loss_fn)(outputs, targets)
 
 
 def one_number(loss: Any) -> Tensor:

@@ -98,7 +98,8 @@ def _refuse_held_modules(model: nn.Module) -> None:
         for attribute, held in vars(module).items():
             while isinstance(held, partial | types.MethodType):
                 held = held.func if isinstance(held, partial) else held.__func__
-            if isinstance(held, types.FunctionType) and any(map(_is_module, _closure(held))):
+            inside = _closure(held) if isinstance(held, types.FunctionType) else ()
+            if any(isinstance(getattr(one, "__self__", one), nn.Module) for one in inside):
                 raise PruneLimitError(
                     f"the {attribute} of {name or 'the model'} is a function that holds a module, "
                     "so that a copy would go on computing with the original's weights; make it a "
@@ -111,10 +112,6 @@ def _closure(function: types.FunctionType) -> Iterator[Any]:
     for cell in function.__closure__ or ():
         with contextlib.suppress(ValueError):  # not set yet
             yield cell.cell_contents
-
-
-def _is_module(held: Any) -> bool:
-    return isinstance(getattr(held, "__self__", held), nn.Module)
 
 
 def _graph_tensors(root: Any) -> Iterator[Tensor]:

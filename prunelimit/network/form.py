@@ -191,10 +191,7 @@ class OutputForm:
 
 
 def read_by_loss(
-    outputs: Any,
-    loss: Callable[[Any], Tensor],
-    examples: int,
-    fixed: Collection[Path] = (),
+    outputs: Any, loss: Callable[[Any], Tensor], examples: int, fixed: Collection[Path] = ()
 ) -> OutputForm:
     """Find which of the outputs a loss reads, also without a gradient.
 
@@ -216,26 +213,21 @@ def read_by_loss(
     return _Search(outputs, loss, examples, fixed).form()
 
 
+@dataclass
 class _Search:
     """What is known so far of what the loss reads of the first batch."""
 
-    def __init__(
-        self,
-        outputs: Any,
-        loss: Callable[[Any], Tensor],
-        examples: int,
-        fixed: Collection[Path],
-    ) -> None:
-        self.outputs, self.loss, self.examples = outputs, loss, examples
-        self.fixed = frozenset(fixed)
-        self.found = leaves(outputs)
-        self.tensors = {
-            path: leaf.detach()
-            .clone()
-            .requires_grad_(leaf.is_floating_point() and path not in fixed)
-            for path, leaf in self.found.items()
-            if isinstance(leaf, Tensor)
-        }
+    outputs: Any
+    loss: Callable[[Any], Tensor]
+    examples: int
+    fixed: Collection[Path]
+
+    def __post_init__(self) -> None:
+        self.found = leaves(self.outputs)
+        tensors = {p: leaf for p, leaf in self.found.items() if isinstance(leaf, Tensor)}
+        self.tensors = {path: tensor.detach().clone() for path, tensor in tensors.items()}
+        for path, tensor in self.tensors.items():
+            tensor.requires_grad_(tensor.is_floating_point() and path not in self.fixed)
         self.read: set[Path] = set()
         self.moving: set[Path] = set()
         self.constants: dict[Path, Any] = {}
@@ -320,7 +312,7 @@ class _Search:
             {path: self.tensors[path].shape[1:] for path in read},
             {p: t.dtype for p in read if not (t := self.tensors[p]).is_floating_point()},
             frozenset(self.moving),
-            self.fixed,
+            frozenset(self.fixed),
             dict(self.constants),
             {path: leaf is None for path, leaf in self.found.items()},
         )

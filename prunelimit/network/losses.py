@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.network import checks
+from prunelimit.network.adapter import Loader, Loss
 from prunelimit.network.batch_weights import PLAIN, BatchWeights
 from prunelimit.network.copies import HALVES, copy_together
 from prunelimit.network.device import at_device, device_of
@@ -22,17 +22,10 @@ from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.world import ALONE, World
 
-Loader = Iterable[Any]
-"""Batches, the same in every pass: ``(inputs, targets)``, or as `adapt` takes them."""
-
-Loss = Callable[..., Tensor]
-"""``loss_fn(outputs, targets)``, or ``loss_fn(outputs, batch)`` where ``forward`` is given."""
-
 COPIED_TOGETHER = (
     "Give loss_fn as functools.partial(loss_fn, model), or as a torch.nn.Module that holds the "
     "model: they are then copied together"
 )
-
 
 EXAMPLES = 128
 """How many examples tell, at most, whether a model keeps what it made of its weights."""
@@ -59,7 +52,7 @@ def check_first_batch(model: nn.Module, loss_fn: Loss, loader: Loader) -> None:
         )
     place = device_of(model)
     with undisturbed(model, loader, loss_fn), evaluation_mode(model), torch.no_grad():
-        for inputs, targets in checks.iterate_pairs(loader):
+        for inputs, targets, _ in checks.iterate_batches(loader):
             try:
                 loss_fn(model(inputs.to(place)), targets.to(place))
             except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -141,6 +134,11 @@ def weighed_batches(
 ) -> tuple[list[float] | None, float]:
     """How much each batch counts in the mean loss (None where that is its size), and that mean.
 
+    Raises
+    ------
+    PruneLimitError
+        If no batch counts, or as in `batch_losses`.
+
     Examples
     --------
     >>> data = [(torch.zeros(3, 1), torch.ones(3, 1))]
@@ -149,8 +147,13 @@ def weighed_batches(
     (None, 1.0)
     """
     rows = batch_losses(model, loss_fn, loader, device, world)
+    if math.isnan(mean := _mean(rows)):
+        raise PruneLimitError(
+            "no batch of the loader has a weight above 0: every target is ignored (-100?), and "
+            "there is no loss. Look at the labels"
+        )
     plain = all(size == weight for size, weight, _ in rows)
-    return None if plain else [row[1] for row in rows], _known_mean(rows)
+    return None if plain else [row[1] for row in rows], mean
 
 
 def steady_loss(model: nn.Module, loss_fn: Loss, loader: Loader) -> float:
@@ -163,7 +166,7 @@ def steady_loss(model: nn.Module, loss_fn: Loss, loader: Loader) -> float:
     1.0
     """
     with undisturbed(model, loader, loss_fn):  # around both: what they draw has to differ
-        once, again = (_known_mean(batch_losses(model, loss_fn, loader)) for _ in range(2))
+        once, again = (weighed_batches(model, loss_fn, loader)[1] for _ in range(2))
     require_same_loss(once, again)
     return once
 
@@ -211,16 +214,6 @@ def require_fit_above_rounding(wide: float, own: float, precision: float) -> Non
         )
 
 
-def _known_mean(rows: Sequence[tuple[int, float, float]]) -> float:
-    mean = _mean(rows)
-    if math.isnan(mean):
-        raise PruneLimitError(
-            "no batch of the loader has a weight above 0: every target is ignored (-100?), and "
-            "there is no loss. Look at the labels"
-        )
-    return mean
-
-
 def _mean(rows: Sequence[tuple[int, float, float]]) -> float:
     _, weights, losses = np.array(rows).T
     total = weights.sum()
@@ -244,7 +237,7 @@ def refuse_foreign_reading(
         Saying how model and loss can be copied together, or what they raise.
     """
     first = next(iter(copied.parameters()))
-    for inputs, targets in checks.iterate_pairs(loader):
+    for inputs, targets, _ in checks.iterate_batches(loader):
         reading = Reading(model.parameters())
         with evaluation_mode(copied), torch.no_grad(), checks.on_any_examples(), reading:
             loss_fn(copied(_moved(inputs, first)), _moved(targets, first))
@@ -270,13 +263,13 @@ def refuse_kept_results(
         If the copies differ in the loss of the first batch, or one with gradients and without.
     """
     first = next(iter(model.parameters()))
-    inputs, targets = next(checks.iterate_pairs(loader))
-    few = [_moved(t[:EXAMPLES], first) for t in (inputs, targets)]
+    batch = next(checks.iterate_batches(loader))[:2]
+    few = [_moved(tensor[:EXAMPLES], first) for tensor in batch]
     try:
         with undisturbed(model, loss_fn=loss_fn):
             _loss_of((model, loss_fn), few)
     except Exception:  # it takes whole batches alone
-        few = [_moved(t, first) for t in (inputs, targets)]
+        few = [_moved(tensor, first) for tensor in batch]
     with checks.on_any_examples():
         visited = copy_together(model, loss_fn)
         _loss_of(visited, few)

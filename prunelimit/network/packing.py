@@ -72,21 +72,15 @@ def rebuilt(tree: Any, change: Callable[[Path, Any], Any], path: Path = ()) -> A
         return change(path, tree)
     new = {key: rebuilt(value, change, (*path, key)) for key, value in held.items()}
     if isinstance(tree, Mapping):
-        return _mapping(tree, new)
+        kind: Any = type(tree)
+        # Dataclasses that are dictionaries (ModelOutput of transformers) take keywords.
+        return kind(**new) if hasattr(tree, "__dataclass_fields__") else kind(new)
     if isinstance(tree, (tuple, list)):
         return type(tree)(*new.values()) if hasattr(tree, "_fields") else type(tree)(new.values())
     copied = copy.copy(tree)
     for key, value in new.items():
         object.__setattr__(copied, key, value)  # also where it is frozen
     return copied
-
-
-def _mapping(tree: Mapping[Any, Any], new: dict[Any, Any]) -> Any:
-    kind = type(tree)
-    if kind is dict:
-        return new
-    # Dataclasses that are dictionaries (ModelOutput of transformers) take keywords, others a dict.
-    return kind(**new) if hasattr(tree, "__dataclass_fields__") else kind(new)  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True)

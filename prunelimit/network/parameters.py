@@ -67,25 +67,21 @@ def check_kind(model: nn.Module) -> None:
                 "which have no curvature; give the model from before quantisation"
             )
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        _check_tensor(name, tensor)
-
-
-def _check_tensor(name: str, tensor: Tensor) -> None:
-    if isinstance(tensor, (UninitializedBuffer, UninitializedParameter)):
-        raise PruneLimitError(
-            f"{name} belongs to a lazy layer and has no values yet; run the model on one batch "
-            "before"
-        )
-    if tensor.is_meta:
-        raise PruneLimitError(
-            f"{name} is on the meta device and has no values; call model.to_empty(device='cpu') "
-            "and load the weights"
-        )
-    if tensor.is_quantized:
-        raise PruneLimitError(
-            f"{name} is quantised; give the model from before quantisation (integers have no "
-            "curvature)"
-        )
+        if isinstance(tensor, (UninitializedBuffer, UninitializedParameter)):
+            raise PruneLimitError(
+                f"{name} belongs to a lazy layer and has no values yet; run the model on one batch "
+                "before"
+            )
+        if tensor.is_meta:
+            raise PruneLimitError(
+                f"{name} is on the meta device and has no values; call "
+                "model.to_empty(device='cpu') and load the weights"
+            )
+        if tensor.is_quantized:
+            raise PruneLimitError(
+                f"{name} is quantised; give the model from before quantisation (integers have no "
+                "curvature)"
+            )
 
 
 def prunable_parameters(

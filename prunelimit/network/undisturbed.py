@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,7 +67,7 @@ class _Snapshot:
         tensors = [held for held in held_in_place if isinstance(held, Tensor)]
         self._values = {id(t): (t, t.detach().clone()) for t in tensors if not t.is_meta}
         self._gradients = [(p, p.grad, p.requires_grad) for m in roots for p in m.parameters()]
-        self._states = _RandomStates(loader)
+        self._states = _random_states(loader)
 
     def refuse_what_modes_change(self) -> None:
         """A model in training mode whose weights are others in eval mode."""
@@ -87,7 +87,8 @@ class _Snapshot:
 
     def restore(self) -> None:
         """Put it back."""
-        self._states.restore()
+        for put_back, state in self._states:
+            put_back(state)
         if self._epoch is not None:
             self._loader.set_epoch(self._epoch)
         before = zip(self._modules, self._attributes, self._buffers, strict=True)
@@ -100,7 +101,8 @@ class _Snapshot:
                 module._buffers.update(held)
         with torch.no_grad():
             for tensor, value in self._values.values():
-                if not _alike(tensor, value):
+                # torch compares no sparse tensors
+                if tensor.layout is not torch.strided or not torch.equal(tensor, value):
                     tensor.copy_(value)
         for parameter, gradient, wanted in self._gradients:
             if parameter.grad is not gradient:
@@ -112,11 +114,6 @@ class _Snapshot:
 def _has_own_modes(module: nn.Module) -> bool:
     own = type(module).train is not nn.Module.train or type(module).eval is not nn.Module.eval
     return own and not isinstance(module, torch.jit.ScriptModule)
-
-
-def _alike(tensor: Tensor, value: Tensor) -> bool:
-    """Whether nothing has changed; torch compares no sparse tensors."""
-    return tensor.layout is torch.strided and torch.equal(tensor, value)
 
 
 def random_state(device: torch.device) -> tuple[bytes, ...]:
@@ -146,25 +143,16 @@ def _without_tables(module: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if name not in _TABLES}
 
 
-class _RandomStates:
-    """The states of every generator that a loader or a model may draw from."""
-
-    def __init__(self, loader: Any) -> None:
-        samplers = (loader, getattr(loader, "sampler", None))
-        found = [getattr(item, "generator", None) for item in samplers]
-        own = [item for item in found if isinstance(item, torch.Generator)]
-        self._own = [(generator, generator.get_state()) for generator in own]
-        self._torch = torch.get_rng_state()
-        used = torch.cuda.is_available() and torch.cuda.is_initialized()
-        self._cuda = torch.cuda.get_rng_state_all() if used else []
-        self._numpy = np.random.get_state()  # noqa: NPY002
-        self._python = random.getstate()
-
-    def restore(self) -> None:
-        for generator, state in self._own:
-            generator.set_state(state)
-        torch.set_rng_state(self._torch)
-        if self._cuda:
-            torch.cuda.set_rng_state_all(self._cuda)
-        np.random.set_state(self._numpy)  # noqa: NPY002
-        random.setstate(self._python)
+def _random_states(loader: Any) -> list[tuple[Callable[[Any], object], Any]]:
+    """What puts each generator back that a loader or a model may draw from, and to which state."""
+    samplers = (loader, getattr(loader, "sampler", None))
+    own = [getattr(item, "generator", None) for item in samplers]
+    states: list[tuple[Callable[[Any], object], Any]] = [
+        *((one.set_state, one.get_state()) for one in own if isinstance(one, torch.Generator)),
+        (torch.set_rng_state, torch.get_rng_state()),
+        (np.random.set_state, np.random.get_state()),  # noqa: NPY002
+        (random.setstate, random.getstate()),
+    ]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+    return states

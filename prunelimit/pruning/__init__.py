@@ -5,7 +5,7 @@ Names are loaded on first use, but for those that are called as their modules ar
 
 from prunelimit.on_use import loaded_on_use
 from prunelimit.pruning.finetune import finetune
-from prunelimit.pruning.prune import prune
+from prunelimit.pruning.masks import prune
 from prunelimit.pruning.sweep import sweep
 
 _PUBLIC = {

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError
 from prunelimit.names import name_of
-from prunelimit.network.adapter import Forward, adapt
-from prunelimit.network.checks import iterate_pairs, said
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
+from prunelimit.network.checks import iterate_batches, said
 from prunelimit.network.device import device_of
 from prunelimit.network.evaluate import evaluation_mode, names_classes, right_answers
-from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.packing import leaves
 from prunelimit.network.view import PackedLoss
 
@@ -45,10 +44,10 @@ class Answers:
         model, loss, data = adapt(model, loss_fn, data, forward)
         place = device_of(model)
         self.metric = metric
-        self._form = loss.arguments if isinstance(loss, PackedLoss) else _as_they_are
+        self._form = loss.arguments if isinstance(loss, PackedLoss) else lambda *pair: pair
         self._batches: list[tuple[Tensor, Tensor]] = []
         with evaluation_mode(model), torch.no_grad():
-            for batch, truth in iterate_pairs(data):
+            for batch, truth, _ in iterate_batches(data):
                 outputs = model(batch.to(place))
                 if not self._batches:
                     self._shifted = self._leaves_out_the_last(loss, outputs, truth.to(place))
@@ -170,10 +169,6 @@ class Answers:
                 f"metric {name_of(self.metric)!r} gave {value} on {len(targets)} examples"
             )
         return value
-
-
-def _as_they_are(outputs: Tensor, targets: Tensor) -> tuple[Any, Any]:
-    return outputs, targets
 
 
 def _by_class(outputs: Tensor, targets: Tensor) -> bool:

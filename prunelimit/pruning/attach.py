@@ -82,19 +82,11 @@ def apply_masks(model: nn.Module, masks: Masks) -> nn.Module:
             )
     for name, parameter in parameters.items():
         mask = Mask(masks[name].to(parameter.device, torch.bool).clone())
-        for module, attribute in _holders(root, parameter):
-            _attach(module, attribute, mask)
+        for module in list(root.modules()):  # each that computes with it
+            for attribute, held in list(module._parameters.items()):
+                if held is parameter:
+                    _attach(module, attribute, mask)
     return model
-
-
-def _holders(model: nn.Module, parameter: nn.Parameter) -> list[tuple[nn.Module, str]]:
-    """The modules that compute with `parameter`, and under which name."""
-    return [
-        (module, attribute)
-        for module in model.modules()
-        for attribute, held in list(module._parameters.items())
-        if held is parameter
-    ]
 
 
 def _attach(module: nn.Module, attribute: str, mask: Mask) -> None:
@@ -105,16 +97,14 @@ def _attach(module: nn.Module, attribute: str, mask: Mask) -> None:
     parametrize.register_parametrization(module, attribute, mask, unsafe=True)
     computed_attributes(module)[attribute].places = places
     if isinstance(module, nn.RNNBase):
-        # A recurrent layer keeps a list of its weights, of which forward makes use.
-        type(module)._flat_weights = property(_weights_as_read, _leave)  # type: ignore[assignment]
+        # A recurrent layer keeps a list of its weights, of which forward makes use. It is computed;
+        # what the layer wants to store there is not needed.
+        listed = property(_weights_as_read, lambda module, weights: None)
+        type(module)._flat_weights = listed  # type: ignore[assignment]
 
 
 def _weights_as_read(module: nn.Module) -> list[Tensor | None]:
     return [getattr(module, name, None) for name in module._flat_weights_names]  # type: ignore[union-attr]
-
-
-def _leave(module: nn.Module, weights: object) -> None:
-    """The list is computed; what the layer wants to store there is not needed."""
 
 
 def _own_class(module: nn.Module, without: str | None = None) -> None:

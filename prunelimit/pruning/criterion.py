@@ -9,11 +9,10 @@ from typing import Any
 from torch import nn
 
 from prunelimit.errors import PruneLimitError, require
-from prunelimit.names import name_of
-from prunelimit.network.adapter import Forward, adapt
+from prunelimit.names import is_number, name_of
+from prunelimit.network.adapter import Forward, Loader, Loss, adapt
 from prunelimit.network.checks import check_reiterable, in_fixed_order
-from prunelimit.network.losses import Loader, Loss, loss_statistics
-from prunelimit.network.numbers import is_number
+from prunelimit.network.losses import loss_statistics
 from prunelimit.pruning.answers import Answers, Metric
 from prunelimit.pruning.search import ELASTICITY, LEAST_SLOPE
 
@@ -75,13 +74,13 @@ class LossRise:
     @property
     def slope(self) -> float:
         """Growth of the excess by unit of −log(kept) at the threshold: the loss's elasticity."""
-        if not self._positive:
+        if self.dense_loss < 0:
             return ELASTICITY
         return max(LEAST_SLOPE, ELASTICITY * self.epsilon / self.level)
 
     def measure(self, model: nn.Module) -> Measured:
         """The loss of `model`, left as it is."""
-        loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
+        loss = loss_statistics(*adapt(model, self.loss_fn, self.loader, self.forward)).mean
         return Measured(loss, self.excess(loss))
 
     def describe(self) -> str:
@@ -94,13 +93,9 @@ class LossRise:
         """What a stored try depends on."""
         return {"criterion": "loss rise", "epsilon": self.epsilon}
 
-    @property
-    def _positive(self) -> bool:
-        return self.dense_loss >= 0
-
     def excess(self, loss: float) -> float:
         """How far a loss is from passing: at most 0 passes."""
-        if not self._positive:
+        if self.dense_loss < 0:
             return (loss - self.level) / self.epsilon
         return math.log(max(loss, _FLOOR * self.level) / self.level)
 
@@ -159,7 +154,7 @@ class MetricDrop:
 
     def measure(self, model: nn.Module) -> Measured:
         """Loss and metric of `model`, left as it is."""
-        loss = mean_loss(model, self.loss_fn, self.loader, self.forward)
+        loss = loss_statistics(*adapt(model, self.loss_fn, self.loader, self.forward)).mean
         answers = Answers(self.metric, model, self.loss_fn, self.validation, self.forward)
         stderr = answers.stderr_of_drop(self.answers) / self._scale
         return Measured(loss, self._excess(answers.value), answers.value, stderr)
@@ -167,8 +162,8 @@ class MetricDrop:
     def describe(self) -> str:
         """One line for people."""
         return (
-            f"{name_of(self.metric)} at least {self.required:.4f} on {self.examples:,} validation "
-            f"examples (dense {self.answers.value:.4f}, tolerance {self.tolerance:g})"
+            f"{name_of(self.metric)} at least {self.required:.4f} on {len(self.answers):,} "
+            f"validation examples (dense {self.answers.value:.4f}, tolerance {self.tolerance:g})"
         )
 
     def key(self) -> dict[str, Any]:
@@ -177,13 +172,8 @@ class MetricDrop:
             "criterion": name_of(self.metric),
             "metric_tolerance": self.tolerance,
             "dense_metric": self.answers.value,
-            "validation_examples": self.examples,
+            "validation_examples": len(self.answers),
         }
-
-    @property
-    def examples(self) -> int:
-        """Number of validation examples."""
-        return len(self.answers)
 
     @property
     def _bounded(self) -> bool:
@@ -245,21 +235,3 @@ def metric_drop(
             "list(validation) keeps the batches of one pass"
         )
     return MetricDrop(loss_fn, loader, metric, validation, tolerance, dense_loss, answers, forward)
-
-
-def mean_loss(
-    model: nn.Module, loss_fn: Loss, loader: Loader, forward: Forward | None = None
-) -> float:
-    """Mean loss over the loader, in eval mode, whatever form its batches have.
-
-    Examples
-    --------
-    >>> import torch
-    >>> layer = nn.Linear(1, 1, bias=False)
-    >>> _ = layer.weight.data.fill_(2.0)
-    >>> data = [{"input": torch.ones(2, 1), "labels": torch.zeros(2, 1)}]
-    >>> mean_loss(layer, nn.functional.mse_loss, data)
-    4.0
-    """
-    adapted = adapt(model, loss_fn, loader, forward)
-    return loss_statistics(*adapted).mean

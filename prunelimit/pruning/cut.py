@@ -61,7 +61,7 @@ def last_path_gone(operator: CurvatureOperator, order: Tensor) -> float:
             if cut - connected == 1 and not everywhere and survivors.connect(cut, True):
                 connected, cut, everywhere = cut, len(order), True  # the few were too alike
     finally:
-        survivors.put_back()
+        survivors.set(survivors.before)
     return cut / len(order)
 
 
@@ -73,10 +73,7 @@ class _Survivors:
         self.parameters = list(operator.parameters.values())
         self.before = [parameter.detach().clone() for parameter in self.parameters]
 
-    def put_back(self) -> None:
-        self._set(self.before)
-
-    def _set(self, values: list[Tensor]) -> None:
+    def set(self, values: list[Tensor]) -> None:
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.data.copy_(value)
 
@@ -91,11 +88,6 @@ class _Survivors:
             found = any(self._vary(values, list(masks), everywhere) for values in self._values())
         return any(self.operator.world.gather(found))
 
-    def _inputs(self, everywhere: bool) -> Iterator[Tensor]:
-        data = self.operator.data
-        pieces = data.pieces(self.operator.chunk) if everywhere else [data.some(EXAMPLES)]
-        return (inputs for inputs, *_ in pieces)
-
     def _values(self) -> Iterator[list[Tensor]]:
         """What survivors have, also in one sign, which passes every ReLU; and random values."""
         yield self.before
@@ -109,15 +101,12 @@ class _Survivors:
         yield noise
 
     def _vary(self, values: list[Tensor], masks: list[Tensor], everywhere: bool) -> bool:
-        self._set([value * mask for value, mask in zip(values, masks, strict=True)])
-        first: Tensor | None = None
-        for inputs in self._inputs(everywhere):
-            with self.operator.context(), torch.no_grad():
-                outputs = self.operator.model(inputs)
+        self.set([value * mask for value, mask in zip(values, masks, strict=True)])
+        data, first = self.operator.data, None
+        for piece in data.pieces(self.operator.chunk) if everywhere else [data.some(EXAMPLES)]:
+            outputs = _outputs(self.operator, piece[0])
             if outputs.ndim == 0:  # a model that returns its own loss
                 return True
-            if (answers := _answers(self.operator)) is not None:
-                outputs = outputs[:, answers]
             first = outputs[:1] if first is None else first
             if outputs.shape[1:] != first.shape[1:]:
                 return True
@@ -126,6 +115,14 @@ class _Survivors:
             if not float(spread) <= rounding * float(size):  # undefined outputs count as varying
                 return True
         return False
+
+
+def _outputs(operator: CurvatureOperator, inputs: Tensor) -> Tensor:
+    """What the network answers, without what the loss reads beside the answers."""
+    with operator.context(), torch.no_grad():
+        outputs = operator.model(inputs)
+    answers = _answers(operator)
+    return outputs if answers is None else outputs[:, answers]
 
 
 def _answers(operator: CurvatureOperator) -> Tensor | None:
@@ -191,8 +188,5 @@ def _mean_outputs(operator: CurvatureOperator) -> Tensor:
     """Where the search for the best constant starts; nothing in a process without examples."""
     if not operator.own_examples:
         return torch.zeros(0)
-    with torch.no_grad(), operator.context():
-        outputs = operator.model(operator.data.some(EXAMPLES)[0])
-    if (answers := _answers(operator)) is not None:
-        outputs = outputs[:, answers]
+    outputs = _outputs(operator, operator.data.some(EXAMPLES)[0])
     return outputs.detach().double().mean(0).cpu()

@@ -16,6 +16,7 @@ from prunelimit.spectrum.matrix import SymmetricMatrix
 _FIRST_ROUND = 16
 _LATER_ROUNDS = 7
 _SCAN = 32
+_RESOLUTION = 1e-3
 _BLOCK_ENTRIES = 100_000_000
 
 
@@ -151,7 +152,6 @@ def one_shot_curve(
     order: Tensor,
     epsilon: float,
     *,
-    resolution: float = 1e-3,
     progress: bool | None = None,
 ) -> OneShotCurve:
     """Find where the quadratic one-shot rise first exceeds ε.
@@ -161,7 +161,7 @@ def one_shot_curve(
     curve was near ε before. A curve that is not monotone is judged by its
     first crossing on that grid.
 
-    The bracket is refined to `resolution` in sparsity, but never below one weight.
+    The bracket is refined to a thousandth in sparsity, but never below one weight.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def one_shot_curve(
             failing = next((count for count in counts if known[count] > epsilon), dim + 1)
             passing = max(count for count in counts if count < failing)
             bar.update(len(fresh), f"between {passing / dim:.4f} and {min(failing, dim) / dim:.4f}")
-            if failing <= dim and failing - passing > max(1, resolution * dim):
+            if failing <= dim and failing - passing > max(1, _RESOLUTION * dim):
                 wanted = np.linspace(passing, failing, _LATER_ROUNDS + 2).round().astype(int)[1:-1]
             elif passing == scanned:
                 break

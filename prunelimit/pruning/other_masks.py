@@ -64,12 +64,10 @@ def layerwise_mask(
     sizes = [weight.numel() for weight in weights.values()]
     removed = removed_count(sparsity, sum(sizes))
     counts = whole_counts([removed * size / sum(sizes) for size in sizes], removed)
-    masks = {}
+    masks: dict[str, Tensor] = {}
     for (name, weight), count in zip(weights.items(), counts, strict=True):
         order = torch.sort(weight.detach().abs().reshape(-1), stable=True).indices
-        keep = torch.ones(weight.numel(), dtype=torch.bool, device=weight.device)
-        keep[order[:count]] = False
-        masks[name] = keep.view(weight.shape)
+        masks |= mask_without(order[:count], {name: weight})
     return masks
 
 

@@ -10,24 +10,17 @@ from torch import Tensor, nn
 
 from prunelimit.curves import Sweep
 from prunelimit.errors import PruneLimitError, shown
-from prunelimit.network.adapter import Adapted, Forward, adapt
+from prunelimit.network import losses
+from prunelimit.network.adapter import Adapted, Forward, Loader, Loss, adapt
 from prunelimit.network.checks import in_fixed_order
 from prunelimit.network.copies import HALVES, copy_together
 from prunelimit.network.evaluate import evaluate
-from prunelimit.network.losses import (
-    Loader,
-    Loss,
-    refuse_foreign_reading,
-    refuse_kept_results,
-    require_same_loss,
-    weighed_batches,
-)
-from prunelimit.network.parameters import Choice, prunable_parameters, unflatten
+from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
-from prunelimit.network.world import ALONE, World
+from prunelimit.network.world import ALONE, Execution, World
 from prunelimit.progress import track
-from prunelimit.pruning.masks import magnitude_order, removed_count
+from prunelimit.pruning.masks import magnitude_order, mask_without, removed_count
 
 
 def sweep(
@@ -100,7 +93,8 @@ def sweep(
     loader, _ = in_fixed_order(loader)
     with undisturbed(plain, loader, loss_fn):
         adapted = adapt(plain, loss_fn, loader, forward)
-        measured = _measured(adapted, chosen, order, counts, device, progress, world)
+        how = Execution(device, progress, world)
+        measured = _measured(adapted, chosen, order, counts, how)
     loss, accuracy = np.array([measured[count] for count in counts], dtype=float).T
     return Sweep(
         sparsities=np.array(requested, dtype=float),
@@ -114,31 +108,26 @@ def sweep(
 
 
 def _measured(
-    adapted: Adapted,
-    chosen: Choice,
-    order: Tensor,
-    counts: Sequence[int],
-    device: str,
-    progress: bool | None,
-    world: World,
+    adapted: Adapted, chosen: Choice, order: Tensor, counts: Sequence[int], how: Execution
 ) -> dict[int, tuple[float, float]]:
     """Loss and accuracy of one working copy, by how many weights are removed; 0 among them."""
-    model, loss_fn, loader = adapted
+    (model, loss_fn, loader), device, world = adapted, how.device, how.world
     working, loss_fn = copy_together(model, loss_fn)
-    refuse_foreign_reading(model, loss_fn, loader, working)
+    losses.refuse_foreign_reading(model, loss_fn, loader, working)
     working = working.to(world.device(device))
-    weights, once = weighed_batches(working, loss_fn, loader, device)
+    weights, once = losses.weighed_batches(working, loss_fn, loader, device)
     dense = evaluate(working, loss_fn, loader, device, weights=weights)
     half = next(iter(working.parameters())).dtype in HALVES
-    require_same_loss(once, dense[0], 0.02 if half else 1e-4)
-    refuse_kept_results(model, loss_fn, loader, chosen)
+    losses.require_same_loss(once, dense[0], 0.02 if half else 1e-4)
+    losses.refuse_kept_results(model, loss_fn, loader, chosen)
     counting = prunable_parameters(working, chosen)
     order = _checked_order(order, counting)
     measured = {0: dense}
     own = list(world.every(sorted(set(counts) - {0})))
     previous = 0
-    for count in track(own, "sweep", enabled=progress if world.is_main else False):
-        _zero(counting, order[previous:count])
+    for count in track(own, "sweep", enabled=how.progress if world.is_main else False):
+        for name, keep in mask_without(order[previous:count], counting).items():
+            counting[name].data.masked_fill_(~keep, 0.0)  # each in its own precision
         previous = count
         measured[count] = evaluate(working, loss_fn, loader, device, weights=weights)
     for part in world.gather(dict(measured)):
@@ -146,25 +135,11 @@ def _measured(
     return measured
 
 
-def _zero(weights: Mapping[str, nn.Parameter], positions: Tensor) -> None:
-    """Set the weights at the positions to 0, each parameter in its own precision."""
-    gone = torch.zeros(_dim(weights), dtype=torch.bool, device=positions.device)
-    gone[positions] = True
-    for weight, part in zip(weights.values(), unflatten(gone, weights).values(), strict=True):
-        weight.data.masked_fill_(part, 0.0)
-
-
-def _dim(weights: Mapping[str, nn.Parameter]) -> int:
-    return sum(weight.numel() for weight in weights.values())
-
-
 def _checked_order(order: Tensor, weights: Mapping[str, nn.Parameter]) -> Tensor:
-    order, dim = order.to(next(iter(weights.values())).device), _dim(weights)
-    if (
-        order.is_floating_point()
-        or order.shape != (dim,)
-        or not torch.equal(torch.sort(order).values, torch.arange(dim, device=order.device))
-    ):
+    dim = sum(weight.numel() for weight in weights.values())
+    order = order.to(next(iter(weights.values())).device)
+    whole = order.shape == (dim,) and not order.is_floating_point()
+    if not (whole and torch.equal(order.sort().values, torch.arange(dim, device=order.device))):
         raise PruneLimitError(
             f"order must be a permutation of 0 … {dim - 1}, "
             f"got a tensor of shape {tuple(order.shape)} ({order.dtype})"

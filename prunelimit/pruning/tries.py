@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,8 @@ class Folder:
     def model(self, finished: Try) -> nn.Module:
         """The network of a try, read from its file."""
         model = copy_model(self._dense)
-        path = self._path(finished)
-        try:
+        with _undamaged(path := self._path(finished)):
             load_model(model, str(path))
-        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-            raise _damaged(path, error) from error
         return model.eval()
 
     def _path(self, finished: Try) -> Path:
@@ -142,12 +140,9 @@ def _claim(directory: Path, key: dict[str, Any]) -> None:
         raise PruneLimitError(
             f"{place} cannot be read ({error!r}); delete {directory} to start anew"
         ) from error
-    _require_same(directory, theirs, json.loads(json.dumps(key)))
-
-
-def _require_same(directory: Path, theirs: Any, ours: dict[str, Any]) -> None:
     if not isinstance(theirs, dict):
         raise PruneLimitError(f"{directory / _KEY} has a format that this version does not read")
+    ours = json.loads(json.dumps(key))
     different = [
         f"{name} was {theirs.get(name)!r} and is now {ours.get(name)!r}"
         for name in theirs | ours
@@ -170,16 +165,18 @@ def _alike(a: Any, b: Any) -> bool:
 def _read_tries(directory: Path) -> list[Try]:
     found = []
     for path in directory.glob("kept-*.safetensors"):
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                record = json.loads((file.metadata() or {})["try"])
+        with _undamaged(path), safe_open(str(path), framework="pt") as file:
+            record = json.loads((file.metadata() or {})["try"])
             found.append((record.pop("position"), Try(**record)))
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, error) from error
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
-def _damaged(path: Path, error: Exception) -> PruneLimitError:
-    return PruneLimitError(
-        f"{path} is damaged ({error}); delete it, and that fine-tuning is done again"
-    )
+@contextlib.contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """What a reader of the file raises, as the user's error."""
+    try:
+        yield
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise PruneLimitError(
+            f"{path} is damaged ({error}); delete it, and that fine-tuning is done again"
+        ) from error

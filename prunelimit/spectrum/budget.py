@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from prunelimit.errors import PruneLimitError, require
 from prunelimit.estimates import Interval
-from prunelimit.network.checks import LossFunction, check_reiterable, iterate_pairs
+from prunelimit.network.checks import LossFunction, check_reiterable, iterate_batches
 from prunelimit.spectrum.engine import CurvatureWarning
 from prunelimit.spectrum.hessian import hessian_spectrum
 from prunelimit.spectrum.result import Spectrum
@@ -58,12 +58,12 @@ def subsample(loader: Iterable[Any], examples: int, seed: int = 0) -> list[tuple
     [(3, 3)]
     """
     check_reiterable(loader)
-    total = sum(inputs.shape[0] for inputs, _ in iterate_pairs(loader))
+    total = sum(inputs.shape[0] for inputs, *_ in iterate_batches(loader))
     require(1 <= examples <= total, "examples", examples, f"in 1 … {total}, what the loader has")
     chosen = np.zeros(total, dtype=bool)
     chosen[np.random.default_rng(seed).choice(total, examples, replace=False)] = True
     batches, start = [], 0
-    for inputs, targets in iterate_pairs(loader):
+    for inputs, targets, _ in iterate_batches(loader):
         mask = torch.from_numpy(chosen[start : start + inputs.shape[0]]).to(inputs.device)
         start += inputs.shape[0]
         if bool(mask.any()):

@@ -15,8 +15,8 @@ from torch import nn
 
 from prunelimit.checkpoint import Checkpoint
 from prunelimit.errors import PruneLimitError, require
+from prunelimit.names import is_number
 from prunelimit.network.checks import LossFunction, curvature_device
-from prunelimit.network.numbers import is_number
 from prunelimit.network.parameters import Choice, prunable_parameters
 from prunelimit.network.world import ALONE, World
 from prunelimit.progress import progress_bar

@@ -17,9 +17,9 @@ from prunelimit.lab.baselines._effective import effective_sparsity, layer_collap
 from prunelimit.lab.data import Splits
 from prunelimit.lab.schedules import descent_by, learning_rates
 from prunelimit.lomp import batches_in
+from prunelimit.network.adapter import Loader, Loss
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
-from prunelimit.network.losses import Loader, Loss
 from prunelimit.network.parameters import flatten, prunable_parameters
 from prunelimit.progress import track
 from prunelimit.pruning.attach import Masks, apply_masks, make_permanent

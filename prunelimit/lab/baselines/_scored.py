@@ -17,9 +17,9 @@ from prunelimit.errors import PruneLimitError, require
 from prunelimit.lab.baselines import _driver
 from prunelimit.lab.baselines._driver import Data, Found, Work, method
 from prunelimit.lomp import seeded
+from prunelimit.network.adapter import Loss
 from prunelimit.network.copies import copy_model
 from prunelimit.network.device import resolve_device
-from prunelimit.network.losses import Loss
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten
 from prunelimit.pruning.masks import Masks
 from prunelimit.recipe import TrainingConfig

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, hessian, vmap
 
 from prunelimit.errors import PruneLimitError
-from prunelimit.network.checks import LossFunction, check_modes, check_reiterable, iterate_pairs
+from prunelimit.network.checks import LossFunction, check_modes, check_reiterable, iterate_batches
 from prunelimit.network.copies import copy_model
 from prunelimit.network.parameters import flatten, prunable_parameters, unflatten, with_weights
 from prunelimit.spectrum.dense import example_jacobians
@@ -72,7 +72,7 @@ class Landscape:
         check_modes(model)
         self.model = copy_model(model).double().eval()
         self.loss_fn = loss_fn
-        pairs = list(iterate_pairs(loader))
+        pairs = [batch[:2] for batch in iterate_batches(loader)]
         if not pairs:
             raise PruneLimitError("the loader is empty: it yields no example; give at least one")
         self.inputs = _wide(torch.cat([inputs for inputs, _ in pairs]))

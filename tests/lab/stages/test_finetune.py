@@ -9,7 +9,7 @@ from prunelimit.lab.data import load
 from prunelimit.lab.stages.finetune import Tuning, default_budget
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.world import Execution
-from prunelimit.pruning.retrain import default_finetuning
+from prunelimit.pruning.finetune import default_finetuning
 from prunelimit.recipe import TrainingConfig
 
 

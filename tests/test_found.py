@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prunelimit.pruning.doubts import doubts
+from prunelimit.found import doubts
 from prunelimit.pruning.search import SearchRule
 from prunelimit.pruning.tries import Try
 
