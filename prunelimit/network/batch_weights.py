@@ -61,11 +61,11 @@ class BatchWeights:
         """Take the reference from the first batch that has a slope, before any is measured.
 
         One without is a perfect fit, or has no target that counts: the reference tells which.
-        `answers` gives outputs and targets of a batch; weights that are given need no reference.
+        `answers` gives outputs and targets of a batch; batches whose weight is given are not asked.
         """
         for inputs, targets, given in batches:
             if given is not None:
-                return
+                continue
             outputs, targets = answers(inputs, targets)
             self.measure(outputs, targets)
             if self.reference is not None or outputs.ndim == 0:
@@ -87,7 +87,7 @@ class BatchWeights:
         assert self.reference is not None
         alike = all(
             ours.shape[1:] == theirs.shape[1:]
-            for ours, theirs in zip((outputs, targets), self.reference, strict=False)
+            for ours, theirs in zip((outputs, targets), self.reference[:2], strict=True)
         )
         found = self._beside(outputs, targets) if alike else self._terms(outputs, targets)
         if alike and not self._proved and abs(self._unit * found / len(targets) - 1) > PLAIN:
@@ -172,10 +172,13 @@ class BatchWeights:
     def _alone(self, outputs: Tensor, targets: Tensor) -> Reference:
         return outputs, targets, self._slopes(outputs, targets)
 
-    def _beside(self, outputs: Tensor, targets: Tensor, one: Reference | None = None) -> float:
-        """W in units of that of an example, by default the reference."""
-        one = self.reference if one is None else one
-        assert one is not None
+    def _beside(self, outputs: Tensor, targets: Tensor) -> float:
+        """W in units of the reference's own."""
+        assert self.reference is not None
+        return self._quotient(self.reference, outputs, targets)
+
+    def _quotient(self, one: Reference, outputs: Tensor, targets: Tensor) -> float:
+        """W in units of that of `one`."""
         other, truth, alone = one
         together = self._slopes(torch.cat([other, outputs]), torch.cat([truth, targets]))
         share = (together[: len(other)] * alone).sum() / alone.square().sum()
@@ -185,6 +188,11 @@ class BatchWeights:
         """The same by counting the terms of the loss, where shapes do not let batches join."""
         slopes = self._slopes(outputs, targets)
         count = _terms(slopes, targets)
+        if not count and math.isfinite(self._loss(outputs, targets)):
+            raise PruneLimitError(
+                "a batch of another shape than the first has no slope anywhere: whether it is a "
+                f"perfect fit or has no target that counts cannot be told; {WEIGHT_REMEDY}"
+            )
         if not (self._uniform and self._count_alike(outputs, targets, slopes, count)):
             raise PruneLimitError(
                 "batches of several shapes whose terms count differently (class weights, or means "
@@ -200,7 +208,7 @@ class BatchWeights:
         each = [_terms(slopes[i : i + 1], targets[i : i + 1]) for i in range(len(targets))]
         fewest, index = min((terms, i) for i, terms in enumerate(each) if terms)
         one = self._alone(outputs[index : index + 1], targets[index : index + 1])
-        found = self._beside(outputs, targets, one)
+        found = self._quotient(one, outputs, targets)
         return math.isclose(found * fewest, count, rel_tol=1e-6)
 
 

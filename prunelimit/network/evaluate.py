@@ -54,20 +54,21 @@ def evaluate(
     where = world.device(device)
     model, loss_fn = at_device(model, loss_fn, where)
     exact = of_half_in_double(loss_fn, where)
-    found, sizes = [], []
+    losses, right, asked, sizes = [], [], [], []
     # Not inference_mode: a buffer that forward sets would stay a tensor that nothing may change.
     with evaluation_mode(model), torch.no_grad(), deterministic_kernels():
         for inputs, targets, *_ in world.every(batch for batch in loader if len(batch[0])):
             inputs, targets = inputs.to(where), targets.to(where)
             outputs = model(inputs)
-            loss = one_number(exact(outputs, targets)).reshape(())
-            found.append(torch.stack([loss, *_count_right(outputs, targets)]))
+            losses.append(one_number(exact(outputs, targets)).reshape(()))
+            of_batch = _count_right(outputs, targets)
+            right.append(of_batch[0])
+            asked.append(of_batch[1])
             sizes.append(len(targets))
     # One transfer at the end: asking for each number would make an accelerator wait.
     counts = sizes if weights is None else list(world.every(weights))
-    numbers = torch.stack(found).cpu().double().tolist() if found else []
-    own = [(*row, *more) for row, *more in zip(numbers, sizes, counts, strict=True)]
-    rows = np.array(world.in_order(own), dtype=np.float64).reshape(-1, 5)
+    own = zip(*map(_numbers, (losses, right, asked)), sizes, counts, strict=True)
+    rows = np.array(world.in_order(list(own)), dtype=np.float64).reshape(-1, 5)
     if rows[:, 3].sum() == 0:
         raise PruneLimitError("the loader is empty: there is nothing to measure the loss on")
     return world.from_main(lambda: _means(rows))  # so that all decide by the same bits
@@ -89,6 +90,10 @@ def _means(rows: np.ndarray) -> tuple[float, float]:
     losses, right, asked, _, counts = np.ascontiguousarray(rows.T)
     loss = np.where(counts > 0, losses, 0.0) @ counts / counts.sum()
     return float(loss), float(right.sum()) / float(asked.sum()) if asked.sum() else math.nan
+
+
+def _numbers(scalars: list[Tensor]) -> list[float]:
+    return torch.stack(scalars).cpu().double().tolist() if scalars else []
 
 
 def _count_right(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -102,9 +103,8 @@ class Examples:
 
     def _agree_on_unit(self, first: checks.Batch | None) -> None:
         """The first batch is checked; the first that has a slope gives the unit for all."""
-        self._weights.settle(
-            self._fresh(), lambda inputs, targets: (self._forward(inputs), targets)
-        )
+        batches = () if first is None else itertools.chain([first], self._fresh())
+        self._weights.settle(batches, lambda inputs, targets: (self._forward(inputs), targets))
         plain = first is None or self._check_first(*first)
         states = self._world.gather((plain, self._weights.state()))
         self._plain_split = all(state[0] for state in states)

@@ -102,6 +102,28 @@ def test_a_first_batch_without_a_slope_is_weighed_by_a_later_one(name: str) -> N
     assert CurvatureOperator(model, loss_fn, data).loss == pytest.approx(right)
 
 
+def test_one_of_another_shape_is_refused_where_it_may_be_a_perfect_fit_or_nothing() -> None:
+    def squares(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return (outputs - targets).square().mean(1).mean()
+
+    model = nn.Identity()
+    model.weight = nn.Parameter(torch.zeros(2, 2))
+    data = [(torch.zeros(4, 3), torch.zeros(4, 3)), (torch.ones(4, 5), torch.zeros(4, 5))]
+    with pytest.raises(PruneLimitError, match="perfect fit or has no target"):
+        loss_statistics(model, squares, data)
+    again = [(*batch, 4.0) for batch in data]
+    assert loss_statistics(model, squares, again).mean == pytest.approx(0.5)
+
+
+def test_weights_given_for_some_batches_leave_the_others_to_be_measured() -> None:
+    model = nn.Linear(4, 4)
+    targets = [torch.tensor([0, 1, 2]), torch.full((3,), -100), torch.tensor([3, 2, 1, 0])]
+    inputs = [torch.randn(len(t), 4) for t in targets]
+    data = [(inputs[0], targets[0], 3.0), *zip(inputs[1:], targets[1:], strict=True)]
+    together = F.cross_entropy(model(torch.cat(inputs)), torch.cat(targets))
+    assert loss_statistics(model, clamped, data).mean == pytest.approx(float(together.detach()))
+
+
 def test_given_weights_count() -> None:
     layer = nn.Linear(1, 1, bias=False)
     layer.weight.data.fill_(0.0)
