@@ -38,6 +38,7 @@ from prunelimit.lab.data import Batches
 from prunelimit.lab.studies import calibration, curves, plan, zoo
 from prunelimit.network import losses
 from prunelimit.plots import existence as plots_existence
+from prunelimit.results.existence import CURVES, summary
 
 # %% [markdown]
 # ## Three places to be wrong
@@ -234,18 +235,14 @@ pd.DataFrame(
 # :::
 
 # %% mystnb={"figure": {"caption": "Predicted against measured sparsity, two rows a network; the band is one point wide on either side.", "name": "fig-predictions-curves"}, "image": {"alt": "Three panels of predicted against measured sparsity with a band of one point around the diagonal. One-shot: both formulas lie far above. Quadratic existence: all of the paper's dots and most of the sharp ones lie below it, many of them in a column at a measured sparsity of 1. Real existence: the dots scatter around the diagonal, the paper's mostly below it, the sharp ones mostly above."}} tags=["hide-input", "hide-output"]
-plots_existence.predictions_against_curves(study.rows, results.existence.CURVES)
+plots_existence.predictions_against_curves(study.rows, CURVES)
 plt.show()
 
 
 # %% tags=["hide-cell"]
 def judged(part):
-    pairs = [
-        (c, f)
-        for c in results.existence.CURVES
-        for f in ("paper", "sharp", "paper, |H|")
-    ]
-    rows = {(c, f): results.existence.summary(part.errors(f, c)) for c, f in pairs}
+    pairs = [(c, f) for c in CURVES for f in ("paper", "sharp", "paper, |H|")]
+    rows = {(c, f): summary(part.errors(f, c)) for c, f in pairs}
     signs = {pair: (part.errors(pair[1], pair[0]) > 0).mean() * 100 for pair in pairs}
     table = pd.DataFrame(rows).T.assign(**{"too sparse": signs}).round(1)
     return table.astype({"rows": int}).rename(index=lambda name: name.replace("_", " "))

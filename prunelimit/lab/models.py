@@ -31,10 +31,13 @@ class ModelSpec:
         For people.
     make
         From ``input_shape`` and ``classes`` to an un-initialised module.
+    needs_cifar_shape
+        Whether inputs have to be 32 × 32.
     """
 
     label: str
     make: Callable[[tuple[int, ...], int], nn.Module]
+    needs_cifar_shape: bool = False
 
 
 def fully_connected(
@@ -53,19 +56,17 @@ def fully_connected(
     return make
 
 
-def _active(layer: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """A layer, and a ReLU behind it."""
-    return layer, nn.ReLU()
-
-
 def small_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Sequential:
     """Three 3 × 3 convolutions (8, 16, 16 channels), two poolings, one linear layer."""
     channels, height, width = input_shape
     return nn.Sequential(
-        *_active(nn.Conv2d(channels, 8, 3, padding=1)),
-        *_active(nn.Conv2d(8, 16, 3, padding=1)),
+        nn.Conv2d(channels, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
         nn.MaxPool2d(2),
-        *_active(nn.Conv2d(16, 16, 3, padding=1)),
+        nn.Conv2d(16, 16, 3, padding=1),
+        nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(16 * (height // 4) * (width // 4), classes),
@@ -76,17 +77,24 @@ def alexnet(input_shape: tuple[int, ...], classes: int) -> nn.Sequential:
     """AlexNet as the paper feeds it: 32 × 32 images enlarged seven times by repeated pixels."""
     return nn.Sequential(
         nn.Upsample(scale_factor=7, mode="nearest"),
-        *_active(nn.Conv2d(input_shape[0], 96, 11, stride=4, padding=1)),
+        nn.Conv2d(input_shape[0], 96, 11, stride=4, padding=1),
+        nn.ReLU(),
         nn.MaxPool2d(3, 2),
-        *_active(nn.Conv2d(96, 256, 5, padding=2)),
+        nn.Conv2d(96, 256, 5, padding=2),
+        nn.ReLU(),
         nn.MaxPool2d(3, 2),
-        *_active(nn.Conv2d(256, 384, 3, padding=1)),
-        *_active(nn.Conv2d(384, 384, 3, padding=1)),
-        *_active(nn.Conv2d(384, 256, 3, padding=1)),
+        nn.Conv2d(256, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, 3, padding=1),
+        nn.ReLU(),
         nn.MaxPool2d(3, 2),
         nn.Flatten(),
-        *_active(nn.Linear(256 * 5 * 5, 4096)),
-        *_active(nn.Linear(4096, 4096)),
+        nn.Linear(256 * 5 * 5, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
         nn.Linear(4096, classes),
     )
 
@@ -122,7 +130,7 @@ MODELS: dict[str, ModelSpec] = {
     "cnn": ModelSpec("small CNN", small_cnn),
     "fc5": ModelSpec("FC5", fully_connected(FC5_WIDTHS)),
     "fc12": ModelSpec("FC12", fully_connected(FC12_WIDTHS)),
-    "alexnet": ModelSpec("AlexNet", alexnet),
+    "alexnet": ModelSpec("AlexNet", alexnet, needs_cifar_shape=True),
     "vgg16": ModelSpec("VGG16-BN", vgg16),
     "resnet18": ModelSpec("ResNet18", resnet(18)),
     "resnet50": ModelSpec("ResNet50", resnet(50)),
@@ -205,7 +213,7 @@ def check_shape(name: str, input_shape: tuple[int, ...], classes: int) -> None:
         raise PruneLimitError(
             f"{name} takes images of {smallest} × {smallest} and more, not {input_shape[1:]}"
         )
-    if name == "alexnet" and input_shape[1:] != (32, 32):
+    if MODELS[name].needs_cifar_shape and input_shape[1:] != (32, 32):
         raise PruneLimitError(
             f"{name} takes 32 × 32 images, not {input_shape[1:]}; for Fashion-MNIST use the data "
             "set 'fashion-mnist-32'"

@@ -98,8 +98,8 @@ class Board:
         self._progress.update(self._total, completed=self._finished)
         if job.name in self._shown:
             self._progress.remove_task(self._shown.pop(job.name))
-        known = {"failed": f"failed: {outcome.message}", "done": f"done in {outcome.seconds:.0f} s"}
-        what = known.get(outcome.status, "was done by another driver")
+        ends = {"failed": f"failed: {outcome.message}", "done": f"done in {outcome.seconds:.0f} s"}
+        what = ends.get(outcome.status, "was done by another driver")
         self._say(f"{self._finished}/{self._jobs} {job.name}: {what}")
 
     def _say(self, line: str) -> None:

@@ -79,26 +79,28 @@ def _execute(job: jobs.Job) -> Outcome:
     return Outcome("done" if failure is None else "failed", failure or "", seconds)
 
 
-def _run_notebook(job: jobs.Job, again: bool = True) -> str | None:
+def _run_notebook(job: jobs.Job) -> str | None:
     """Why it failed; None if it did not. A kernel that dies is started once more."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    try:
-        _papermill(job)
-    except PapermillExecutionError as error:
-        return f"{error.ename}: {error.evalue}"
-    except DeadKernelError as error:
-        if not again:
-            return f"the kernel died twice ({error}); is there enough memory?"
-        _note(job, kernel_died=now())
-        return _run_notebook(job, again=False)
-    except OSError as error:  # a full disk, say: the other jobs go on
-        return explained(error)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    os.replace(job.directory / UNFINISHED, job.directory / jobs.REPORT)
-    return None
+    for last in (False, True):
+        try:
+            _papermill(job)
+        except PapermillExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except DeadKernelError as error:
+            if last:
+                return f"the kernel died twice ({error}); is there enough memory?"
+            _note(job, kernel_died=now())
+        except OSError as error:  # a full disk, say: the other jobs go on
+            return explained(error)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        else:
+            os.replace(job.directory / UNFINISHED, job.directory / jobs.REPORT)
+            return None
+    raise AssertionError("the second attempt returns")
 
 
 def _papermill(job: jobs.Job) -> None:

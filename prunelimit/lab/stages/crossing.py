@@ -71,26 +71,29 @@ def existence_threshold(
     lower = min(one_shot, _DENSEST_END)
     require(0 <= lower < sparsest < 1, "the search's lower end", lower, f"in [0, {sparsest:g})")
     rises: dict[float, float] = {}
-    ends: dict[bool, float] = {}  # the last sparsity that passes, and the last that does not
+    passing = failing = math.nan  # the last sparsities of either kind
 
     def passes(sparsity: float) -> bool:
+        nonlocal passing, failing
         if sparsity not in rises:
             rises[sparsity] = rise(sparsity)
-        found = rises[sparsity] <= epsilon
-        ends[found] = sparsity
-        return found
+        if rises[sparsity] <= epsilon:
+            passing = sparsity
+            return True
+        failing = sparsity
+        return False
 
     sparsity, factor = min(max(guess, lower), sparsest), 1.5
     up = passes(sparsity)
-    while len(ends) < 2 and sparsity != (sparsest if up else lower):
+    end = sparsest if up else lower
+    while math.isnan(passing + failing):  # no bracket yet: further out
+        if sparsity == end:
+            return Interval(end, end, end)
         share = (1 - sparsity) / factor if up else (1 - sparsity) * factor
         factor *= factor
         sparsity = min(max(1 - share, lower), sparsest)
         passes(sparsity)
-    if len(ends) < 2:
-        end = sparsest if up else lower
-        return Interval(end, end, end)
-    while ends[False] - ends[True] > resolution and len(rises) < measurements:
-        passes(1.0 - math.sqrt((1.0 - ends[True]) * (1.0 - ends[False])))
-    below, above = ((end, rises[end]) for end in (ends[True], ends[False]))
-    return Interval(below[0], crossing_between(below, above, epsilon), above[0])
+    while failing - passing > resolution and len(rises) < measurements:
+        passes(1.0 - math.sqrt((1.0 - passing) * (1.0 - failing)))
+    below, above = ((one, rises[one]) for one in (passing, failing))
+    return Interval(passing, crossing_between(below, above, epsilon), failing)

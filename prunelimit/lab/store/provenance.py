@@ -168,5 +168,5 @@ def measured(device: torch.device) -> Iterator[Spent]:
         else:
             with suppress(OSError):
                 rows = (process / "status").read_text().splitlines()
-                peak = next(row for row in rows if row.startswith("VmHWM"))
-                cost.peak_bytes = 1024 * int(peak.split()[1])
+                peaks = [row.split()[1] for row in rows if row.startswith("VmHWM")]
+                cost.peak_bytes = 1024 * int(peaks[0]) if peaks else None
