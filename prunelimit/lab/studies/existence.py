@@ -7,17 +7,13 @@ The calibration behind `prunelimit.expected` and chapter 10's tables are made by
 Networks are measured one after another, each in a file of its own: killed at any time, the
 same command goes on, on another machine from the networks in the committed file. ``--share 1/3``
 measures every third of them, so that several processes can stand side by side; ``--collect``
-writes what is there and measures nothing. A network that was measured before other baselines and
-SGD stood beside (`prunelimit.lab.studies.yardsticks`) is given what it lacks, with ``--facts``
-only what its weights tell (twenty minutes for all on one core). A better optimiser
-moves thresholds, and each row says which way was its own: a network whose file is deleted is
-measured anew.
+writes what is there and measures nothing. A better optimiser moves thresholds, and each row says
+which way was its own: a network whose file is deleted is measured anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 import json
 import math
@@ -29,7 +25,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from prunelimit.errors import PruneLimitError
 from prunelimit.expected import mean_share
 from prunelimit.files import write_json, write_text
 from prunelimit.lab.existence.converged import Descent, minimise
@@ -48,9 +43,6 @@ from prunelimit.results.parts import Provenance
 from prunelimit.spectrum.operator import CurvatureOperator
 
 FORMAT = ExistenceStudy.FORMAT
-
-FACTS = frozenset({"layers", "layer_share", "cut", "constant_loss"})
-"""What the weights tell without a search, and older records lack in part."""
 
 SLOW = ("cnn-batch", "cnn-group", "resnet", "transformer")
 """Families whose Hessian products are dear: one network of each has |H|, the others have it all."""
@@ -97,34 +89,6 @@ def measure(network: Network) -> dict[str, Any]:
     return record
 
 
-def lacks(record: dict[str, Any], facts_alone: bool) -> bool:
-    """Whether a record was made before something that is measured now."""
-    facts = not record.keys() >= FACTS
-    return facts or not (facts_alone or "real_existence_sgd" in record["rows"][0])
-
-
-def complete(record: dict[str, Any], facts_alone: bool = False) -> dict[str, Any]:
-    """A record with what it lacks: facts of the trained network, thresholds by other yardsticks.
-
-    Raises
-    ------
-    PruneLimitError
-        If training here ends at another loss than there.
-    """
-    network = networks()[record["name"]]
-    found = zoo.examples(network.source, network.examples)
-    bench = Bench(train(network, found), found)
-    if not math.isclose(bench.loss, record["loss"], rel_tol=1e-4):
-        raise PruneLimitError(
-            f"{network.name} ends at loss {bench.loss:.6g} here, at {record['loss']:.6g} where it "
-            "was measured: training differs; measure the whole study here, in another folder"
-        )
-    completed = copy.deepcopy(record) | _mask_facts(bench)
-    if lacks(completed, facts_alone):
-        yardsticks.add(bench, network, completed)
-    return completed
-
-
 def _raise_levels(
     bench: Bench, spectrum: SpectralMeasure, rows: list[dict[str, Any]], name: str, gain: float
 ) -> None:
@@ -134,8 +98,10 @@ def _raise_levels(
 
 
 def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
-    """What is known of the trained network whatever ε is."""
+    """What is known of the trained network and its magnitude masks, whatever ε is."""
     shares = np.linspace(0, 1, 21)
+    layers = layer_counts(bench.model, magnitude_mask(bench.model, LAYERS_AT))
+    operator = CurvatureOperator(bench.model, bench.loss_fn, bench.data)
     return {
         "dim": bench.dim,
         "free": bench.landscape.size,
@@ -148,20 +114,11 @@ def _facts(bench: Bench, spectrum: SpectralMeasure) -> dict[str, Any]:
         "trace": spectrum.trace(),
         "eigenvalue_quantiles": np.quantile(spectrum.nodes, shares).tolist(),
         "rank": spectrum.rank,
-        **_mask_facts(bench),
-        "distance_quantiles": [bench.profile(share * bench.dim) for share in shares],
-    }
-
-
-def _mask_facts(bench: Bench) -> dict[str, Any]:
-    """What magnitude masks do to the layers, and where they leave no path from in to out."""
-    layers = layer_counts(bench.model, magnitude_mask(bench.model, LAYERS_AT))
-    operator = CurvatureOperator(bench.model, bench.loss_fn, bench.data)
-    return {
         "layers": len(layers),
         "layer_share": mean_share(layers),
         "cut": last_path_gone(operator, bench.order),
         "constant_loss": lowest_constant_loss(operator),
+        "distance_quantiles": [bench.profile(share * bench.dim) for share in shares],
     }
 
 
@@ -242,16 +199,13 @@ def measured(name: str, runs: Path) -> dict[str, Any] | None:
     return stored if stored.get("format") == FORMAT and stored["network"] == asked else None
 
 
-def run_study(names: Sequence[str], runs: Path, facts_alone: bool = False) -> None:
-    """Measure each network that is not measured yet, and complete those that lack a column."""
+def run_study(names: Sequence[str], runs: Path) -> None:
+    """Measure each network that is not measured yet."""
     runs.mkdir(parents=True, exist_ok=True)
     with progress_bar("existence", total=len(names)) as bar:
         for name in names:
-            record = measured(name, runs)
-            if record is None:
+            if measured(name, runs) is None:
                 write_json(runs / f"{name}.json", measure(networks()[name]))
-            elif lacks(record, facts_alone):
-                write_json(runs / f"{name}.json", complete(record, facts_alone))
             bar.update(1, name)
 
 
@@ -320,16 +274,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--networks", nargs="+", default=list(networks()), metavar="NAME")
     parser.add_argument("--share", default="1/1", metavar="PART/PARTS")
     parser.add_argument("--collect", action="store_true", help="measure nothing more")
-    parser.add_argument(
-        "--facts", action="store_true", help="complete by what needs no search: seconds a network"
-    )
     parser.add_argument("--output", type=Path)
     given = parser.parse_args(arguments)
     if given.output is not None:
         restore(given.output, given.runs)
     part, parts = map(int, given.share.split("/"))
     if not given.collect:
-        run_study(given.networks[part - 1 :: parts], given.runs, given.facts)
+        run_study(given.networks[part - 1 :: parts], given.runs)
     if given.output is not None:
         made = describe_module("prunelimit.lab.studies.existence", arguments)
         collect(given.runs, given.output, made)

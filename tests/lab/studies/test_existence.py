@@ -115,30 +115,6 @@ def test_a_record_of_an_older_way_of_measuring_is_not_taken(measured, tmp_path):
     assert existence.measured(TINY.name, tmp_path) is None
 
 
-def test_a_network_that_trains_otherwise_here_is_not_completed(measured, monkeypatch, tmp_path):
-    folder, _ = measured
-    monkeypatch.setitem(networks(), TINY.name, TINY)
-    record = json.loads((folder / f"{TINY.name}.json").read_text())
-    with pytest.raises(pl.PruneLimitError, match="differs"):
-        existence.complete(record | {"loss": 2 * record["loss"]})
-
-
-def test_a_record_is_given_the_facts_of_the_trained_network_alone(measured, monkeypatch):
-    folder, _ = measured
-    monkeypatch.setitem(networks(), TINY.name, TINY)
-    whole = json.loads((folder / f"{TINY.name}.json").read_text())
-    facts = {name: whole[name] for name in existence.FACTS}
-    older = {name: entry for name, entry in whole.items() if name not in facts}
-    row = {n: e for n, e in older["rows"][0].items() if n != "real_existence_sgd"}
-    older["rows"] = [row, *older["rows"][1:]]
-    assert existence.lacks(older, facts_alone=True)
-    found = existence.complete(older, facts_alone=True)
-    assert found == older | facts
-    assert existence.lacks({n: e for n, e in found.items() if n != "layers"}, facts_alone=True)
-    assert existence.lacks(found, facts_alone=False)
-    assert not existence.lacks(found, facts_alone=True)
-
-
 def test_a_solution_under_a_sparser_mask_counts_for_denser_ones_and_higher_levels():
     def row(epsilon, passing, failing):
         found = fields_to_plain(Threshold.between(passing, failing, 100))
