@@ -89,7 +89,8 @@ class Board:
         """Say, once, that another driver has `job`."""
         if self._said.get(job.name) != "elsewhere":
             self._said[job.name] = "elsewhere"
-            self._say(f"{job.name}: {outcome.message}")
+            # What to do about it is for who has to choose; a batch waits.
+            self._say(f"{job.name}: {outcome.message.partition(';')[0]}; this one waits for it")
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Count `job`, and name what failed."""

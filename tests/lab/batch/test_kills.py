@@ -78,6 +78,8 @@ def test_two_drivers_share_the_work(tmp_path) -> None:
     second = laboratory.start(sets, "second.txt", workers=1)
     said = tmp_path / "second.txt"
     wait_until(lambda: "another run is at work" in said.read_text(), second)
+    assert "this one waits for it" in said.read_text()
+    assert "take another directory" not in said.read_text()
     gate.touch()
     assert [row["status"] for row in laboratory.finish(first, "first.txt")] == ["done"]
     assert [row["status"] for row in laboratory.finish(second, "second.txt")] == ["kept"]
