@@ -25,8 +25,8 @@ from prunelimit.network.statistics import LossStatistics
 from prunelimit.network.undisturbed import undisturbed
 from prunelimit.network.view import unwrapped
 from prunelimit.network.world import ALONE, World
+from prunelimit.pruning import masks
 from prunelimit.pruning.cut import cut_sparsity
-from prunelimit.pruning.masks import LAYERS_AT, layer_counts, magnitude_mask, magnitude_order
 from prunelimit.pruning.one_shot import OneShotCurve, exact_one_shot_curve, one_shot_curve
 from prunelimit.report import ONE_SHOT_NOTE, LimitEstimate, PruningLimit, RiseCurve
 from prunelimit.spectrum.engine import CurvatureWarning, Effort, operator_for, spectrum_of_operator
@@ -155,7 +155,8 @@ class _Task:
 def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str) -> PruningLimit:
     began = time.perf_counter()
     model, world, policy = task.model, task.world, task.policy
-    order = magnitude_order(model, task.chosen)
+    order = masks.magnitude_order(model, task.chosen)
+    removed = masks.removed_count(masks.LAYERS_AT, len(order))
     losses.check_first_batch(model, task.loss_fn, task.loader)
     _require_alike(model, task.loader, world)
     weights = prunable_weights(model, task.chosen)
@@ -193,7 +194,7 @@ def _predict(task: _Task, effort: Effort, epsilon: float | None, order_note: str
         seconds=time.perf_counter() - began,
         one_shot_curve=RiseCurve(curve.sparsities, curve.rises),
         counted=counted(model, task.chosen),
-        layers=layer_counts(model, magnitude_mask(model, LAYERS_AT, task.chosen)),
+        layers=masks.layer_counts(model, masks.mask_without(order[:removed], task.chosen)),
         cut=cut,
         outputs=operator.outputs,
     )

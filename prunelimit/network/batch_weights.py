@@ -5,7 +5,7 @@ examples, the weight of the class, or 0 for a target that is ignored. The mean o
 weighs each batch by W = sum w_i, which the loss does not tell. But its derivative does: at an
 example r that stands alone it is dl_r w_r / W_r, and dl_r w_r / (W_r + W) where a batch stands
 beside it, whence W / W_r is one less than the quotient of the two (exact, for every loss of that
-form; up to a common factor, which the first batch fixes as its number of examples).
+form; up to a common factor, which the first batch with a slope fixes as its examples).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class BatchWeights:
                 return
 
     def measure(self, outputs: Tensor, targets: Tensor) -> float:
-        """W of a batch, in examples of the first batch; 0 where every target is ignored."""
+        """W of a batch, in examples of the first with a slope; 0 where every target is ignored."""
         if outputs.ndim == 0:  # the model returns its own loss
             return float(len(targets))
         outputs = outputs.detach()
