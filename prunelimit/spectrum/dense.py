@@ -8,7 +8,8 @@ places) are differentiated C times instead of D times.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,17 +31,7 @@ EXAMPLES_AT_ONCE = 32
 
 
 def dense_matrix(matrix: SymmetricMatrix, progress: bool | None = False) -> Tensor:
-    """The symmetric matrix ``(dim, dim)`` behind products, from its columns.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> double = SimpleNamespace(
-    ...     dim=1, dtype=torch.float32, device="cpu", matmul=lambda vectors: 2 * vectors
-    ... )
-    >>> dense_matrix(double)
-    tensor([[2.]])
-    """
+    """The symmetric matrix ``(dim, dim)`` behind products, from its columns."""
     dim = matrix.dim
     found = torch.empty(dim, dim, dtype=matrix.dtype, device=matrix.device)
     for start in track(range(0, dim, DENSE_BLOCK), "curvature, all columns", enabled=progress):
@@ -75,27 +66,12 @@ def example_jacobians(model: nn.Module, parameters: Mapping[str, Tensor], inputs
 
 
 def matrix_from_jacobians(operator: Any) -> Tensor | None:
-    """J^T H_out J from its factors; None if the model cannot be differentiated that way."""
-    entries = operator.outputs * operator.dim * operator.dtype.itemsize
-    if entries > 8 * ROW_BYTES or not _positions_shared(operator):
+    """J^T H_out J from its factors; None if that cannot be had, or is not quicker."""
+    if not _positions_shared(operator):
         return None
-    world = operator.world
-    try:
-        with operator.context():
-            matrix: Tensor | None = _sum_of_factors(operator).detach()
-    except Exception:  # torch.func has a kind of its own for every layer that it does not know
-        matrix = None
-    if any(world.gather(matrix is None)) or matrix is None:
-        return None
-    matrix = world.sum(matrix)
-    direction = torch.linspace(
-        -1.0, 1.0, operator.dim, dtype=operator.dtype, device=operator.device
-    )
-    expected = operator.matmul(direction)
-    # One product checks the whole: a model may behave otherwise on one example at a time.
-    tolerance = 1e3 * torch.finfo(operator.dtype).eps * float(matrix.norm() * direction.norm())
-    agrees = float((matrix @ direction - expected).norm()) <= tolerance
-    return (matrix + matrix.T) / 2 if all(world.gather(agrees)) else None
+    jacobians = partial(example_jacobians, operator.model, operator.parameters)
+    dim = operator.dim
+    return matrix_of_factors(operator, jacobians, torch.arange(dim), operator.outputs * dim)
 
 
 def _positions_shared(operator: Any) -> bool:
@@ -128,26 +104,53 @@ def _positions_shared(operator: Any) -> bool:
     return any(operator.world.gather(any(ndim > 2 for ndim in shapes)))
 
 
-def _sum_of_factors(operator: Any) -> Tensor:
-    dim, dtype = operator.dim, operator.dtype
-    matrix = torch.zeros(dim, dim, dtype=dtype, device=operator.device)
-    fitting = ROW_BYTES // (operator.outputs * dim * dtype.itemsize)
-    size = int(min(EXAMPLES_AT_ONCE, max(1, fitting)))
-    chunks = zip(operator.data.chunks(operator.chunk), operator.linearised(), strict=True)
-    for (inputs, _, _), (chunk, share) in chunks:
-        assert isinstance(chunk, GaussNewtonChunk)
-        curvature = chunk.output_curvature().detach() * share
-        start = 0
-        for part in inputs.split(size):
-            jacobian = example_jacobians(operator.model, operator.parameters, part)
-            shape = (-1, *chunk.layout.shape[1:])
-            if chunk.layout.dim is None:
-                rows = jacobian.reshape(-1, chunk.layout.width, dim)
-            else:
-                unfolded = jacobian.reshape(*shape, dim)
-                rows = unfolded.movedim(chunk.layout.dim, -2).reshape(-1, chunk.layout.width, dim)
-            bend = curvature[start : start + len(rows)]
-            start += len(rows)
-            bent = rows * bend if chunk.layout.width == 1 else torch.bmm(bend, rows)
-            matrix.addmm_(rows.flatten(0, 1).T, bent.flatten(0, 1))
-    return matrix
+def matrix_of_factors(
+    operator: Any,
+    jacobians: Callable[[Tensor], Tensor],
+    positions: Tensor,
+    entries: int,
+    progress: bool | None = False,
+) -> Tensor | None:
+    """The mean of J^T H_out J among the weights at `positions` ``(s,)``, or None in all processes.
+
+    `jacobians` ``(n, outputs, s)`` of n inputs hold `entries` numbers for each while they are made.
+    """
+    nbytes = entries * operator.dtype.itemsize
+    if nbytes > 8 * ROW_BYTES:
+        return None
+    size = min(EXAMPLES_AT_ONCE, max(1, ROW_BYTES // nbytes))
+    shape = (len(positions), len(positions))
+    matrix = torch.zeros(shape, dtype=operator.dtype, device=operator.device)
+    failed = False
+    try:
+        with operator.context():
+            chunks = zip(operator.data.chunks(operator.chunk), operator.linearised(), strict=True)
+            for (inputs, _, _), (chunk, share) in track(chunks, "curvature", enabled=progress):
+                _add_factors(matrix, chunk, share, map(jacobians, inputs.split(size)))
+    except Exception:  # torch.func has a kind of its own for every layer that it does not know
+        failed = True
+    if any(operator.world.gather(failed)):
+        return None
+    matrix = operator.world.sum(matrix)
+    # One product checks the whole: a model may behave otherwise on one example at a time.
+    direction = torch.linspace(-1.0, 1.0, len(matrix)).to(matrix)
+    padded = torch.zeros(operator.dim).to(matrix)
+    padded[positions] = direction
+    found = operator.matmul(padded)[positions]
+    tolerance = 1e3 * torch.finfo(operator.dtype).eps * float(matrix.norm() * direction.norm())
+    agrees = float((matrix @ direction - found).norm()) <= tolerance
+    return (matrix + matrix.T) / 2 if all(operator.world.gather(agrees)) else None
+
+
+def _add_factors(
+    matrix: Tensor, chunk: GaussNewtonChunk, share: float, jacobians: Iterable[Tensor]
+) -> None:
+    curvature = chunk.output_curvature().detach() * share
+    start = 0
+    for jacobian in jacobians:
+        outputs = jacobian.detach().reshape(-1, *chunk.layout.shape[1:], len(matrix))
+        rows = vmap(chunk.layout.split, -1, -1)(outputs)
+        bend = curvature[start : start + len(rows)]
+        start += len(rows)
+        bent = rows * bend if chunk.layout.width == 1 else torch.bmm(bend, rows)
+        matrix.addmm_(rows.flatten(0, 1).T, bent.flatten(0, 1))

@@ -389,6 +389,8 @@ class CurvatureOperator:
         self.products += rows.shape[0]
         return total.T.reshape(vectors.shape).to(vectors.device, vectors.dtype)
 
+    __matmul__ = matmul
+
     def gradient(self) -> Tensor:
         """The mean loss's gradient ``(dim,)``, in the operator's dtype, summed in float64.
 
@@ -427,9 +429,6 @@ class CurvatureOperator:
     def context(self) -> AbstractContextManager[None]:
         """The settings under which linearisations are built and applied."""
         return linearise.curvature_context(self.model)
-
-    def __matmul__(self, vectors: Tensor) -> Tensor:
-        return self.matmul(vectors)
 
     def dense(self, progress: bool | None = False) -> Tensor:
         """The matrix ``(dim, dim)`` itself, symmetrised; for small dimensions.

@@ -194,7 +194,7 @@ def test_a_damaged_stage_is_computed_again(run, copied) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "module", "function"),
-    [("refit", refit, "refit_exactly"), ("finetune", finetune, "finetune")],
+    [("refit", refit, "refit_directly"), ("finetune", finetune, "finetune")],
 )
 def test_a_stage_goes_on_at_the_mask_it_was_at_and_both_processes_sign(
     run, copied, monkeypatch: pytest.MonkeyPatch, stage: str, module, function: str

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelimit import PruneLimitError
-from prunelimit.pruning.refit import refit_exactly, refit_survivors
+from prunelimit.pruning.refit import Refit, SurvivorsBlock, refit_directly, refit_survivors
 
 
 @dataclass
@@ -31,6 +31,14 @@ def random_problem(seed: int, dim: int = 30) -> tuple[Dense, torch.Tensor, torch
     weights = torch.randn(dim, generator=generator, dtype=torch.float64)
     keep = weights.abs() >= weights.abs().median()
     return Dense(matrix), weights, keep
+
+
+def refit_exactly(matrix: torch.Tensor, weights: torch.Tensor, keep: torch.Tensor) -> Refit:
+    """Directly, from the survivors' block of the whole matrix."""
+    weights = weights.to(matrix)
+    image = matrix @ weights
+    block = SurvivorsBlock(matrix[keep][:, keep], image[keep], float(weights @ image))
+    return refit_directly(block, weights, keep)
 
 
 @given(seed=st.integers(0, 10_000))

@@ -35,7 +35,7 @@ from prunelimit.lab.baselines import RareGemsConfig, Work, rare_gems
 from prunelimit.lab.data import Splits
 from prunelimit.lab.experiment import run_task
 from prunelimit.lab.stages.finetune import Tuning
-from prunelimit.lab.stages.refit import Refitting, written_out
+from prunelimit.lab.stages.refit import Refitting
 from prunelimit.lab.store.provenance import describe_module, module_command
 from prunelimit.lab.studies import heuristics
 from prunelimit.lab.studies.readings import limit_of
@@ -165,7 +165,6 @@ class _Study:
             operator,
             self.reference,
             iterations=80,
-            matrix=written_out(operator, "ggn"),
             device=self.device,
             progress=False,
         )

@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from prunelimit.lab.data import Batches
+from prunelimit.lab.stages import refit
 from prunelimit.lab.stages.refit import TOLERANCE, Refitting
 from prunelimit.network.evaluate import evaluate
 from prunelimit.network.parameters import prunable_weights, with_weights
 from prunelimit.pruning import magnitude_order
+from prunelimit.spectrum import CurvatureOperator
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,9 @@ def bench() -> Refitting:
     matrix = root @ root.T / 50
     products = SimpleNamespace(matrix=matrix, matmul=matrix.matmul, dim=36, dtype=matrix.dtype)
     data = Batches(torch.randn(20, 1, 3, 3), torch.randint(4, (20,)), 20)
-    return Refitting(model, products, data, iterations=200, device="cpu", progress=False)
+    return Refitting(
+        model, products, data, iterations=200, direct=False, device="cpu", progress=False
+    )
 
 
 def test_the_rise_is_that_of_the_schur_complement(bench: Refitting) -> None:
@@ -49,9 +53,48 @@ def test_the_loss_is_that_of_the_network_after_the_step(bench: Refitting) -> Non
     assert found.loss == pytest.approx(loss)
 
 
-def test_where_the_matrix_is_written_out_no_mask_stops_short(bench: Refitting) -> None:
-    few = replace(bench, iterations=3, step=None)
-    exact = replace(few, matrix=bench.operator.matrix)
-    short, found = few.at(0.5).fit, exact.at(0.5).fit
-    assert found.converged and not short.converged and short.rise > found.rise
-    assert found.rise == pytest.approx(bench.at(0.5).fit.rise, rel=1e-6)
+@pytest.fixture(scope="module")
+def network() -> Refitting:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.ReLU(), nn.Linear(5, 4))
+    data = Batches(torch.randn(20, 1, 3, 3), torch.randint(4, (20,)), 20)
+    operator = CurvatureOperator(model, nn.functional.cross_entropy, data)
+    return Refitting(model, operator, data, iterations=3, device="cpu", progress=False)
+
+
+def test_few_survivors_are_solved_directly(
+    network: Refitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refit, "MOST_SURVIVORS", 20)
+    weights = prunable_weights(network.model).double()
+    matrix = CurvatureOperator(
+        network.model, nn.functional.cross_entropy, network.data, dtype=torch.float64
+    ).dense()
+    for sparsity, iterations in ((0.5, 3), (0.7, 0), (0.8, 0), (0.69, 0)):
+        fit = network.at(sparsity).fit
+        assert fit.iterations == iterations and fit.converged == (iterations == 0)
+        if iterations == 0:
+            keep = torch.ones(65, dtype=torch.bool)
+            keep[magnitude_order(network.model)[: round(65 * sparsity)]] = False
+            removed = torch.where(keep, 0.0, weights)
+            rest = torch.linalg.lstsq(
+                matrix[keep][:, keep], (matrix @ removed)[keep], driver="gelsd"
+            ).solution
+            left = removed.clone()
+            left[keep] = -rest
+            assert fit.rise == pytest.approx(0.5 * float(left @ matrix @ left), rel=1e-8)
+
+
+def test_where_there_is_no_block_products_are_used_and_nobody_asks_again(
+    network: Refitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(refit, "submatrix", lambda *given: asked.append(len(given[1])))
+    network = replace(network, step=None)
+    assert network.at(0.5).fit.iterations > 0
+    assert network.at(0.75).fit.iterations > 0
+    assert asked == [33]
+
+
+def test_an_indefinite_matrix_is_not_solved(network: Refitting) -> None:
+    assert replace(network, step=None, direct=False).at(0.8).fit.iterations == 3
