@@ -269,7 +269,7 @@ found.rename(lambda name: name.replace("_", " ")).to_frame("digits-mlp")
 # because that data is at hand without a download. Training alone takes most of an hour on one core, so the result is committed:
 #
 # ```
-# prunelimit reproduce fashion-fc5 --output book/results/fashion-fc5.json
+# prunelimit reproduce fashion-fc5 --sparsest 0.9999 --resolution 0.0002 --output book/results/fashion-fc5.json
 # ```
 #
 # All tasks, with seeds and values of $\lambda$, on one machine or on a cluster: [Many runs in batch](../book/batch.md).

@@ -369,6 +369,10 @@ def reproduce(
     optimiser: Annotated[
         str, typer.Option(help="of fine-tuning: sgd, at the training's rate, or adam")
     ] = "sgd",
+    resolution: Annotated[
+        float, typer.Option(help="width to which measured thresholds are narrowed, in sparsity")
+    ] = 0.005,
+    sparsest: Annotated[float, typer.Option(help="where the search for them ends")] = 0.999,
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="copy result.json")] = None,
@@ -385,6 +389,7 @@ def reproduce(
     if task in ("all", "paper"):
         raise PruneLimitError(f"{task!r} is many tasks, and reproduce runs one: prunelimit batch")
     asked = {"epsilon": epsilon, "policy": policy, "tolerance": tolerance, "optimiser": optimiser}
+    asked |= {"resolution": resolution, "sparsest": sparsest}
     chosen, config = configure(
         task, l1=l1, seed=seed, epochs=epochs, examples=examples, scale=scale, measurement=asked
     )

@@ -322,11 +322,27 @@ def test_one_task_is_not_a_group_and_many_are_a_batch(project, capsys, monkeypat
         ("--seed", "-1", "seed is -1"),
         ("--tolerance", "5", "tolerance is 5"),
         ("--examples", "100", "make no two of them"),
+        ("--resolution", "0", "resolution is 0"),
+        ("--sparsest", "1", "sparsest is 1"),
         ("--device", "gpu", "unknown device 'gpu'"),
     ):
         status, _, err = run(["reproduce", "digits-mlp", option, value], capsys, monkeypatch)
         assert status == 2 and words in err and err.count("\n") == 1
     assert not (project / "runs").exists()
+
+
+def test_how_finely_and_how_far_is_searched_may_be_said(project, capsys, monkeypatch) -> None:
+    seen = []
+
+    def stopped(task, directory, config, **rest):
+        seen.append(config)
+        raise prunelimit.PruneLimitError("enough")
+
+    monkeypatch.setattr("prunelimit.lab.experiment.run_task", stopped)
+    asked = ["reproduce", "digits-mlp", "--resolution", "0.001", "--sparsest", "0.9999"]
+    assert run(asked, capsys, monkeypatch)[0] == 2
+    assert run(asked[:2], capsys, monkeypatch)[0] == 2
+    assert [(one.resolution, one.sparsest) for one in seen] == [(0.001, 0.9999), (0.005, 0.999)]
 
 
 FIND = ["find", "net_of_test:make", "-d", "net_of_test:batches", "-o", "found.safetensors"]
