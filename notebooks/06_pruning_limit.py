@@ -339,7 +339,7 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} What came out
-# Far to the left: FC5 keeps 0.7 % of its weights where the small network keeps 11 %. Its weights are three hundred times as many, its sharp directions only some twenty times: 10,800 against 520.
+# Far to the left: FC5 keeps 0.7 % of its weights where the small network keeps 11 %. Its weights are three hundred times as many, its sharp directions only some twenty times: 11,400 against 520.
 # :::
 #
 # The crossing with its bracket, for each formula, as a sparsity; and the bound that the trace alone gives:

@@ -67,7 +67,8 @@ def share_axis(ax: Axes, sparsest: float, ticks: Sequence[float] = NINES) -> Non
 
 def kept_axis(ax: Axes, sparsest: float) -> None:
     """A named `share_axis` with ticks where it counts, near 1."""
-    share_axis(ax, sparsest, (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999))
+    close = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
+    share_axis(ax, sparsest, close if sparsest <= 0.999 else NINES)
     ax.set_xlabel(r"sparsity $s = 1 - k/D$ (share kept, logarithmic)")
 
 
