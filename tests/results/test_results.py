@@ -75,7 +75,7 @@ def digits():
 @pytest.fixture
 def old():
     """Of before a report knew what counts, and a stage who made it."""
-    return read(FOLDER / "fashion-fc5.json")
+    return read(FOLDER / "depth/fc5-seed0.json")
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
