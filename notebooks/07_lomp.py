@@ -266,7 +266,7 @@ found.rename(lambda name: name.replace("_", " ")).to_frame("digits-mlp")
 # ## A real network: FC5 on Fashion-MNIST
 #
 # The paper's smallest network with the paper's hyperparameters ($\lambda = 5 \cdot 10^{-5}$, learning rate 0.01, 200 epochs), on Fashion-MNIST {cite}`xiao2017fashion`,
-# because that data is at hand without a download. Training alone takes most of an hour on one core, so the result is committed:
+# because that data is at hand without a download. Training alone takes half an hour on one core, so the result is committed:
 #
 # ```
 # prunelimit reproduce fashion-fc5 --sparsest 0.9999 --resolution 0.0002 --output book/results/fashion-fc5.json

@@ -49,9 +49,9 @@ def submatrix(
     tensor([[ 2.,  6.],
             [ 6., 18.]])
     """
-    few = _FewWeights(operator, positions)
     if operator.kind != "ggn":
         return None
+    few = _FewWeights(operator, positions)
     return matrix_of_factors(operator, few.jacobians, few.positions, few.entries, progress)
 
 
@@ -64,11 +64,13 @@ class _FewWeights:
         owners = _linear_owners(operator.model)
         self.layers: list[tuple[nn.Module, slice, Tensor, Tensor]] = []
         self.others: list[tuple[str, slice, Tensor]] = []
-        start, begin = 0, 0
-        for name, parameter in operator.parameters.items():
-            stop = start + parameter.numel()
-            inside = (self.positions >= start) & (self.positions < stop)
-            places = self.positions[inside] - start
+        chosen = torch.zeros(operator.dim, dtype=torch.bool, device=operator.device)
+        chosen[self.positions] = True
+        begin = 0
+        for (name, parameter), piece in zip(
+            operator.parameters.items(), operator.pieces(chosen), strict=True
+        ):
+            places = piece.flatten().nonzero().flatten()
             part = slice(begin, begin := begin + len(places))
             owner = owners.get(id(parameter))
             if len(places) and owner is not None:
@@ -76,7 +78,6 @@ class _FewWeights:
                 self.layers.append((owner, part, places // width, places % width))
             elif len(places):
                 self.others.append((name, part, places))
-            start = stop
         formed = sum(self.values[name].numel() for name, _, _ in self.others)
         self.entries = max(1, operator.outputs * (len(positions) + formed))
         """Numbers held for each example: those wanted, and the whole tensors some are taken of."""

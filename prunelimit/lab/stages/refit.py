@@ -39,7 +39,8 @@ TOLERANCE = 1e-4
 MOST_SURVIVORS = 6000
 """Up to so many, their block of the curvature is written out and the equations solved directly.
 
-At 54,000 examples of ten classes that costs about what some forty products of a million weights do.
+The cost grows with their square. On one core, 4,000 examples and the shape of FC5, in double
+precision: 8 s for 1,600 survivors, where each product takes 0.8 s.
 """
 
 
@@ -132,13 +133,17 @@ class Refitting:
             self.model, cross_entropy, self.data, device=self.device, dtype=torch.float64
         )
 
+    @cached_property
+    def _image(self) -> Tensor:
+        """H w*, the same for every mask."""
+        return self._precise.matmul(self.weights.double())
+
     def _block(self, positions: Tensor) -> SurvivorsBlock | None:
         matrix = submatrix(self._precise, positions, self.progress)
         if matrix is None:
             return None
-        weights = self.weights.double()
-        image = self._precise.matmul(weights)
-        return SurvivorsBlock(matrix, image[positions], float(weights @ image))
+        square = float(self.weights.double() @ self._image)
+        return SurvivorsBlock(matrix, self._image[positions], square)
 
 
 @dataclass(frozen=True)
